@@ -1,0 +1,163 @@
+//! Problem details (RFC 9457).
+
+use core::time::Duration;
+
+use serde::Serialize;
+
+use super::answer::Answer;
+use super::report::Job;
+use crate::engine::{Failure, FailureKind};
+
+/// Why a request did not end in a report.
+#[derive(Debug)]
+pub(super) struct Problem {
+    /// The HTTP status of the answer.
+    pub(super) status: u16,
+    /// `kind`, the last part of `type`.
+    kind: &'static str,
+    title: &'static str,
+    failure: Box<Failure>,
+    header: Option<(&'static str, String)>,
+}
+
+/// The kind of a caller without a usable token.
+const UNAUTHENTICATED: &str = "unauthenticated";
+
+impl Problem {
+    fn own(status: u16, kind: FailureKind, detail: impl Into<String>) -> Self {
+        Self { status, ..Self::from(Failure::unsent(kind, detail)) }
+    }
+
+    /// The caller's input cannot be right.
+    pub(super) fn invalid(error: impl core::fmt::Display) -> Self {
+        crate::runs::invalid(error).into()
+    }
+
+    /// The path is none of this endpoint's.
+    pub(super) fn no_such_path() -> Self {
+        let paths = "There is nothing at this path: it is POST /syncs/{sync}/runs, GET /syncs/{syncId}/runs/{runId} or GET /healthz.";
+        Self::own(404, FailureKind::InvalidInput, paths)
+    }
+
+    /// The path is there, for other methods.
+    pub(super) fn method_not_allowed(allowed: &str) -> Self {
+        let detail = format!("This path takes {allowed} and nothing else. Nothing was sent to Hightouch.");
+        Self { header: Some(("allow", allowed.into())), ..Self::own(405, FailureKind::InvalidInput, detail) }
+    }
+
+    /// The body is longer than this endpoint reads.
+    pub(super) fn body_too_large(most: usize) -> Self {
+        let detail = format!("The body is longer than {} KiB. Nothing was sent to Hightouch.", most / 1024);
+        Self::own(413, FailureKind::InvalidInput, detail)
+    }
+
+    /// The body is of a type that this endpoint does not read.
+    pub(super) fn not_json() -> Self {
+        Self::own(
+            415,
+            FailureKind::InvalidInput,
+            "The body must be JSON (Content-Type: application/json). Nothing was sent to Hightouch.",
+        )
+    }
+
+    /// The caller showed no usable token.
+    pub(super) fn unauthenticated() -> Self {
+        let detail = "Send a Hightouch API key as `Authorization: Bearer KEY`. Nothing was sent to Hightouch.";
+        Self {
+            kind: UNAUTHENTICATED,
+            title: "The request needs a bearer token",
+            header: Some(("www-authenticate", "Bearer".into())),
+            ..Self::own(401, FailureKind::Other, detail)
+        }
+    }
+
+    /// A setting is missing or wrong.
+    pub(super) fn not_configured(detail: impl Into<String>) -> Self {
+        Failure::unsent(FailureKind::NotConfigured, detail).into()
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        let (status, title) = match failure.kind {
+            FailureKind::InvalidInput => (400, "The request cannot be right"),
+            FailureKind::Unauthorized => (401, "Hightouch did not accept the API key"),
+            FailureKind::NotFound => (404, "Hightouch knows no such sync"),
+            FailureKind::Busy => (409, "A run of this sync is already going"),
+            FailureKind::SyncFailed => (424, "The sync ran and did not succeed"),
+            FailureKind::NotConfigured => (500, "A setting of this endpoint is missing or wrong"),
+            FailureKind::NotGranted => (500, "The host does not let this component call Hightouch"),
+            FailureKind::Api if failure.http_status == Some(429) => (503, "Hightouch's rate limit outlasted the wait"),
+            FailureKind::Api => (502, "Hightouch answered with an error"),
+            FailureKind::Unreachable => (502, "Hightouch could not be reached"),
+            FailureKind::MalformedAnswer => (502, "Hightouch's answer could not be read"),
+            FailureKind::TriggerUnconfirmed => (502, "The run may have been started or not"),
+            FailureKind::StillRunning | FailureKind::Other => (502, "The request could not be carried out"),
+        };
+        let header = match status {
+            401 => Some(("www-authenticate", "Bearer".into())),
+            503 => Some(("retry-after", seconds(failure.retry_after.unwrap_or(RATE_LIMIT_WINDOW)))),
+            _ => None,
+        };
+        Self { status, kind: failure.kind.as_str(), title, failure: Box::new(failure), header }
+    }
+}
+
+/// Over how long Hightouch counts requests.
+const RATE_LIMIT_WINDOW: Duration = Duration::from_secs(10);
+
+/// Whole seconds, no fewer than asked for.
+fn seconds(span: Duration) -> String {
+    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).to_string()
+}
+
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        let failure = &problem.failure;
+        let report = failure.report.as_ref();
+        let sent = failure.requests > 0;
+        let view = View {
+            r#type: format!("urn:hightouch-sync:problem:{}", problem.kind),
+            title: problem.title,
+            status: problem.status,
+            detail: &failure.message,
+            kind: problem.kind,
+            hightouch_status: failure.http_status,
+            details: failure.details.as_deref(),
+            sync_id: failure.sync.map(|sync| sync.get()),
+            run_id: report.map(|report| report.run.run.get()),
+            jobs: report.map(|report| report.jobs.iter().map(Job::of).collect()),
+            requests: sent.then_some(failure.requests),
+            elapsed_ms: sent.then_some(failure.elapsed.as_millis()),
+        };
+        let answer = Self::json_as("application/problem+json", problem.status, &view);
+        match problem.header {
+            Some((name, value)) => answer.with(name, value),
+            None => answer,
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct View<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    kind: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hightouch_status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sync_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jobs: Option<Vec<Job<'a>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    elapsed_ms: Option<u128>,
+}

@@ -1,0 +1,92 @@
+//! Which request is which.
+
+use super::problem::Problem;
+use crate::hightouch::{RunRef, SyncRef};
+
+/// What a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// `GET /healthz`
+    Health,
+    /// `POST /syncs/{sync}/runs`
+    Run(SyncRef),
+    /// `GET /syncs/{syncId}/runs/{runId}`
+    Await(RunRef),
+}
+
+impl Route {
+    /// Reads a method and a path. `HEAD` goes where `GET` goes.
+    pub(super) fn of(method: &str, path: &str) -> Result<Self, Problem> {
+        let mut segments = path.strip_prefix('/').unwrap_or(path).split('/');
+        let parts = (segments.next(), segments.next(), segments.next(), segments.next(), segments.next());
+        match parts {
+            (Some("healthz"), None, ..) => reads(method).map(|()| Self::Health),
+            (Some("syncs"), Some(sync), Some("runs"), None, _) => {
+                allow(method, &["POST"])?;
+                sync.parse().map(Self::Run).map_err(Problem::invalid)
+            }
+            (Some("syncs"), Some(sync), Some("runs"), Some(run), None) => {
+                reads(method)?;
+                let sync = sync.parse().map_err(Problem::invalid)?;
+                let run = run.parse().map_err(Problem::invalid)?;
+                Ok(Self::Await(RunRef { sync, run }))
+            }
+            _ => Err(Problem::no_such_path()),
+        }
+    }
+}
+
+fn reads(method: &str) -> Result<(), Problem> {
+    allow(method, &["GET", "HEAD"])
+}
+
+fn allow(method: &str, allowed: &[&str]) -> Result<(), Problem> {
+    if allowed.contains(&method) { Ok(()) } else { Err(Problem::method_not_allowed(&allowed.join(", "))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(method: &str, path: &str) -> Option<u16> {
+        Route::of(method, path).err().map(|problem| problem.status)
+    }
+
+    #[test]
+    fn each_path_has_its_methods_and_nothing_else_is_a_path() {
+        assert_eq!(Route::of("GET", "/healthz").ok(), Some(Route::Health));
+        for (method, path) in
+            [("HEAD", "/healthz"), ("POST", "/syncs/1/runs"), ("POST", "/syncs/demo/runs"), ("GET", "/syncs/1/runs/2")]
+        {
+            assert_eq!(status(method, path), None, "{method} {path}");
+        }
+        for (method, path) in
+            [("POST", "/healthz"), ("GET", "/syncs/1/runs"), ("DELETE", "/syncs/1/runs/2"), ("get", "/healthz")]
+        {
+            assert_eq!(status(method, path), Some(405), "{method} {path}");
+        }
+        for path in
+            ["", "/", "/healthz/", "/syncs", "/syncs/1", "/syncs/1/runs/", "/syncs/1/runs/2/3", "//healthz", "/runs"]
+        {
+            let expected = if path == "/syncs/1/runs/" { 400 } else { 404 };
+            assert_eq!(status("GET", path), Some(expected), "{path}");
+        }
+    }
+
+    #[test]
+    fn ids_and_slugs_that_cannot_be_are_refused() {
+        for path in [
+            "/syncs/0/runs",
+            "/syncs//runs",
+            "/syncs/a%2Fb/runs",
+            "/syncs/a b/runs",
+            "/syncs/99999999999999999999/runs",
+        ] {
+            assert_eq!(status("POST", path), Some(400), "{path}");
+        }
+        for path in ["/syncs/0/runs/1", "/syncs/1/runs/0", "/syncs/demo/runs/1", "/syncs/1/runs/1a", "/syncs/1/runs/-1"]
+        {
+            assert_eq!(status("GET", path), Some(400), "{path}");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! How long to leave Hightouch alone after a setback, and the jitter that keeps callers apart.
+
+use core::time::Duration;
+
+/// A source of numbers that differ from caller to caller. Not for secrets.
+#[derive(Clone, Debug)]
+pub(super) struct Jitter(u64);
+
+impl Jitter {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed ^ 0x9e37_79b9_7f4a_7c15)
+    }
+
+    /// A number from `low` up to `high`, by splitmix64.
+    pub(super) fn between(&mut self, low: f64, high: f64) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = self.0;
+        bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        bits ^= bits >> 31;
+        let unit = (bits >> 11) as f64 / (1_u64 << 53) as f64;
+        low + (high - low) * unit
+    }
+}
+
+/// Capped exponential backoff.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Backoff {
+    setbacks: u32,
+}
+
+impl Backoff {
+    /// The first wait, before jitter.
+    const FIRST: Duration = Duration::from_secs(1);
+    /// The longest wait, before jitter, unless the server asks for a longer one.
+    const LONGEST: Duration = Duration::from_secs(30);
+
+    /// How many setbacks there were since things last went well.
+    pub(super) fn setbacks(&self) -> u32 {
+        self.setbacks
+    }
+
+    /// Things went well.
+    pub(super) fn reset(&mut self) {
+        self.setbacks = 0;
+    }
+
+    /// How long to wait after one more setback: as long as the server asked for and a little more, so that those it asked do not
+    /// come back at once; where it asked for nothing, twice as long each time, of which half is left to chance.
+    pub(super) fn after_setback(&mut self, asked: Option<Duration>, jitter: &mut Jitter) -> Duration {
+        let doubled =
+            Self::FIRST.saturating_mul(1_u32.checked_shl(self.setbacks).unwrap_or(u32::MAX)).min(Self::LONGEST);
+        self.setbacks = self.setbacks.saturating_add(1);
+        match asked {
+            Some(asked) => asked.saturating_add(Self::FIRST.mul_f64(jitter.between(0.0, 1.0))),
+            None => doubled.mul_f64(jitter.between(0.5, 1.0)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_cap_and_are_never_nothing() {
+        let (mut backoff, mut jitter) = (Backoff::default(), Jitter::new(1));
+        for expected in [1, 2, 4, 8, 16, 30, 30, 30] {
+            let wait = backoff.after_setback(None, &mut jitter);
+            let full = Duration::from_secs(expected);
+            assert!(wait >= full / 2 && wait <= full, "{wait:?} of {full:?}");
+        }
+        for _ in 0..100 {
+            backoff.after_setback(None, &mut jitter);
+        }
+        assert!(backoff.after_setback(None, &mut jitter) <= Backoff::LONGEST);
+        backoff.reset();
+        assert!(backoff.after_setback(None, &mut jitter) <= Backoff::FIRST);
+    }
+
+    #[test]
+    fn what_the_server_asks_for_is_obeyed_and_never_overflows() {
+        let (mut backoff, mut jitter) = (Backoff::default(), Jitter::new(2));
+        for asked in [0, 7, 3600, u64::MAX] {
+            let asked = Duration::from_secs(asked);
+            let wait = backoff.after_setback(Some(asked), &mut jitter);
+            assert!(wait >= asked && wait <= asked.saturating_add(Duration::from_secs(1)));
+        }
+    }
+
+    #[test]
+    fn callers_with_different_seeds_do_not_wait_in_step() {
+        let mut waits: Vec<Duration> =
+            (0..1000).map(|seed| Backoff::default().after_setback(None, &mut Jitter::new(seed))).collect();
+        waits.sort();
+        waits.dedup();
+        assert!(waits.len() > 990, "{}", waits.len());
+    }
+}

@@ -1,0 +1,93 @@
+//! Looking at a run until it has ended.
+
+use super::operation::{Action, Operation, Phase, Reply};
+use super::outcome::FailureKind;
+use super::pace::next_look;
+use super::pages::Pages;
+use super::setback::Setback;
+use super::time::Instant;
+use super::verdict::{Verdict, verdict};
+use crate::hightouch::{Request, Run, RunId, SyncId, Unreadable};
+
+/// The most jobs that one run can have.
+const JOBS: usize = 1000;
+
+/// Looking at a run.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    pages: Pages,
+    jobs: Vec<Run>,
+    /// Whether the last entry that was read is a job of the run.
+    in_midst: bool,
+}
+
+impl Look {
+    pub(super) fn request(&self, sync: SyncId, run: RunId) -> Request {
+        Request::run(sync, run, self.pages.offset)
+    }
+
+    /// Reads a page; true where the next one is to be read. A server that ignores the filter lists other runs too: the list is in order of
+    /// IDs, so it has been read far enough once the entries of this run have come and gone.
+    fn note(&mut self, reply: Reply, run: RunId) -> Result<bool, Setback> {
+        let Self { pages, jobs, in_midst } = self;
+        let more = pages.note(reply, |body| {
+            Run::read_page(body, &mut |entry| {
+                *in_midst = entry.id == run;
+                if *in_midst && jobs.len() <= JOBS {
+                    jobs.push(entry);
+                }
+            })
+        })?;
+        if jobs.len() > JOBS {
+            return Err(Setback::Unreadable { status: 200, why: Unreadable::TooLong });
+        }
+        let read_far_enough = !jobs.is_empty() && !*in_midst;
+        Ok(more && !read_far_enough)
+    }
+}
+
+impl Operation {
+    pub(super) fn looked(&mut self, now: Instant, mut phase: Look, reply: Reply) -> Action {
+        let Some(run) = self.run else {
+            return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
+        };
+        match phase.note(reply, run) {
+            Ok(true) => return self.go(now, Phase::Look(phase)),
+            Ok(false) => {}
+            Err(setback) if !setback.passing() => return self.give_up(now, setback),
+            Err(setback) => {
+                let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
+                return self.pause(now, delay, Phase::Look(Look::default()), Some(setback));
+            }
+        }
+        self.backoff.reset();
+        self.sighted = true;
+        // Not listed (yet, or not on this replica): what was seen before still stands.
+        if !phase.jobs.is_empty() {
+            self.jobs = phase.jobs;
+        }
+        match verdict(&self.jobs, self.options.accept_warnings) {
+            Verdict::Going(_) => self.look_later(now, Phase::Look(Look::default())),
+            Verdict::Succeeded(_) => self.succeed(now),
+            Verdict::Failed(status) => {
+                let word = status.as_str();
+                let text = self.jobs.iter().filter(|job| job.status == status).find_map(|job| job.error.clone());
+                let message = text.unwrap_or_else(|| match status {
+                    crate::hightouch::RunStatus::Warning => {
+                        "Some rows were rejected (`warning`), which counts as a failure unless warnings are accepted."
+                            .into()
+                    }
+                    _ => format!("The run ended as `{word}`."),
+                });
+                let details = self.report(now).map(|report| format!("{} ended as `{word}`.", report.run));
+                self.fail(now, FailureKind::SyncFailed, message, details)
+            }
+        }
+    }
+
+    /// Waits until the next look is due.
+    pub(super) fn look_later(&mut self, now: Instant, look: Phase) -> Action {
+        let delay = next_look(self.run_age(now), &mut self.jitter);
+        self.pause(now, delay, look, None)
+    }
+}

@@ -1,0 +1,313 @@
+//! The state machine of one call.
+
+use core::time::Duration;
+use std::mem;
+
+use super::backoff::{Backoff, Jitter};
+use super::confirm::Confirm;
+use super::find::{FindGoing, FindSync};
+use super::look::Look;
+use super::options::{Goal, IfRunning, Options};
+use super::outcome::{Failure, FailureKind, Outcome, Report};
+use super::setback::{Setback, Trouble};
+use super::time::Instant;
+use super::trigger::Trigger;
+use super::verdict::verdict;
+use crate::hightouch::{Answer, Request, Run, RunId, RunRef, SyncId, SyncRef};
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The operation begins, or the moment came for which it wanted to be woken.
+    Woke,
+    /// An answer to the request came.
+    Answer(Answer),
+    /// None came, or not in time.
+    Trouble(Trouble),
+}
+
+/// What to do.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Send this, and come back with the answer or the trouble; at `give_up` at the latest, whatever the peer does.
+    Send {
+        /// The request.
+        request: Request,
+        /// When to give it up.
+        give_up: Instant,
+    },
+    /// Come back then.
+    Wait {
+        /// The moment.
+        until: Instant,
+    },
+    /// It is over. Do not come back.
+    Done(Box<Outcome>),
+}
+
+/// How long one request that reads may take.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long the request that starts a run may take.
+const TRIGGER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often a request is sent in all where something passing stands in its way before there is a run to wait for. An outage that
+/// lasts longer is reported, not sat out: nothing has been started yet, and a wrong origin looks like an outage.
+pub(super) const TRIES: u32 = 4;
+/// The least and the most time that is kept for a last request before the deadline.
+const RESERVE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+
+/// Where an operation is: which request is under way, or will be sent at the next wake.
+#[derive(Debug)]
+pub(super) enum Phase {
+    FindSync(FindSync),
+    FindGoing(FindGoing),
+    Trigger(Trigger),
+    Confirm(Confirm),
+    Look(Look),
+    Over,
+}
+
+/// What came back for a request.
+pub(super) type Reply = Result<Answer, Trouble>;
+
+/// One call: run a sync, start one, or await a run.
+#[derive(Debug)]
+pub struct Operation {
+    pub(super) goal: Goal,
+    pub(super) options: Options,
+    began: Instant,
+    phase: Phase,
+    /// The sync, once its ID is known.
+    pub(super) sync: Option<SyncId>,
+    /// The run, once its ID is known. It never becomes unknown again.
+    pub(super) run: Option<RunId>,
+    /// When the run became known: its age as far as pacing is concerned.
+    run_since: Instant,
+    pub(super) joined: bool,
+    /// The run's jobs as they were last seen.
+    pub(super) jobs: Vec<Run>,
+    /// Whether anything told where the run stands: this operation started it, or has seen Hightouch's list of it.
+    pub(super) sighted: bool,
+    requests: u32,
+    /// When the request under way was sent, and how long the one before took.
+    pub(super) sent: Instant,
+    round_trip: Duration,
+    pub(super) backoff: Backoff,
+    pub(super) jitter: Jitter,
+}
+
+impl Operation {
+    /// An operation that begins now. Operations with different seeds do not wait in step.
+    pub fn new(goal: Goal, options: Options, now: Instant, seed: u64) -> Self {
+        let (sync, run, phase) = match &goal {
+            Goal::Await(run) => (Some(run.sync), Some(run.run), Phase::Look(Look::default())),
+            Goal::Run(SyncRef::Slug(slug)) | Goal::Start(SyncRef::Slug(slug)) => {
+                (None, None, Phase::FindSync(FindSync::new(slug.clone())))
+            }
+            Goal::Run(SyncRef::Id(sync)) | Goal::Start(SyncRef::Id(sync)) => (Some(*sync), None, Phase::Over),
+        };
+        let mut operation = Self {
+            goal,
+            options,
+            began: now,
+            phase,
+            sync,
+            run,
+            run_since: now,
+            joined: false,
+            jobs: Vec::new(),
+            sighted: false,
+            requests: 0,
+            sent: now,
+            round_trip: Duration::ZERO,
+            backoff: Backoff::default(),
+            jitter: Jitter::new(seed),
+        };
+        if let (Phase::Over, Some(sync)) = (&operation.phase, sync) {
+            operation.phase = operation.first_for(sync);
+        }
+        operation
+    }
+
+    /// What to do before a run of this sync is started.
+    pub(super) fn first_for(&self, sync: SyncId) -> Phase {
+        match self.options.if_running {
+            IfRunning::Queue => Phase::Trigger(Trigger::new(sync, None)),
+            IfRunning::Join | IfRunning::Refuse => Phase::FindGoing(FindGoing::new(sync)),
+        }
+    }
+
+    /// Takes what happened and says what to do.
+    pub fn step(&mut self, now: Instant, event: Event) -> Action {
+        let reply = match event {
+            Event::Woke => return self.send(now),
+            Event::Answer(answer) => {
+                self.round_trip = now.since(self.sent);
+                Ok(answer)
+            }
+            Event::Trouble(trouble) => Err(trouble),
+        };
+        match mem::replace(&mut self.phase, Phase::Over) {
+            Phase::FindSync(phase) => self.sync_found(now, phase, reply),
+            Phase::FindGoing(phase) => self.going_found(now, phase, reply),
+            Phase::Trigger(phase) => self.triggered(now, phase, reply),
+            Phase::Confirm(phase) => self.confirmed(now, phase, reply),
+            Phase::Look(phase) => self.looked(now, phase, reply),
+            Phase::Over => self.fail(now, FailureKind::Other, "The operation was stepped after its end.", None),
+        }
+    }
+
+    /// Where the run stands, as soon as its ID is known.
+    pub fn report(&self, now: Instant) -> Option<Report> {
+        let run = RunRef { sync: self.sync?, run: self.run? };
+        Some(Report {
+            run,
+            status: verdict(&self.jobs, self.options.accept_warnings).status(),
+            jobs: self.jobs.clone(),
+            joined: self.joined,
+            requests: self.requests,
+            elapsed: now.since(self.began),
+        })
+    }
+
+    /// When the wait is over.
+    fn deadline(&self) -> Instant {
+        let wait = self.options.max_wait;
+        self.began.plus(if self.sighted { wait } else { wait.max(self.options.answer_wait) })
+    }
+
+    /// Goes on to a phase and sends its request at once.
+    pub(super) fn go(&mut self, now: Instant, phase: Phase) -> Action {
+        self.phase = phase;
+        self.send(now)
+    }
+
+    /// Sends the request of the phase.
+    fn send(&mut self, now: Instant) -> Action {
+        let left = self.deadline().since(now);
+        if left.is_zero() {
+            return self.time_is_up(now, None);
+        }
+        let (request, timeout) = match &self.phase {
+            Phase::FindSync(phase) => (phase.request(), READ_TIMEOUT),
+            Phase::FindGoing(phase) => (phase.request(), READ_TIMEOUT),
+            // Not the whole of a short wait: if no answer comes, there must be time to find out what came of it.
+            Phase::Trigger(phase) => (phase.request(self.options.resync), TRIGGER_TIMEOUT.min(left.mul_f64(0.6))),
+            Phase::Confirm(phase) => (phase.request(), READ_TIMEOUT),
+            Phase::Look(phase) => match (self.sync, self.run) {
+                (Some(sync), Some(run)) => (phase.request(sync, run), READ_TIMEOUT),
+                _ => return self.fail(now, FailureKind::Other, "There is no run to look at.", None),
+            },
+            Phase::Over => return self.fail(now, FailureKind::Other, "The operation was woken after its end.", None),
+        };
+        self.requests = self.requests.saturating_add(1);
+        self.sent = now;
+        Action::Send { request, give_up: now.plus(timeout.min(left)) }
+    }
+
+    /// Waits, then sends the request of the phase: after `delay`, or in time for one last request before the deadline. `setback` is
+    /// what to report where no request fits any more.
+    pub(super) fn pause(&mut self, now: Instant, delay: Duration, phase: Phase, setback: Option<Setback>) -> Action {
+        self.phase = phase;
+        let reserve = self.round_trip.saturating_mul(2).clamp(RESERVE.0, RESERVE.1);
+        let last = self.deadline().minus(reserve);
+        if self.options.max_wait.is_zero() || last <= now {
+            return self.time_is_up(now, setback);
+        }
+        Action::Wait { until: now.plus(delay).min(last) }
+    }
+
+    /// Pauses after a setback on a request that reads, before there is a run to wait for; gives up after [`TRIES`] in a row, but sits
+    /// out a rate limit.
+    pub(super) fn retry(&mut self, now: Instant, phase: Phase, setback: Setback) -> Action {
+        if !setback.passing() || !setback.rate_limited() && self.backoff.setbacks() + 1 >= TRIES {
+            self.phase = phase;
+            return self.give_up(now, setback);
+        }
+        let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
+        self.pause(now, delay, phase, Some(setback))
+    }
+
+    /// The run is known from now on.
+    pub(super) fn run_is(&mut self, now: Instant, run: RunId) {
+        self.run = Some(run);
+        self.run_since = now;
+        self.sighted = true;
+        self.backoff.reset();
+    }
+
+    /// How old the run is as far as this operation knows.
+    pub(super) fn run_age(&self, now: Instant) -> Duration {
+        now.since(self.run_since)
+    }
+
+    /// Ends in success.
+    pub(super) fn succeed(&mut self, now: Instant) -> Action {
+        match self.report(now) {
+            Some(report) => Action::Done(Box::new(Ok(report))),
+            None => self.fail(now, FailureKind::Other, "There is no run to report.", None),
+        }
+    }
+
+    /// Ends in a failure of this kind.
+    pub(super) fn fail(
+        &mut self,
+        now: Instant,
+        kind: FailureKind,
+        message: impl Into<String>,
+        details: Option<String>,
+    ) -> Action {
+        Action::Done(Box::new(Err(self.failure(now, kind, message.into(), details))))
+    }
+
+    /// Ends in the failure that a setback is where it is the last word.
+    pub(super) fn give_up(&mut self, now: Instant, setback: Setback) -> Action {
+        let mut message = setback.message();
+        if self.run.is_none() && setback.status().is_none() {
+            message += ". No run was started.";
+        }
+        let failure = Failure {
+            http_status: setback.status(),
+            retry_after: setback.asked(),
+            ..self.failure(now, setback.kind(), message, setback.details())
+        };
+        Action::Done(Box::new(Err(failure)))
+    }
+
+    fn failure(&mut self, now: Instant, kind: FailureKind, message: String, details: Option<String>) -> Failure {
+        self.phase = Phase::Over;
+        Failure {
+            message,
+            details,
+            sync: self.sync,
+            report: self.report(now),
+            requests: self.requests,
+            elapsed: now.since(self.began),
+            ..Failure::unsent(kind, "")
+        }
+        .trimmed()
+    }
+
+    /// The wait is over.
+    fn time_is_up(&mut self, now: Instant, setback: Option<Setback>) -> Action {
+        if let Phase::Confirm(phase) = mem::replace(&mut self.phase, Phase::Over) {
+            return self.unconfirmed(now, phase, setback);
+        }
+        match (self.report(now), setback) {
+            // Nothing told that this run exists: what stood in the way is what there is to say.
+            (Some(_), Some(setback)) if !self.sighted => self.give_up(now, setback),
+            (Some(report), setback) => {
+                let message = format!(
+                    "The wait is over and {} is not: it was last seen `{}`. It goes on at Hightouch; await it again to learn how it ends",
+                    report.run,
+                    report.status.as_str()
+                );
+                self.fail(now, FailureKind::StillRunning, message, setback.map(|setback| setback.sentence()))
+            }
+            (None, Some(setback)) => self.give_up(now, setback),
+            (None, None) => {
+                let message = "The wait was over before Hightouch could be asked to start the run. No run was started.";
+                self.fail(now, FailureKind::Unreachable, message, None)
+            }
+        }
+    }
+}

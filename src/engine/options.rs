@@ -1,0 +1,62 @@
+//! What is asked for.
+
+use core::time::Duration;
+
+use crate::hightouch::{Resync, RunRef, SyncRef};
+
+/// How long to wait where nobody says: one hour.
+pub const DEFAULT_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// What an operation is to reach.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// Start a run of the sync and wait for its end.
+    Run(SyncRef),
+    /// Start a run of the sync. The report that comes back is the run as it then stands, not a success of the run.
+    Start(SyncRef),
+    /// Wait for the end of a run that was started before.
+    Await(RunRef),
+}
+
+/// What to do when a run of the sync is already going.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IfRunning {
+    /// Start another, which Hightouch queues behind it.
+    #[default]
+    Queue,
+    /// Wait for the one that is going.
+    Join,
+    /// Fail with [`FailureKind::Busy`](super::FailureKind::Busy).
+    Refuse,
+}
+
+/// How to run a sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// What the run does beyond sending the rows that changed.
+    pub resync: Resync,
+    /// Whether a run that ended in `warning` counts as a success.
+    pub accept_warnings: bool,
+    /// What to do when a run is already going.
+    pub if_running: IfRunning,
+    /// How long the whole operation may take. With zero, each request is sent once.
+    pub max_wait: Duration,
+    /// How long the answers may take, where that is more than `max_wait`, up to the one that names the run or, where it is named
+    /// already, tells where it stands. A shorter wait would cut off the very answer that it is for.
+    pub answer_wait: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            resync: Resync::default(),
+            accept_warnings: false,
+            if_running: IfRunning::Queue,
+            max_wait: DEFAULT_WAIT,
+            answer_wait: Duration::ZERO,
+        }
+    }
+}
+
+/// A fitting `answer_wait`: a round trip over a new TLS connection takes a good part of a second, and starting a run more.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(10);

@@ -1,0 +1,36 @@
+//! Time as an argument.
+
+use core::time::Duration;
+
+/// A moment, as the time since some beginning that the driver chose. It never goes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instant(Duration);
+
+impl Instant {
+    /// The moment so long after the beginning.
+    pub fn after_start(since: Duration) -> Self {
+        Self(since)
+    }
+
+    /// How long after the beginning this is.
+    pub fn since_start(self) -> Duration {
+        self.0
+    }
+
+    /// The time from an earlier moment to this one; zero if it was not earlier.
+    pub fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// The moment so much later, or the last one there is.
+    #[must_use]
+    pub fn plus(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(span))
+    }
+
+    /// The moment so much earlier, or the first one there is.
+    #[must_use]
+    pub fn minus(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(span))
+    }
+}

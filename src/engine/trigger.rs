@@ -1,0 +1,105 @@
+//! Starting a run: the one request that must not be repeated lightly.
+
+use super::confirm::Confirm;
+use super::look::Look;
+use super::operation::{Action, Operation, Phase, Reply, TRIES};
+use super::options::Goal;
+use super::setback::{Setback, TroubleKind};
+use super::time::Instant;
+use crate::hightouch::{ApiError, Request, Resync, RunId, SyncId, read_trigger};
+
+/// Starting a run.
+#[derive(Clone, Debug)]
+pub(super) struct Trigger {
+    pub(super) sync: SyncId,
+    /// The highest ID of any run before this one, where a look was made: a run with a higher one is newer.
+    pub(super) baseline: Option<u64>,
+    /// How often the request was sent again after one whose answer never came.
+    pub(super) resent: u32,
+}
+
+impl Trigger {
+    pub(super) fn new(sync: SyncId, baseline: Option<u64>) -> Self {
+        Self { sync, baseline, resent: 0 }
+    }
+
+    pub(super) fn request(&self, resync: Resync) -> Request {
+        Request::trigger(self.sync, resync)
+    }
+}
+
+/// What came of the request.
+enum Triggered {
+    /// A run.
+    Run(RunId),
+    /// No run.
+    No(Setback),
+    /// Perhaps a run.
+    Unclear(Setback),
+}
+
+fn judge(reply: Reply) -> Triggered {
+    let answer = match reply {
+        Ok(answer) => answer,
+        Err(trouble) => {
+            return match trouble.kind {
+                TroubleKind::NotGranted | TroubleKind::NotSent => Triggered::No(Setback::Trouble(trouble)),
+                TroubleKind::Lost => Triggered::Unclear(Setback::Trouble(trouble)),
+            };
+        }
+    };
+    if answer.ok() {
+        let unreadable = match answer.whole().and_then(read_trigger) {
+            Ok(run) => return Triggered::Run(run),
+            Err(why) => why,
+        };
+        // Hightouch documents error envelopes that come with status 200.
+        let error = ApiError::read(&answer.body);
+        return if error.message.is_some() {
+            Triggered::No(Setback::Refused { status: answer.status, error, asked: None })
+        } else {
+            Triggered::Unclear(Setback::Unreadable { status: answer.status, why: unreadable })
+        };
+    }
+    let refused = Setback::refused(&answer);
+    match answer.status {
+        // The server, or a proxy before it, failed at some point: before the run was started or after.
+        408 | 500..=599 => Triggered::Unclear(refused),
+        _ => Triggered::No(refused),
+    }
+}
+
+impl Operation {
+    pub(super) fn triggered(&mut self, now: Instant, phase: Trigger, reply: Reply) -> Action {
+        match judge(reply) {
+            Triggered::Run(run) => self.started(now, run),
+            Triggered::No(setback) => self.not_started(now, phase, setback),
+            Triggered::Unclear(cause) => {
+                let confirm = Confirm::new(phase, cause, self.sent, now);
+                self.go(now, Phase::Confirm(confirm))
+            }
+        }
+    }
+
+    /// There is a run now.
+    pub(super) fn started(&mut self, now: Instant, run: RunId) -> Action {
+        self.run_is(now, run);
+        if matches!(self.goal, Goal::Start(_)) {
+            return self.succeed(now);
+        }
+        self.look_later(now, Phase::Look(Look::default()))
+    }
+
+    /// There is provably none: sent again where that may help, for nothing can be started twice by it.
+    fn not_started(&mut self, now: Instant, phase: Trigger, setback: Setback) -> Action {
+        let worth_it = match &setback {
+            Setback::Trouble(trouble) => trouble.kind == TroubleKind::NotSent && self.backoff.setbacks() + 1 < TRIES,
+            _ => setback.rate_limited(),
+        };
+        if !worth_it {
+            return self.give_up(now, setback);
+        }
+        let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
+        self.pause(now, delay, Phase::Trigger(phase), Some(setback))
+    }
+}

@@ -1,0 +1,144 @@
+//! An answer, before anyone asks what it means.
+
+use core::time::Duration;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::{Rfc2822, Rfc3339};
+
+use super::Unreadable;
+
+/// How the body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyEnd {
+    /// As it should.
+    Complete,
+    /// The connection ended, or the wait for it did, before the body.
+    Cut,
+    /// It went on past what is read.
+    TooLong,
+}
+
+/// What `Retry-After` asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetryAfter {
+    /// So long from now.
+    Delay(Duration),
+    /// Until then, by the server's clock.
+    Moment(OffsetDateTime),
+}
+
+impl RetryAfter {
+    /// Reads the header's value: whole seconds, or an HTTP date.
+    pub fn read(value: &str) -> Option<Self> {
+        let value = value.trim();
+        if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+            // More seconds than 64 bits hold are as good as the most that they hold.
+            return Some(Self::Delay(Duration::from_secs(value.parse().unwrap_or(u64::MAX))));
+        }
+        http_date(value).map(Self::Moment)
+    }
+}
+
+/// An answer of Hightouch, or of whatever stands between.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The `Retry-After` header, where it could be read.
+    pub retry_after: Option<RetryAfter>,
+    /// The `Date` header: the server's clock when it answered, to the second.
+    pub date: Option<OffsetDateTime>,
+    /// The body, or what came of it.
+    pub body: Vec<u8>,
+    /// How the body ended.
+    pub end: BodyEnd,
+}
+
+impl Answer {
+    /// An answer with a whole body and no headers that matter.
+    pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { status, retry_after: None, date: None, body: body.into(), end: BodyEnd::Complete }
+    }
+
+    /// Takes note of a header, if it is one that matters.
+    pub fn note_header(&mut self, name: &str, value: &[u8]) {
+        let Ok(value) = core::str::from_utf8(value) else { return };
+        if name.eq_ignore_ascii_case("retry-after") {
+            self.retry_after = RetryAfter::read(value);
+        } else if name.eq_ignore_ascii_case("date") {
+            self.date = http_date(value);
+        }
+    }
+
+    /// Whether the status is one of success.
+    pub fn ok(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The body, if it is whole.
+    pub fn whole(&self) -> Result<&[u8], Unreadable> {
+        match self.end {
+            BodyEnd::Complete => Ok(&self.body),
+            BodyEnd::Cut => Err(Unreadable::Cut),
+            BodyEnd::TooLong => Err(Unreadable::TooLong),
+        }
+    }
+
+    /// How long the server asks to be left alone. A date is counted from the server's own `Date`, so that clocks need not agree;
+    /// without one it tells nothing.
+    pub fn wait_asked(&self) -> Option<Duration> {
+        match self.retry_after? {
+            RetryAfter::Delay(delay) => Some(delay),
+            RetryAfter::Moment(moment) => Some((moment - self.date?).try_into().unwrap_or(Duration::ZERO)),
+        }
+    }
+}
+
+/// Reads an HTTP date in the form that servers must send (RFC 9110, section 5.6.7), `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(value: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(value.trim(), &Rfc2822).ok()
+}
+
+/// Reads a time as the API writes it, RFC 3339 with `Z` or an offset.
+pub fn moment_of(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text, &Rfc3339).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn asked(retry_after: &str, date: Option<&str>) -> Option<Duration> {
+        let mut answer = Answer::new(429, "");
+        answer.note_header("Retry-After", retry_after.as_bytes());
+        if let Some(date) = date {
+            answer.note_header("DATE", date.as_bytes());
+        }
+        answer.wait_asked()
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms() {
+        let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
+        assert_eq!(asked("7", None), Some(Duration::from_secs(7)));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:49:47 GMT", date), Some(Duration::from_secs(10)));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:49:30 GMT", date), Some(Duration::ZERO));
+        assert_eq!(asked("Sun, 06 Nov 1994 08:49:47 GMT", None), None);
+        assert_eq!(asked("99999999999999999999999", None), Some(Duration::from_secs(u64::MAX)));
+    }
+
+    #[test]
+    fn a_retry_after_that_makes_no_sense_is_none() {
+        for value in ["", "-1", "1.5", "soon", "1 s", "0x10", "Sun, 99 Nov 1994 08:49:37 GMT"] {
+            assert_eq!(asked(value, None), None, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_with_z_and_with_an_offset() {
+        assert_eq!(moment_of("2023-10-17T11:06:01.713+00:00"), moment_of("2023-10-17T11:06:01.713Z"));
+        assert!(moment_of("2023-10-17T11:06:01.713Z").is_some());
+        assert!(moment_of("yesterday").is_none());
+    }
+}

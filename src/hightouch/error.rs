@@ -1,0 +1,127 @@
+//! What Hightouch says when it says no.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::lenient::{Object, Scalar};
+
+/// Why an answer could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// The body is not JSON, or not of the form that the API promises.
+    #[error("Hightouch's answer is not the JSON that its API promises ({0})")]
+    Json(String),
+    /// The body lacks something without which it tells nothing.
+    #[error("Hightouch's answer has no usable `{0}`")]
+    Missing(&'static str),
+    /// The connection ended in the middle of the body.
+    #[error("Hightouch's answer was cut off")]
+    Cut,
+    /// The body is longer than this project reads.
+    #[error("Hightouch's answer is longer than 1 MiB")]
+    TooLong,
+    /// A list went on for too many pages.
+    #[error("Hightouch's list did not end after {0} pages")]
+    TooManyPages(usize),
+}
+
+impl From<serde_json::Error> for Unreadable {
+    fn from(error: serde_json::Error) -> Self {
+        // The category and the place, not serde's own text, which can quote the body.
+        let what = if error.is_eof() {
+            "it ends too early"
+        } else if error.is_data() {
+            "a value has the wrong form"
+        } else {
+            "it is no JSON"
+        };
+        Self::Json(format!("{what}, line {} column {}", error.line(), error.column()))
+    }
+}
+
+/// The body of an error: `{"message":"…","details":…}`, a JSON string, or anything else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ApiError {
+    /// The message, where there is one.
+    pub message: Option<String>,
+    /// `details` as they came: the text of a string, the JSON of anything else.
+    pub details: Option<String>,
+}
+
+impl ApiError {
+    /// Reads what can be read; a body of another form gives neither message nor details.
+    pub fn read(body: &[u8]) -> Self {
+        #[derive(Deserialize)]
+        struct Envelope<'a> {
+            #[serde(borrow, default)]
+            message: Scalar<'a>,
+            #[serde(borrow, default)]
+            details: Option<&'a RawValue>,
+        }
+        if let Ok(Object(Some(Envelope { message, details }))) = serde_json::from_slice(body) {
+            return Self { message: message.text().filter(said), details: details.and_then(text_of) };
+        }
+        Self { message: serde_json::from_slice::<String>(body).ok().filter(said), details: None }
+    }
+}
+
+/// The text of a JSON string, the JSON of anything else; none where that says nothing.
+pub(super) fn text_of(raw: &RawValue) -> Option<String> {
+    Some(serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| raw.get().into())).filter(said)
+}
+
+/// Whether a text says anything.
+fn said(text: &String) -> bool {
+    !text.trim().is_empty() && text != "null"
+}
+
+/// The standard reason phrase of an HTTP status; wasi:http carries none of the server's own.
+pub fn reason(status: u16) -> String {
+    match http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()) {
+        Some(reason) => reason.into(),
+        None => format!("HTTP status {status}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(body: &str) -> (Option<String>, Option<String>) {
+        let error = ApiError::read(body.as_bytes());
+        (error.message, error.details)
+    }
+
+    #[test]
+    fn message_and_details_are_read_from_every_recorded_form() {
+        let text = |text: &str| Some(String::from(text));
+        assert_eq!(
+            read(r#"{"message":"Authentication error","details":"Token is invalid"}"#),
+            (text("Authentication error"), text("Token is invalid"))
+        );
+        assert_eq!(
+            read(r#"{"message":"Validation failed","details":{"syncId":{"message":"invalid"}}}"#),
+            (text("Validation failed"), text(r#"{"syncId":{"message":"invalid"}}"#))
+        );
+        assert_eq!(read(r#""Internal Server Error""#), (text("Internal Server Error"), None));
+    }
+
+    #[test]
+    fn any_other_body_says_nothing() {
+        for body in
+            ["", "<html><h1>Bad Gateway</h1>", "{", "null", "[]", "7", r#"{"message":7}"#, r#"{"message":""}"#, "\u{0}"]
+        {
+            assert_eq!(read(body), (None, None), "{body:?}");
+        }
+        assert_eq!(read(r#"{"details":null,"error":"x"}"#), (None, None));
+        assert_eq!(ApiError::read(&[0xff, 0xfe]), ApiError::default());
+    }
+
+    #[test]
+    fn the_reason_is_the_standard_phrase() {
+        assert_eq!(reason(404), "Not Found");
+        assert_eq!(reason(502), "Bad Gateway");
+        assert_eq!(reason(429), "Too Many Requests");
+        assert_eq!(reason(599), "HTTP status 599");
+    }
+}

@@ -1,0 +1,36 @@
+//! Hightouch's REST API, as bytes: the requests to build and the answers to read.
+//!
+//! Nothing here sends anything or knows why a request is made. Reading is as liberal as real answers ask for: IDs come as
+//! numbers or as strings of digits, statuses in any letter case, fields go missing and unknown ones appear.
+//! What must be there (a list under `data`, an `id` from the trigger) and is not makes an answer [`Unreadable`].
+//!
+//! The facts are those of Hightouch's published OpenAPI (<https://hightouch.com/docs/developer-tools/api-reference>), of its
+//! live server, and of the clients that other people run against it.
+
+mod answer;
+mod error;
+mod id;
+mod key;
+mod lenient;
+mod origin;
+mod page;
+mod request;
+mod run;
+mod sync;
+mod trigger;
+
+pub use answer::{Answer, BodyEnd, RetryAfter, moment_of};
+pub use error::{ApiError, Unreadable, reason};
+pub use id::{InvalidId, RunId, RunRef, Slug, SyncId, SyncRef};
+pub use key::{ApiKey, InvalidKey};
+pub use origin::{ApiOrigin, InvalidOrigin, Scheme};
+pub use request::{Method, Request};
+pub use run::{RowCounts, Run, RunStatus, RunsPage};
+pub use sync::{SyncEntry, SyncsPage};
+pub use trigger::{Resync, read_trigger};
+
+/// The path under an origin at which the API lives.
+pub const BASE_PATH: &str = "/api/v1";
+
+/// How many entries Hightouch puts on a page of a list at the most, unless asked for fewer.
+pub const PAGE: usize = 100;

@@ -1,0 +1,75 @@
+//! The requests this project sends.
+
+use super::{BASE_PATH, PAGE, Resync, RunId, Slug, SyncId};
+
+/// An HTTP method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Reads; may be repeated.
+    Get,
+    /// Starts something; may not.
+    Post,
+}
+
+/// A request, less what the connection adds: the origin and the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Path and query.
+    pub target: String,
+    /// A JSON body.
+    pub body: Option<String>,
+}
+
+impl Request {
+    /// `POST /syncs/{syncId}/trigger`: starts a run. Never repeat it unless it is known that no run came of it.
+    pub fn trigger(sync: SyncId, resync: Resync) -> Self {
+        Self { method: Method::Post, target: format!("{BASE_PATH}/syncs/{sync}/trigger"), body: resync.to_json() }
+    }
+
+    /// `GET /syncs/{syncId}/runs?runId=…`: one run, from the `offset`th entry on.
+    pub fn run(sync: SyncId, run: RunId, offset: usize) -> Self {
+        Self::get(format!("/syncs/{sync}/runs?runId={run}"), offset)
+    }
+
+    /// `GET /syncs/{syncId}/runs`: the runs of a sync in the order of their IDs, whichever way. Not narrowed by `within` or `after`: these go
+    /// by the time a run began, and a run that waits in the queue has none.
+    pub fn runs(sync: SyncId, offset: usize) -> Self {
+        Self::get(format!("/syncs/{sync}/runs?limit={PAGE}"), offset)
+    }
+
+    /// `GET /syncs?slug=…`: the syncs with this slug; there is one at the most.
+    pub fn syncs_with_slug(slug: &Slug, offset: usize) -> Self {
+        Self::get(format!("/syncs?slug={}", slug.as_str()), offset)
+    }
+
+    fn get(target: String, offset: usize) -> Self {
+        let mut target = format!("{BASE_PATH}{target}");
+        if offset > 0 {
+            // The order that Hightouch keeps to by default, asked for by name where pages depend on it.
+            target += &format!("&orderBy=id&offset={offset}");
+        }
+        Self { method: Method::Get, target, body: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn requests_are_spelled_as_the_api_has_them() {
+        let (sync, run) = (SyncId::try_from(7).unwrap(), RunId::try_from(42).unwrap());
+        let plain = Request::trigger(sync, Resync::default());
+        assert_eq!((plain.method, plain.target.as_str(), plain.body), (Method::Post, "/api/v1/syncs/7/trigger", None));
+        let full = Request::trigger(sync, Resync { full: true, reset_cdc: false, clear_and_fill: true });
+        assert_eq!(full.body.as_deref(), Some(r#"{"fullResync":true,"clearAndFill":true}"#));
+        assert_eq!(Request::run(sync, run, 0).target, "/api/v1/syncs/7/runs?runId=42");
+        assert_eq!(Request::run(sync, run, 100).target, "/api/v1/syncs/7/runs?runId=42&orderBy=id&offset=100");
+        assert_eq!(Request::runs(sync, 0).target, "/api/v1/syncs/7/runs?limit=100");
+        assert_eq!(Request::runs(sync, 100).target, "/api/v1/syncs/7/runs?limit=100&orderBy=id&offset=100");
+        assert_eq!(Request::syncs_with_slug(&"demo".parse().unwrap(), 0).target, "/api/v1/syncs?slug=demo");
+    }
+}

@@ -1,0 +1,307 @@
+//! Runs, as `GET /syncs/{syncId}/runs` lists them.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::error::text_of;
+use super::lenient::{Object, Scalar};
+use super::page::{Page, read_page};
+use super::{RunId, Unreadable};
+
+/// The most of a run's error text that is kept, in bytes.
+const ERROR_TEXT: usize = 16 * 1024;
+
+/// Declares the statuses once: the variant, the word for it, and whether a run in it has ended.
+macro_rules! statuses {
+    ($($(#[$doc:meta])* $variant:ident $word:literal ended $ended:literal,)*) => {
+        /// Where a run stands.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum RunStatus {
+            $($(#[$doc])* $variant,)*
+            /// A status that was added after this was written, as it was written. Taken as not ended.
+            Other(String),
+        }
+
+        impl RunStatus {
+            /// Every status that is known.
+            pub const KNOWN: &[Self] = &[$(Self::$variant),*];
+
+            /// The API's word for it.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $word,)*
+                    Self::Other(word) => word,
+                }
+            }
+
+            /// Reads the API's word, in whatever letter case.
+            pub fn read(word: &str) -> Self {
+                match word.trim() {
+                    $(known if known.eq_ignore_ascii_case($word) => Self::$variant,)*
+                    _ => Self::Other(word.into()),
+                }
+            }
+
+            /// Whether a run in this status goes on no more.
+            pub fn ended(&self) -> bool {
+                match self {
+                    $(Self::$variant => $ended,)*
+                    Self::Other(_) => false,
+                }
+            }
+        }
+    };
+}
+
+statuses! {
+    /// Waits for its turn.
+    Queued "queued" ended false,
+    /// The warehouse query runs.
+    Querying "querying" ended false,
+    /// Rows go to the destination.
+    Processing "processing" ended false,
+    /// Results are being written down.
+    Reporting "reporting" ended false,
+    /// Ended well.
+    Success "success" ended true,
+    /// Ended; some rows were rejected.
+    Warning "warning" ended true,
+    /// Ended in failure.
+    Failed "failed" ended true,
+    /// Ended by a person.
+    Cancelled "cancelled" ended true,
+    /// Ended by Hightouch.
+    Interrupted "interrupted" ended true,
+}
+
+/// Rows by what happens to them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RowCounts {
+    /// `addedCount`.
+    pub added: u64,
+    /// `changedCount`.
+    pub changed: u64,
+    /// `removedCount`.
+    pub removed: u64,
+}
+
+/// One entry of a list of runs. What is missing, null or of another type than the API promises is none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// `id`.
+    pub id: RunId,
+    /// `status`; empty where it is missing.
+    pub status: RunStatus,
+    /// `error`: free text of Hightouch or of the destination, at most 16 KiB.
+    pub error: Option<String>,
+    /// `createdAt`, RFC 3339. Before `startedAt` where the run waited in the queue.
+    pub created_at: Option<String>,
+    /// `startedAt`, RFC 3339.
+    pub started_at: Option<String>,
+    /// `finishedAt`, RFC 3339.
+    pub finished_at: Option<String>,
+    /// `querySize`: how many rows the model's query returned.
+    pub query_size: Option<u64>,
+    /// `completionRatio`, a hint: a run can end in success at 0.54.
+    pub completion_ratio: Option<f64>,
+    /// `plannedRows`.
+    pub planned_rows: Option<RowCounts>,
+    /// `successfulRows`.
+    pub successful_rows: Option<RowCounts>,
+    /// `failedRows`.
+    pub failed_rows: Option<RowCounts>,
+}
+
+/// What a page of runs was, less its entries.
+pub type RunsPage = Page;
+
+impl Run {
+    /// Reads a page of runs and hands over each entry that has an ID; one without cannot be the run that anyone looks for.
+    /// After an error, what was handed over counts for nothing.
+    pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<RunsPage, Unreadable> {
+        read_page::<WireRun<'_>>(body, &mut |wire| {
+            if let Some(run) = wire.into_run() {
+                each(run);
+            }
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireRun<'a> {
+    #[serde(borrow, default)]
+    id: Scalar<'a>,
+    #[serde(borrow, default)]
+    status: Scalar<'a>,
+    #[serde(borrow, default)]
+    error: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    created_at: Scalar<'a>,
+    #[serde(borrow, default)]
+    started_at: Scalar<'a>,
+    #[serde(borrow, default)]
+    finished_at: Scalar<'a>,
+    #[serde(borrow, default)]
+    query_size: Scalar<'a>,
+    #[serde(borrow, default)]
+    completion_ratio: Scalar<'a>,
+    #[serde(borrow, default)]
+    planned_rows: Object<WireCounts<'a>>,
+    #[serde(borrow, default)]
+    successful_rows: Object<WireCounts<'a>>,
+    #[serde(borrow, default)]
+    failed_rows: Object<WireCounts<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct WireCounts<'a> {
+    #[serde(borrow, default)]
+    added_count: Scalar<'a>,
+    #[serde(borrow, default)]
+    changed_count: Scalar<'a>,
+    #[serde(borrow, default)]
+    removed_count: Scalar<'a>,
+}
+
+impl WireRun<'_> {
+    fn into_run(self) -> Option<Run> {
+        let mut error = self.error.and_then(text_of);
+        if let Some(text) = &mut error {
+            text.truncate(text.floor_char_boundary(ERROR_TEXT));
+        }
+        Some(Run {
+            id: RunId::try_from(self.id.number()?).ok()?,
+            status: RunStatus::read(&self.status.text().unwrap_or_default()),
+            error,
+            created_at: self.created_at.text(),
+            started_at: self.started_at.text(),
+            finished_at: self.finished_at.text(),
+            query_size: self.query_size.number(),
+            completion_ratio: self.completion_ratio.real(),
+            planned_rows: self.planned_rows.0.map(RowCounts::from),
+            successful_rows: self.successful_rows.0.map(RowCounts::from),
+            failed_rows: self.failed_rows.0.map(RowCounts::from),
+        })
+    }
+}
+
+impl From<WireCounts<'_>> for RowCounts {
+    fn from(wire: WireCounts<'_>) -> Self {
+        Self {
+            added: wire.added_count.number().unwrap_or(0),
+            changed: wire.changed_count.number().unwrap_or(0),
+            removed: wire.removed_count.number().unwrap_or(0),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::*;
+
+    fn read(body: &str) -> Result<(Vec<Run>, Page), Unreadable> {
+        let mut runs = Vec::new();
+        Run::read_page(body.as_bytes(), &mut |run| runs.push(run)).map(|page| (runs, page))
+    }
+
+    const RECORDED: &str = r#"{"id":42,"createdAt":"2022-02-08T16:11:04.712Z","startedAt":"2022-02-08T16:11:04.712Z","finishedAt":"2022-02-08T16:11:11.698Z","querySize":773,"status":"success","completionRatio":0.54,"plannedRows":{"addedCount":773,"changedCount":0,"removedCount":0},"successfulRows":{"addedCount":773,"changedCount":0,"removedCount":0},"failedRows":{"addedCount":0,"changedCount":0,"removedCount":0},"error":null}"#;
+
+    #[test]
+    fn a_recorded_run_is_read_whole() {
+        let (runs, page) = read(&format!(r#"{{"data":[{RECORDED}],"hasMore":false}}"#)).unwrap();
+        let added = |added| Some(RowCounts { added, changed: 0, removed: 0 });
+        assert_eq!(page, Page { entries: 1, has_more: false });
+        assert_eq!(
+            runs,
+            [Run {
+                id: RunId::try_from(42).unwrap(),
+                status: RunStatus::Success,
+                error: None,
+                created_at: Some("2022-02-08T16:11:04.712Z".into()),
+                started_at: Some("2022-02-08T16:11:04.712Z".into()),
+                finished_at: Some("2022-02-08T16:11:11.698Z".into()),
+                query_size: Some(773),
+                completion_ratio: Some(0.54),
+                planned_rows: added(773),
+                successful_rows: added(773),
+                failed_rows: added(0),
+            }]
+        );
+    }
+
+    #[test]
+    fn ids_are_read_from_strings_and_numbers_and_statuses_in_any_case() {
+        let (runs, _) = read(r#"{"data":[{"id":"7","status":"QUEUED"},{"id":8,"status":"Success"}]}"#).unwrap();
+        assert_eq!((runs[0].id.get(), &runs[0].status), (7, &RunStatus::Queued));
+        assert_eq!((runs[1].id.get(), &runs[1].status), (8, &RunStatus::Success));
+    }
+
+    #[test]
+    fn an_unknown_status_is_kept_as_written_and_has_not_ended() {
+        let (runs, _) = read(r#"{"data":[{"id":7,"status":"Verifying"},{"id":7}]}"#).unwrap();
+        assert_eq!(runs[0].status, RunStatus::Other("Verifying".into()));
+        assert!(!runs[0].status.ended() && !runs[1].status.ended());
+    }
+
+    #[test]
+    fn fields_of_the_wrong_type_unknown_fields_and_entries_that_are_no_runs_break_nothing() {
+        let (runs, page) = read(
+            r#"{"new":{"deep":[[]]},"data":[null,7,"x",[{}],true,-1,0.5,{},{"id":null},{"id":-1},
+                {"id":9,"status":7,"error":{"code":1},"createdAt":3,"querySize":"12","completionRatio":"0.5",
+                 "plannedRows":[],"failedRows":{"addedCount":"3","x":1},"x":[{"y":null}]}],"hasMore":null}"#,
+        )
+        .unwrap();
+        assert_eq!((page.entries, page.has_more, runs.len()), (11, false, 1));
+        let run = &runs[0];
+        assert_eq!((run.query_size, run.completion_ratio, run.planned_rows), (Some(12), Some(0.5), None));
+        assert_eq!(run.failed_rows, Some(RowCounts { added: 3, changed: 0, removed: 0 }));
+        assert_eq!(run.error.as_deref(), Some(r#"{"code":1}"#));
+    }
+
+    #[test]
+    fn without_a_list_under_data_the_answer_is_unreadable() {
+        let deep = format!(r#"{{"data":{}"#, "[".repeat(100_000));
+        for body in [
+            "",
+            "{}",
+            "[]",
+            "null",
+            r#"{"data":null}"#,
+            r#"{"data":{}}"#,
+            r#"{"data":[]"#,
+            r#"{"data":[]} x"#,
+            "<html>",
+            &deep,
+        ] {
+            assert!(read(body).is_err(), "{}", body.get(..40).unwrap_or(body));
+        }
+        assert!(read(r#"{"data":[]}"#).is_ok());
+    }
+
+    #[test]
+    fn depth_in_fields_that_nobody_reads_costs_nothing() {
+        let deep = format!(
+            r#"{{"data":[{{"id":1,"status":"success","x":{}1{}}}]}}"#,
+            "[".repeat(400_000),
+            "]".repeat(400_000)
+        );
+        // Read or refused, but never a stack that overflows.
+        let _ = read(&deep);
+    }
+
+    #[test]
+    fn a_full_page_that_does_not_say_whether_there_is_more_may_have_more() {
+        let body = format!(r#"{{"data":[{}{{}}]}}"#, "{},".repeat(99));
+        assert!(read(&body).unwrap().1.has_more);
+    }
+
+    #[test]
+    fn every_status_reads_back_from_its_word() {
+        for status in RunStatus::KNOWN {
+            assert_eq!(&RunStatus::read(status.as_str()), status);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Starting a run.
+
+use serde::Deserialize;
+
+use super::lenient::Scalar;
+use super::{RunId, Unreadable};
+
+/// What a run does beyond sending the rows that changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Resync {
+    /// `fullResync`: send every row again, also those that were sent before.
+    pub full: bool,
+    /// `resetCDC`: take every row as seen without changing the destination.
+    pub reset_cdc: bool,
+    /// `clearAndFill`: empty the audience, then fill it.
+    pub clear_and_fill: bool,
+}
+
+impl Resync {
+    /// Whether anything beyond the ordinary is asked for.
+    pub fn any(self) -> bool {
+        self != Self::default()
+    }
+
+    /// The trigger's body; none where nothing beyond the ordinary is asked for.
+    pub(super) fn to_json(self) -> Option<String> {
+        let flags = [(self.full, "fullResync"), (self.reset_cdc, "resetCDC"), (self.clear_and_fill, "clearAndFill")];
+        let set: Vec<String> =
+            flags.iter().filter(|(set, _)| *set).map(|(_, name)| format!("\"{name}\":true")).collect();
+        self.any().then(|| format!("{{{}}}", set.join(",")))
+    }
+}
+
+/// Reads the answer to a trigger, `{"id":"…"}`: the ID of the run that was started.
+///
+/// An envelope of an error, which comes with status 200 too, has no ID and is therefore unreadable here;
+/// [`ApiError::read`](super::ApiError::read) reads it.
+pub fn read_trigger(body: &[u8]) -> Result<RunId, Unreadable> {
+    #[derive(Deserialize)]
+    struct Triggered<'a> {
+        #[serde(borrow, default)]
+        id: Scalar<'a>,
+    }
+    let triggered: Triggered<'_> = serde_json::from_slice(body)?;
+    triggered.id.number().and_then(|id| RunId::try_from(id).ok()).ok_or(Unreadable::Missing("id"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_run_id_is_read_from_a_string_or_a_number() {
+        for body in [r#"{"id":"42"}"#, r#"{"id":42}"#, r#" {"new":[1],"id":"42","more":{}} "#] {
+            assert_eq!(read_trigger(body.as_bytes()).unwrap().get(), 42, "{body}");
+        }
+    }
+
+    #[test]
+    fn without_a_run_id_the_answer_is_unreadable() {
+        for body in [
+            "",
+            "{",
+            "[]",
+            "null",
+            "42",
+            "{}",
+            r#"{"id":null}"#,
+            r#"{"id":0}"#,
+            r#"{"id":""}"#,
+            r#"{"id":"4x"}"#,
+            r#"{"id":-4}"#,
+            r#"{"id":1.5}"#,
+            r#"{"id":[42]}"#,
+            r#"{"message":"Validation failed","details":{}}"#,
+            "<html>",
+            r#"{"id":"42""#,
+        ] {
+            assert!(read_trigger(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+}

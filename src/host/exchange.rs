@@ -1,0 +1,155 @@
+//! One request and its answer, without blocking.
+
+use waki::bindings::wasi::http::outgoing_handler;
+use waki::bindings::wasi::http::types::{
+    Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method as WasiMethod, OutgoingRequest,
+    RequestOptions, Scheme as WasiScheme,
+};
+use waki::bindings::wasi::io::poll::Pollable;
+use waki::bindings::wasi::io::streams::{InputStream, StreamError};
+
+use super::connection::Connection;
+use super::trouble::{from_code, lost};
+use super::upload::Upload;
+use crate::engine::{Event, Instant, Trouble};
+use crate::hightouch::{Answer, BodyEnd, Method, Request, Scheme};
+
+/// The most of an answer that is read.
+const MOST: usize = 1 << 20;
+/// How much is read at a time.
+const CHUNK: u64 = 64 * 1024;
+
+/// A request that was sent.
+pub(super) struct Exchange {
+    stage: Stage,
+    upload: Option<Upload>,
+    sent: Instant,
+    /// When to give it up.
+    pub(super) give_up: Instant,
+}
+
+/// How far the answer is. Children stand before parents: they must be dropped first.
+enum Stage {
+    Head { ready: Pollable, response: FutureIncomingResponse },
+    Body { ready: Pollable, stream: InputStream, _body: IncomingBody, answer: Answer },
+}
+
+impl Exchange {
+    /// Sends a request.
+    pub(super) fn start(request: Request, to: &Connection, sent: Instant, give_up: Instant) -> Result<Self, Trouble> {
+        let bytes = request.body.unwrap_or_default().into_bytes();
+        let mut headers = vec![
+            ("authorization", to.key.bearer()),
+            ("accept", "application/json".into()),
+            ("user-agent", concat!("hightouch-sync/", env!("CARGO_PKG_VERSION")).into()),
+        ];
+        if request.method == Method::Post {
+            headers.push(("content-length", bytes.len().to_string()));
+        }
+        if !bytes.is_empty() {
+            headers.push(("content-type", "application/json".into()));
+        }
+        let headers: Vec<(String, Vec<u8>)> =
+            headers.into_iter().map(|(name, value)| (name.into(), value.into_bytes())).collect();
+        // What the setters below refuse was checked when origin, IDs and key were taken; a host that refuses all the same has not sent it.
+        let unset = |()| Trouble {
+            kind: crate::engine::TroubleKind::NotSent,
+            text: "the host refused the request's form".into(),
+        };
+        let fields = Fields::from_list(&headers).map_err(|_| unset(()))?;
+        let outgoing = OutgoingRequest::new(fields);
+        let method = match request.method {
+            Method::Get => WasiMethod::Get,
+            Method::Post => WasiMethod::Post,
+        };
+        let scheme = match to.origin.scheme() {
+            Scheme::Http => WasiScheme::Http,
+            Scheme::Https => WasiScheme::Https,
+        };
+        outgoing.set_method(&method).map_err(unset)?;
+        outgoing.set_scheme(Some(&scheme)).map_err(unset)?;
+        outgoing.set_authority(Some(to.origin.authority())).map_err(unset)?;
+        outgoing.set_path_with_query(Some(&request.target)).map_err(unset)?;
+        let body = outgoing.body().map_err(unset)?;
+
+        let options = RequestOptions::new();
+        let nanos = u64::try_from(give_up.since(sent).as_nanos()).ok();
+        // A host may support none of these.
+        let _: [Result<(), ()>; 3] = [
+            options.set_connect_timeout(nanos),
+            options.set_first_byte_timeout(nanos),
+            options.set_between_bytes_timeout(nanos),
+        ];
+        let response = outgoing_handler::handle(outgoing, Some(options)).map_err(|code| from_code(&code))?;
+        let ready = response.subscribe();
+        Ok(Self { stage: Stage::Head { ready, response }, upload: Upload::start(body, bytes), sent, give_up })
+    }
+
+    /// What to wait for.
+    pub(super) fn pollables<'a>(&'a self, all: &mut Vec<&'a Pollable>) {
+        let (Stage::Head { ready, .. } | Stage::Body { ready, .. }) = &self.stage;
+        all.push(ready);
+        all.extend(self.upload.as_ref().map(Upload::pollable));
+    }
+
+    /// Goes as far as it goes without waiting: the exchange as it then is, or what came of it.
+    pub(super) fn advance(mut self, now: Instant) -> Result<Self, Event> {
+        self.upload = self.upload.and_then(Upload::advance);
+        loop {
+            self.stage = match self.stage {
+                Stage::Head { ready, response } => match response.get() {
+                    None => {
+                        self.stage = Stage::Head { ready, response };
+                        break;
+                    }
+                    Some(Ok(Ok(incoming))) => open(incoming).map_err(Event::Trouble)?,
+                    Some(Ok(Err(code))) => return Err(Event::Trouble(from_code(&code))),
+                    Some(Err(())) => return Err(Event::Trouble(lost("the host gave the answer to nobody"))),
+                },
+                Stage::Body { ready, stream, _body, mut answer } => {
+                    match stream.read(CHUNK) {
+                        Ok(bytes) if bytes.is_empty() => {
+                            self.stage = Stage::Body { ready, stream, _body, answer };
+                            break;
+                        }
+                        Ok(bytes) if answer.body.len() + bytes.len() > MOST => answer.end = BodyEnd::TooLong,
+                        Ok(bytes) => {
+                            answer.body.extend(bytes);
+                            self.stage = Stage::Body { ready, stream, _body, answer };
+                            continue;
+                        }
+                        Err(StreamError::Closed) => {}
+                        Err(StreamError::LastOperationFailed(_)) => answer.end = BodyEnd::Cut,
+                    }
+                    // Children before parents.
+                    drop((ready, stream));
+                    return Err(Event::Answer(answer));
+                }
+            };
+        }
+        if now < self.give_up { Ok(self) } else { Err(self.given_up()) }
+    }
+
+    /// What came of it where the wait for it is over.
+    fn given_up(self) -> Event {
+        match self.stage {
+            Stage::Head { .. } => {
+                let seconds = self.give_up.since(self.sent).as_secs_f64();
+                Event::Trouble(lost(format!("no answer came within {seconds:.1} s")))
+            }
+            Stage::Body { answer, .. } => Event::Answer(Answer { end: BodyEnd::Cut, ..answer }),
+        }
+    }
+}
+
+/// Goes from the head of an answer to its body.
+fn open(incoming: IncomingResponse) -> Result<Stage, Trouble> {
+    let mut answer = Answer::new(incoming.status(), "");
+    for (name, value) in incoming.headers().entries() {
+        answer.note_header(&name, &value);
+    }
+    let taken = |()| lost("the host gave the answer's body to nobody");
+    let body = incoming.consume().map_err(taken)?;
+    let stream = body.stream().map_err(taken)?;
+    Ok(Stage::Body { ready: stream.subscribe(), stream, _body: body, answer })
+}

@@ -1,0 +1,35 @@
+//! What the host's errors mean for a request.
+
+use waki::bindings::wasi::http::types::ErrorCode;
+
+use crate::engine::{Trouble, TroubleKind};
+
+/// A request that got no answer, for a reason that says nothing about whether it arrived.
+pub(super) fn lost(text: impl Into<String>) -> Trouble {
+    Trouble { kind: TroubleKind::Lost, text: text.into() }
+}
+
+/// Reads an error of wasi:http. What is not known to come before the first byte was sent may have come after it.
+pub(super) fn from_code(code: &ErrorCode) -> Trouble {
+    let (kind, text) = match code {
+        ErrorCode::HttpRequestDenied => (TroubleKind::NotGranted, "HTTP request denied".into()),
+        ErrorCode::DnsTimeout => (TroubleKind::NotSent, "its name could not be looked up in time".into()),
+        ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
+            (TroubleKind::NotSent, "its name was not found".into())
+        }
+        ErrorCode::DestinationUnavailable => (TroubleKind::NotSent, "the host is not available".into()),
+        ErrorCode::DestinationIpProhibited => (TroubleKind::NotGranted, "the host's address is prohibited".into()),
+        ErrorCode::DestinationIpUnroutable => (TroubleKind::NotSent, "there is no route to the host".into()),
+        ErrorCode::ConnectionRefused => (TroubleKind::NotSent, "the connection was refused".into()),
+        ErrorCode::ConnectionTimeout => (TroubleKind::NotSent, "no connection could be made in time".into()),
+        ErrorCode::ConnectionLimitReached => (TroubleKind::NotSent, "the host has too many connections".into()),
+        ErrorCode::TlsCertificateError => (TroubleKind::NotSent, "its TLS certificate was not accepted".into()),
+        ErrorCode::TlsProtocolError => (TroubleKind::NotSent, "the TLS handshake failed".into()),
+        ErrorCode::ConnectionTerminated => (TroubleKind::Lost, "the connection ended before the answer".into()),
+        ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
+            (TroubleKind::Lost, "no answer came in time".into())
+        }
+        other => (TroubleKind::Lost, format!("{other:?}")),
+    };
+    Trouble { kind, text }
+}

@@ -1,0 +1,20 @@
+//! A WebAssembly component that runs a Hightouch sync to its end and says truly how it ended.
+//!
+//! The crate is one component in three worlds (see `wit/worlds.wit`); its features choose which. What the world sees is `wit/`. Inside,
+//! arrows point one way: the exports here call [`endpoint`], it calls `host`, that drives [`engine`], which reads and writes what
+//! [`hightouch`] knows of the API. The engine and the wire format are plain Rust and are tested natively.
+
+mod bindings;
+// The world `library` has no endpoint; what is pure in it is tested natively all the same.
+#[cfg_attr(not(feature = "endpoint"), allow(dead_code))]
+mod endpoint;
+pub mod engine;
+pub mod hightouch;
+mod host;
+mod runs;
+
+// Symbols named as WIT names them mean nothing to another linker.
+#[cfg(target_arch = "wasm32")]
+bindings::export!(Component with_types_in bindings);
+#[cfg(target_arch = "wasm32")]
+use runs::Component;

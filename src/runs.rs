@@ -1,0 +1,210 @@
+//! The interface `runs`: WIT's types to the engine's and back.
+
+use core::time::Duration;
+
+use crate::bindings::exports::hightouch::sync::runs::Guest;
+use crate::bindings::hightouch::sync::types as wit;
+use crate::engine::{ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, Goal, IfRunning, Options, Outcome, Report};
+use crate::hightouch::{ApiKey, ApiOrigin, Resync, RowCounts, Run, RunId, RunRef, RunStatus, SyncId, SyncRef};
+use crate::host::{Clock, Connection, Task, drive};
+
+/// The component.
+pub(crate) struct Component;
+
+impl Guest for Component {
+    fn run_sync(
+        connection: wit::Connection,
+        sync: wit::SyncRef,
+        options: wit::RunOptions,
+    ) -> Result<wit::Report, wit::Failure> {
+        carry_out(connection, sync_ref(sync).map(Goal::Run), options).map(Into::into)
+    }
+
+    fn start_sync(
+        connection: wit::Connection,
+        sync: wit::SyncRef,
+        options: wit::RunOptions,
+    ) -> Result<wit::RunRef, wit::Failure> {
+        carry_out(connection, sync_ref(sync).map(Goal::Start), options).map(|report| report.run.into())
+    }
+
+    fn await_run(
+        connection: wit::Connection,
+        run: wit::RunRef,
+        options: wit::RunOptions,
+    ) -> Result<wit::Report, wit::Failure> {
+        carry_out(connection, run_ref(run).map(Goal::Await), options).map(Into::into)
+    }
+}
+
+/// Runs one operation to its end.
+fn carry_out(
+    connection: wit::Connection,
+    goal: Result<Goal, Failure>,
+    options: wit::RunOptions,
+) -> Result<Report, wit::Failure> {
+    let outcome = goal.and_then(|goal| {
+        let connection = connect(&connection)?;
+        let clock = Clock::start();
+        run(goal, options.into(), connection, clock)
+    });
+    outcome.map_err(Into::into)
+}
+
+/// Runs one operation to its end.
+pub(crate) fn run(goal: Goal, options: Options, connection: Connection, clock: Clock) -> Outcome {
+    let task = Task::new(goal, options, connection, clock);
+    drive(vec![task], clock)
+        .pop()
+        .unwrap_or_else(|| Err(Failure::unsent(FailureKind::Other, "The operation ended without a result.")))
+}
+
+/// A failure of the caller's input: nothing was sent.
+pub(crate) fn invalid(error: impl core::fmt::Display) -> Failure {
+    Failure::unsent(FailureKind::InvalidInput, format!("{error}. Nothing was sent to Hightouch."))
+}
+
+fn connect(connection: &wit::Connection) -> Result<Connection, Failure> {
+    let key = ApiKey::new(&connection.api_key).map_err(invalid)?;
+    let origin = match &connection.api_origin {
+        Some(origin) => origin.parse().map_err(invalid)?,
+        None => ApiOrigin::default(),
+    };
+    Ok(Connection { origin, key })
+}
+
+fn sync_ref(sync: wit::SyncRef) -> Result<SyncRef, Failure> {
+    match sync {
+        wit::SyncRef::Id(id) => SyncId::try_from(id).map(SyncRef::Id),
+        wit::SyncRef::Slug(slug) => slug.parse().map(SyncRef::Slug),
+    }
+    .map_err(invalid)
+}
+
+fn run_ref(run: wit::RunRef) -> Result<RunRef, Failure> {
+    Ok(RunRef {
+        sync: SyncId::try_from(run.sync_id).map_err(invalid)?,
+        run: RunId::try_from(run.run_id).map_err(invalid)?,
+    })
+}
+
+impl From<wit::RunOptions> for Options {
+    fn from(options: wit::RunOptions) -> Self {
+        let max_wait = options.max_wait_ms.map_or(DEFAULT_WAIT, Duration::from_millis);
+        Self {
+            resync: Resync {
+                full: options.resync.contains(wit::Resync::FULL),
+                reset_cdc: options.resync.contains(wit::Resync::RESET_CDC),
+                clear_and_fill: options.resync.contains(wit::Resync::CLEAR_AND_FILL),
+            },
+            accept_warnings: options.accept_warnings,
+            if_running: match options.if_running {
+                wit::IfRunning::Queue => IfRunning::Queue,
+                wit::IfRunning::Join => IfRunning::Join,
+                wit::IfRunning::Refuse => IfRunning::Refuse,
+            },
+            max_wait,
+            answer_wait: if max_wait.is_zero() { ANSWER_WAIT } else { Duration::ZERO },
+        }
+    }
+}
+
+impl From<RunRef> for wit::RunRef {
+    fn from(run: RunRef) -> Self {
+        Self { sync_id: run.sync.get(), run_id: run.run.get() }
+    }
+}
+
+impl From<Report> for wit::Report {
+    fn from(report: Report) -> Self {
+        Self {
+            run: report.run.into(),
+            status: report.status.into(),
+            jobs: report.jobs.into_iter().map(Into::into).collect(),
+            joined: report.joined,
+            requests: report.requests,
+            elapsed_ms: millis(report.elapsed),
+        }
+    }
+}
+
+impl From<Failure> for wit::Failure {
+    fn from(failure: Failure) -> Self {
+        let (run, jobs) = failure.report.map_or((None, Vec::new()), |report| (Some(report.run), report.jobs));
+        Self {
+            kind: failure.kind.into(),
+            message: failure.message,
+            details: failure.details,
+            http_status: failure.http_status,
+            run: run.map(Into::into),
+            jobs: jobs.into_iter().map(Into::into).collect(),
+            requests: failure.requests,
+            elapsed_ms: millis(failure.elapsed),
+        }
+    }
+}
+
+impl From<FailureKind> for wit::FailureKind {
+    fn from(kind: FailureKind) -> Self {
+        match kind {
+            FailureKind::InvalidInput => Self::InvalidInput,
+            FailureKind::Unauthorized => Self::Unauthorized,
+            FailureKind::NotFound => Self::NotFound,
+            FailureKind::Api => Self::Api,
+            FailureKind::Unreachable => Self::Unreachable,
+            FailureKind::MalformedAnswer => Self::MalformedAnswer,
+            FailureKind::TriggerUnconfirmed => Self::TriggerUnconfirmed,
+            FailureKind::Busy => Self::Busy,
+            FailureKind::SyncFailed => Self::SyncFailed,
+            FailureKind::StillRunning => Self::StillRunning,
+            FailureKind::NotGranted => Self::NotGranted,
+            FailureKind::NotConfigured => Self::NotConfigured,
+            FailureKind::Other => Self::Other,
+        }
+    }
+}
+
+impl From<RunStatus> for wit::RunStatus {
+    fn from(status: RunStatus) -> Self {
+        match status {
+            RunStatus::Queued => Self::Queued,
+            RunStatus::Querying => Self::Querying,
+            RunStatus::Processing => Self::Processing,
+            RunStatus::Reporting => Self::Reporting,
+            RunStatus::Success => Self::Success,
+            RunStatus::Warning => Self::Warning,
+            RunStatus::Failed => Self::Failed,
+            RunStatus::Cancelled => Self::Cancelled,
+            RunStatus::Interrupted => Self::Interrupted,
+            RunStatus::Other(word) => Self::Other(word),
+        }
+    }
+}
+
+impl From<Run> for wit::Job {
+    fn from(run: Run) -> Self {
+        Self {
+            id: run.id.get(),
+            status: run.status.into(),
+            error: run.error,
+            created_at: run.created_at,
+            started_at: run.started_at,
+            finished_at: run.finished_at,
+            query_size: run.query_size,
+            completion_ratio: run.completion_ratio,
+            planned_rows: run.planned_rows.map(Into::into),
+            successful_rows: run.successful_rows.map(Into::into),
+            failed_rows: run.failed_rows.map(Into::into),
+        }
+    }
+}
+
+impl From<RowCounts> for wit::RowCounts {
+    fn from(rows: RowCounts) -> Self {
+        Self { added: rows.added, changed: rows.changed, removed: rows.removed }
+    }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}

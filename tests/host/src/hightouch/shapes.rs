@@ -1,0 +1,126 @@
+//! The JSON of each thing.
+
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use super::clock::{with_offset, with_z};
+use super::fixtures::SyncFixture;
+use super::run::Run;
+use super::sequence::SequenceRun;
+use super::timeline::RowCounts;
+use super::workspace::Workspace;
+
+/// When all syncs and destinations were made.
+const MADE_AT: OffsetDateTime = datetime!(2022-02-16 21:37:58.510 UTC);
+
+/// A trigger's answer: the run's id is a string here and a number elsewhere.
+pub(super) fn triggered(id: impl ToString) -> Value {
+    json!({"id": id.to_string()})
+}
+
+pub(super) fn page(data: Vec<Value>, has_more: bool) -> Value {
+    json!({"data": data, "hasMore": has_more})
+}
+
+pub(super) fn run(run: &Run, now: OffsetDateTime) -> Value {
+    let figures = run.figures(now);
+    json!({
+        "id": run.id,
+        "createdAt": with_z(run.created_at),
+        "startedAt": figures.started_at.map(with_z),
+        "finishedAt": figures.finished_at.map(with_z),
+        "querySize": figures.query_size,
+        "status": figures.status.as_str(),
+        "completionRatio": figures.completion_ratio,
+        "plannedRows": rows(figures.planned),
+        "successfulRows": rows(figures.successful),
+        "failedRows": rows(figures.failed),
+        "error": figures.error,
+    })
+}
+
+fn rows(counts: RowCounts) -> Value {
+    json!({
+        "addedCount": counts.added,
+        "changedCount": counts.changed,
+        "removedCount": counts.removed,
+    })
+}
+
+pub(super) fn sync(workspace: &Workspace, sync: &SyncFixture, now: OffsetDateTime) -> Value {
+    let last = workspace.runs_of(sync.id).last();
+    let figures = last.map(|run| run.figures(now));
+    let status = match &figures {
+        Some(figures) => figures.status.as_str(),
+        None if sync.disabled => "disabled",
+        None => "pending",
+    };
+    json!({
+        "id": sync.id,
+        "slug": sync.slug,
+        "workspaceId": workspace.id,
+        "createdAt": with_z(MADE_AT),
+        "updatedAt": with_z(MADE_AT),
+        "destinationId": sync.destination_id,
+        "modelId": sync.model_id,
+        "configuration": {},
+        "schedule": null,
+        "disabled": sync.disabled,
+        "status": status,
+        "lastRunAt": figures.and_then(|figures| figures.started_at).map(with_z),
+        "referencedColumns": [],
+        "primaryKey": "id",
+        "tags": {},
+    })
+}
+
+/// A destination, whose id some sync has. Other clients ask for it after a run.
+pub(super) fn destination(workspace: &Workspace, id: u64) -> Option<Value> {
+    let syncs: Vec<_> = workspace
+        .syncs()
+        .iter()
+        .filter(|sync| sync.destination_id == id)
+        .map(|sync| sync.id)
+        .collect();
+    if syncs.is_empty() {
+        return None;
+    }
+    Some(json!({
+        "id": id,
+        "name": format!("Destination {id}"),
+        "slug": format!("destination-{id}"),
+        "workspaceId": workspace.id,
+        "createdAt": with_z(MADE_AT),
+        "updatedAt": with_z(MADE_AT),
+        "type": "salesforce",
+        "syncs": syncs,
+        "configuration": {},
+    }))
+}
+
+pub(super) fn sequence_run(
+    workspace: &Workspace,
+    sequence_run: &SequenceRun,
+    now: OffsetDateTime,
+) -> Value {
+    let sync_runs: Vec<_> = sequence_run
+        .run_ids
+        .iter()
+        .filter_map(|id| workspace.run(*id))
+        .map(|run| {
+            let figures = run.figures(now);
+            json!({
+                "syncId": run.sync_id,
+                "status": figures.status.as_str(),
+                "finishedAt": figures.finished_at.map(with_offset),
+                "syncRunId": run.id,
+            })
+        })
+        .collect();
+    json!({
+        "id": sequence_run.id,
+        "status": sequence_run.status.as_str(),
+        "syncRuns": sync_runs,
+    })
+}

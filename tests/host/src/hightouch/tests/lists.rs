@@ -1,0 +1,82 @@
+//! Which entries a list holds.
+
+use serde_json::{Value, json};
+
+use super::super::Scenario;
+use super::caller::Caller;
+
+#[test]
+fn bad_parameters_are_422() {
+    let mut caller = Caller::of(Scenario::Faithful);
+    for target in [
+        "/syncs/one",
+        "/syncs/1/runs?runId=x",
+        "/syncs/1/runs?limit=0",
+        "/syncs/1/runs?orderBy=colour",
+        "/syncs/1/runs?runID=1",
+        "/syncs?after=yesterday",
+    ] {
+        let answer = caller.answer("GET", target, &Value::Null);
+        assert_eq!(answer.status, 422, "{target}");
+        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!(body["message"], "Validation failed");
+        assert!(body["details"].is_object());
+    }
+}
+
+#[test]
+fn runs_are_listed_by_page_order_and_time() {
+    let mut caller = Caller::of(Scenario::Faithful);
+    let earlier = caller.ids("/syncs/1/runs");
+    assert_eq!(earlier.len(), 2);
+    caller.trigger(1);
+    caller.pass(1.0);
+    caller.trigger(1);
+
+    let all = caller.ids("/syncs/1/runs");
+    assert_eq!(all[2..], earlier);
+    assert!(all.is_sorted_by(|one, next| one > next), "{all:?}");
+    let page = caller.get("/syncs/1/runs?limit=1&offset=1");
+    assert_eq!(
+        (&page["data"][0]["id"], &page["hasMore"]),
+        (&json!(all[1]), &json!(true))
+    );
+    assert_eq!(caller.get("/syncs/1/runs?offset=3")["hasMore"], false);
+
+    // The second run has not started, so it is in no period.
+    assert_eq!(caller.ids("/syncs/1/runs?within=5"), all[1..2]);
+    assert_eq!(
+        caller.ids("/syncs/1/runs?after=2026-01-01T00:00:00Z"),
+        all[1..2]
+    );
+    assert_eq!(
+        caller.ids("/syncs/1/runs?before=2026-01-01T00:00:00%2B00:00"),
+        earlier
+    );
+    assert_eq!(caller.ids("/syncs/1/runs?orderBy=finishedAt"), all);
+    assert_eq!(
+        caller.get("/syncs/1/runs?runId=999"),
+        json!({"data": [], "hasMore": false})
+    );
+    // Another sync's run is not this one's.
+    assert!(
+        caller
+            .ids(&format!("/syncs/2/runs?runId={}", all[0]))
+            .is_empty()
+    );
+}
+
+#[test]
+fn syncs_are_listed_by_slug_model_and_last_run() {
+    let mut caller = Caller::of(Scenario::Faithful);
+    assert_eq!(caller.ids("/syncs").len(), 8);
+    assert_eq!(caller.ids("/syncs?slug=demo"), [1]);
+    assert_eq!(caller.ids("/syncs?modelId=2"), [4, 6]);
+    assert_eq!(caller.get("/syncs?limit=2")["hasMore"], true);
+    caller.trigger(6);
+    caller.pass(2.0);
+    assert_eq!(caller.ids("/syncs?after=2026-01-01T00:00:00Z"), [6]);
+    assert_eq!(caller.get("/syncs/6")["status"], "querying");
+    assert_eq!(caller.get("/syncs/5")["status"], "pending");
+    assert_eq!(caller.get("/destinations/1")["id"], 1);
+}

@@ -1,0 +1,80 @@
+//! Calls of `hightouch:sync/runs`, each on an instance of its own.
+
+use anyhow::Context as _;
+use wasmtime::Store;
+
+use super::Host;
+use super::bindings::{Connection, Failure, Hosted, Report, RunOptions, RunRef, SyncRef};
+use super::error::into_anyhow;
+use super::instance::Instance;
+
+impl Host {
+    /// `hightouch:sync/runs.run-sync`.
+    ///
+    /// # Errors
+    ///
+    /// When the component exports no such interface, cannot be instantiated, or traps. A failure that it reports is no error
+    /// here.
+    pub async fn run_sync(
+        &self,
+        connection: &Connection,
+        sync: &SyncRef,
+        options: RunOptions,
+    ) -> anyhow::Result<Result<Report, Failure>> {
+        let (mut store, hosted) = self.hosted().await?;
+        let runs = hosted.hightouch_sync_runs();
+        runs.call_run_sync(&mut store, connection, sync, options)
+            .await
+            .map_err(into_anyhow)
+    }
+
+    /// `hightouch:sync/runs.start-sync`.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_sync`](Self::run_sync).
+    pub async fn start_sync(
+        &self,
+        connection: &Connection,
+        sync: &SyncRef,
+        options: RunOptions,
+    ) -> anyhow::Result<Result<RunRef, Failure>> {
+        let (mut store, hosted) = self.hosted().await?;
+        let runs = hosted.hightouch_sync_runs();
+        runs.call_start_sync(&mut store, connection, sync, options)
+            .await
+            .map_err(into_anyhow)
+    }
+
+    /// `hightouch:sync/runs.await-run`.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_sync`](Self::run_sync).
+    pub async fn await_run(
+        &self,
+        connection: &Connection,
+        run: RunRef,
+        options: RunOptions,
+    ) -> anyhow::Result<Result<Report, Failure>> {
+        let (mut store, hosted) = self.hosted().await?;
+        let runs = hosted.hightouch_sync_runs();
+        runs.call_await_run(&mut store, connection, run, options)
+            .await
+            .map_err(into_anyhow)
+    }
+
+    async fn hosted(&self) -> anyhow::Result<(Store<Instance>, Hosted)> {
+        let pre = self
+            .component
+            .runs
+            .as_ref()
+            .context("the component does not export hightouch:sync/runs")?;
+        let mut store = self.component.setup.store(&self.component.engine);
+        let hosted = pre
+            .instantiate_async(&mut store)
+            .await
+            .map_err(into_anyhow)?;
+        Ok((store, hosted))
+    }
+}

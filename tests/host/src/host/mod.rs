@@ -1,0 +1,97 @@
+//! An embedded wasmtime that hosts the components: over HTTP as `wasmtime serve` does, or by calling
+//! `hightouch:sync/runs` directly.
+//!
+//! It links what the worlds in `wit/` name and nothing else, so a component that loads here imports nothing else. Each
+//! request and each call gets a fresh instance.
+
+mod artifact;
+mod bindings;
+mod calls;
+mod config;
+mod engine;
+mod error;
+mod guest;
+mod instance;
+mod linker;
+mod outbound;
+mod outcome;
+mod outgoing;
+mod serving;
+mod stderr;
+mod tasks;
+mod variables;
+mod virtual_time;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use wasmtime::Engine;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+pub use bindings::{
+    Connection, Failure, FailureKind, IfRunning, Job, Report, Resync, RowCounts, RunOptions,
+    RunRef, RunStatus, SyncRef,
+};
+pub use config::{Clock, Config, Limits};
+pub use outbound::Outbound;
+pub use serving::Serving;
+pub use stderr::{Captured, Stderr};
+pub use virtual_time::{InFlight, VirtualTime, in_virtual_time};
+
+use bindings::HostedPre;
+use error::into_anyhow;
+use instance::{Count, Instance, Setup};
+use variables::Variables;
+
+/// A component, ready to be instantiated. Clones share it.
+#[derive(Clone)]
+pub struct Host {
+    component: Arc<Component>,
+}
+
+struct Component {
+    engine: Engine,
+    setup: Setup,
+    runs: Option<HostedPre<Instance>>,
+    handler: Option<ProxyPre<Instance>>,
+}
+
+impl Host {
+    /// Loads a component. It is compiled only once: the result lies beside it as `NAME.HASH.cwasm`, where it may.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is no component, or imports what this host does not have; when `config` allows requests
+    /// to what is no origin.
+    pub fn new(component: &Path, config: Config) -> anyhow::Result<Self> {
+        let outbound = config.outbound.parse()?;
+        let engine = engine::engine(config.limits.instances).map_err(into_anyhow)?;
+        let linker = linker::linker(&engine).map_err(into_anyhow)?;
+        let pre = artifact::load(&engine, component)
+            .and_then(|loaded| linker.instantiate_pre(&loaded).map_err(into_anyhow))
+            .with_context(|| format!("cannot host {}", component.display()))?;
+        let setup = Setup {
+            variables: Variables::new(config.variables.clone()),
+            outbound,
+            config,
+            alive: Count::default(),
+        };
+        Ok(Self {
+            component: Arc::new(Component {
+                runs: HostedPre::new(pre.clone()).ok(),
+                handler: ProxyPre::new(pre).ok(),
+                engine,
+                setup,
+            }),
+        })
+    }
+
+    /// How many instances are alive.
+    pub fn instances(&self) -> usize {
+        self.component.setup.alive.get()
+    }
+}

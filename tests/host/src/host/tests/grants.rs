@@ -1,0 +1,154 @@
+//! What a guest is given, and what it is not.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::super::{Config, Host, Limits, Outbound, in_virtual_time};
+use super::guests::{self, ENVIRONMENT, FETCH, GROW, HELLO, VARIABLE, WRITE_STDERR};
+use super::{config, get, serve, status};
+
+/// The number of `HTTP-request-denied` among wasi:http's error codes.
+const DENIED: u16 = 600 + 15;
+/// That of `connection-refused`.
+const REFUSED: u16 = 600 + 6;
+
+#[test]
+fn a_request_to_where_none_is_allowed_is_denied_and_not_sent() {
+    in_virtual_time(async |time| {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let authority = server.local_addr().unwrap().to_string();
+        let (mut config, _) = config(&time);
+        config.environment = vec![("AUTHORITY".to_owned(), authority)];
+        config.outbound = Outbound::only(["http://127.0.0.1:1"]);
+        let serving = serve("denied", FETCH, config).await;
+        assert_eq!(status(&get(&serving).await), DENIED);
+        let nobody = tokio::time::timeout(Duration::from_secs(1), server.accept()).await;
+        assert!(nobody.is_err(), "a connection was made");
+    });
+}
+
+#[test]
+fn a_request_to_where_it_is_allowed_is_sent() {
+    in_virtual_time(async |time| {
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let authority = server.local_addr().unwrap().to_string();
+        drop(server);
+        let (mut config, _) = config(&time);
+        config.outbound = Outbound::only([format!("http://{authority}")]);
+        config.environment = vec![("AUTHORITY".to_owned(), authority)];
+        let serving = serve("allowed", FETCH, config).await;
+        assert_eq!(status(&get(&serving).await), REFUSED);
+    });
+}
+
+#[test]
+fn the_environment_is_what_the_configuration_says() {
+    in_virtual_time(async |time| {
+        let (mut config, _) = config(&time);
+        config.environment = vec![("NAME".to_owned(), "a value".to_owned())];
+        let serving = serve("environment", ENVIRONMENT, config).await;
+        let answer = get(&serving).await;
+        assert_eq!(status(&answer), 200);
+        assert!(answer.contains("a value"), "{answer}");
+    });
+}
+
+#[test]
+fn a_variable_has_its_value_or_is_undefined() {
+    in_virtual_time(async |time| {
+        let (mut config, _) = config(&time);
+        let undefined = serve("undefined", VARIABLE, config.clone()).await;
+        assert_eq!(status(&get(&undefined).await), 501);
+        config.variables = [("hello".to_owned(), "world".to_owned())].into();
+        let defined = serve("defined", VARIABLE, config).await;
+        let answer = get(&defined).await;
+        assert_eq!(status(&answer), 200);
+        assert!(answer.contains("world"), "{answer}");
+    });
+}
+
+#[test]
+fn standard_error_can_be_captured() {
+    in_virtual_time(async |time| {
+        let (config, captured) = config(&time);
+        let serving = serve("stderr", WRITE_STDERR, config).await;
+        assert_eq!(status(&get(&serving).await), 200);
+        assert_eq!(status(&get(&serving).await), 200);
+        assert_eq!(captured.text(), "hellohello");
+    });
+}
+
+#[test]
+fn memory_is_limited() {
+    in_virtual_time(async |time| {
+        let (mut config, _) = config(&time);
+        let enough = serve("enough", GROW, config.clone()).await;
+        assert_eq!(status(&get(&enough).await), 200);
+        config.limits.memory = 1 << 20;
+        let little = serve("little", GROW, config).await;
+        assert_eq!(status(&get(&little).await), 507);
+    });
+}
+
+#[test]
+fn one_instance_more_than_may_be_is_refused_with_503() {
+    in_virtual_time(async |time| {
+        let (mut config, _) = config(&time);
+        config.limits.instances = 0;
+        let serving = serve("full", HELLO, config).await;
+        assert_eq!(status(&get(&serving).await), 503);
+    });
+}
+
+#[test]
+fn what_the_worlds_do_not_name_cannot_be_imported() {
+    // What a guest of another world would be: the same, with one import more.
+    let component = "(component (import \"wasi:filesystem/preopens@0.2.2\" (instance
+        (export \"get-directories\" (func (result (list u32)))))))";
+    let path = guests::build("filesystem", HELLO).with_file_name("filesystem-too.wasm");
+    std::fs::write(&path, wat::parse_str(component).unwrap()).unwrap();
+    let error = Host::new(&path, Config::default()).err().unwrap();
+    assert!(
+        format!("{error:#}").contains("wasi:filesystem/preopens"),
+        "{error:#}"
+    );
+}
+
+#[test]
+fn a_component_is_compiled_once() {
+    let path = guests::build("compiled", HELLO);
+    let artifacts = || {
+        std::fs::read_dir(path.parent().unwrap())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with("compiled.") && name.ends_with(".cwasm"))
+            .collect::<Vec<_>>()
+    };
+    Host::new(&path, Config::default()).unwrap();
+    let first = artifacts();
+    assert_eq!(first.len(), 1, "{first:?}");
+    let other_limits = Limits {
+        instances: 7,
+        ..Limits::default()
+    };
+    let other = Config {
+        limits: other_limits,
+        ..Config::default()
+    };
+    Host::new(&path, other).unwrap();
+    assert_eq!(artifacts(), first);
+}
+
+#[test]
+fn a_damaged_artifact_is_compiled_again() {
+    let path = guests::build("damaged", HELLO);
+    Host::new(&path, Config::default()).unwrap();
+    for entry in std::fs::read_dir(path.parent().unwrap()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name().to_str().unwrap().starts_with("damaged.") && entry.path() != path {
+            std::fs::write(entry.path(), b"no code").unwrap();
+        }
+    }
+    Host::new(&path, Config::default()).unwrap();
+}
