@@ -15,7 +15,6 @@
 wit_bindgen::generate!({
     path: "wit",
     world: "hightouch:sync/library",
-    pub_export_macro: true,
     with: {
         "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
         "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
@@ -30,7 +29,6 @@ wit_bindgen::generate!({
 wit_bindgen::generate!({
     path: "wit",
     world: "hightouch:sync/endpoint",
-    pub_export_macro: true,
     with: {
         "wasi:cli/environment@0.2.2": wasi::cli::environment,
         "wasi:cli/stderr@0.2.2": wasi::cli::stderr,
@@ -47,7 +45,6 @@ wit_bindgen::generate!({
 wit_bindgen::generate!({
     path: "wit",
     world: "hightouch:sync/spin-endpoint",
-    pub_export_macro: true,
     with: {
         "fermyon:spin/variables@2.0.0": generate,
         "wasi:cli/stderr@0.2.2": wasi::cli::stderr,

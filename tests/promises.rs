@@ -1,1 +1,1 @@
-
+//! Promises to users, each held by the built components in a real host.

@@ -1,5 +1,9 @@
 //! Looking at a run until it has ended.
 
+use core::time::Duration;
+
+use time::OffsetDateTime;
+
 use super::operation::{Action, Operation, Phase, Reply};
 use super::outcome::FailureKind;
 use super::pace::next_look;
@@ -7,7 +11,7 @@ use super::pages::Pages;
 use super::setback::Setback;
 use super::time::Instant;
 use super::verdict::{Verdict, verdict};
-use crate::hightouch::{Request, Run, RunId, SyncId, Unreadable};
+use crate::hightouch::{Request, Run, RunId, SyncId, Unreadable, moment_of};
 
 /// The most jobs that one run can have.
 const JOBS: usize = 1000;
@@ -51,6 +55,7 @@ impl Operation {
         let Some(run) = self.run else {
             return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
         };
+        let date = reply.as_ref().ok().and_then(|answer| answer.date);
         match phase.note(reply, run) {
             Ok(true) => return self.go(now, Phase::Look(phase)),
             Ok(false) => {}
@@ -66,6 +71,7 @@ impl Operation {
         if !phase.jobs.is_empty() {
             self.jobs = phase.jobs;
         }
+        self.learn_age(now, date);
         match verdict(&self.jobs, self.options.accept_warnings) {
             Verdict::Going(_) => self.look_later(now, Phase::Look(Look::default())),
             Verdict::Succeeded(_) => self.succeed(now),
@@ -82,6 +88,15 @@ impl Operation {
                 let details = self.report(now).map(|report| format!("{} ended as `{word}`.", report.run));
                 self.fail(now, FailureKind::SyncFailed, message, details)
             }
+        }
+    }
+
+    /// A run that was taken up is older than this operation: how old, the server's own clock tells.
+    fn learn_age(&mut self, now: Instant, date: Option<OffsetDateTime>) {
+        let created = self.jobs.iter().filter_map(|job| job.created_at.as_deref().and_then(moment_of)).min();
+        if let Some((date, created)) = date.zip(created) {
+            let age = Duration::try_from(date - created).unwrap_or_default();
+            self.run_age = (now, self.run_age(now).max(age));
         }
     }
 

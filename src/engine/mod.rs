@@ -25,6 +25,9 @@ mod time;
 mod trigger;
 mod verdict;
 
+#[cfg(test)]
+mod tests;
+
 pub use operation::{Action, Event, Operation};
 pub use options::{ANSWER_WAIT, DEFAULT_WAIT, Goal, IfRunning, Options};
 pub use outcome::{Failure, FailureKind, Outcome, Report};

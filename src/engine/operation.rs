@@ -80,8 +80,8 @@ pub struct Operation {
     pub(super) sync: Option<SyncId>,
     /// The run, once its ID is known. It never becomes unknown again.
     pub(super) run: Option<RunId>,
-    /// When the run became known: its age as far as pacing is concerned.
-    run_since: Instant,
+    /// How old the run was at a moment, as far as this operation knows.
+    pub(super) run_age: (Instant, Duration),
     pub(super) joined: bool,
     /// The run's jobs as they were last seen.
     pub(super) jobs: Vec<Run>,
@@ -112,7 +112,7 @@ impl Operation {
             phase,
             sync,
             run,
-            run_since: now,
+            run_age: (now, Duration::ZERO),
             joined: false,
             jobs: Vec::new(),
             sighted: false,
@@ -230,14 +230,15 @@ impl Operation {
     /// The run is known from now on.
     pub(super) fn run_is(&mut self, now: Instant, run: RunId) {
         self.run = Some(run);
-        self.run_since = now;
+        self.run_age = (now, Duration::ZERO);
         self.sighted = true;
         self.backoff.reset();
     }
 
     /// How old the run is as far as this operation knows.
     pub(super) fn run_age(&self, now: Instant) -> Duration {
-        now.since(self.run_since)
+        let (at, age) = self.run_age;
+        age.saturating_add(now.since(at))
     }
 
     /// Ends in success.

@@ -102,9 +102,16 @@ impl Exchange {
                         self.stage = Stage::Head { ready, response };
                         break;
                     }
-                    Some(Ok(Ok(incoming))) => open(incoming).map_err(Event::Trouble)?,
-                    Some(Ok(Err(code))) => return Err(Event::Trouble(from_code(&code))),
-                    Some(Err(())) => return Err(Event::Trouble(lost("the host gave the answer to nobody"))),
+                    Some(head) => {
+                        // Children before parents: left to themselves, these two go the other way round.
+                        drop((ready, response));
+                        let stage = match head {
+                            Ok(Ok(incoming)) => open(incoming),
+                            Ok(Err(code)) => Err(from_code(&code)),
+                            Err(()) => Err(lost("the host gave the answer to nobody")),
+                        };
+                        stage.map_err(Event::Trouble)?
+                    }
                 },
                 Stage::Body { ready, stream, _body, mut answer } => {
                     match stream.read(CHUNK) {

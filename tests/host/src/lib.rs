@@ -1,5 +1,6 @@
-//! What hightouch-sync is built, run and tested with.
+//! What hightouch-sync is built, run and tested with: the component build, an embedded wasmtime host, a local Hightouch and the commands.
 
 pub mod build;
+pub mod commands;
 pub mod hightouch;
 pub mod host;

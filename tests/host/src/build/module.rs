@@ -2,7 +2,6 @@
 
 use std::env;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -42,11 +41,6 @@ pub(super) fn compile(kind: Kind, compiler: &Compiler, options: &Options) -> Res
     let target = workspace.join("target").join("wasm");
     let output = target.join(TARGET).join(PROFILE);
     let file = PACKAGE.replace('-', "_") + ".wasm";
-    // A cdylib's name holds no hash of the features, so cargo would take one world's module for another's: it looks
-    // at a file's age only.
-    for stale in [output.join("deps").join(&file), output.join(&file)] {
-        remove(&stale)?;
-    }
 
     let mut command = environment::cargo();
     command
@@ -75,15 +69,7 @@ pub(super) fn compile(kind: Kind, compiler: &Compiler, options: &Options) -> Res
     }
     process::run_shown(&mut command, options.children)
         .with_context(|| format!("cannot compile the `{}` world", kind.world()))?;
+    // Read at once: the next world's module has the same name.
     let module = output.join(&file);
     fs::read(&module).with_context(|| format!("cargo left no {}", module.display()))
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
-    }
 }

@@ -20,10 +20,11 @@ const LONG_PAUSE: Duration = Duration::from_micros(500);
 /// Runs `body` on a runtime of its own where time is virtual: when every task waits for a time to come, it comes at once.
 ///
 /// A runtime that tokio paused is not enough where sockets are used. Whenever it has no task to run, tokio moves a paused
-/// clock to the next timer, *even if bytes have arrived that it is just about to read*: a request would run into its timeout
-/// while its answer lies in the socket. On this runtime the clock moves only after the runtime has looked for I/O again and
-/// again and found nothing; while a request of a guest is in flight, for some ten milliseconds of real time. So an exchange
-/// takes no virtual time at all, while a server that sleeps before it answers, or never answers, makes time pass.
+/// clock to the next timer unless bytes have arrived at that very moment (before tokio 1.53.3 even if they had): a request
+/// whose answer is still on its way through the kernel runs into its timeout. On this runtime the clock moves only after the
+/// runtime has looked for I/O again and again and found nothing; while a request of a guest is in flight, for some ten
+/// milliseconds of real time. So an exchange takes no virtual time at all, while a server that sleeps before it answers, or
+/// never answers, makes time pass.
 ///
 /// What a test has to keep to:
 /// - Use this function, not `#[tokio::test(start_paused = true)]`. `tokio::time` works as ever within, and
@@ -33,6 +34,7 @@ const LONG_PAUSE: Duration = Duration::from_micros(500);
 ///   stands still while one runs.
 /// - A client of the test's own that talks to anything but a [`Serving`](super::Serving) holds a
 ///   [`VirtualTime::in_flight`] meanwhile.
+/// - Where nothing waits for a time, none passes: a wait for what never comes hangs unless the test has a timeout.
 /// - Times are exact to tokio's millisecond. Real time is another matter: [`std::time::Instant`] still tells it.
 ///
 /// # Panics
@@ -153,7 +155,7 @@ impl State {
         if idle >= LOOKS {
             std::thread::sleep(pause);
         }
-        // A runtime with a task to run polls for I/O and leaves the clock alone.
-        drop(tokio::spawn(tokio::task::yield_now()));
+        // With a task to run, tokio looks for I/O without blocking and leaves the clock alone.
+        drop(tokio::spawn(async {}));
     }
 }

@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
+use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 use super::super::{Config, Host, Limits, Outbound, in_virtual_time};
-use super::guests::{self, ENVIRONMENT, FETCH, GROW, HELLO, VARIABLE, WRITE_STDERR};
-use super::{config, get, serve, status};
+use super::guests::{
+    self, BEGIN_AND_WAIT, ENVIRONMENT, FETCH, GROW, HELLO, VARIABLE, WRITE_STDERR,
+};
+use super::{config, get, send, serve, status};
 
 /// The number of `HTTP-request-denied` among wasi:http's error codes.
-const DENIED: u16 = 600 + 15;
+const DENIED: u16 = 615;
 /// That of `connection-refused`.
-const REFUSED: u16 = 600 + 6;
+const REFUSED: u16 = 606;
 
 #[test]
 fn a_request_to_where_none_is_allowed_is_denied_and_not_sent() {
@@ -95,60 +98,59 @@ fn memory_is_limited() {
 fn one_instance_more_than_may_be_is_refused_with_503() {
     in_virtual_time(async |time| {
         let (mut config, _) = config(&time);
-        config.limits.instances = 0;
-        let serving = serve("full", HELLO, config).await;
+        config.limits.instances = 1;
+        let serving = serve("full", BEGIN_AND_WAIT, config).await;
+        let mut first = send(serving.addr()).await;
+        first.read_u8().await.unwrap();
         assert_eq!(status(&get(&serving).await), 503);
     });
 }
 
 #[test]
 fn what_the_worlds_do_not_name_cannot_be_imported() {
-    // What a guest of another world would be: the same, with one import more.
     let component = "(component (import \"wasi:filesystem/preopens@0.2.2\" (instance
         (export \"get-directories\" (func (result (list u32)))))))";
-    let path = guests::build("filesystem", HELLO).with_file_name("filesystem-too.wasm");
-    std::fs::write(&path, wat::parse_str(component).unwrap()).unwrap();
-    let error = Host::new(&path, Config::default()).err().unwrap();
-    assert!(
-        format!("{error:#}").contains("wasi:filesystem/preopens"),
-        "{error:#}"
-    );
+    let guest = guests::build("filesystem", HELLO);
+    std::fs::write(guest.path(), wat::parse_str(component).unwrap()).unwrap();
+    let error = Host::new(&guest.path(), Config::default()).err().unwrap();
+    let error = format!("{error:#}");
+    assert!(error.contains("wasi:filesystem/preopens"), "{error}");
 }
 
 #[test]
 fn a_component_is_compiled_once() {
-    let path = guests::build("compiled", HELLO);
-    let artifacts = || {
-        std::fs::read_dir(path.parent().unwrap())
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name.starts_with("compiled.") && name.ends_with(".cwasm"))
-            .collect::<Vec<_>>()
-    };
-    Host::new(&path, Config::default()).unwrap();
-    let first = artifacts();
+    let guest = guests::build("compiled", HELLO);
+    Host::new(&guest.path(), Config::default()).unwrap();
+    let first = guest.artifacts();
     assert_eq!(first.len(), 1, "{first:?}");
-    let other_limits = Limits {
-        instances: 7,
-        ..Limits::default()
-    };
     let other = Config {
-        limits: other_limits,
+        limits: Limits {
+            instances: 7,
+            ..Limits::default()
+        },
         ..Config::default()
     };
-    Host::new(&path, other).unwrap();
-    assert_eq!(artifacts(), first);
+    Host::new(&guest.path(), other).unwrap();
+    assert_eq!(guest.artifacts(), first);
 }
 
 #[test]
 fn a_damaged_artifact_is_compiled_again() {
-    let path = guests::build("damaged", HELLO);
-    Host::new(&path, Config::default()).unwrap();
-    for entry in std::fs::read_dir(path.parent().unwrap()).unwrap() {
-        let entry = entry.unwrap();
-        if entry.file_name().to_str().unwrap().starts_with("damaged.") && entry.path() != path {
-            std::fs::write(entry.path(), b"no code").unwrap();
-        }
+    let guest = guests::build("damaged", HELLO);
+    Host::new(&guest.path(), Config::default()).unwrap();
+    for artifact in guest.artifacts() {
+        std::fs::write(artifact, b"no code").unwrap();
     }
-    Host::new(&path, Config::default()).unwrap();
+    Host::new(&guest.path(), Config::default()).unwrap();
+}
+
+#[test]
+fn a_component_whose_artifact_cannot_be_written_is_hosted_all_the_same() {
+    let guest = guests::build("unwritable", HELLO);
+    Host::new(&guest.path(), Config::default()).unwrap();
+    for artifact in guest.artifacts() {
+        std::fs::remove_file(&artifact).unwrap();
+        std::fs::create_dir_all(artifact.join("in the way")).unwrap();
+    }
+    Host::new(&guest.path(), Config::default()).unwrap();
 }

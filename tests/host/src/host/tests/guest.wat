@@ -15,6 +15,8 @@
     (func $set-authority (param i32 i32 i32 i32) (result i32)))
   (import "wasi:http/types@0.2.2" "[method]outgoing-request.set-scheme"
     (func $set-scheme (param i32 i32 i32 i32 i32) (result i32)))
+  (import "wasi:http/types@0.2.2" "[method]outgoing-request.set-path-with-query"
+    (func $set-path (param i32 i32 i32 i32) (result i32)))
   (import "wasi:http/types@0.2.2" "[constructor]request-options" (func $options (result i32)))
   (import "wasi:http/types@0.2.2" "[method]request-options.set-first-byte-timeout"
     (func $set-timeout (param i32 i32 i64) (result i32)))
@@ -40,6 +42,7 @@
   (global $RET i32 (i32.const 512))
   (global $free (mut i32) (i32.const 4096))
   (data (i32.const 64) "hello")
+  (data (i32.const 72) "/")
 
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
     (local $at i32)
@@ -80,13 +83,14 @@
   (func $sleep (param $duration i64)
     (call $block (call $after (local.get $duration))))
 
-  ;; GETs `/` of this authority to the end of the body. The result is 200, or 600 plus the number of the error-code that ended
+  ;; GETs `/` of this authority to the end of the body, by the scheme of this number. The result is 200, or 600 plus the number of the error-code that ended
   ;; the request, or 800 plus that of the one that ended the body (899 if it has none).
-  (func $fetch (param $at i32) (param $len i32) (param $timeout i64) (result i32)
+  (func $fetch (param $scheme i32) (param $at i32) (param $len i32) (param $timeout i64) (result i32)
     (local $request i32) (local $options i32) (local $future i32) (local $body i32) (local $stream i32)
     (local.set $request (call $outgoing (call $fields)))
     (drop (call $set-authority (local.get $request) (i32.const 1) (local.get $at) (local.get $len)))
-    (drop (call $set-scheme (local.get $request) (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0)))
+    (drop (call $set-scheme (local.get $request) (i32.const 1) (local.get $scheme) (i32.const 0) (i32.const 0)))
+    (drop (call $set-path (local.get $request) (i32.const 1) (i32.const 72) (i32.const 1)))
     (local.set $options (call $options))
     (drop (call $set-timeout (local.get $options) (i32.const 1) (local.get $timeout)))
     (call $handle (local.get $request) (i32.const 1) (local.get $options) (global.get $RET))

@@ -91,13 +91,48 @@ pub(super) const FETCH: &str = "
     (call $answer
       (local.get $out)
       (call $fetch
+        (i32.const 0)
         (i32.load offset=8 (call $ret (i32.const 0)))
         (i32.load offset=12 (call $ret (i32.const 0)))
         (i64.const 30000000000))
       (i32.const 64) (i32.const 5))";
 
-/// Builds the guest that does this, in a file of its own.
-pub(super) fn build(name: &str, handle: &str) -> PathBuf {
+/// The same over TLS.
+pub(super) const FETCH_TLS: &str = "
+    (call $environment (global.get $RET))
+    (call $answer
+      (local.get $out)
+      (call $fetch
+        (i32.const 1)
+        (i32.load offset=8 (call $ret (i32.const 0)))
+        (i32.load offset=12 (call $ret (i32.const 0)))
+        (i64.const 30000000000))
+      (i32.const 64) (i32.const 5))";
+
+/// A guest's file, in a directory of its own that is gone when this is dropped.
+pub(super) struct Guest(PathBuf);
+
+impl Guest {
+    pub(super) fn path(&self) -> PathBuf {
+        self.0.join("guest.wasm")
+    }
+
+    /// The other files in the directory.
+    pub(super) fn artifacts(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.0).expect("the guest's directory");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        paths.filter(|path| *path != self.path()).collect()
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Builds the guest that does this. `name` tells it from those of other tests.
+pub(super) fn build(name: &str, handle: &str) -> Guest {
     let text = include_str!("guest.wat").replacen("HANDLE))", &format!("{handle}))"), 1);
     let mut module = wat::parse_str(&text).expect("the guest's text");
     let mut resolve = Resolve::default();
@@ -115,10 +150,9 @@ pub(super) fn build(name: &str, handle: &str) -> PathBuf {
         .module(&module)
         .and_then(|encoder| encoder.encode())
         .expect("the component");
-    let directory =
-        std::env::temp_dir().join(format!("hightouch-sync-guests-{}", std::process::id()));
-    fs::create_dir_all(&directory).expect("a directory for guests");
-    let path = directory.join(format!("{name}.wasm"));
-    fs::write(&path, component).expect("the guest's file");
-    path
+    let directory = format!("hightouch-sync-{}-{name}", std::process::id());
+    let guest = Guest(std::env::temp_dir().join(directory));
+    fs::create_dir_all(&guest.0).expect("a directory for the guest");
+    fs::write(guest.path(), component).expect("the guest's file");
+    guest
 }

@@ -8,6 +8,7 @@
 )]
 
 mod ends;
+mod errors;
 mod grants;
 mod guests;
 mod time;
@@ -34,7 +35,7 @@ fn config(time: &VirtualTime) -> (Config, Captured) {
 
 /// Serves the guest that does this. `name` names the test.
 async fn serve(name: &str, handle: &str, config: Config) -> Serving {
-    let host = Host::new(&guests::build(name, handle), config).unwrap();
+    let host = Host::new(&guests::build(name, handle).path(), config).unwrap();
     host.serve(ANY_PORT).await.unwrap()
 }
 

@@ -1,0 +1,144 @@
+//! After a trigger whose answer never came or told nothing.
+
+use super::*;
+use crate::hightouch::Resync;
+
+/// The server's clock when the script begins.
+const DATE: &str = "Tue, 08 Feb 2022 16:11:00 GMT";
+
+/// A list of runs by ID, status and by how many seconds they are older than the script.
+fn listed(at: Duration, entries: &[(u64, &str, f64)]) -> Say {
+    use ::time::format_description::well_known::Rfc2822;
+    let start = ::time::OffsetDateTime::parse(DATE, &Rfc2822).unwrap();
+    let stamp = |moment: ::time::OffsetDateTime| {
+        format!(
+            "{}T{:02}:{:02}:{:02}.{:03}Z",
+            moment.date(),
+            moment.hour(),
+            moment.minute(),
+            moment.second(),
+            moment.millisecond()
+        )
+    };
+    let entries: Vec<String> = entries
+        .iter()
+        .map(|(id, status, age)| {
+            let created = stamp(start - ::time::Duration::seconds_f64(*age));
+            format!(r#"{{"id":{id},"status":"{status}","createdAt":"{created}"}}"#)
+        })
+        .collect();
+    let mut answer = Answer::new(200, format!(r#"{{"data":[{}],"hasMore":false}}"#, entries.join(",")));
+    answer.date = Some((start + at).replace_nanosecond(0).unwrap());
+    Say::Answer(answer)
+}
+
+/// Runs sync 7; the first trigger ends so, and the list is as the script says.
+fn unclear(options: Options, first: Say, mut list: impl FnMut(Duration) -> Say) -> Played {
+    let mut first = Some(first);
+    play(Goal::Run(sync()), options, |request, at| match request {
+        request if is_trigger(request) => first.take().unwrap_or_else(triggered),
+        request if request.target.contains("runId=") => runs(&[(42, "success")]),
+        _ => list(at),
+    })
+}
+
+fn lost() -> Say {
+    Say::Trouble(TroubleKind::Lost)
+}
+
+#[test]
+fn a_run_that_came_of_it_is_taken_up_and_none_is_started_beside_it() {
+    for first in [lost(), Say::Silence, status(502), status(408), ok("<html>"), ok("")] {
+        let played = unclear(Options::default(), first, |at| {
+            // Listed only three seconds after.
+            let old = (41, "success", 300.0);
+            if at < seconds(3) { listed(at, &[old]) } else { listed(at, &[(42, "queued", -0.05), old]) }
+        });
+        assert_eq!((played.report().run, played.triggers()), (the_run(), 1));
+    }
+}
+
+#[test]
+fn where_none_came_of_it_a_trigger_that_was_lost_is_sent_again() {
+    let played = unclear(Options::default(), lost(), |at| listed(at, &[(41, "success", 300.0)]));
+    assert_eq!((played.report().run, played.triggers()), (the_run(), 2));
+    let second = played.sent.iter().filter(|(_, request)| is_trigger(request)).nth(1).unwrap().0;
+    assert!(second > seconds(10), "a list may lag behind: {second:?}");
+}
+
+#[test]
+fn where_none_came_of_it_an_error_status_fails_by_the_rule() {
+    let played = unclear(Options::default(), status(502), |at| listed(at, &[]));
+    let failure = played.failure();
+    assert_eq!(
+        (failure.kind, failure.message.as_str(), failure.http_status),
+        (FailureKind::Api, "Bad Gateway", Some(502))
+    );
+    assert_eq!(played.triggers(), 1);
+}
+
+#[test]
+fn a_trigger_that_is_always_lost_is_not_sent_for_ever() {
+    let played =
+        play(
+            Goal::Run(sync()),
+            Options::default(),
+            |request, at| {
+                if is_trigger(request) { lost() } else { listed(at, &[]) }
+            },
+        );
+    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::Unreachable, 3));
+}
+
+#[test]
+fn where_it_cannot_be_told_nothing_is_sent_again_and_the_runs_are_named() {
+    let flags = Options { resync: Resync { full: true, ..Resync::default() }, ..Options::default() };
+    let new = (42, "queued", -0.05);
+
+    let played = unclear(flags, lost(), |at| listed(at, &[new]));
+    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
+    assert_eq!(played.failure().report.as_ref().unwrap().run, the_run());
+
+    let played = unclear(Options::default(), lost(), |at| listed(at, &[(43, "queued", -0.06), new]));
+    let failure = played.failure();
+    assert_eq!((failure.kind, played.triggers(), &failure.report), (FailureKind::TriggerUnconfirmed, 1, &None));
+    assert!(failure.details.as_ref().unwrap().contains("43, 42"), "{failure:?}");
+
+    // Without the server's clock, no run's age can be told.
+    let played = unclear(Options::default(), lost(), |_| runs(&[(42, "queued")]));
+    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
+}
+
+#[test]
+fn where_the_list_cannot_be_read_it_cannot_be_told() {
+    for list in [status as fn(u16) -> Say, |_| lost(), |_| ok("{")] {
+        let played = unclear(Options::default(), lost(), |_| list(503));
+        assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
+        assert!(played.over < seconds(40), "{:?}", played.over);
+    }
+    let played = play(Goal::Run(sync()), Options::default(), |_, _| status(502));
+    let failure = played.failure();
+    assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::TriggerUnconfirmed, "Bad Gateway"));
+    assert_eq!((failure.http_status, played.triggers()), (Some(502), 1));
+}
+
+#[test]
+fn where_the_wait_is_over_first_it_cannot_be_told() {
+    for millis in [300, 3_000, 9_000] {
+        let max_wait = Duration::from_millis(millis);
+        let played = unclear(wait(max_wait), lost(), |at| listed(at, &[]));
+        assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1), "{millis}");
+        assert!(played.over <= max_wait);
+    }
+}
+
+#[test]
+fn a_run_that_was_there_before_is_not_taken_for_the_one_in_question() {
+    // By its age: it was made three seconds before the trigger was sent, whatever the local clock says.
+    let played = unclear(Options::default(), lost(), |at| listed(at, &[(41, "processing", 3.0)]));
+    assert_eq!((played.report().run, played.triggers()), (the_run(), 2));
+    // By its ID, where a look was made before.
+    let options = Options { if_running: IfRunning::Refuse, ..Options::default() };
+    let played = unclear(options, lost(), |_| runs(&[(41, "success")]));
+    assert_eq!((played.report().run, played.triggers()), (the_run(), 2));
+}

@@ -1,0 +1,257 @@
+//! A run from its start to its end.
+
+use super::*;
+use crate::hightouch::{RunStatus, Unreadable};
+
+/// Runs sync 7; its run 42 goes through these statuses, one a look.
+fn run_through(options: Options, statuses: &[&str]) -> Played {
+    let mut left = statuses.iter();
+    play(Goal::Run(sync()), options, |request, _| match request {
+        request if is_trigger(request) => triggered(),
+        _ => runs(&[(42, left.next().expect("a look after the run's end"))]),
+    })
+}
+
+#[test]
+fn a_run_that_ends_in_success_is_a_success() {
+    let played = run_through(Options::default(), &["queued", "querying", "processing", "reporting", "success"]);
+    let report = played.report();
+    assert_eq!(
+        (report.run, &report.status, report.joined, report.requests),
+        (the_run(), &RunStatus::Success, false, 6)
+    );
+    assert_eq!(report.jobs.len(), 1);
+    assert_eq!(report.elapsed, played.over);
+    assert_eq!(played.targets()[..2], ["/syncs/7/trigger", "/syncs/7/runs?runId=42"]);
+}
+
+#[test]
+fn each_status_counts_as_the_table_says() {
+    for (word, accept_warnings, success) in [
+        ("success", false, true),
+        ("SUCCESS", false, true),
+        ("warning", true, true),
+        ("warning", false, false),
+        ("failed", true, false),
+        ("cancelled", true, false),
+        ("interrupted", true, false),
+    ] {
+        let played = run_through(Options { accept_warnings, ..Options::default() }, &["processing", word]);
+        assert_eq!(played.outcome.is_ok(), success, "{word}");
+        if let Err(failure) = &played.outcome {
+            assert_eq!(failure.kind, FailureKind::SyncFailed, "{word}");
+            let report = failure.report.as_ref().unwrap();
+            assert_eq!((report.run, report.status.as_str(), report.jobs.len()), (the_run(), word, 1));
+        }
+    }
+}
+
+#[test]
+fn one_job_that_failed_fails_the_run_once_all_have_ended() {
+    let mut looks = 0;
+    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+        if is_trigger(request) {
+            return triggered();
+        }
+        looks += 1;
+        let second = if looks < 3 { "processing" } else { "success" };
+        ok(format!(
+            r#"{{"data":[{{"id":42,"status":"failed","error":"column gone"}},{{"id":42,"status":"{second}"}}],"hasMore":false}}"#
+        ))
+    });
+    let failure = played.failure();
+    assert_eq!((failure.kind, failure.message.as_str(), looks), (FailureKind::SyncFailed, "column gone", 3));
+    assert_eq!(failure.report.as_ref().unwrap().jobs.len(), 2);
+}
+
+#[test]
+fn nothing_listed_and_other_runs_are_not_yet() {
+    let mut looks = 0;
+    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+        if is_trigger(request) {
+            return triggered();
+        }
+        looks += 1;
+        match looks {
+            1 => runs(&[]),
+            2 => runs(&[(41, "success"), (40, "success")]),
+            3 => runs(&[(41, "success"), (42, "processing")]),
+            _ => runs(&[(43, "failed"), (42, "success"), (41, "failed")]),
+        }
+    });
+    assert_eq!((played.report().run, played.report().jobs.len(), looks), (the_run(), 1, 4));
+}
+
+#[test]
+fn an_unknown_status_is_polled_through_and_reported_as_it_was_written() {
+    assert!(run_through(Options::default(), &["Verifying", "success"]).outcome.is_ok());
+    let played = play(Goal::Run(sync()), wait(seconds(30)), |request, _| {
+        if is_trigger(request) { triggered() } else { runs(&[(42, "Verifying")]) }
+    });
+    let failure = played.failure();
+    assert_eq!(failure.kind, FailureKind::StillRunning);
+    assert_eq!(failure.report.as_ref().unwrap().status, RunStatus::Other("Verifying".into()));
+}
+
+#[test]
+fn a_run_of_an_hour_is_followed_to_its_end_with_few_requests() {
+    let played = play(Goal::Run(sync()), wait(seconds(7200)), |request, at| match request {
+        request if is_trigger(request) => triggered(),
+        _ if at < seconds(3600) => runs(&[(42, "processing")]),
+        _ => runs(&[(42, "success")]),
+    });
+    assert!(played.outcome.is_ok());
+    assert!(played.over < seconds(3600 + 70), "{:?}", played.over);
+    assert!(played.sent.len() < 160, "{} requests", played.sent.len());
+}
+
+#[test]
+fn a_deadline_that_passes_names_the_run_and_no_call_outlasts_it() {
+    for millis in [1, 50, 150, 700, 2_000, 25_000, 61_000] {
+        let max_wait = Duration::from_millis(millis);
+        let played = play(Goal::Run(sync()), wait(max_wait), |request, _| {
+            if is_trigger(request) { triggered() } else { runs(&[(42, "processing")]) }
+        });
+        let failure = played.failure();
+        assert!(played.over <= max_wait, "{millis}: {:?}", played.over);
+        if millis >= 700 {
+            assert_eq!(failure.kind, FailureKind::StillRunning, "{millis}");
+            assert_eq!(failure.report.as_ref().unwrap().run, the_run());
+            assert!(played.over + seconds(1) > max_wait, "gave up early: {:?} of {max_wait:?}", played.over);
+        }
+    }
+}
+
+#[test]
+fn a_silent_server_is_given_up_at_the_deadline_at_the_latest() {
+    for millis in [100, 5_000, 60_000] {
+        let max_wait = Duration::from_millis(millis);
+        let played = play(Goal::Await(the_run()), wait(max_wait), |_, _| Say::Silence);
+        assert!(played.over <= max_wait, "{:?}", played.over);
+        assert_eq!(played.failure().kind, FailureKind::Unreachable);
+        assert_eq!(played.failure().report.as_ref().unwrap().run, the_run());
+    }
+}
+
+#[test]
+fn polls_survive_an_outage_of_any_kind() {
+    let played = play(Goal::Run(sync()), Options::default(), |request, at| {
+        if is_trigger(request) {
+            return triggered();
+        }
+        match at.as_secs() / 10 {
+            1 => Say::Trouble(TroubleKind::NotSent),
+            2 => Say::Trouble(TroubleKind::Lost),
+            3 => status(503),
+            4 => ok("<html>"),
+            5 => Say::Answer(Answer { end: crate::hightouch::BodyEnd::Cut, ..Answer::new(200, r#"{"data":["#) }),
+            6 => status(408),
+            7 => Say::Silence,
+            8 => status(429),
+            9 => Say::Answer(Answer::new(500, r#""Internal Server Error""#)),
+            0 | 10 => runs(&[(42, "processing")]),
+            _ => runs(&[(42, "success")]),
+        }
+    });
+    assert!(played.outcome.is_ok(), "{:#?}", played.outcome);
+    assert_eq!(played.triggers(), 1);
+}
+
+#[test]
+fn what_will_not_pass_ends_the_wait_and_names_the_run() {
+    for (code, kind) in [
+        (401, FailureKind::Unauthorized),
+        (403, FailureKind::Api),
+        (404, FailureKind::NotFound),
+        (422, FailureKind::Api),
+        (301, FailureKind::Api),
+    ] {
+        let played =
+            play(
+                Goal::Run(sync()),
+                Options::default(),
+                |request, _| {
+                    if is_trigger(request) { triggered() } else { status(code) }
+                },
+            );
+        let failure = played.failure();
+        assert_eq!((failure.kind, failure.http_status, played.sent.len()), (kind, Some(code), 2), "{code}");
+        assert_eq!(failure.message, crate::hightouch::reason(code));
+        assert_eq!(failure.report.as_ref().unwrap().run, the_run());
+    }
+}
+
+#[test]
+fn a_rate_limit_is_waited_out_for_as_long_as_it_asks() {
+    let mut limited = Some(());
+    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+        if is_trigger(request) {
+            return triggered();
+        }
+        if limited.take().is_some() {
+            let mut answer = Answer::new(429, "");
+            answer.note_header("retry-after", b"17");
+            return Say::Answer(answer);
+        }
+        runs(&[(42, "success")])
+    });
+    assert!(played.outcome.is_ok());
+    let (before, after) = (played.sent[1].0, played.sent[2].0);
+    assert!(after - before >= seconds(17) && after - before <= seconds(19), "{before:?} {after:?}");
+}
+
+#[test]
+fn an_absurd_retry_after_is_capped_by_the_deadline() {
+    let played = play(Goal::Run(sync()), wait(seconds(60)), |request, at| {
+        if is_trigger(request) {
+            return triggered();
+        }
+        if at > seconds(50) {
+            return runs(&[(42, "success")]);
+        }
+        let mut answer = Answer::new(503, "");
+        answer.note_header("retry-after", b"99999999999999999999999999");
+        Say::Answer(answer)
+    });
+    assert!(played.outcome.is_ok(), "{:#?}", played.outcome);
+    assert!(played.over <= seconds(60));
+}
+
+#[test]
+fn a_server_that_ignores_the_run_id_is_read_page_by_page() {
+    // 250 older runs, oldest first, and the one in question on the third page.
+    let ids: Vec<u64> = (1000..1250).chain([1250]).collect();
+    let goal = Goal::Await(RunRef { run: RunId::try_from(1250).unwrap(), ..the_run() });
+    let played = play(goal, Options::default(), |request, _| {
+        let offset: usize = request.target.split("offset=").nth(1).map_or(0, |offset| offset.parse().unwrap());
+        let page: Vec<String> =
+            ids.iter().skip(offset).take(100).map(|id| format!(r#"{{"id":{id},"status":"success"}}"#)).collect();
+        ok(format!(r#"{{"data":[{}],"hasMore":{}}}"#, page.join(","), offset + 100 < ids.len()))
+    });
+    assert_eq!((played.report().jobs.len(), played.sent.len()), (1, 3));
+}
+
+#[test]
+fn a_list_that_does_not_end_is_an_error() {
+    let played = play(Goal::Await(the_run()), Options::default(), |_, _| {
+        ok(r#"{"data":[{"id":1,"status":"success"}],"hasMore":true}"#)
+    });
+    let failure = played.failure();
+    assert_eq!(failure.kind, FailureKind::MalformedAnswer);
+    assert_eq!(failure.message, Unreadable::TooManyPages(20).to_string());
+    assert_eq!(played.sent.len(), 20);
+}
+
+#[test]
+fn what_was_seen_of_a_run_stands_when_later_looks_show_nothing() {
+    let mut looks = 0;
+    let played = play(Goal::Run(sync()), wait(seconds(20)), |request, _| {
+        if is_trigger(request) {
+            return triggered();
+        }
+        looks += 1;
+        if looks == 1 { runs(&[(42, "processing")]) } else { runs(&[]) }
+    });
+    let report = played.failure().report.clone().unwrap();
+    assert_eq!((report.status, report.jobs.len()), (RunStatus::Processing, 1));
+}

@@ -1,0 +1,222 @@
+//! Starting a run: by ID or slug, beside another, and what may be sent again.
+
+use super::*;
+use crate::hightouch::{Resync, reason};
+
+fn by_slug() -> Goal {
+    Goal::Run("demo".parse().map(SyncRef::Slug).unwrap())
+}
+
+/// Runs sync 7 where the trigger is answered so and everything else goes well.
+fn trigger_answers(say: impl Fn() -> Say) -> Played {
+    play(Goal::Run(sync()), Options::default(), |request, _| if is_trigger(request) { say() } else { runs(&[]) })
+}
+
+#[test]
+fn an_error_fails_by_the_rule_and_nothing_is_sent_again() {
+    let played = trigger_answers(|| {
+        Say::Answer(Answer::new(401, r#"{"message":"Authentication error","details":"Token is invalid"}"#))
+    });
+    let failure = played.failure();
+    assert_eq!((failure.kind, failure.http_status), (FailureKind::Unauthorized, Some(401)));
+    assert_eq!(
+        (failure.message.as_str(), failure.details.as_deref()),
+        ("Authentication error", Some("Token is invalid"))
+    );
+    assert_eq!(played.sent.len(), 1);
+
+    for (code, kind) in [
+        (404, FailureKind::NotFound),
+        (400, FailureKind::Api),
+        (403, FailureKind::Api),
+        (422, FailureKind::Api),
+        (302, FailureKind::Api),
+    ] {
+        let played =
+            trigger_answers(|| Say::Answer(Answer::new(code, r#"{"message":"Validation failed","details":{"a":1}}"#)));
+        let failure = played.failure();
+        assert_eq!((failure.kind, &failure.message, failure.http_status), (kind, &reason(code), Some(code)));
+        assert_eq!(failure.details.as_deref(), Some(r#"Validation failed: {"a":1}"#));
+        assert_eq!(played.sent.len(), 1, "{code}");
+    }
+}
+
+#[test]
+fn a_401_without_a_message_falls_back_to_the_reason() {
+    let played = trigger_answers(|| status(401));
+    assert_eq!((played.failure().kind, played.failure().message.as_str()), (FailureKind::Unauthorized, "Unauthorized"));
+}
+
+#[test]
+fn an_envelope_of_an_error_with_status_200_is_an_error() {
+    let played = trigger_answers(|| ok(r#"{"message":"Sync not found","details":{}}"#));
+    let failure = played.failure();
+    assert_eq!(
+        (failure.kind, failure.message.as_str(), failure.http_status),
+        (FailureKind::Api, "Sync not found", Some(200))
+    );
+    assert_eq!(played.sent.len(), 1);
+}
+
+#[test]
+fn a_trigger_that_did_not_arrive_is_sent_again() {
+    let mut refused = 2;
+    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+        if !is_trigger(request) {
+            return runs(&[(42, "success")]);
+        }
+        if refused == 0 {
+            return triggered();
+        }
+        refused -= 1;
+        Say::Trouble(TroubleKind::NotSent)
+    });
+    assert!(played.outcome.is_ok());
+    assert_eq!(played.triggers(), 3);
+}
+
+#[test]
+fn a_hightouch_that_is_not_there_is_reported_soon() {
+    let played = trigger_answers(|| Say::Trouble(TroubleKind::NotSent));
+    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::Unreachable, 4));
+    assert!(played.over < seconds(10), "{:?}", played.over);
+    assert!(played.failure().message.contains("No run was started"));
+}
+
+#[test]
+fn a_call_that_the_host_refuses_names_the_setting() {
+    let played = trigger_answers(|| Say::Trouble(TroubleKind::NotGranted));
+    assert_eq!((played.failure().kind, played.sent.len()), (FailureKind::NotGranted, 1));
+    assert!(played.failure().message.contains("allowed_outbound_hosts"));
+}
+
+#[test]
+fn a_rate_limited_trigger_is_sent_again_until_the_wait_is_over() {
+    let played = play(Goal::Run(sync()), Options::default(), |request, at| match request {
+        request if is_trigger(request) && at < seconds(600) => status(429),
+        request if is_trigger(request) => triggered(),
+        _ => runs(&[(42, "success")]),
+    });
+    assert!(played.outcome.is_ok(), "{:#?}", played.outcome);
+
+    let played = play(Goal::Run(sync()), wait(seconds(25)), |_, _| status(429));
+    let failure = played.failure();
+    assert_eq!((failure.kind, failure.http_status), (FailureKind::Api, Some(429)));
+    assert_eq!(failure.message, "Too Many Requests");
+    assert!(failure.report.is_none() && played.over <= seconds(25));
+}
+
+#[test]
+fn a_slug_is_looked_up_first_and_only_an_equal_one_counts() {
+    let played = play(by_slug(), Options::default(), |request, _| match request.target.as_str() {
+        "/api/v1/syncs?slug=demo" => {
+            ok(r#"{"hasMore":false,"data":[{"id":8,"slug":"demo-2"},{"id":"7","slug":"demo"}]}"#)
+        }
+        "/api/v1/syncs/7/trigger" => triggered(),
+        _ => runs(&[(42, "success")]),
+    });
+    assert_eq!(played.report().run, the_run());
+    assert_eq!(played.report().requests, 3);
+
+    let played =
+        play(by_slug(), Options::default(), |_, _| ok(r#"{"hasMore":false,"data":[{"id":8,"slug":"demo-2"}]}"#));
+    let failure = played.failure();
+    assert_eq!((failure.kind, failure.message.as_str(), played.sent.len()), (FailureKind::NotFound, "Not Found", 1));
+    assert!(failure.details.as_ref().unwrap().contains("`demo`"));
+}
+
+#[test]
+fn looking_up_a_slug_survives_a_moment_of_trouble_but_not_an_outage() {
+    let mut bad = 2;
+    let played = play(by_slug(), Options::default(), |request, _| match request {
+        request if is_trigger(request) => triggered(),
+        request if request.target.contains("runs") => runs(&[(42, "success")]),
+        _ if bad > 0 => {
+            bad -= 1;
+            status(502)
+        }
+        _ => ok(r#"{"hasMore":false,"data":[{"id":7,"slug":"demo"}]}"#),
+    });
+    assert!(played.outcome.is_ok());
+    let played = play(by_slug(), Options::default(), |_, _| status(502));
+    assert_eq!((played.failure().kind, played.failure().message.as_str()), (FailureKind::Api, "Bad Gateway"));
+    assert_eq!(played.triggers(), 0);
+}
+
+#[test]
+fn flags_go_out_with_the_trigger() {
+    let options = Options { resync: Resync { full: true, ..Resync::default() }, ..Options::default() };
+    let played = play(Goal::Start(sync()), options, |_, _| triggered());
+    assert_eq!(played.sent[0].1.body.as_deref(), Some(r#"{"fullResync":true}"#));
+}
+
+#[test]
+fn starting_does_not_wait() {
+    let played = play(Goal::Start(sync()), Options::default(), |_, _| triggered());
+    assert_eq!((played.report().run, played.sent.len()), (the_run(), 1));
+}
+
+/// Runs sync 7 beside runs 39 (ended), 40 and 41 (going), which a list shows newest first or oldest first.
+fn beside(options: Options, newest_first: bool) -> Played {
+    let mut others = vec![(41, "queued"), (40, "processing"), (39, "success")];
+    if !newest_first {
+        others.reverse();
+    }
+    play(Goal::Run(sync()), options, |request, _| match request {
+        request if is_trigger(request) => triggered(),
+        request if request.target.ends_with("runId=41") => runs(&[(41, "success")]),
+        request if request.target.ends_with("runId=42") => runs(&[(42, "success")]),
+        _ => runs(&others),
+    })
+}
+
+#[test]
+fn a_run_that_is_going_is_joined_refused_or_queued_behind() {
+    for newest_first in [true, false] {
+        let with = |if_running| beside(Options { if_running, ..Options::default() }, newest_first);
+
+        let queued = with(IfRunning::Queue);
+        assert_eq!((queued.report().run, queued.report().joined, queued.triggers()), (the_run(), false, 1));
+        assert!(queued.sent.iter().all(|(_, request)| !request.target.contains("limit")), "queueing needs no list");
+
+        let joined = with(IfRunning::Join);
+        assert_eq!((joined.report().run.run.get(), joined.report().joined, joined.triggers()), (41, true, 0));
+
+        let refused = with(IfRunning::Refuse);
+        assert_eq!((refused.failure().kind, refused.triggers()), (FailureKind::Busy, 0));
+        assert_eq!(refused.failure().report.as_ref().unwrap().run.run.get(), 41);
+    }
+}
+
+#[test]
+fn a_run_without_the_resync_that_is_asked_for_is_not_joined() {
+    let resync = Resync { full: true, ..Resync::default() };
+    let played = beside(Options { if_running: IfRunning::Join, resync, ..Options::default() }, true);
+    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::Busy, 0));
+}
+
+#[test]
+fn where_no_run_is_going_joining_and_refusing_start_one() {
+    for if_running in [IfRunning::Join, IfRunning::Refuse] {
+        let played =
+            play(Goal::Run(sync()), Options { if_running, ..Options::default() }, |request, _| match request {
+                request if is_trigger(request) => triggered(),
+                request if request.target.ends_with("runId=42") => runs(&[(42, "success")]),
+                _ => runs(&[(41, "failed"), (40, "success")]),
+            });
+        assert_eq!((played.report().run, played.report().joined, played.triggers()), (the_run(), false, 1));
+    }
+}
+
+#[test]
+fn what_is_going_is_found_on_the_last_page_of_a_list_that_begins_with_the_oldest() {
+    let played =
+        play(Goal::Run(sync()), Options { if_running: IfRunning::Refuse, ..Options::default() }, |request, _| {
+            if request.target.contains("offset=100") {
+                return runs(&[(101, "processing")]);
+            }
+            let old: Vec<String> = (1..=100).map(|id| format!(r#"{{"id":{id},"status":"success"}}"#)).collect();
+            ok(format!(r#"{{"data":[{}],"hasMore":true}}"#, old.join(",")))
+        });
+    assert_eq!((played.failure().kind, played.sent.len()), (FailureKind::Busy, 2));
+}

@@ -1,0 +1,56 @@
+//! The endpoint in the embedded host, and the Hightouch it speaks to.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+
+use crate::build;
+use crate::hightouch::{self, LocalHightouch};
+use crate::host::{Config, Host, Outbound, Serving};
+
+/// The setting that points the endpoint at another Hightouch.
+const ORIGIN: &str = "HIGHTOUCH_API_ORIGIN";
+/// Where it goes otherwise.
+const HIGHTOUCH: &str = "https://api.hightouch.com";
+
+/// Which Hightouch to speak to.
+pub(super) enum Upstream {
+    /// The bundled one, kept alive here.
+    Local(LocalHightouch),
+    /// One at this origin.
+    At(String),
+}
+
+impl Upstream {
+    /// The bundled one, on a free port.
+    pub(super) async fn local() -> Result<Self> {
+        let local = LocalHightouch::start(hightouch::Options::default()).await;
+        local.map(Self::Local).context("cannot start the local Hightouch")
+    }
+
+    /// The one that the environment names, or Hightouch's own.
+    pub(super) fn from_environment() -> Self {
+        Self::At(std::env::var(ORIGIN).ok().filter(|origin| !origin.is_empty()).unwrap_or_else(|| HIGHTOUCH.into()))
+    }
+
+    /// Its origin.
+    pub(super) fn origin(&self) -> String {
+        match self {
+            Self::Local(local) => local.origin(),
+            Self::At(origin) => origin.clone(),
+        }
+    }
+}
+
+/// Builds the components and serves the endpoint, which may call this Hightouch and nothing else.
+pub(super) async fn serve(listen: SocketAddr, upstream: &Upstream) -> Result<Serving> {
+    let origin = upstream.origin();
+    let components = tokio::task::spawn_blocking(|| build::build(&build::Options::terminal()?)).await??;
+    let config = Config {
+        outbound: Outbound::only([origin.as_str()]),
+        environment: vec![(ORIGIN.into(), origin.clone())],
+        ..Config::default()
+    };
+    let host = Host::new(&components.endpoint, config)?;
+    host.serve(listen).await.with_context(|| format!("cannot listen on {listen}"))
+}
