@@ -1,1 +1,27 @@
-//! Promises to users, each held by the built components in a real host.
+//! Promises to users, each held by the built components in a real host, over real sockets. One file, one promise.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "promises/stage.rs"]
+mod stage;
+
+#[path = "promises/bad_input_never_reaches_hightouch.rs"]
+mod bad_input_never_reaches_hightouch;
+#[path = "promises/components_import_what_their_world_says.rs"]
+mod components_import_what_their_world_says;
+#[path = "promises/deadlines_hold.rs"]
+mod deadlines_hold;
+#[path = "promises/errors_follow_the_rule.rs"]
+mod errors_follow_the_rule;
+#[path = "promises/keys_stay_secret.rs"]
+mod keys_stay_secret;
+#[path = "promises/long_runs_are_followed.rs"]
+mod long_runs_are_followed;
+#[path = "promises/no_sync_runs_twice.rs"]
+mod no_sync_runs_twice;
+#[path = "promises/real_answers_are_understood.rs"]
+mod real_answers_are_understood;
+#[path = "promises/statuses_are_told_truly.rs"]
+mod statuses_are_told_truly;
+#[path = "promises/the_endpoint_answers_in_http.rs"]
+mod the_endpoint_answers_in_http;

@@ -47,9 +47,7 @@ impl Apt {
     /// Fetches packages into a folder, which is made.
     pub(super) fn download(&self, packages: &[Package], folder: &Path) -> Result<()> {
         fs::create_dir_all(folder)?;
-        let exact = packages
-            .iter()
-            .map(|package| format!("{}={}", package.name, package.version));
+        let exact = packages.iter().map(|package| format!("{}={}", package.name, package.version));
         let mut command = self.command("apt-get");
         command.arg("download").args(exact).current_dir(folder);
         process::run(&mut command, Some(LIMIT)).map(drop)
@@ -57,14 +55,9 @@ impl Apt {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command
-            .arg("--quiet")
-            .arg("--config-file")
-            .arg(&self.configuration);
+        command.arg("--quiet").arg("--config-file").arg(&self.configuration);
         // What it prints is read.
-        command
-            .env("LC_ALL", "C.UTF-8")
-            .env("DEBIAN_FRONTEND", "noninteractive");
+        command.env("LC_ALL", "C.UTF-8").env("DEBIAN_FRONTEND", "noninteractive");
         command
     }
 }
@@ -72,19 +65,11 @@ impl Apt {
 /// Which of these packages the system has.
 pub(super) fn installed(names: &[String]) -> Result<BTreeSet<String>> {
     let mut command = Command::new("dpkg-query");
-    command
-        .args(["--show", "--showformat=${Package} ${db:Status-Status}\n"])
-        .args(names);
+    command.args(["--show", "--showformat=${Package} ${db:Status-Status}\n"]).args(names);
     // It fails where it does not know one of them.
     let (_, output) = process::run_any(&mut command, None)?;
-    let lines = output
-        .stdout
-        .lines()
-        .filter_map(|line| line.split_once(' '));
-    Ok(lines
-        .filter(|(_, status)| *status == "installed")
-        .map(|(name, _)| name.to_owned())
-        .collect())
+    let lines = output.stdout.lines().filter_map(|line| line.split_once(' '));
+    Ok(lines.filter(|(_, status)| *status == "installed").map(|(name, _)| name.to_owned()).collect())
 }
 
 /// Unpacks every archive of one folder into another, without installing anything.
@@ -92,18 +77,9 @@ pub(super) fn unpack(archives: &Path, into: &Path) -> Result<()> {
     fs::create_dir_all(into)?;
     for archive in fs::read_dir(archives)? {
         let archive = archive?.path();
-        if archive
-            .extension()
-            .is_some_and(|extension| extension == "deb")
-        {
-            process::run(
-                Command::new("dpkg")
-                    .arg("--extract")
-                    .arg(&archive)
-                    .arg(into),
-                None,
-            )
-            .context("an archive could not be unpacked")?;
+        if archive.extension().is_some_and(|extension| extension == "deb") {
+            process::run(Command::new("dpkg").arg("--extract").arg(&archive).arg(into), None)
+                .context("an archive could not be unpacked")?;
         }
     }
     Ok(())
@@ -111,10 +87,7 @@ pub(super) fn unpack(archives: &Path, into: &Path) -> Result<()> {
 
 /// apt's own way to change settings for one call. Its format knows no escapes.
 fn configure(folder: &Path) -> Result<String> {
-    let Some(folder) = folder
-        .to_str()
-        .filter(|folder| !folder.contains(['"', '\n']))
-    else {
+    let Some(folder) = folder.to_str().filter(|folder| !folder.contains(['"', '\n'])) else {
         bail!("apt cannot work in {}", folder.display());
     };
     Ok(format!(
@@ -142,10 +115,6 @@ mod tests {
     #[test]
     fn a_folder_that_apts_configuration_cannot_name_is_refused() {
         assert!(configure(Path::new("/a\"; Dir \"/b")).is_err());
-        assert!(
-            configure(Path::new("/a b"))
-                .unwrap()
-                .contains("\"/a b/state\"")
-        );
+        assert!(configure(Path::new("/a b")).unwrap().contains("\"/a b/state\""));
     }
 }

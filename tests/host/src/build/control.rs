@@ -28,16 +28,10 @@ impl Package {
         let name = field("Package")?;
         Some(Self {
             // A source may be followed by its version in parentheses.
-            source: field("Source")
-                .as_deref()
-                .and_then(first_word)
-                .unwrap_or(&name)
-                .to_owned(),
+            source: field("Source").as_deref().and_then(first_word).unwrap_or(&name).to_owned(),
             version: field("Version")?,
             section: field("Section").unwrap_or_default(),
-            depends: field("Depends")
-                .map(|depends| names(&depends))
-                .unwrap_or_default(),
+            depends: field("Depends").map(|depends| names(&depends)).unwrap_or_default(),
             name,
         })
     }
@@ -49,10 +43,7 @@ impl Package {
 
     /// The first numbers of its version, without an epoch: `1:22.1.8-1` gives 22, 1, 8.
     pub(super) fn upstream_version(&self) -> Vec<u32> {
-        let version = self
-            .version
-            .split_once(':')
-            .map_or(self.version.as_str(), |(_, version)| version);
+        let version = self.version.split_once(':').map_or(self.version.as_str(), |(_, version)| version);
         numbers(version)
     }
 
@@ -63,14 +54,9 @@ impl Package {
 
 /// The numbers that a version begins with.
 pub(super) fn numbers(version: &str) -> Vec<u32> {
-    let end = version
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(version.len());
+    let end = version.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(version.len());
     let (start, _) = version.split_at(end);
-    start
-        .split('.')
-        .filter_map(|number| number.parse().ok())
-        .collect()
+    start.split('.').filter_map(|number| number.parse().ok()).collect()
 }
 
 /// `roots` and what they need that the system lacks.
@@ -88,17 +74,11 @@ pub(super) fn needed(
     let names: Vec<_> = roots.iter().map(|&root| root.to_owned()).collect();
     let mut taken = show(&names)?;
     for root in roots {
-        taken
-            .iter()
-            .find(|package| package.name == *root)
-            .with_context(|| format!("there is no package {root}"))?;
+        taken.iter().find(|package| package.name == *root).with_context(|| format!("there is no package {root}"))?;
     }
     let sources: BTreeSet<_> = taken.iter().map(|package| package.source.clone()).collect();
     let mut seen: BTreeSet<String> = names.into_iter().collect();
-    let mut next: Vec<String> = taken
-        .iter()
-        .flat_map(|package| package.depends.clone())
-        .collect();
+    let mut next: Vec<String> = taken.iter().flat_map(|package| package.depends.clone()).collect();
     loop {
         next.retain(|name| seen.insert(name.clone()));
         if next.is_empty() {
@@ -112,22 +92,15 @@ pub(super) fn needed(
                 ours || package.is_shared_library() && !present.contains(&package.name)
             })
             .collect();
-        next = new
-            .iter()
-            .flat_map(|package| package.depends.clone())
-            .collect();
+        next = new.iter().flat_map(|package| package.depends.clone()).collect();
         taken.extend(new);
     }
 }
 
 /// The names in a dependency field; of alternatives the first, which is the one that Debian itself uses.
 fn names(depends: &str) -> Vec<String> {
-    let names = depends
-        .split(',')
-        .filter_map(|one| first_word(one.split('|').next()?));
-    names
-        .map(|name| name.split(':').next().unwrap_or(name).to_owned())
-        .collect()
+    let names = depends.split(',').filter_map(|one| first_word(one.split('|').next()?));
+    names.map(|name| name.split(':').next().unwrap_or(name).to_owned()).collect()
 }
 
 fn first_word(text: &str) -> Option<&str> {
@@ -175,24 +148,10 @@ Section: libs
 
     fn needed_with(installed: &[&str]) -> Result<Vec<String>> {
         let all = Package::parse_all(RECORDS);
-        let show = |names: &[String]| {
-            Ok(all
-                .iter()
-                .filter(|one| names.contains(&one.name))
-                .cloned()
-                .collect())
-        };
-        let present = |names: &[String]| {
-            Ok(names
-                .iter()
-                .filter(|name| installed.contains(&name.as_str()))
-                .cloned()
-                .collect())
-        };
-        Ok(needed(&["compiler"], show, present)?
-            .into_iter()
-            .map(|package| package.name)
-            .collect())
+        let show = |names: &[String]| Ok(all.iter().filter(|one| names.contains(&one.name)).cloned().collect());
+        let present =
+            |names: &[String]| Ok(names.iter().filter(|name| installed.contains(&name.as_str())).cloned().collect());
+        Ok(needed(&["compiler"], show, present)?.into_iter().map(|package| package.name).collect())
     }
 
     #[test]
@@ -200,10 +159,7 @@ Section: libs
         let all = Package::parse_all(RECORDS);
         let compiler = all.first().unwrap();
         assert_eq!(compiler.source, "compiler-src");
-        assert_eq!(
-            compiler.depends,
-            ["libc6", "compiler-std", "gcc", "libshape9"]
-        );
+        assert_eq!(compiler.depends, ["libc6", "compiler-std", "gcc", "libshape9"]);
         assert_eq!(compiler.upstream_version(), [1, 96, 0]);
         assert_eq!(all.get(4).unwrap().upstream_version(), [22, 1, 8]);
         assert!(all.get(4).unwrap().is_shared_library());
@@ -211,18 +167,12 @@ Section: libs
 
     #[test]
     fn libraries_that_the_system_lacks_are_taken_and_the_c_compiler_is_not() {
-        assert_eq!(
-            needed_with(&["libc6"]).unwrap(),
-            ["compiler", "compiler-std", "libback1"]
-        );
+        assert_eq!(needed_with(&["libc6"]).unwrap(), ["compiler", "compiler-std", "libback1"]);
     }
 
     #[test]
     fn the_compilers_own_packages_are_taken_even_where_the_system_has_some_version_of_them() {
-        assert_eq!(
-            needed_with(&["libc6", "compiler-std", "libback1"]).unwrap(),
-            ["compiler", "compiler-std"]
-        );
+        assert_eq!(needed_with(&["libc6", "compiler-std", "libback1"]).unwrap(), ["compiler", "compiler-std"]);
     }
 
     #[test]

@@ -52,20 +52,12 @@ fn compiler_in(root: &Path) -> Result<Compiler> {
     let sysroot = ask(&["--print", "sysroot"])?;
     let sources = Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library");
     if !sources.join("Cargo.lock").is_file() {
-        bail!(
-            "the sources of the standard library are not where cargo looks for them, in {}",
-            sources.display()
-        );
+        bail!("the sources of the standard library are not where cargo looks for them, in {}", sources.display());
     }
-    let linker = linker::rustups()
-        .or_else(|| linker::debians(root))
-        .context("there is no linker for the target")?;
+    let linker = linker::rustups().or_else(|| linker::debians(root)).context("there is no linker for the target")?;
     let release = toolchain::field(&version, "release").unwrap_or("of unknown version");
     Ok(Compiler {
-        described: format!(
-            "built from source with Debian's rustc {release}, in {}",
-            root.display()
-        ),
+        described: format!("built from source with Debian's rustc {release}, in {}", root.display()),
         variables: vec![
             ("RUSTC", rustc.into()),
             // cargo builds a standard library for nightly compilers only, or for those that pretend.
@@ -79,12 +71,9 @@ fn compiler_in(root: &Path) -> Result<Compiler> {
 
 /// Everything into `partial`; gives the folder in it that is to be kept.
 fn fetch(partial: &Path, options: &Options) -> Result<PathBuf> {
-    process::run(Command::new("apt-get").arg("--version"), None)
-        .context("this is neither Debian nor Ubuntu")?;
+    process::run(Command::new("apt-get").arg("--version"), None).context("this is neither Debian nor Ubuntu")?;
     let apt = Apt::new(&partial.join("apt"))?;
-    options.say(
-        "Fetching Debian's compiler and the sources of its standard library (140 MB) into target/",
-    );
+    options.say("Fetching Debian's compiler and the sources of its standard library (140 MB) into target/");
     let updated = apt.update();
     let packages = choose(&apt).map_err(|error| match updated {
         Ok(()) => error,
@@ -107,24 +96,16 @@ fn choose(apt: &Apt) -> Result<Vec<Package>> {
     }
     // The linker of the LLVM that the compiler uses, which the system may have already.
     let mut names = packages.iter().flat_map(Package::depends);
-    let version = names
-        .find_map(|name| name.strip_prefix("libllvm"))
-        .context("no package tells which LLVM the compiler uses")?;
+    let version =
+        names.find_map(|name| name.strip_prefix("libllvm")).context("no package tells which LLVM the compiler uses")?;
     let [compiler, sources] = ROOTS;
     needed(&[compiler, sources, &format!("lld-{version}")])
 }
 
 fn recent_enough(packages: &[Package], minimum: &str) -> Result<()> {
-    for package in packages
-        .iter()
-        .filter(|package| ROOTS.contains(&package.name.as_str()))
-    {
+    for package in packages.iter().filter(|package| ROOTS.contains(&package.name.as_str())) {
         if package.upstream_version() < control::numbers(minimum) {
-            bail!(
-                "{} is {}, and Rust {minimum} is needed",
-                package.name,
-                package.version
-            );
+            bail!("{} is {}, and Rust {minimum} is needed", package.name, package.version);
         }
     }
     Ok(())
@@ -160,9 +141,7 @@ fn has_shared_libraries(folder: &Path) -> bool {
     let Ok(entries) = fs::read_dir(folder) else {
         return false;
     };
-    entries
-        .flatten()
-        .any(|entry| entry.file_name().to_string_lossy().contains(".so"))
+    entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains(".so"))
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -190,10 +169,7 @@ mod tests {
         let record = "Package: rustc-web\nVersion: 1.85.0+dfsg3-1~deb12u3\n";
         let packages = Package::parse_all(record);
         let error = recent_enough(&packages, "1.95").unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "rustc-web is 1.85.0+dfsg3-1~deb12u3, and Rust 1.95 is needed"
-        );
+        assert_eq!(error, "rustc-web is 1.85.0+dfsg3-1~deb12u3, and Rust 1.95 is needed");
         recent_enough(&packages, "1.85").unwrap();
         recent_enough(&packages, "1.9.9").unwrap();
     }
@@ -205,10 +181,7 @@ mod tests {
         fs::create_dir_all(sources.join("rustc-1/compiler")).unwrap();
         fs::write(sources.join("rustc-1/x.py"), "").unwrap();
         keep_only_the_library(&sources).unwrap();
-        let left: Vec<_> = fs::read_dir(sources.join("rustc-1"))
-            .unwrap()
-            .map(|one| one.unwrap().file_name())
-            .collect();
+        let left: Vec<_> = fs::read_dir(sources.join("rustc-1")).unwrap().map(|one| one.unwrap().file_name()).collect();
         assert_eq!(left, ["library"]);
         assert!(sources.join("rustc-1/library/std").is_dir());
         fs::remove_dir_all(&sources).unwrap();
@@ -221,9 +194,7 @@ mod tests {
         fs::create_dir_all(root.join("usr/lib/machine")).unwrap();
         fs::write(root.join("usr/lib/machine/libLLVM.so.22.1"), "").unwrap();
         let path = library_path(&root).unwrap();
-        let folders: Vec<_> = env::split_paths(&path)
-            .filter(|folder| folder.starts_with(&root))
-            .collect();
+        let folders: Vec<_> = env::split_paths(&path).filter(|folder| folder.starts_with(&root)).collect();
         assert_eq!(folders, [root.join("usr/lib/machine")]);
         fs::remove_dir_all(&root).unwrap();
     }

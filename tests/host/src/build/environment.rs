@@ -42,19 +42,15 @@ pub(super) fn cargo() -> Command {
     }
     // Empty means none, also where a configuration file names one: a wrapper is made for another compiler or another
     // purpose (clippy, coverage).
-    command
-        .env("RUSTC_WRAPPER", "")
-        .env("RUSTC_WORKSPACE_WRAPPER", "");
+    command.env("RUSTC_WRAPPER", "").env("RUSTC_WORKSPACE_WRAPPER", "");
     command
 }
 
 fn is_dropped(name: &str) -> bool {
-    DROPPED
-        .iter()
-        .any(|dropped| match dropped.strip_suffix('_') {
-            Some(_) => name.starts_with(dropped),
-            None => name == *dropped,
-        })
+    DROPPED.iter().any(|dropped| match dropped.strip_suffix('_') {
+        Some(_) => name.starts_with(dropped),
+        None => name == *dropped,
+    })
 }
 
 #[cfg(test)]
@@ -63,22 +59,10 @@ mod tests {
 
     #[test]
     fn what_describes_the_running_crate_is_dropped_and_what_configures_cargo_is_kept() {
-        for dropped in [
-            "CARGO_PKG_NAME",
-            "CARGO_MANIFEST_DIR",
-            "RUSTFLAGS",
-            "CARGO_TARGET_DIR",
-        ] {
+        for dropped in ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR", "RUSTFLAGS", "CARGO_TARGET_DIR"] {
             assert!(is_dropped(dropped), "{dropped}");
         }
-        for kept in [
-            "CARGO_HOME",
-            "CARGO_NET_OFFLINE",
-            "RUSTUP_TOOLCHAIN",
-            "PATH",
-            "CARGO_HTTP_PROXY",
-            "RUSTC",
-        ] {
+        for kept in ["CARGO_HOME", "CARGO_NET_OFFLINE", "RUSTUP_TOOLCHAIN", "PATH", "CARGO_HTTP_PROXY", "RUSTC"] {
             assert!(!is_dropped(kept), "{kept}");
         }
     }

@@ -11,14 +11,7 @@ use super::{Components, Kind, StdSource, module};
 
 /// What a component is made of, under the workspace's root. The compiler itself is not among it: one that was updated
 /// makes no component out of date.
-const SOURCES: &[&str] = &[
-    "src",
-    "wit",
-    "Cargo.toml",
-    "Cargo.lock",
-    "rust-toolchain.toml",
-    ".cargo/config.toml",
-];
+const SOURCES: &[&str] = &["src", "wit", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml"];
 
 /// One word that changes with the sources' names or contents.
 pub(super) fn of_sources(workspace: &Path) -> Result<String> {
@@ -30,23 +23,14 @@ pub(super) fn of_sources(workspace: &Path) -> Result<String> {
     let mut hasher = DefaultHasher::new();
     module::rust_flags(workspace).hash(&mut hasher);
     for file in files {
-        file.strip_prefix(workspace)
-            .unwrap_or(&file)
-            .hash(&mut hasher);
-        fs::read(&file)
-            .with_context(|| format!("cannot read {}", file.display()))?
-            .hash(&mut hasher);
+        file.strip_prefix(workspace).unwrap_or(&file).hash(&mut hasher);
+        fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?.hash(&mut hasher);
     }
     Ok(format!("{:016x}", hasher.finish()))
 }
 
 /// Whether the components are there and were built from these sources, with the standard library that is asked for.
-pub(super) fn is_current(
-    stamp: &Path,
-    sources: &str,
-    asked_for: Option<StdSource>,
-    components: &Components,
-) -> bool {
+pub(super) fn is_current(stamp: &Path, sources: &str, asked_for: Option<StdSource>, components: &Components) -> bool {
     let Ok(text) = fs::read_to_string(stamp) else {
         return false;
     };
@@ -55,9 +39,7 @@ pub(super) fn is_current(
     };
     built_from == sources
         && asked_for.is_none_or(|asked_for| asked_for.name() == built_with)
-        && Kind::ALL
-            .iter()
-            .all(|&kind| components.path(kind).is_file())
+        && Kind::ALL.iter().all(|&kind| components.path(kind).is_file())
 }
 
 /// Says that the components are not to be relied on.
@@ -77,9 +59,7 @@ pub(super) fn remember(stamp: &Path, sources: &str, source: StdSource) -> Result
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     if path.is_dir() {
-        for entry in
-            fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))?
-        {
+        for entry in fs::read_dir(path).with_context(|| format!("cannot read {}", path.display()))? {
             collect(&entry?.path(), files)?;
         }
     } else if path.is_file() {
@@ -110,11 +90,7 @@ mod tests {
         seen.push(of_sources(&workspace).unwrap());
         fs::write(workspace.join("Cargo.lock"), "").unwrap();
         seen.push(of_sources(&workspace).unwrap());
-        fs::rename(
-            workspace.join("src/engine/a.rs"),
-            workspace.join("src/engine/b.rs"),
-        )
-        .unwrap();
+        fs::rename(workspace.join("src/engine/a.rs"), workspace.join("src/engine/b.rs")).unwrap();
         seen.push(of_sources(&workspace).unwrap());
         fs::write(workspace.join("README.md"), "no source").unwrap();
         assert_eq!(seen.last().unwrap(), &of_sources(&workspace).unwrap());
@@ -131,26 +107,13 @@ mod tests {
         fs::create_dir_all(components.library.parent().unwrap()).unwrap();
         let stamp = workspace.join("stamp");
         remember(&stamp, "1a", StdSource::Debian).unwrap();
-        assert!(
-            !is_current(&stamp, "1a", None, &components),
-            "a component is missing"
-        );
+        assert!(!is_current(&stamp, "1a", None, &components), "a component is missing");
         for kind in Kind::ALL {
             fs::write(components.path(kind), "").unwrap();
         }
         assert!(is_current(&stamp, "1a", None, &components));
-        assert!(is_current(
-            &stamp,
-            "1a",
-            Some(StdSource::Debian),
-            &components
-        ));
-        assert!(!is_current(
-            &stamp,
-            "1a",
-            Some(StdSource::Rustup),
-            &components
-        ));
+        assert!(is_current(&stamp, "1a", Some(StdSource::Debian), &components));
+        assert!(!is_current(&stamp, "1a", Some(StdSource::Rustup), &components));
         assert!(!is_current(&stamp, "1b", None, &components));
         forget(&stamp).unwrap();
         forget(&stamp).unwrap();

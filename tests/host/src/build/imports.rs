@@ -45,11 +45,7 @@ pub fn declared_exports(kind: Kind) -> Result<Vec<String>> {
 /// A declared import that is not used is none in the component, which is fine: it asks for less.
 pub(super) fn check(component: &[u8], kind: Kind, workspace: &Path) -> Result<()> {
     let found = Interfaces::of_component(component)?;
-    compare(
-        &found,
-        &Interfaces::of_world(workspace, kind)?,
-        kind.world(),
-    )
+    compare(&found, &Interfaces::of_world(workspace, kind)?, kind.world())
 }
 
 fn compare(found: &Interfaces, declared: &Interfaces, world: &str) -> Result<()> {
@@ -62,21 +58,14 @@ fn compare(found: &Interfaces, declared: &Interfaces, world: &str) -> Result<()>
         (surplus, "exports what the world does not declare"),
     ] {
         if !names.is_empty() {
-            bail!(
-                "the component of the `{world}` world {fault}: {}",
-                names.join(", ")
-            );
+            bail!("the component of the `{world}` world {fault}: {}", names.join(", "));
         }
     }
     Ok(())
 }
 
 fn missing_from(list: &[String], wanted: &[String]) -> Vec<String> {
-    wanted
-        .iter()
-        .filter(|name| !list.contains(name))
-        .cloned()
-        .collect()
+    wanted.iter().filter(|name| !list.contains(name)).cloned().collect()
 }
 
 /// Names of interfaces (and of functions and types that stand in no interface), sorted.
@@ -96,28 +85,20 @@ impl Interfaces {
     fn of_world(workspace: &Path, kind: Kind) -> Result<Self> {
         let wit = workspace.join("wit");
         let mut resolve = Resolve::new();
-        let (package, _) = resolve
-            .push_dir(&wit)
-            .with_context(|| format!("cannot read {}", wit.display()))?;
+        let (package, _) = resolve.push_dir(&wit).with_context(|| format!("cannot read {}", wit.display()))?;
         let world = resolve.select_world(&[package], Some(kind.world()))?;
         Self::of(&resolve, world)
     }
 
     /// `Resolve` has added to a world the interfaces that its own use.
     fn of(resolve: &Resolve, world: WorldId) -> Result<Self> {
-        let world = resolve
-            .worlds
-            .get(world)
-            .context("a world is missing from its own package")?;
+        let world = resolve.worlds.get(world).context("a world is missing from its own package")?;
         let names = |items: &mut dyn Iterator<Item = &WorldKey>| {
             let mut names: Vec<_> = items.map(|key| resolve.name_world_key(key)).collect();
             names.sort();
             names
         };
-        Ok(Self {
-            imports: names(&mut world.imports.keys()),
-            exports: names(&mut world.exports.keys()),
-        })
+        Ok(Self { imports: names(&mut world.imports.keys()), exports: names(&mut world.exports.keys()) })
     }
 }
 
@@ -168,8 +149,7 @@ mod tests {
         let mut module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02".to_vec();
         module.push(u8::try_from(imports.len()).unwrap());
         module.extend_from_slice(&imports);
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
-            .unwrap();
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
         component::encode(&module).unwrap()
     }
 
@@ -178,14 +158,8 @@ mod tests {
         let workspace = workspace("undeclared");
         let modest = component(&workspace, "greedy", &["test:host/clock@1.0.0"]);
         check(&modest, Kind::Library, &workspace).unwrap();
-        let greedy = component(
-            &workspace,
-            "greedy",
-            &["test:host/clock@1.0.0", "test:host/disk@1.0.0"],
-        );
-        let error = check(&greedy, Kind::Library, &workspace)
-            .unwrap_err()
-            .to_string();
+        let greedy = component(&workspace, "greedy", &["test:host/clock@1.0.0", "test:host/disk@1.0.0"]);
+        let error = check(&greedy, Kind::Library, &workspace).unwrap_err().to_string();
         let expected = "the component of the `library` world imports what the world does not declare: \
             test:host/disk@1.0.0";
         assert_eq!(error, expected);
@@ -195,9 +169,7 @@ mod tests {
     #[test]
     fn an_interface_that_a_declared_one_uses_counts_as_declared() {
         let workspace = workspace("transitive");
-        let imports = Interfaces::of_world(&workspace, Kind::Endpoint)
-            .unwrap()
-            .imports;
+        let imports = Interfaces::of_world(&workspace, Kind::Endpoint).unwrap().imports;
         assert_eq!(imports, ["test:host/disk@1.0.0", "test:host/types@1.0.0"]);
         let component = component(&workspace, "endpoint", &["test:host/disk@1.0.0"]);
         check(&component, Kind::Endpoint, &workspace).unwrap();
@@ -211,19 +183,9 @@ mod tests {
             exports: exports.iter().map(|&name| name.to_owned()).collect(),
         };
         compare(&of(&["a"]), &of(&["a"]), "w").unwrap();
-        let error = compare(&of(&["a"]), &of(&["a", "b"]), "w")
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "the component of the `w` world does not export what the world declares: b"
-        );
-        let error = compare(&of(&["a", "b"]), &of(&["a"]), "w")
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            error,
-            "the component of the `w` world exports what the world does not declare: b"
-        );
+        let error = compare(&of(&["a"]), &of(&["a", "b"]), "w").unwrap_err().to_string();
+        assert_eq!(error, "the component of the `w` world does not export what the world declares: b");
+        let error = compare(&of(&["a", "b"]), &of(&["a"]), "w").unwrap_err().to_string();
+        assert_eq!(error, "the component of the `w` world exports what the world does not declare: b");
     }
 }

@@ -49,11 +49,7 @@ pub struct Components {
 impl Components {
     fn of(workspace: &Path) -> Self {
         let path = |kind: Kind| folder(workspace).join(kind.file_name());
-        Self {
-            library: path(Kind::Library),
-            endpoint: path(Kind::Endpoint),
-            spin_endpoint: path(Kind::SpinEndpoint),
-        }
+        Self { library: path(Kind::Library), endpoint: path(Kind::Endpoint), spin_endpoint: path(Kind::SpinEndpoint) }
     }
 
     /// The component of one kind.
@@ -88,10 +84,7 @@ pub fn build(options: &Options) -> Result<Components> {
     }
 
     let (source, compiler) = std_source::find(options)?;
-    options.say(&format!(
-        "Standard library for {TARGET}: {}",
-        compiler.described
-    ));
+    options.say(&format!("Standard library for {TARGET}: {}", compiler.described));
     // A build that stops half-way must not leave new components under an old stamp.
     fingerprint::forget(&stamp)?;
     for kind in Kind::ALL {
@@ -112,11 +105,7 @@ pub fn build(options: &Options) -> Result<Components> {
 pub fn components() -> Result<&'static Components> {
     static BUILT: OnceLock<Result<Components, String>> = OnceLock::new();
     BUILT
-        .get_or_init(|| {
-            Options::quiet()
-                .and_then(|options| build(&options))
-                .map_err(|error| format!("{error:#}"))
-        })
+        .get_or_init(|| Options::quiet().and_then(|options| build(&options)).map_err(|error| format!("{error:#}")))
         .as_ref()
         .map_err(|error| anyhow::anyhow!("the components could not be built: {error}"))
 }
@@ -133,8 +122,7 @@ fn lock(path: &Path, options: &Options) -> Result<File> {
         Err(TryLockError::WouldBlock) => options.say("Waiting for another build of the components"),
         Err(TryLockError::Error(_)) => {}
     }
-    file.lock()
-        .with_context(|| format!("cannot lock {}", path.display()))?;
+    file.lock().with_context(|| format!("cannot lock {}", path.display()))?;
     Ok(file)
 }
 
@@ -158,12 +146,7 @@ fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing
-    )]
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
     use super::*;
 
     #[test]
@@ -173,21 +156,12 @@ mod tests {
         let file = folder.join("a.wasm");
         write_if_changed(&file, b"one").unwrap();
         let long_ago = std::time::SystemTime::UNIX_EPOCH;
-        File::options()
-            .write(true)
-            .open(&file)
-            .unwrap()
-            .set_modified(long_ago)
-            .unwrap();
+        File::options().write(true).open(&file).unwrap().set_modified(long_ago).unwrap();
         write_if_changed(&file, b"one").unwrap();
         assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), long_ago);
         write_if_changed(&file, b"two").unwrap();
         assert_eq!(fs::read(&file).unwrap(), b"two");
-        assert_eq!(
-            fs::read_dir(&folder).unwrap().count(),
-            1,
-            "no temporary file stays behind"
-        );
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no temporary file stays behind");
         fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -45,16 +45,7 @@ pub(super) fn compile(kind: Kind, compiler: &Compiler, options: &Options) -> Res
     let mut command = environment::cargo();
     command
         .current_dir(workspace)
-        .args([
-            "build",
-            "--lib",
-            "--package",
-            PACKAGE,
-            "--profile",
-            PROFILE,
-            "--target",
-            TARGET,
-        ])
+        .args(["build", "--lib", "--package", PACKAGE, "--profile", PROFILE, "--target", TARGET])
         .arg("--target-dir")
         .arg(&target)
         .env("CARGO_BUILD_BUILD_DIR", &target)

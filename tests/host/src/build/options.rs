@@ -47,11 +47,7 @@ impl Options {
     /// # Errors
     /// As [`Options::terminal`].
     pub fn quiet() -> Result<Self> {
-        Ok(Self {
-            children: Children::OnFailure,
-            say: Box::new(|_| {}),
-            ..Self::terminal()?
-        })
+        Ok(Self { children: Children::OnFailure, say: Box::new(|_| {}), ..Self::terminal()? })
     }
 
     pub(super) fn say(&self, line: &str) {

@@ -22,16 +22,11 @@ pub(super) fn run(command: &mut Command, limit: Option<Duration>) -> Result<Outp
     if !status.success() {
         bail!("{} ended with {status}{}", name(command), indented(&output));
     }
-    Ok(Output {
-        stdout: output.stdout,
-    })
+    Ok(Output { stdout: output.stdout })
 }
 
 /// As [`run`], for a program whose failure is an answer too.
-pub(super) fn run_any(
-    command: &mut Command,
-    limit: Option<Duration>,
-) -> Result<(ExitStatus, Captured)> {
+pub(super) fn run_any(command: &mut Command, limit: Option<Duration>) -> Result<(ExitStatus, Captured)> {
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -40,9 +35,7 @@ pub(super) fn run_any(
         .with_context(|| format!("cannot run {}", name(command)))?;
     let stdout = child.stdout.take().map(Reader::start);
     let stderr = child.stderr.take().map(Reader::start);
-    let text = |reader: Option<Reader>, wait: bool| {
-        reader.map(|reader| reader.text(wait)).unwrap_or_default()
-    };
+    let text = |reader: Option<Reader>, wait: bool| reader.map(|reader| reader.text(wait)).unwrap_or_default();
 
     let begin = Instant::now();
     let status = loop {
@@ -56,28 +49,14 @@ pub(super) fn run_any(
                     child.kill()?;
                     child.wait()?;
                     // A child of the child may hold the pipes open: take what has come.
-                    let output = Captured {
-                        stdout: text(stdout, false),
-                        stderr: text(stderr, false),
-                    };
-                    bail!(
-                        "{} did not end within {} s{}",
-                        name(command),
-                        limit.as_secs(),
-                        indented(&output)
-                    );
+                    let output = Captured { stdout: text(stdout, false), stderr: text(stderr, false) };
+                    bail!("{} did not end within {} s{}", name(command), limit.as_secs(), indented(&output));
                 }
                 thread::sleep(Duration::from_millis(20));
             }
         }
     };
-    Ok((
-        status,
-        Captured {
-            stdout: text(stdout, true),
-            stderr: text(stderr, true),
-        },
-    ))
+    Ok((status, Captured { stdout: text(stdout, true), stderr: text(stderr, true) }))
 }
 
 /// As [`run`] without a limit, but what the program prints on stderr is shown as it comes where `children` says so.
@@ -119,9 +98,7 @@ impl Reader {
             let mut chunk = [0; 4096];
             while let Ok(length @ 1..) = pipe.read(&mut chunk) {
                 let read = chunk.get(..length).unwrap_or_default();
-                sink.lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .extend_from_slice(read);
+                sink.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(read);
             }
         });
         Self { bytes, thread }
@@ -150,12 +127,7 @@ fn indented(output: &Captured) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::indexing_slicing
-    )]
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
     use super::*;
 
     fn shell(script: &str) -> Command {
@@ -166,18 +138,12 @@ mod tests {
 
     #[test]
     fn a_program_gets_no_input() {
-        assert_eq!(
-            run(&mut shell("cat; echo end"), None).unwrap().stdout,
-            "end\n"
-        );
+        assert_eq!(run(&mut shell("cat; echo end"), None).unwrap().stdout, "end\n");
     }
 
     #[test]
     fn an_error_holds_what_the_program_printed() {
-        let error = run(&mut shell("echo out; echo err >&2; exit 3"), None)
-            .err()
-            .unwrap()
-            .to_string();
+        let error = run(&mut shell("echo out; echo err >&2; exit 3"), None).err().unwrap().to_string();
         assert!(error.contains("    out\n    err"), "{error}");
     }
 
@@ -185,14 +151,8 @@ mod tests {
     fn a_program_that_hangs_is_ended_even_where_its_child_holds_the_pipe() {
         let begin = Instant::now();
         let limit = Some(Duration::from_millis(200));
-        let error = run(&mut shell("echo begun; sleep 5; true"), limit)
-            .err()
-            .unwrap()
-            .to_string();
-        assert!(
-            error.contains("did not end within") && error.contains("begun"),
-            "{error}"
-        );
+        let error = run(&mut shell("echo begun; sleep 5; true"), limit).err().unwrap().to_string();
+        assert!(error.contains("did not end within") && error.contains("begun"), "{error}");
         assert!(begin.elapsed() < Duration::from_secs(3));
     }
 }

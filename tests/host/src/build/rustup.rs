@@ -25,24 +25,14 @@ pub(super) fn add_target(options: &Options) -> Result<Compiler> {
         && let Some((age, message)) = remembered(&memory)
     {
         let minutes = age.as_secs() / 60;
-        bail!(
-            "failed {minutes} min ago, and is not tried again so soon ({STD_VARIABLE}=rustup does): {message}"
-        );
+        bail!("failed {minutes} min ago, and is not tried again so soon ({STD_VARIABLE}=rustup does): {message}");
     }
-    options.say(&format!(
-        "Asking rustup for a standard library for {TARGET}"
-    ));
+    options.say(&format!("Asking rustup for a standard library for {TARGET}"));
     let mut command = Command::new("rustup");
-    command
-        .args(["target", "add", TARGET])
-        .env("RUST_BACKTRACE", "0");
+    command.args(["target", "add", TARGET]).env("RUST_BACKTRACE", "0");
     let added = process::run(&mut command, Some(LIMIT)).and_then(|_| {
-        let added = toolchain::active()
-            .context("rustup added the target to another toolchain than the active one")?;
-        Ok(Compiler {
-            described: format!("{}, by rustup", added.described),
-            ..added
-        })
+        let added = toolchain::active().context("rustup added the target to another toolchain than the active one")?;
+        Ok(Compiler { described: format!("{}, by rustup", added.described), ..added })
     });
     match &added {
         Ok(_) => forget(&memory),
@@ -77,19 +67,12 @@ mod tests {
 
     #[test]
     fn a_failure_is_remembered_for_a_while() {
-        let memory = std::env::temp_dir()
-            .join(format!("rustup-failed-{}", std::process::id()))
-            .join("memory");
+        let memory = std::env::temp_dir().join(format!("rustup-failed-{}", std::process::id())).join("memory");
         assert_eq!(remembered(&memory), None);
         remember(&memory, "no route").unwrap();
         assert_eq!(remembered(&memory).unwrap().1, "no route");
         let long_ago = SystemTime::now() - REMEMBERED - Duration::from_secs(1);
-        fs::File::options()
-            .write(true)
-            .open(&memory)
-            .unwrap()
-            .set_modified(long_ago)
-            .unwrap();
+        fs::File::options().write(true).open(&memory).unwrap().set_modified(long_ago).unwrap();
         assert_eq!(remembered(&memory), None);
         fs::remove_dir_all(memory.parent().unwrap()).unwrap();
     }

@@ -46,11 +46,9 @@ impl StdSource {
     /// It names no source that we know.
     pub fn from_environment() -> Result<Option<Self>> {
         match env::var_os(STD_VARIABLE) {
-            Some(name) if !name.is_empty() => name
-                .to_string_lossy()
-                .parse()
-                .map(Some)
-                .with_context(|| format!("cannot use {STD_VARIABLE}")),
+            Some(name) if !name.is_empty() => {
+                name.to_string_lossy().parse().map(Some).with_context(|| format!("cannot use {STD_VARIABLE}"))
+            }
             _ => Ok(None),
         }
     }
@@ -68,14 +66,8 @@ impl FromStr for StdSource {
     fn from_str(name: &str) -> Result<Self> {
         let known = Self::ALL.into_iter().find(|source| source.name() == name);
         known.with_context(|| {
-            let names: Vec<_> = Self::ALL
-                .iter()
-                .map(|source| format!("`{source}`"))
-                .collect();
-            format!(
-                "unknown standard library `{name}`: say {}, or leave it unset",
-                names.join(", ")
-            )
+            let names: Vec<_> = Self::ALL.iter().map(|source| format!("`{source}`")).collect();
+            format!("unknown standard library `{name}`: say {}, or leave it unset", names.join(", "))
         })
     }
 }
@@ -114,18 +106,14 @@ fn no_std(failures: &Failures, remedy: &str) -> Error {
     for (source, error) in failures {
         text.push_str(&format!("\n  {source}: {error:#}"));
     }
-    text.push_str(&format!(
-        "\nWith a connection to rustup's servers, this mends it:\n  {remedy}"
-    ));
+    text.push_str(&format!("\nWith a connection to rustup's servers, this mends it:\n  {remedy}"));
     Error::msg(text)
 }
 
 fn remedy() -> &'static str {
     match process::run(Command::new("rustup").arg("--version"), None) {
         Ok(_) => "rustup target add wasm32-unknown-unknown",
-        Err(_) => {
-            "curl --proto '=https' -sSf https://sh.rustup.rs | sh -s -- --target wasm32-unknown-unknown"
-        }
+        Err(_) => "curl --proto '=https' -sSf https://sh.rustup.rs | sh -s -- --target wasm32-unknown-unknown",
     }
 }
 
@@ -135,18 +123,11 @@ mod tests {
     use super::*;
 
     /// Which sources are tried, and what is taken, where only some can be had.
-    fn tried(
-        asked_for: Option<StdSource>,
-        can_be_had: &[StdSource],
-    ) -> (Vec<StdSource>, Option<StdSource>) {
+    fn tried(asked_for: Option<StdSource>, can_be_had: &[StdSource]) -> (Vec<StdSource>, Option<StdSource>) {
         let mut tried = Vec::new();
         let found = first(asked_for, |source| {
             tried.push(source);
-            if can_be_had.contains(&source) {
-                Ok(())
-            } else {
-                Err(Error::msg("not here"))
-            }
+            if can_be_had.contains(&source) { Ok(()) } else { Err(Error::msg("not here")) }
         });
         (tried, found.ok().map(|(source, ())| source))
     }
@@ -155,44 +136,23 @@ mod tests {
 
     #[test]
     fn the_first_that_can_be_had_is_taken_and_nothing_after_it_is_tried() {
-        assert_eq!(
-            tried(None, &StdSource::ALL),
-            (vec![Toolchain], Some(Toolchain))
-        );
-        assert_eq!(
-            tried(None, &[Rustup, Debian]),
-            (vec![Toolchain, Rustup], Some(Rustup))
-        );
-        assert_eq!(
-            tried(None, &[Debian]),
-            (vec![Toolchain, Rustup, Debian], Some(Debian))
-        );
+        assert_eq!(tried(None, &StdSource::ALL), (vec![Toolchain], Some(Toolchain)));
+        assert_eq!(tried(None, &[Rustup, Debian]), (vec![Toolchain, Rustup], Some(Rustup)));
+        assert_eq!(tried(None, &[Debian]), (vec![Toolchain, Rustup, Debian], Some(Debian)));
         assert_eq!(tried(None, &[]), (vec![Toolchain, Rustup, Debian], None));
     }
 
     #[test]
     fn the_one_that_was_asked_for_is_the_only_one_tried() {
-        assert_eq!(
-            tried(Some(Debian), &StdSource::ALL),
-            (vec![Debian], Some(Debian))
-        );
-        assert_eq!(
-            tried(Some(Rustup), &[Toolchain, Debian]),
-            (vec![Rustup], None)
-        );
+        assert_eq!(tried(Some(Debian), &StdSource::ALL), (vec![Debian], Some(Debian)));
+        assert_eq!(tried(Some(Rustup), &[Toolchain, Debian]), (vec![Rustup], None));
     }
 
     #[test]
     fn the_error_says_what_was_tried_and_what_mends_it() {
-        let failures = vec![
-            (Toolchain, Error::msg("none")),
-            (Debian, Error::msg("no apt-get").context("offline")),
-        ];
+        let failures = vec![(Toolchain, Error::msg("none")), (Debian, Error::msg("no apt-get").context("offline"))];
         let error = no_std(&failures, "rustup target add x").to_string();
-        assert!(
-            error.contains("\n  toolchain: none\n  debian: offline: no apt-get\n"),
-            "{error}"
-        );
+        assert!(error.contains("\n  toolchain: none\n  debian: offline: no apt-get\n"), "{error}");
         assert!(error.ends_with("\n  rustup target add x"), "{error}");
     }
 
@@ -200,9 +160,6 @@ mod tests {
     fn an_unknown_name_is_an_error_that_lists_the_known_ones() {
         assert_eq!("debian".parse::<StdSource>().unwrap(), Debian);
         let error = "Debian".parse::<StdSource>().unwrap_err().to_string();
-        assert!(
-            error.contains("`Debian`") && error.contains("`toolchain`, `rustup`, `debian`"),
-            "{error}"
-        );
+        assert!(error.contains("`Debian`") && error.contains("`toolchain`, `rustup`, `debian`"), "{error}");
     }
 }

@@ -25,15 +25,9 @@ pub(super) struct Compiler {
 pub(super) fn active() -> Result<Compiler> {
     let folder = ask(&["--print", "target-libdir", "--target", TARGET])?;
     if !has_std(Path::new(&folder)) {
-        bail!(
-            "{} has no standard library for {TARGET}",
-            ask(&["--version"])?
-        );
+        bail!("{} has no standard library for {TARGET}", ask(&["--version"])?);
     }
-    Ok(Compiler {
-        described: format!("the toolchain's own ({})", ask(&["--version"])?),
-        ..Compiler::default()
-    })
+    Ok(Compiler { described: format!("the toolchain's own ({})", ask(&["--version"])?), ..Compiler::default() })
 }
 
 /// The folder of the active toolchain.
@@ -44,9 +38,7 @@ pub(super) fn sysroot() -> Result<PathBuf> {
 /// The triple of the machine that we run on, as the active toolchain calls it.
 pub(super) fn host() -> Result<String> {
     let version = ask(&["--version", "--verbose"])?;
-    field(&version, "host")
-        .map(str::to_owned)
-        .context("`rustc --version --verbose` names no host")
+    field(&version, "host").map(str::to_owned).context("`rustc --version --verbose` names no host")
 }
 
 /// One line of `rustc --version --verbose`.

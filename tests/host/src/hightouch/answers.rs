@@ -40,21 +40,12 @@ impl Answer {
     }
 
     pub(super) fn empty(status: StatusCode) -> Self {
-        Self {
-            status,
-            content_type: None,
-            retry_after: None,
-            body: String::new(),
-        }
+        Self { status, content_type: None, retry_after: None, body: String::new() }
     }
 
     /// The page of a proxy in front of Hightouch.
     pub(super) fn page(status: StatusCode) -> Self {
-        let title = format!(
-            "{} {}",
-            status.as_u16(),
-            status.canonical_reason().unwrap_or_default()
-        );
+        let title = format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or_default());
         Self {
             status,
             content_type: Some("text/html"),
@@ -71,18 +62,12 @@ impl Answer {
     }
 
     pub(super) fn unauthorized(details: &str) -> Self {
-        Self::json(
-            StatusCode::UNAUTHORIZED,
-            &json!({"message": "Authentication error", "details": details}),
-        )
+        Self::json(StatusCode::UNAUTHORIZED, &json!({"message": "Authentication error", "details": details}))
     }
 
     /// `wrong` has an entry for each thing that is wrong, by its name.
     pub(super) fn validation_failed(wrong: Value) -> Self {
-        Self::json(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            &json!({"message": "Validation failed", "details": wrong}),
-        )
+        Self::json(StatusCode::UNPROCESSABLE_ENTITY, &json!({"message": "Validation failed", "details": wrong}))
     }
 
     pub(super) fn too_many_requests(retry_after: Option<String>) -> Self {
@@ -95,10 +80,7 @@ impl Answer {
     }
 
     pub(super) fn internal_server_error() -> Self {
-        Self::json(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            &json!("Internal Server Error"),
-        )
+        Self::json(StatusCode::INTERNAL_SERVER_ERROR, &json!("Internal Server Error"))
     }
 }
 
@@ -108,10 +90,7 @@ mod tests {
 
     #[test]
     fn the_error_bodies_are_those_on_record() {
-        assert_eq!(
-            Answer::internal_server_error().body,
-            r#""Internal Server Error""#
-        );
+        assert_eq!(Answer::internal_server_error().body, r#""Internal Server Error""#);
         let body = Answer::unauthorized("Token is invalid").body;
         assert_eq!(
             serde_json::from_str::<Value>(&body).ok(),

@@ -81,11 +81,7 @@ impl Api {
             return Outcome::Answered(Answer::not_found());
         };
         let account_id = self.account_of(request);
-        let Some(account) = self
-            .accounts
-            .iter_mut()
-            .find(|account| Some(account.workspace.id) == account_id)
-        else {
+        let Some(account) = self.accounts.iter_mut().find(|account| Some(account.workspace.id) == account_id) else {
             let details = match request.authorization {
                 None => "No authorization header found",
                 Some(_) => "Token is invalid",
@@ -104,16 +100,12 @@ impl Api {
 
     /// The runs that were started since the server was, of every workspace.
     pub(super) fn started(&mut self, now: OffsetDateTime) -> usize {
-        self.workspaces(now)
-            .map(|workspace| workspace.started().count())
-            .sum()
+        self.workspaces(now).map(|workspace| workspace.started().count()).sum()
     }
 
     /// Those of them that are of one sync, by workspace and then in the order they were started.
     pub(super) fn snapshots(&mut self, sync_id: u64, now: OffsetDateTime) -> Vec<RunSnapshot> {
-        self.workspaces(now)
-            .flat_map(|workspace| workspace.snapshots(sync_id, now).collect::<Vec<_>>())
-            .collect()
+        self.workspaces(now).flat_map(|workspace| workspace.snapshots(sync_id, now).collect::<Vec<_>>()).collect()
     }
 
     fn workspaces(&mut self, now: OffsetDateTime) -> impl Iterator<Item = &Workspace> {
@@ -130,13 +122,7 @@ fn bearer(request: &Request) -> Option<&str> {
 }
 
 impl Account {
-    fn answer(
-        &mut self,
-        call: Call<'_>,
-        request: &Request,
-        newest_first: bool,
-        now: OffsetDateTime,
-    ) -> Outcome {
+    fn answer(&mut self, call: Call<'_>, request: &Request, newest_first: bool, now: OffsetDateTime) -> Outcome {
         let fault = self.faults.next(call, now);
         if let Fault::Instead(outcome) = fault {
             return outcome;
@@ -165,21 +151,17 @@ impl Account {
         match call {
             Call::ListSyncs => {
                 let (syncs, has_more) = listing::syncs(workspace, &request.query, now)?;
-                let data = syncs
-                    .into_iter()
-                    .map(|sync| shapes::sync(workspace, sync, now));
+                let data = syncs.into_iter().map(|sync| shapes::sync(workspace, sync, now));
                 Ok(shapes::page(data.collect(), has_more))
             }
             Call::GetSync(id) => {
                 let sync = workspace.sync(number(id, "syncId")?);
-                sync.map(|sync| shapes::sync(workspace, sync, now))
-                    .ok_or_else(Answer::not_found)
+                sync.map(|sync| shapes::sync(workspace, sync, now)).ok_or_else(Answer::not_found)
             }
             Call::ListRuns(id) => {
                 let id = number(id, "syncId")?;
                 workspace.sync(id).ok_or_else(Answer::not_found)?;
-                let (runs, has_more) =
-                    listing::runs(workspace, id, &request.query, newest_first, now)?;
+                let (runs, has_more) = listing::runs(workspace, id, &request.query, newest_first, now)?;
                 let data = runs.into_iter().map(|run| shapes::run(run, now));
                 Ok(shapes::page(data.collect(), has_more))
             }
@@ -193,13 +175,11 @@ impl Account {
             }
             Call::TriggerByIdOrSlug => self.trigger_by_id_or_slug(request, now),
             Call::GetDestination(id) => {
-                shapes::destination(workspace, number(id, "destinationId")?)
-                    .ok_or_else(Answer::not_found)
+                shapes::destination(workspace, number(id, "destinationId")?).ok_or_else(Answer::not_found)
             }
-            Call::TriggerSequence(id) => workspace
-                .trigger_sequence(id, now)
-                .map(shapes::triggered)
-                .ok_or_else(Answer::not_found),
+            Call::TriggerSequence(id) => {
+                workspace.trigger_sequence(id, now).map(shapes::triggered).ok_or_else(Answer::not_found)
+            }
             Call::GetSequenceRun(id) => workspace
                 .sequence_run(id)
                 .map(|run| shapes::sequence_run(workspace, run, now))
@@ -207,11 +187,7 @@ impl Account {
         }
     }
 
-    fn trigger_by_id_or_slug(
-        &mut self,
-        request: &Request,
-        now: OffsetDateTime,
-    ) -> Result<Value, Answer> {
+    fn trigger_by_id_or_slug(&mut self, request: &Request, now: OffsetDateTime) -> Result<Value, Answer> {
         let mut params = Params::of_body(request.content_type.as_deref(), &request.body);
         let id = params.choice("syncId", |text| text.parse::<u64>().ok());
         let slug = params.text("syncSlug");
@@ -224,14 +200,9 @@ impl Account {
             let sync = self.workspace.sync_by_slug(slug.as_deref()?)?;
             Some(sync.id)
         };
-        let run_id = id
-            .or_else(by_slug)
-            .and_then(|id| self.workspace.trigger(id, flags, now));
+        let run_id = id.or_else(by_slug).and_then(|id| self.workspace.trigger(id, flags, now));
         // An error, and yet its status is 200.
-        Ok(run_id.map_or_else(
-            || json!({"message": "Sync not found", "details": {}}),
-            shapes::triggered,
-        ))
+        Ok(run_id.map_or_else(|| json!({"message": "Sync not found", "details": {}}), shapes::triggered))
     }
 }
 

@@ -13,9 +13,8 @@ const WITH_Z: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 const WITH_OFFSET: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]+00:00");
-const IMF_FIXDATE: &[BorrowedFormatItem<'_>] = format_description!(
-    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-);
+const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =
+    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
 /// Wall-clock time that passes as tokio's clock does.
 #[derive(Clone, Copy, Debug)]
@@ -29,19 +28,13 @@ impl Clock {
     pub(super) fn start() -> Self {
         let now = OffsetDateTime::now_utc();
         let below_a_millisecond = Duration::from_nanos(u64::from(now.nanosecond() % 1_000_000));
-        Self {
-            started: Instant::now(),
-            base: now - below_a_millisecond,
-        }
+        Self { started: Instant::now(), base: now - below_a_millisecond }
     }
 
     /// Whole milliseconds since the start.
     pub(super) fn elapsed(&self) -> Duration {
         let elapsed = self.started.elapsed();
-        Duration::new(
-            elapsed.as_secs(),
-            elapsed.subsec_millis().saturating_mul(1_000_000),
-        )
+        Duration::new(elapsed.as_secs(), elapsed.subsec_millis().saturating_mul(1_000_000))
     }
 
     /// The time on the wall.

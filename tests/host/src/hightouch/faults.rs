@@ -38,13 +38,7 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) fn new(scenario: Scenario) -> Self {
-        Self {
-            scenario,
-            calls: 0,
-            polls: 0,
-            refusals: 0,
-            refused_until: None,
-        }
+        Self { scenario, calls: 0, polls: 0, refusals: 0, refused_until: None }
     }
 
     /// What goes wrong with the next call.
@@ -56,12 +50,10 @@ impl Faults {
             Scenario::DroppedTrigger if call.triggers() => Fault::Instead(Outcome::Closed),
             Scenario::LostTriggerAnswer if call.triggers() => Fault::Afterwards(Outcome::Closed),
             Scenario::CutOffTrigger if call.triggers() => Fault::CutOff,
-            Scenario::TriggerTimeout if call.triggers() => {
-                Fault::Afterwards(page(StatusCode::GATEWAY_TIMEOUT))
+            Scenario::TriggerTimeout if call.triggers() => Fault::Afterwards(page(StatusCode::GATEWAY_TIMEOUT)),
+            Scenario::PollsFail if call.polls() => {
+                Fault::Instead(Outcome::Answered(Answer::empty(StatusCode::SERVICE_UNAVAILABLE)))
             }
-            Scenario::PollsFail if call.polls() => Fault::Instead(Outcome::Answered(
-                Answer::empty(StatusCode::SERVICE_UNAVAILABLE),
-            )),
             Scenario::HtmlErrors if call.polls() => match self.next_poll() % 3 {
                 1 => Fault::Instead(page(StatusCode::BAD_GATEWAY)),
                 _ => Fault::None,
@@ -90,15 +82,9 @@ impl Faults {
             self.refused_until = Some(now + REFUSED_FOR);
             self.refusals += 1;
         }
-        let form = if self.refusals.is_multiple_of(2) {
-            RetryAfter::Date
-        } else {
-            RetryAfter::Seconds
-        };
+        let form = if self.refusals.is_multiple_of(2) { RetryAfter::Date } else { RetryAfter::Seconds };
         let until = self.refused_until.unwrap_or(now);
-        Fault::Instead(Outcome::Answered(Answer::too_many_requests(
-            form.value(now, until),
-        )))
+        Fault::Instead(Outcome::Answered(Answer::too_many_requests(form.value(now, until))))
     }
 }
 
@@ -143,15 +129,9 @@ mod tests {
     fn whoever_comes_back_too_early_is_refused_again() {
         let mut faults = Faults::new(Scenario::RateLimited);
         assert!(matches!(faults.next(POLL, START), Fault::Instead(_)));
-        assert!(matches!(
-            faults.next(POLL, START + 0.5.seconds()),
-            Fault::Instead(_)
-        ));
+        assert!(matches!(faults.next(POLL, START + 0.5.seconds()), Fault::Instead(_)));
         assert_eq!(faults.next(POLL, START + 1.seconds()), Fault::None);
         assert_eq!(faults.next(POLL, START + 1.seconds()), Fault::None);
-        assert!(matches!(
-            faults.next(POLL, START + 1.seconds()),
-            Fault::Instead(_)
-        ));
+        assert!(matches!(faults.next(POLL, START + 1.seconds()), Fault::Instead(_)));
     }
 }

@@ -29,15 +29,7 @@ pub struct SyncFixture {
 impl SyncFixture {
     /// An enabled sync without earlier runs.
     pub fn new(id: u64, slug: impl Into<String>, timeline: Timeline) -> Self {
-        Self {
-            id,
-            slug: slug.into(),
-            model_id: 1,
-            destination_id: 1,
-            disabled: false,
-            timeline,
-            history: Vec::new(),
-        }
+        Self { id, slug: slug.into(), model_id: 1, destination_id: 1, disabled: false, timeline, history: Vec::new() }
     }
 
     /// With a run triggered so long before the server started.
@@ -87,16 +79,11 @@ pub fn syncs() -> Vec<SyncFixture> {
     let some = RowCounts::new(48, 0, 2);
     let success = |total| Timeline::over(total, Status::Success);
 
-    let warning = Timeline::over(seconds(2), Status::Warning)
-        .with_rows(some)
-        .with_rejected(RowCounts::new(3, 0, 0));
-    let failed = Timeline::over(seconds(2), Status::Failed)
-        .with_rows(some)
-        .stopped_at(0.0)
-        .with_error(
-            "INVALID_SESSION_ID: Session expired or invalid: the destination rejected the credentials of \
+    let warning = Timeline::over(seconds(2), Status::Warning).with_rows(some).with_rejected(RowCounts::new(3, 0, 0));
+    let failed = Timeline::over(seconds(2), Status::Failed).with_rows(some).stopped_at(0.0).with_error(
+        "INVALID_SESSION_ID: Session expired or invalid: the destination rejected the credentials of \
              \"Salesforce (production)\". Reconnect the destination and run the sync again.",
-        );
+    );
     let cancelled = Timeline::over(seconds(2), Status::Cancelled)
         .with_rows(some)
         .stopped_at(0.4)
@@ -111,13 +98,9 @@ pub fn syncs() -> Vec<SyncFixture> {
             .with_earlier_run(DAY * 2, failed.clone())
             .with_earlier_run(DAY, success(seconds(7)).with_rows(all)),
         SyncFixture::new(2, "demo-warning", warning.clone()).with_earlier_run(DAY, warning),
-        SyncFixture::new(3, "demo-failed", failed.clone())
-            .with_earlier_run(DAY, success(seconds(2)).with_rows(some)),
-        SyncFixture {
-            model_id: 2,
-            ..SyncFixture::new(4, "demo-minute", success(seconds(60)).with_rows(all))
-        }
-        .with_earlier_run(DAY, success(seconds(59)).with_rows(all)),
+        SyncFixture::new(3, "demo-failed", failed.clone()).with_earlier_run(DAY, success(seconds(2)).with_rows(some)),
+        SyncFixture { model_id: 2, ..SyncFixture::new(4, "demo-minute", success(seconds(60)).with_rows(all)) }
+            .with_earlier_run(DAY, success(seconds(59)).with_rows(all)),
         SyncFixture::new(5, "demo-empty", success(seconds(1))),
         SyncFixture {
             model_id: 2,
@@ -127,12 +110,8 @@ pub fn syncs() -> Vec<SyncFixture> {
                 success(seconds(3600)).with_rows(RowCounts::new(1_250_000, 80_000, 4_000)),
             )
         },
-        SyncFixture {
-            disabled: true,
-            ..SyncFixture::new(7, "demo-cancelled", cancelled.clone())
-        }
-        .with_earlier_run(DAY, cancelled),
-        SyncFixture::new(8, "demo-interrupted", interrupted.clone())
-            .with_earlier_run(DAY, interrupted),
+        SyncFixture { disabled: true, ..SyncFixture::new(7, "demo-cancelled", cancelled.clone()) }
+            .with_earlier_run(DAY, cancelled),
+        SyncFixture::new(8, "demo-interrupted", interrupted.clone()).with_earlier_run(DAY, interrupted),
     ]
 }

@@ -48,20 +48,13 @@ struct Period {
 
 impl Period {
     fn of(params: &mut Params) -> Self {
-        Self {
-            after: params.time("after"),
-            before: params.time("before"),
-        }
+        Self { after: params.time("after"), before: params.time("before") }
     }
 
     /// Whether it holds `time`. A limited period does not hold what has not happened.
     fn holds(self, time: Option<OffsetDateTime>) -> bool {
-        let later = self
-            .after
-            .is_none_or(|after| time.is_some_and(|time| time > after));
-        let earlier = self
-            .before
-            .is_none_or(|before| time.is_some_and(|time| time < before));
+        let later = self.after.is_none_or(|after| time.is_some_and(|time| time > after));
+        let earlier = self.before.is_none_or(|before| time.is_some_and(|time| time < before));
         later && earlier
     }
 }
@@ -118,9 +111,7 @@ pub(super) fn runs<'a>(
         .number("within")
         .map(|minutes| now - Duration::from_secs(minutes.saturating_mul(60).min(u32::MAX.into())));
     let page = Page::of(&mut params);
-    let order = params
-        .choice("orderBy", RunOrder::read)
-        .unwrap_or(RunOrder::Id);
+    let order = params.choice("orderBy", RunOrder::read).unwrap_or(RunOrder::Id);
     params.finish()?;
 
     let is_listed = listed(workspace, run_id, now);
@@ -149,11 +140,7 @@ pub(super) fn runs<'a>(
 }
 
 /// Whether a list shows a run when this id is asked for, or none.
-fn listed(
-    workspace: &Workspace,
-    asked: Option<u64>,
-    now: OffsetDateTime,
-) -> impl Fn(&Run) -> bool + use<> {
+fn listed(workspace: &Workspace, asked: Option<u64>, now: OffsetDateTime) -> impl Fn(&Run) -> bool + use<> {
     let is_new = move |run: &Run| !run.earlier && run.created_at + LISTED_AFTER > now;
     let scenario = workspace.scenario;
     let asks_for_new = asked.and_then(|id| workspace.run(id)).is_some_and(is_new);
@@ -179,9 +166,7 @@ pub(super) fn syncs<'a>(
     let model_id = params.number("modelId");
     let period = Period::of(&mut params);
     let page = Page::of(&mut params);
-    let order = params
-        .choice("orderBy", SyncOrder::read)
-        .unwrap_or(SyncOrder::Id);
+    let order = params.choice("orderBy", SyncOrder::read).unwrap_or(SyncOrder::Id);
     params.finish()?;
 
     let last_run_at = |sync: &SyncFixture| {

@@ -81,11 +81,7 @@ impl LocalHightouch {
         let api = Api::new(&options, clock.now());
         let shared = Arc::new(Shared::new(clock, options.latency, api));
         let server = tokio::spawn(server::serve(listener, shared.clone()));
-        Ok(Self {
-            addr,
-            shared,
-            server,
-        })
+        Ok(Self { addr, shared, server })
     }
 
     /// `http://127.0.0.1:PORT`, which stands for `https://api.hightouch.com`.

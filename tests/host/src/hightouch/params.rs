@@ -17,10 +17,7 @@ pub(super) struct Params {
 impl Params {
     /// The parameters of a query. Of one that is repeated the last counts.
     pub(super) fn of_query(query: &str) -> Self {
-        Self {
-            given: pairs(query),
-            wrong: Map::new(),
-        }
+        Self { given: pairs(query), wrong: Map::new() }
     }
 
     /// The fields of a trigger's body: JSON, a form, or nothing.
@@ -32,16 +29,10 @@ impl Params {
         let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();
         match essence.as_str() {
             "application/json" => match serde_json::from_str(body) {
-                Ok(Value::Object(given)) => Self {
-                    given,
-                    wrong: Map::new(),
-                },
+                Ok(Value::Object(given)) => Self { given, wrong: Map::new() },
                 _ => Self::unreadable("invalid object", body),
             },
-            "application/x-www-form-urlencoded" => Self {
-                given: pairs(body),
-                wrong: Map::new(),
-            },
+            "application/x-www-form-urlencoded" => Self { given: pairs(body), wrong: Map::new() },
             _ => Self::unreadable("unsupported content type", &essence),
         }
     }
@@ -65,9 +56,7 @@ impl Params {
     /// A time in RFC 3339.
     pub(super) fn time(&mut self, name: &str) -> Option<OffsetDateTime> {
         let value = self.given.remove(name)?;
-        let time = value
-            .as_str()
-            .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+        let time = value.as_str().and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
         self.noted(name, "invalid ISO 8601 datetime format", value, time)
     }
 
@@ -95,8 +84,7 @@ impl Params {
             Value::String(text) => text.parse().ok(),
             _ => None,
         };
-        self.noted(name, "invalid boolean value", value, flag)
-            .unwrap_or_default()
+        self.noted(name, "invalid boolean value", value, flag).unwrap_or_default()
     }
 
     pub(super) fn flags(&mut self) -> Flags {
@@ -115,8 +103,7 @@ impl Params {
     }
 
     pub(super) fn reject(&mut self, name: &str, message: &str, value: Value) {
-        self.wrong
-            .insert(name.to_owned(), json!({"message": message, "value": value}));
+        self.wrong.insert(name.to_owned(), json!({"message": message, "value": value}));
     }
 
     /// The 422 that names all that is wrong. What nobody asked for is wrong too: nothing else would show a
@@ -126,11 +113,7 @@ impl Params {
             let message = format!("\"{name}\" is an excess property and therefore is not allowed");
             self.reject(&name, &message, value);
         }
-        if self.wrong.is_empty() {
-            Ok(())
-        } else {
-            Err(Answer::validation_failed(Value::Object(self.wrong)))
-        }
+        if self.wrong.is_empty() { Ok(()) } else { Err(Answer::validation_failed(Value::Object(self.wrong))) }
     }
 }
 
@@ -141,10 +124,7 @@ pub(super) fn whole(text: &str) -> Option<u64> {
 
 fn pairs(text: &str) -> Map<String, Value> {
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(text).unwrap_or_default();
-    pairs
-        .into_iter()
-        .map(|(name, value)| (name, Value::String(value)))
-        .collect()
+    pairs.into_iter().map(|(name, value)| (name, Value::String(value))).collect()
 }
 
 #[cfg(test)]
@@ -163,14 +143,8 @@ mod tests {
             let flags = params.flags();
             params.finish().map(|()| flags)
         };
-        let full = Flags {
-            full_resync: true,
-            ..Flags::default()
-        };
-        assert_eq!(
-            read(JSON, r#"{"fullResync":true,"resetCDC":false}"#),
-            Ok(full)
-        );
+        let full = Flags { full_resync: true, ..Flags::default() };
+        assert_eq!(read(JSON, r#"{"fullResync":true,"resetCDC":false}"#), Ok(full));
         assert_eq!(read(FORM, "fullResync=true&clearAndFill=false"), Ok(full));
         assert_eq!(read(JSON, ""), Ok(Flags::default()));
         assert_eq!(read(None, ""), Ok(Flags::default()));
@@ -201,9 +175,6 @@ mod tests {
         assert_eq!(params.number("runId"), None);
         assert_eq!(params.time("after"), None);
         let body = params.finish().unwrap_err().body;
-        assert!(
-            body.contains("runId") && body.contains("yesterday"),
-            "{body}"
-        );
+        assert!(body.contains("runId") && body.contains("yesterday"), "{body}");
     }
 }

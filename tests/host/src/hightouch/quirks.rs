@@ -5,23 +5,14 @@ use serde_json::{Map, Value, json};
 use super::scenario::Scenario;
 
 /// Left out under [`Scenario::MissingFields`], as are nulls.
-const MISSING: [&str; 7] = [
-    "completionRatio",
-    "createdAt",
-    "failedRows",
-    "hasMore",
-    "plannedRows",
-    "querySize",
-    "successfulRows",
-];
+const MISSING: [&str; 7] =
+    ["completionRatio", "createdAt", "failedRows", "hasMore", "plannedRows", "querySize", "successfulRows"];
 
 impl Scenario {
     /// The answer as this scenario writes it.
     pub(super) fn write(self, answer: Value) -> Value {
         match self {
-            Self::StringIds | Self::UpperCase | Self::UnknownFields | Self::MissingFields => {
-                self.rewrite(answer)
-            }
+            Self::StringIds | Self::UpperCase | Self::UnknownFields | Self::MissingFields => self.rewrite(answer),
             _ => answer,
         }
     }
@@ -39,10 +30,7 @@ impl Scenario {
                     .collect();
                 if self == Self::UnknownFields {
                     fields.insert("attempt".to_owned(), json!({"number": 1, "of": null}));
-                    fields.insert(
-                        "labels".to_owned(),
-                        json!(["new", {"status": "unheard-of"}]),
-                    );
+                    fields.insert("labels".to_owned(), json!(["new", {"status": "unheard-of"}]));
                 }
                 Value::Object(fields)
             }
@@ -63,9 +51,7 @@ impl Scenario {
                 Ok(id) => id.into(),
                 Err(_) => id.into(),
             },
-            (Self::UpperCase, Value::String(status)) if name == "status" => {
-                status.to_uppercase().into()
-            }
+            (Self::UpperCase, Value::String(status)) if name == "status" => status.to_uppercase().into(),
             (_, value) => self.rewrite(value),
         }
     }
@@ -79,14 +65,10 @@ mod tests {
     fn ids_change_their_type_and_uuids_do_not() {
         let uuid = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
         assert_eq!(
-            Scenario::StringIds
-                .write(json!({"id": uuid, "syncRuns": [{"syncId": 1, "syncRunId": 2}]})),
+            Scenario::StringIds.write(json!({"id": uuid, "syncRuns": [{"syncId": 1, "syncRunId": 2}]})),
             json!({"id": uuid, "syncRuns": [{"syncId": "1", "syncRunId": "2"}]})
         );
-        assert_eq!(
-            Scenario::StringIds.write(json!({"id": "42"})),
-            json!({"id": 42})
-        );
+        assert_eq!(Scenario::StringIds.write(json!({"id": "42"})), json!({"id": 42}));
     }
 
     #[test]
@@ -100,10 +82,7 @@ mod tests {
     #[test]
     fn fields_come_and_go() {
         let run = json!({"id": 42, "status": "queued", "error": null, "completionRatio": 0.0});
-        assert_eq!(
-            Scenario::MissingFields.write(run.clone()),
-            json!({"id": 42, "status": "queued"})
-        );
+        assert_eq!(Scenario::MissingFields.write(run.clone()), json!({"id": 42, "status": "queued"}));
         let more = Scenario::UnknownFields.write(run.clone());
         assert_eq!(more.get("status"), run.get("status"));
         assert!(more.get("attempt").is_some());

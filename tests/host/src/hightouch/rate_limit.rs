@@ -31,11 +31,7 @@ impl RetryAfter {
             Self::Date => {
                 let below_a_second = time::Duration::nanoseconds(until.nanosecond().into());
                 let whole = until - below_a_second;
-                Some(http_date(if below_a_second.is_zero() {
-                    whole
-                } else {
-                    whole + time::Duration::SECOND
-                }))
+                Some(http_date(if below_a_second.is_zero() { whole } else { whole + time::Duration::SECOND }))
             }
         }
     }
@@ -55,11 +51,7 @@ pub struct RateLimit {
 impl Default for RateLimit {
     /// Hightouch's 200 requests in 10 s.
     fn default() -> Self {
-        Self {
-            requests: 200,
-            period: Duration::from_secs(10),
-            retry_after: RetryAfter::default(),
-        }
+        Self { requests: 200, period: Duration::from_secs(10), retry_after: RetryAfter::default() }
     }
 }
 
@@ -72,10 +64,7 @@ pub(super) struct Limiter {
 
 impl Limiter {
     pub(super) fn new(limit: RateLimit) -> Self {
-        Self {
-            limit,
-            accepted: VecDeque::new(),
-        }
+        Self { limit, accepted: VecDeque::new() }
     }
 
     /// Accepts a request, or says when the next one would be accepted.
@@ -109,10 +98,7 @@ mod tests {
         for _ in 0..200 {
             assert_eq!(limiter.accept(START), Ok(()));
         }
-        assert_eq!(
-            limiter.accept(START + 1.seconds()),
-            Err(START + 10.seconds())
-        );
+        assert_eq!(limiter.accept(START + 1.seconds()), Err(START + 10.seconds()));
         assert_eq!(limiter.accept(START + 10.seconds()), Ok(()));
     }
 
@@ -122,9 +108,6 @@ mod tests {
         let value = |form: RetryAfter| form.value(START, until);
         assert_eq!(value(RetryAfter::Absent), None);
         assert_eq!(value(RetryAfter::Seconds).as_deref(), Some("2"));
-        assert_eq!(
-            value(RetryAfter::Date).as_deref(),
-            Some("Thu, 01 Jan 2026 00:00:02 GMT")
-        );
+        assert_eq!(value(RetryAfter::Date).as_deref(), Some("Thu, 01 Jan 2026 00:00:02 GMT"));
     }
 }

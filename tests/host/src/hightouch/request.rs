@@ -43,10 +43,7 @@ impl<'a> Call<'a> {
 
     /// Whether it starts something.
     pub(super) fn triggers(self) -> bool {
-        matches!(
-            self,
-            Self::Trigger(_) | Self::TriggerByIdOrSlug | Self::TriggerSequence(_)
-        )
+        matches!(self, Self::Trigger(_) | Self::TriggerByIdOrSlug | Self::TriggerSequence(_))
     }
 
     /// Whether it asks how a run is getting on.
@@ -61,14 +58,8 @@ mod tests {
 
     #[test]
     fn the_trigger_by_slug_is_not_a_sync_called_trigger() {
-        assert_eq!(
-            Call::of("POST", "/syncs/trigger"),
-            Some(Call::TriggerByIdOrSlug)
-        );
-        assert_eq!(
-            Call::of("POST", "/syncs/1/trigger"),
-            Some(Call::Trigger("1"))
-        );
+        assert_eq!(Call::of("POST", "/syncs/trigger"), Some(Call::TriggerByIdOrSlug));
+        assert_eq!(Call::of("POST", "/syncs/1/trigger"), Some(Call::Trigger("1")));
         assert_eq!(Call::of("POST", "/syncs/1/runs"), None);
         assert_eq!(Call::of("GET", "/syncs/1/trigger"), None);
     }

@@ -94,15 +94,7 @@ impl Run {
             }
             Ahead::EndlessRun => None,
         };
-        Self {
-            id,
-            sync_id,
-            created_at,
-            flags,
-            earlier: false,
-            timeline,
-            begins_at,
-        }
+        Self { id, sync_id, created_at, flags, earlier: false, timeline, begins_at }
     }
 
     /// When the run leaves or left the queue; `None` if it never does.
@@ -121,8 +113,7 @@ impl Run {
     }
 
     pub(super) fn status(&self, now: OffsetDateTime) -> Status {
-        self.offset(now)
-            .map_or(Status::Queued, |offset| self.timeline.status_at(offset))
+        self.offset(now).map_or(Status::Queued, |offset| self.timeline.status_at(offset))
     }
 
     /// How far into its timeline the run is.
@@ -135,22 +126,14 @@ impl Run {
         let status = self.status(now);
         let timeline = &self.timeline;
         let known = status.knows_rows();
-        let progress = if known {
-            timeline.progress_at(offset)
-        } else {
-            0.0
-        };
+        let progress = if known { timeline.progress_at(offset) } else { 0.0 };
         let by_now = |moment: &OffsetDateTime| *moment <= now;
         Figures {
             status,
             started_at: self.starts_at().filter(by_now),
             finished_at: self.ends_at().filter(by_now),
             query_size: timeline.query_size.filter(|_| known),
-            planned: if known {
-                timeline.planned
-            } else {
-                RowCounts::default()
-            },
+            planned: if known { timeline.planned } else { RowCounts::default() },
             successful: timeline.successful.share(progress),
             failed: timeline.failed.share(progress),
             // Two decimals, as in recorded answers.
@@ -186,8 +169,7 @@ mod tests {
     const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 
     fn run(ahead: Ahead) -> Run {
-        let timeline = Timeline::over(Duration::from_secs(12), Status::Success)
-            .with_rows(RowCounts::new(100, 0, 0));
+        let timeline = Timeline::over(Duration::from_secs(12), Status::Success).with_rows(RowCounts::new(100, 0, 0));
         Run::new(1, 1, START, ahead, timeline, Flags::default())
     }
 
@@ -195,19 +177,14 @@ mod tests {
     fn what_is_not_known_yet_is_absent() {
         let figures = run(Ahead::Nothing).figures(START);
         assert_eq!(figures.status, Status::Queued);
-        assert_eq!(
-            (figures.started_at, figures.finished_at, figures.query_size),
-            (None, None, None)
-        );
+        assert_eq!((figures.started_at, figures.finished_at, figures.query_size), (None, None, None));
         assert_eq!(figures.planned, RowCounts::default());
     }
 
     #[test]
     fn the_figures_grow_to_those_of_the_end() {
         let run = run(Ahead::Nothing);
-        let ratios: Vec<_> = (0..13)
-            .map(|second| run.figures(START + second.seconds()).completion_ratio)
-            .collect();
+        let ratios: Vec<_> = (0..13).map(|second| run.figures(START + second.seconds()).completion_ratio).collect();
         assert!(ratios.is_sorted(), "{ratios:?}");
         assert!(ratios.iter().any(|ratio| *ratio > 0.0 && *ratio < 1.0));
         let end = run.figures(START + 12.seconds());

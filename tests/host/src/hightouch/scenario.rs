@@ -86,12 +86,7 @@ pub struct UnknownScenario(String);
 impl fmt::Display for UnknownScenario {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = Scenario::all().iter().map(|known| known.as_str()).collect();
-        write!(
-            formatter,
-            "no scenario is called \"{}\"; there are {}",
-            self.0,
-            names.join(", ")
-        )
+        write!(formatter, "no scenario is called \"{}\"; there are {}", self.0, names.join(", "))
     }
 }
 
@@ -101,11 +96,7 @@ impl FromStr for Scenario {
     type Err = UnknownScenario;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::all()
-            .iter()
-            .copied()
-            .find(|known| known.as_str() == name)
-            .ok_or_else(|| UnknownScenario(name.to_owned()))
+        Self::all().iter().copied().find(|known| known.as_str() == name).ok_or_else(|| UnknownScenario(name.to_owned()))
     }
 }
 
@@ -115,9 +106,7 @@ impl Scenario {
         match self {
             Self::UnknownStatus => verified(timeline),
             Self::LowRatio if timeline.first(|status| status == Status::Success).is_some() => {
-                timeline
-                    .with_rows(RowCounts::new(773, 0, 0))
-                    .stopped_at(0.54)
+                timeline.with_rows(RowCounts::new(773, 0, 0)).stopped_at(0.54)
             }
             _ => timeline,
         }
@@ -159,12 +148,8 @@ mod tests {
 
     #[test]
     fn an_unknown_status_comes_in_mid_run_and_the_end_stays() {
-        let timeline =
-            Scenario::UnknownStatus.adapt(Timeline::over(Duration::from_secs(6), Status::Success));
-        assert_eq!(
-            timeline.status_at(Duration::from_secs(5)).as_str(),
-            "verifying"
-        );
+        let timeline = Scenario::UnknownStatus.adapt(Timeline::over(Duration::from_secs(6), Status::Success));
+        assert_eq!(timeline.status_at(Duration::from_secs(5)).as_str(), "verifying");
         assert_eq!(timeline.status_at(Duration::from_secs(6)), Status::Success);
     }
 

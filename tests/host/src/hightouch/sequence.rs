@@ -45,10 +45,7 @@ impl Workspace {
     pub(super) fn trigger_sequence(&mut self, id: &str, now: OffsetDateTime) -> Option<String> {
         self.advance_sequences(now);
         self.sequences.iter().find(|known| known.id == id)?;
-        let queued = self
-            .sequence_runs
-            .iter()
-            .find(|run| run.sequence == id && run.status == SequenceStatus::Pending);
+        let queued = self.sequence_runs.iter().find(|run| run.sequence == id && run.status == SequenceStatus::Pending);
         if let Some(queued) = queued {
             return Some(queued.id.clone());
         }
@@ -98,10 +95,7 @@ impl Workspace {
         if due_at > now {
             return None;
         }
-        let sequence = self
-            .sequences
-            .iter()
-            .find(|known| known.id == run.sequence)?;
+        let sequence = self.sequences.iter().find(|known| known.id == run.sequence)?;
         let stopped = run
             .run_ids
             .last()
@@ -112,8 +106,7 @@ impl Workspace {
         run.status = match (stopped, next_sync) {
             (Some(status), _) => status,
             (None, Some(sync_id)) => {
-                run.run_ids
-                    .push(self.trigger(sync_id, Flags::default(), due_at)?);
+                run.run_ids.push(self.trigger(sync_id, Flags::default(), due_at)?);
                 SequenceStatus::Running
             }
             (None, None) => SequenceStatus::Done,
@@ -175,9 +168,7 @@ mod tests {
     #[test]
     fn its_syncs_run_one_after_another() {
         let mut workspace = workspace();
-        let id = workspace
-            .trigger_sequence(fixtures::SEQUENCE, START)
-            .unwrap();
+        let id = workspace.trigger_sequence(fixtures::SEQUENCE, START).unwrap();
         assert_eq!(state(&mut workspace, &id, 0.5), ("running", 1));
         assert_eq!(state(&mut workspace, &id, 2.0), ("running", 2));
         assert_eq!(state(&mut workspace, &id, 3.0), ("done", 2));
@@ -186,25 +177,17 @@ mod tests {
     #[test]
     fn looked_at_late_it_went_the_same_way() {
         let mut workspace = workspace();
-        let id = workspace
-            .trigger_sequence(fixtures::SEQUENCE, START)
-            .unwrap();
+        let id = workspace.trigger_sequence(fixtures::SEQUENCE, START).unwrap();
         assert_eq!(state(&mut workspace, &id, 86_400.0), ("done", 2));
         let warning: Vec<_> = workspace.snapshots(2, START + 1.days()).collect();
-        assert_eq!(
-            warning.last().unwrap().created_at,
-            "2026-01-01T00:00:01.000Z"
-        );
+        assert_eq!(warning.last().unwrap().created_at, "2026-01-01T00:00:01.000Z");
     }
 
     #[test]
     fn it_never_runs_beside_itself() {
         let mut workspace = workspace();
-        let mut trigger = |seconds: f64| {
-            workspace
-                .trigger_sequence(fixtures::SEQUENCE, START + seconds.seconds())
-                .unwrap()
-        };
+        let mut trigger =
+            |seconds: f64| workspace.trigger_sequence(fixtures::SEQUENCE, START + seconds.seconds()).unwrap();
         let first = trigger(0.0);
         let second = trigger(1.0);
         assert_ne!(first, second);

@@ -36,14 +36,7 @@ pub(super) struct State {
 
 impl Shared {
     pub(super) fn new(clock: Clock, latency: Duration, api: Api) -> Self {
-        Self {
-            clock,
-            latency,
-            state: Mutex::new(State {
-                api,
-                recorded: Vec::new(),
-            }),
-        }
+        Self { clock, latency, state: Mutex::new(State { api, recorded: Vec::new() }) }
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -73,16 +66,11 @@ async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| answer(request, shared.clone()));
     // A connection that fails is the client's to notice; half of the scenarios do it on purpose.
-    let _ = http1::Builder::new()
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 /// An error closes the connection without an answer.
-async fn answer(
-    request: hyper::Request<Incoming>,
-    shared: Arc<Shared>,
-) -> io::Result<hyper::Response<AnswerBody>> {
+async fn answer(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::Result<hyper::Response<AnswerBody>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let (request, mut recorded) = read(&head, &body);
@@ -112,11 +100,7 @@ fn response(answer: Answer, date: &str, cut_off: bool) -> hyper::Response<Answer
     if cut_off {
         bytes.truncate(length / 2);
     }
-    let mut response = hyper::Response::new(AnswerBody {
-        bytes: Some(bytes),
-        cut_off,
-        is_flushed: false,
-    });
+    let mut response = hyper::Response::new(AnswerBody { bytes: Some(bytes), cut_off, is_flushed: false });
     *response.status_mut() = answer.status;
     let mut set = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -146,10 +130,7 @@ impl Body for AnswerBody {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         if let Some(bytes) = self.bytes.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }

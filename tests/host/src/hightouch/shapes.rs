@@ -77,12 +77,7 @@ pub(super) fn sync(workspace: &Workspace, sync: &SyncFixture, now: OffsetDateTim
 
 /// A destination, whose id some sync has. Other clients ask for it after a run.
 pub(super) fn destination(workspace: &Workspace, id: u64) -> Option<Value> {
-    let syncs: Vec<_> = workspace
-        .syncs()
-        .iter()
-        .filter(|sync| sync.destination_id == id)
-        .map(|sync| sync.id)
-        .collect();
+    let syncs: Vec<_> = workspace.syncs().iter().filter(|sync| sync.destination_id == id).map(|sync| sync.id).collect();
     if syncs.is_empty() {
         return None;
     }
@@ -99,11 +94,7 @@ pub(super) fn destination(workspace: &Workspace, id: u64) -> Option<Value> {
     }))
 }
 
-pub(super) fn sequence_run(
-    workspace: &Workspace,
-    sequence_run: &SequenceRun,
-    now: OffsetDateTime,
-) -> Value {
+pub(super) fn sequence_run(workspace: &Workspace, sequence_run: &SequenceRun, now: OffsetDateTime) -> Value {
     let sync_runs: Vec<_> = sequence_run
         .run_ids
         .iter()

@@ -47,12 +47,8 @@ impl Status {
     /// Whether a run in this status has ended.
     pub fn has_ended(self) -> bool {
         match self {
-            Self::Success | Self::Warning | Self::Failed | Self::Cancelled | Self::Interrupted => {
-                true
-            }
-            Self::Queued | Self::Querying | Self::Processing | Self::Reporting | Self::Other(_) => {
-                false
-            }
+            Self::Success | Self::Warning | Self::Failed | Self::Cancelled | Self::Interrupted => true,
+            Self::Queued | Self::Querying | Self::Processing | Self::Reporting | Self::Other(_) => false,
         }
     }
 

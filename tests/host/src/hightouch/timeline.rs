@@ -18,11 +18,7 @@ pub struct RowCounts {
 impl RowCounts {
     /// Counts of each kind.
     pub fn new(added: u64, changed: u64, removed: u64) -> Self {
-        Self {
-            added,
-            changed,
-            removed,
-        }
+        Self { added, changed, removed }
     }
 
     /// The part of these rows that is done at `share`, from 0 to 1.
@@ -123,14 +119,8 @@ impl Timeline {
     }
 
     /// With `status` and no other from `from` up to `to`.
-    pub(super) fn with_status_between(
-        mut self,
-        from: Duration,
-        to: Duration,
-        status: Status,
-    ) -> Self {
-        self.steps
-            .retain(|(offset, _)| *offset < from || *offset >= to);
+    pub(super) fn with_status_between(mut self, from: Duration, to: Duration, status: Status) -> Self {
+        self.steps.retain(|(offset, _)| *offset < from || *offset >= to);
         self.steps.push((from, status));
         self.steps.sort_by_key(|(offset, _)| *offset);
         self
@@ -138,19 +128,12 @@ impl Timeline {
 
     /// The offset of the first step that `is` so.
     pub(super) fn first(&self, is: impl Fn(Status) -> bool) -> Option<Duration> {
-        self.steps
-            .iter()
-            .find(|(_, status)| is(*status))
-            .map(|(offset, _)| *offset)
+        self.steps.iter().find(|(_, status)| is(*status)).map(|(offset, _)| *offset)
     }
 
     /// The status at `offset`.
     pub(super) fn status_at(&self, offset: Duration) -> Status {
-        self.steps
-            .iter()
-            .take_while(|(from, _)| *from <= offset)
-            .last()
-            .map_or(Status::Queued, |(_, status)| *status)
+        self.steps.iter().take_while(|(from, _)| *from <= offset).last().map_or(Status::Queued, |(_, status)| *status)
     }
 
     /// How much of the work is done at `offset`, from 0 to 1. A run that never ends gets nowhere.
@@ -175,19 +158,9 @@ mod tests {
     #[test]
     fn an_ordinary_run_goes_through_every_status() {
         let timeline = Timeline::over(Duration::from_secs(5), Status::Success);
-        let statuses: Vec<_> = timeline
-            .steps()
-            .iter()
-            .map(|step| step.1.as_str())
-            .collect();
-        assert_eq!(
-            statuses,
-            ["queued", "querying", "processing", "reporting", "success"]
-        );
-        assert_eq!(
-            timeline.status_at(Duration::from_millis(4_999)),
-            Status::Reporting
-        );
+        let statuses: Vec<_> = timeline.steps().iter().map(|step| step.1.as_str()).collect();
+        assert_eq!(statuses, ["queued", "querying", "processing", "reporting", "success"]);
+        assert_eq!(timeline.status_at(Duration::from_millis(4_999)), Status::Reporting);
         assert_eq!(timeline.status_at(Duration::from_secs(5)), Status::Success);
     }
 

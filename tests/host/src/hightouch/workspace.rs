@@ -93,17 +93,11 @@ impl Workspace {
     }
 
     /// Starts a run, or queues it behind the one that is going. `None` for a sync that is not there.
-    pub(super) fn trigger(
-        &mut self,
-        sync_id: u64,
-        flags: Flags,
-        now: OffsetDateTime,
-    ) -> Option<u64> {
+    pub(super) fn trigger(&mut self, sync_id: u64, flags: Flags, now: OffsetDateTime) -> Option<u64> {
         let timeline = self.scenario.adapt(self.sync(sync_id)?.timeline.clone());
         let ahead = self.ahead(sync_id, now);
         let id = self.take_run_id();
-        self.runs
-            .push(Run::new(id, sync_id, now, ahead, timeline, flags));
+        self.runs.push(Run::new(id, sync_id, now, ahead, timeline, flags));
         Some(id)
     }
 
@@ -122,14 +116,8 @@ impl Workspace {
         self.runs.iter().filter(|run| !run.earlier)
     }
 
-    pub(super) fn snapshots(
-        &self,
-        sync_id: u64,
-        now: OffsetDateTime,
-    ) -> impl Iterator<Item = RunSnapshot> {
-        self.started()
-            .filter(move |run| run.sync_id == sync_id)
-            .map(move |run| run.snapshot(self.id, now))
+    pub(super) fn snapshots(&self, sync_id: u64, now: OffsetDateTime) -> impl Iterator<Item = RunSnapshot> {
+        self.started().filter(move |run| run.sync_id == sync_id).map(move |run| run.snapshot(self.id, now))
     }
 }
 
@@ -147,35 +135,20 @@ mod tests {
     const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 
     fn workspace(scenario: Scenario) -> Workspace {
-        Workspace::new(
-            1,
-            2,
-            scenario,
-            fixtures::syncs(),
-            fixtures::sequences(),
-            START,
-        )
+        Workspace::new(1, 2, scenario, fixtures::syncs(), fixtures::sequences(), START)
     }
 
     #[test]
     fn a_second_trigger_queues_a_second_run() {
         let mut workspace = workspace(Scenario::Faithful);
         let first = workspace.trigger(1, Flags::default(), START).unwrap();
-        let second = workspace
-            .trigger(1, Flags::default(), START + 1.seconds())
-            .unwrap();
+        let second = workspace.trigger(1, Flags::default(), START + 1.seconds()).unwrap();
         assert_ne!(first, second);
 
         let runs: Vec<_> = workspace.snapshots(1, START + 4.9.seconds()).collect();
-        assert_eq!(
-            (runs[0].status, runs[1].status),
-            (Status::Reporting, Status::Queued)
-        );
+        assert_eq!((runs[0].status, runs[1].status), (Status::Reporting, Status::Queued));
         let runs: Vec<_> = workspace.snapshots(1, START + 5.seconds()).collect();
-        assert_eq!(
-            (runs[0].status, runs[1].status),
-            (Status::Success, Status::Querying)
-        );
+        assert_eq!((runs[0].status, runs[1].status), (Status::Success, Status::Querying));
         assert_eq!(runs[1].started_at, runs[0].finished_at);
         assert!(runs[1].started_at.as_ref() > Some(&runs[1].created_at));
     }

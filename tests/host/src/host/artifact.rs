@@ -84,10 +84,7 @@ mod tests {
     #[test]
     fn only_artifacts_are_taken_for_artifacts() {
         let component = |name| component_of(Path::new(name)).map(str::to_owned);
-        assert_eq!(
-            component("/c/endpoint.0123456789abcdef.cwasm").as_deref(),
-            Some("endpoint")
-        );
+        assert_eq!(component("/c/endpoint.0123456789abcdef.cwasm").as_deref(), Some("endpoint"));
         for other in ["/c/endpoint.cwasm", "/c/endpoint.wasm", "/c/a.0123.cwasm"] {
             assert_eq!(component(other), None, "{other}");
         }

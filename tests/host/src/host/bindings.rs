@@ -27,12 +27,8 @@ mod generated {
     });
 }
 
-pub use generated::exports::hightouch::sync::runs::{
-    Connection, Failure, Report, RunOptions, RunRef, SyncRef,
-};
-pub use generated::hightouch::sync::types::{
-    FailureKind, IfRunning, Job, Resync, RowCounts, RunStatus,
-};
+pub use generated::exports::hightouch::sync::runs::{Connection, Failure, Report, RunOptions, RunRef, SyncRef};
+pub use generated::hightouch::sync::types::{FailureKind, IfRunning, Job, Resync, RowCounts, RunStatus};
 
 pub(super) use generated::fermyon::spin::variables;
 pub(super) use generated::{Hosted, HostedPre};
@@ -40,11 +36,6 @@ pub(super) use generated::{Hosted, HostedPre};
 impl Default for RunOptions {
     /// A plain run, queued behind one that is going, with the default wait.
     fn default() -> Self {
-        Self {
-            resync: Resync::empty(),
-            accept_warnings: false,
-            if_running: IfRunning::Queue,
-            max_wait_ms: None,
-        }
+        Self { resync: Resync::empty(), accept_warnings: false, if_running: IfRunning::Queue, max_wait_ms: None }
     }
 }

@@ -23,9 +23,7 @@ impl Host {
     ) -> anyhow::Result<Result<Report, Failure>> {
         let (mut store, hosted) = self.hosted().await?;
         let runs = hosted.hightouch_sync_runs();
-        runs.call_run_sync(&mut store, connection, sync, options)
-            .await
-            .map_err(into_anyhow)
+        runs.call_run_sync(&mut store, connection, sync, options).await.map_err(into_anyhow)
     }
 
     /// `hightouch:sync/runs.start-sync`.
@@ -41,9 +39,7 @@ impl Host {
     ) -> anyhow::Result<Result<RunRef, Failure>> {
         let (mut store, hosted) = self.hosted().await?;
         let runs = hosted.hightouch_sync_runs();
-        runs.call_start_sync(&mut store, connection, sync, options)
-            .await
-            .map_err(into_anyhow)
+        runs.call_start_sync(&mut store, connection, sync, options).await.map_err(into_anyhow)
     }
 
     /// `hightouch:sync/runs.await-run`.
@@ -59,22 +55,13 @@ impl Host {
     ) -> anyhow::Result<Result<Report, Failure>> {
         let (mut store, hosted) = self.hosted().await?;
         let runs = hosted.hightouch_sync_runs();
-        runs.call_await_run(&mut store, connection, run, options)
-            .await
-            .map_err(into_anyhow)
+        runs.call_await_run(&mut store, connection, run, options).await.map_err(into_anyhow)
     }
 
     async fn hosted(&self) -> anyhow::Result<(Store<Instance>, Hosted)> {
-        let pre = self
-            .component
-            .runs
-            .as_ref()
-            .context("the component does not export hightouch:sync/runs")?;
+        let pre = self.component.runs.as_ref().context("the component does not export hightouch:sync/runs")?;
         let mut store = self.component.setup.store(&self.component.engine);
-        let hosted = pre
-            .instantiate_async(&mut store)
-            .await
-            .map_err(into_anyhow)?;
+        let hosted = pre.instantiate_async(&mut store).await.map_err(into_anyhow)?;
         Ok((store, hosted))
     }
 }

@@ -66,10 +66,6 @@ pub struct Limits {
 impl Default for Limits {
     /// 64 MiB, 1,500 instances, 30 seconds.
     fn default() -> Self {
-        Self {
-            memory: 64 << 20,
-            instances: 1500,
-            afterwards: Duration::from_secs(30),
-        }
+        Self { memory: 64 << 20, instances: 1500, afterwards: Duration::from_secs(30) }
     }
 }

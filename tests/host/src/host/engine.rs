@@ -15,9 +15,7 @@ const MEMORY: usize = 4 << 30;
 /// The engine of this process for so many instances at once.
 pub(super) fn engine(instances: u32) -> wasmtime::Result<Engine> {
     static ENGINES: Mutex<BTreeMap<u32, Engine>> = Mutex::new(BTreeMap::new());
-    let mut engines = ENGINES
-        .lock()
-        .unwrap_or_else(|poisoned| poisoned.into_inner());
+    let mut engines = ENGINES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
     if let Some(engine) = engines.get(&instances) {
         return Ok(engine.clone());
     }
@@ -51,14 +49,12 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
 /// Lets guests that compute give way, for as long as the engine is in use.
 fn tick(engine: &Engine) -> wasmtime::Result<()> {
     let engine = engine.weak();
-    std::thread::Builder::new()
-        .name("epochs".to_owned())
-        .spawn(move || {
-            while let Some(engine) = engine.upgrade() {
-                engine.increment_epoch();
-                drop(engine);
-                std::thread::sleep(TICK);
-            }
-        })?;
+    std::thread::Builder::new().name("epochs".to_owned()).spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    })?;
     Ok(())
 }

@@ -24,34 +24,21 @@ pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Respo
     let outcome = Arc::new(OnceLock::new());
     let (presence, gone) = Presence::new(Arc::clone(&counted));
     let (begin, begun) = oneshot::channel();
-    server.tasks.spawn(run(
-        server.clone(),
-        request,
-        begin,
-        gone,
-        Arc::clone(&outcome),
-        counted,
-    ));
+    server.tasks.spawn(run(server.clone(), request, begin, gone, Arc::clone(&outcome), counted));
     match begun.await {
         Ok(Ok(response)) => response.map(|body| Body::new(body, presence, outcome, server.clone())),
-        Ok(Err(code)) => plain(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            &format!("the component answered with an error: {code:?}"),
-        ),
+        Ok(Err(code)) => {
+            plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("the component answered with an error: {code:?}"))
+        }
         Err(_) => match outcome.get() {
-            Some(Outcome::NoRoom) => plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "as many instances as may be are running",
-            ),
+            Some(Outcome::NoRoom) => plain(StatusCode::SERVICE_UNAVAILABLE, "as many instances as may be are running"),
             Some(Outcome::BadRequest) => plain(StatusCode::BAD_REQUEST, "the request has no host"),
-            Some(Outcome::Failed) => plain(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the component failed; its host's log says why",
-            ),
-            Some(Outcome::Returned | Outcome::Ended) | None => plain(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the component gave no answer",
-            ),
+            Some(Outcome::Failed) => {
+                plain(StatusCode::INTERNAL_SERVER_ERROR, "the component failed; its host's log says why")
+            }
+            Some(Outcome::Returned | Outcome::Ended) | None => {
+                plain(StatusCode::INTERNAL_SERVER_ERROR, "the component gave no answer")
+            }
         },
     }
 }
@@ -96,19 +83,12 @@ async fn handle(
     let Some(pre) = &server.component.handler else {
         wasmtime::bail!("the component does not export wasi:http/incoming-handler");
     };
-    let Ok(request) = store
-        .data_mut()
-        .http()
-        .new_incoming_request(Scheme::Http, request)
-    else {
+    let Ok(request) = store.data_mut().http().new_incoming_request(Scheme::Http, request) else {
         return Ok(Outcome::BadRequest);
     };
     let out = store.data_mut().http().new_response_outparam(begin)?;
     let proxy = pre.instantiate_async(&mut *store).await?;
-    proxy
-        .wasi_http_incoming_handler()
-        .call_handle(&mut *store, request, out)
-        .await?;
+    proxy.wasi_http_incoming_handler().call_handle(&mut *store, request, out).await?;
     Ok(Outcome::Returned)
 }
 
@@ -116,9 +96,6 @@ fn plain(status: StatusCode, text: &str) -> Response<Body> {
     let whole = Full::new(Bytes::from(format!("{text}\n"))).map_err(|never| match never {});
     let mut response = Response::new(Body::whole(whole));
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        CONTENT_TYPE,
-        hyper::header::HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }

@@ -39,9 +39,7 @@ impl Setup {
                 http: WasiHttpCtx::new(),
                 outgoing: Outgoing::new(self.outbound.clone(), config.clock.as_virtual()),
                 variables: self.variables.clone(),
-                limits: StoreLimitsBuilder::new()
-                    .memory_size(config.limits.memory)
-                    .build(),
+                limits: StoreLimitsBuilder::new().memory_size(config.limits.memory).build(),
                 _alive: self.alive.one(),
             },
         );
@@ -75,20 +73,13 @@ impl Instance {
 
 impl WasiView for Instance {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
 
 impl WasiHttpView for Instance {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
-        WasiHttpCtxView {
-            hooks: &mut self.outgoing,
-            table: &mut self.table,
-            ctx: &mut self.http,
-        }
+        WasiHttpCtxView { hooks: &mut self.outgoing, table: &mut self.table, ctx: &mut self.http }
     }
 }
 

@@ -33,8 +33,7 @@ use wasmtime::Engine;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 pub use bindings::{
-    Connection, Failure, FailureKind, IfRunning, Job, Report, Resync, RowCounts, RunOptions,
-    RunRef, RunStatus, SyncRef,
+    Connection, Failure, FailureKind, IfRunning, Job, Report, Resync, RowCounts, RunOptions, RunRef, RunStatus, SyncRef,
 };
 pub use config::{Clock, Config, Limits};
 pub use outbound::Outbound;
@@ -74,12 +73,8 @@ impl Host {
         let pre = artifact::load(&engine, component)
             .and_then(|loaded| linker.instantiate_pre(&loaded).map_err(into_anyhow))
             .with_context(|| format!("cannot host {}", component.display()))?;
-        let setup = Setup {
-            variables: Variables::new(config.variables.clone()),
-            outbound,
-            config,
-            alive: Count::default(),
-        };
+        let setup =
+            Setup { variables: Variables::new(config.variables.clone()), outbound, config, alive: Count::default() };
         Ok(Self {
             component: Arc::new(Component {
                 runs: HostedPre::new(pre.clone()).ok(),

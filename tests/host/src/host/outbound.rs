@@ -29,10 +29,7 @@ impl Outbound {
             Self::Only(entries) => Ok(Allowed::Only(
                 entries
                     .iter()
-                    .map(|entry| {
-                        Origin::parse(entry)
-                            .with_context(|| format!("not an origin to allow: {entry:?}"))
-                    })
+                    .map(|entry| Origin::parse(entry).with_context(|| format!("not an origin to allow: {entry:?}")))
                     .collect::<anyhow::Result<_>>()?,
             )),
         }
@@ -75,20 +72,12 @@ impl Origin {
         let uri: Uri = entry.parse()?;
         let authority = uri.authority().context("it names no host")?;
         ensure!(
-            uri.scheme()
-                .is_none_or(|scheme| default_port(scheme).is_some()),
+            uri.scheme().is_none_or(|scheme| default_port(scheme).is_some()),
             "its scheme is neither http nor https"
         );
-        ensure!(
-            matches!(uri.path(), "" | "/") && uri.query().is_none(),
-            "it has a path"
-        );
+        ensure!(matches!(uri.path(), "" | "/") && uri.query().is_none(), "it has a path");
         ensure!(!authority.as_str().contains('@'), "it has a user name");
-        Ok(Self {
-            scheme: uri.scheme().cloned(),
-            host: authority.host().to_owned(),
-            port: authority.port_u16(),
-        })
+        Ok(Self { scheme: uri.scheme().cloned(), host: authority.host().to_owned(), port: authority.port_u16() })
     }
 
     fn is_of(&self, uri: &Uri) -> bool {
@@ -123,37 +112,19 @@ mod tests {
 
     #[test]
     fn an_origin_allows_its_scheme_host_and_port_only() {
-        assert!(allows(
-            "http://127.0.0.1:4000",
-            "http://127.0.0.1:4000/api/v1/syncs?x=1"
-        ));
+        assert!(allows("http://127.0.0.1:4000", "http://127.0.0.1:4000/api/v1/syncs?x=1"));
         assert!(!allows("http://127.0.0.1:4000", "https://127.0.0.1:4000/"));
         assert!(!allows("http://127.0.0.1:4000", "http://127.0.0.1:4001/"));
         assert!(!allows("http://127.0.0.1:4000", "http://127.0.0.2:4000/"));
-        assert!(!allows(
-            "https://hightouch.com",
-            "https://api.hightouch.com/"
-        ));
-        assert!(!allows(
-            "https://api.hightouch.com",
-            "https://api.hightouch.com.example/"
-        ));
+        assert!(!allows("https://hightouch.com", "https://api.hightouch.com/"));
+        assert!(!allows("https://api.hightouch.com", "https://api.hightouch.com.example/"));
     }
 
     #[test]
     fn the_default_port_need_not_be_written() {
-        assert!(allows(
-            "https://api.hightouch.com",
-            "https://api.hightouch.com:443/"
-        ));
-        assert!(allows(
-            "https://api.hightouch.com:443/",
-            "https://API.Hightouch.com/"
-        ));
-        assert!(!allows(
-            "https://api.hightouch.com",
-            "https://api.hightouch.com:444/"
-        ));
+        assert!(allows("https://api.hightouch.com", "https://api.hightouch.com:443/"));
+        assert!(allows("https://api.hightouch.com:443/", "https://API.Hightouch.com/"));
+        assert!(!allows("https://api.hightouch.com", "https://api.hightouch.com:444/"));
     }
 
     #[test]
@@ -173,19 +144,8 @@ mod tests {
 
     #[test]
     fn what_is_no_origin_is_refused() {
-        for entry in [
-            "",
-            "http://",
-            "/path",
-            "http://host/path",
-            "ftp://host",
-            "http://me@host",
-            "host?x",
-        ] {
-            assert!(
-                Outbound::only([entry]).parse().is_err(),
-                "{entry:?} was taken"
-            );
+        for entry in ["", "http://", "/path", "http://host/path", "ftp://host", "http://me@host", "host?x"] {
+            assert!(Outbound::only([entry]).parse().is_err(), "{entry:?} was taken");
         }
     }
 }

@@ -37,13 +37,7 @@ impl Presence {
     /// With what resolves when it has gone.
     pub(super) fn new(counted: Arc<Counted>) -> (Self, oneshot::Receiver<()>) {
         let (sender, gone) = oneshot::channel();
-        (
-            Self {
-                _gone: sender,
-                _counted: counted,
-            },
-            gone,
-        )
+        (Self { _gone: sender, _counted: counted }, gone)
     }
 }
 
@@ -61,30 +55,13 @@ struct Guest {
 
 impl Body {
     /// What a guest writes.
-    pub(super) fn new(
-        body: WasiBody,
-        presence: Presence,
-        outcome: Arc<OnceLock<Outcome>>,
-        server: Server,
-    ) -> Self {
-        Self {
-            body,
-            guest: Some(Guest {
-                _presence: presence,
-                outcome,
-                server,
-            }),
-        }
+    pub(super) fn new(body: WasiBody, presence: Presence, outcome: Arc<OnceLock<Outcome>>, server: Server) -> Self {
+        Self { body, guest: Some(Guest { _presence: presence, outcome, server }) }
     }
 
     /// What the host itself has to say.
-    pub(super) fn whole(
-        body: impl hyper::body::Body<Data = Bytes, Error = Error> + Send + 'static,
-    ) -> Self {
-        Self {
-            body: body.boxed_unsync(),
-            guest: None,
-        }
+    pub(super) fn whole(body: impl hyper::body::Body<Data = Bytes, Error = Error> + Send + 'static) -> Self {
+        Self { body: body.boxed_unsync(), guest: None }
     }
 }
 
@@ -92,10 +69,7 @@ impl hyper::body::Body for Body {
     type Data = Bytes;
     type Error = Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         let Some(guest) = &self.guest else {
             return Poll::Ready(frame);

@@ -6,9 +6,7 @@ use std::task::{Context, Poll, ready};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::{Request, Response};
-use wasmtime_wasi_http::{
-    Error, RequestOptions, Result, WasiBody, WasiHttpHooks, default_send_request,
-};
+use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks, default_send_request};
 
 use super::outbound::Allowed;
 use super::virtual_time::{InFlight, VirtualTime};
@@ -23,10 +21,7 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub(super) fn new(allowed: Allowed, time: Option<&VirtualTime>) -> Self {
-        Self {
-            allowed,
-            time: time.cloned(),
-        }
+        Self { allowed, time: time.cloned() }
     }
 }
 
@@ -57,10 +52,7 @@ struct Incoming<B> {
 
 impl<B: Body> Incoming<B> {
     fn new(body: B, in_flight: Option<InFlight>) -> Self {
-        Self {
-            in_flight: in_flight.filter(|_| !body.is_end_stream()),
-            body: Box::pin(body),
-        }
+        Self { in_flight: in_flight.filter(|_| !body.is_end_stream()), body: Box::pin(body) }
     }
 }
 
@@ -68,10 +60,7 @@ impl<B: Body<Data = Bytes>> Body for Incoming<B> {
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let frame = ready!(self.body.as_mut().poll_frame(cx));
         match (&frame, &self.in_flight) {
             (Some(Ok(_)), Some(in_flight)) => in_flight.progress(),

@@ -41,9 +41,7 @@ impl Host {
                 component: Arc::clone(&self.component),
                 tasks: serving.tasks.clone(),
                 requests: serving.requests.clone(),
-                listening: clock
-                    .as_virtual()
-                    .map(|time| Arc::new(VirtualTime::listening(time))),
+                listening: clock.as_virtual().map(|time| Arc::new(VirtualTime::listening(time))),
             },
         ));
         Ok(serving)
@@ -131,9 +129,5 @@ async fn converse(stream: TcpStream, server: Server) {
         async move { Ok::<_, Infallible>(answer(&server, request).await) }
     });
     // A client that breaks off or speaks no HTTP has had its answer, if there is one.
-    drop(
-        http1::Builder::new()
-            .serve_connection(TokioIo::new(stream), service)
-            .await,
-    );
+    drop(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
 }

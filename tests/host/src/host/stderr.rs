@@ -68,9 +68,6 @@ mod tests {
         let captured = Captured::new();
         Stderr::Captured(captured.clone()).line(&format_args!("first"));
         Stderr::Captured(captured.clone()).line(&format_args!("second"));
-        assert_eq!(
-            captured.text(),
-            "hightouch-sync host: first\nhightouch-sync host: second\n"
-        );
+        assert_eq!(captured.text(), "hightouch-sync host: first\nhightouch-sync host: second\n");
     }
 }

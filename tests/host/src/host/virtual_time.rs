@@ -104,10 +104,7 @@ impl InFlight {
     fn new(state: &Arc<State>, counter: fn(&State) -> &AtomicUsize) -> Self {
         state.progress();
         counter(state).fetch_add(1, Ordering::Relaxed);
-        Self {
-            state: Arc::clone(state),
-            counter,
-        }
+        Self { state: Arc::clone(state), counter }
     }
 
     /// Says that bytes came or went.

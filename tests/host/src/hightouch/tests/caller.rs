@@ -21,11 +21,7 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) fn new(options: Options) -> Self {
-        Self {
-            api: Api::new(&options, START),
-            key: Some(KEY),
-            now: START,
-        }
+        Self { api: Api::new(&options, START), key: Some(KEY), now: START }
     }
 
     pub(super) fn of(scenario: Scenario) -> Self {
@@ -44,11 +40,7 @@ impl Caller {
             query: query.to_owned(),
             authorization: self.key.map(|key| format!("Bearer {key}")),
             content_type: Some("application/json".to_owned()),
-            body: if body.is_null() {
-                String::new()
-            } else {
-                body.to_string()
-            },
+            body: if body.is_null() { String::new() } else { body.to_string() },
         };
         self.api.answer(&request, self.now)
     }
@@ -78,9 +70,7 @@ impl Caller {
     }
 
     pub(super) fn poll(&mut self, sync_id: u64, run_id: &Value) -> Value {
-        let run_id = run_id
-            .as_str()
-            .map_or_else(|| run_id.to_string(), str::to_owned);
+        let run_id = run_id.as_str().map_or_else(|| run_id.to_string(), str::to_owned);
         self.get(&format!("/syncs/{sync_id}/runs?runId={run_id}"))
     }
 

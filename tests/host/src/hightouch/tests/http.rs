@@ -11,11 +11,7 @@ use super::super::{KEY, LocalHightouch, Options, Scenario, Status};
 
 /// Without kept-alive connections: their timers would move a paused clock.
 fn client() -> Client {
-    Client::builder()
-        .no_proxy()
-        .pool_max_idle_per_host(0)
-        .build()
-        .unwrap()
+    Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap()
 }
 
 async fn start(scenario: Scenario) -> LocalHightouch {
@@ -52,22 +48,15 @@ async fn a_run_of_an_hour_passes_in_virtual_time() {
     assert_eq!(time("finishedAt") - time("createdAt"), time::Duration::HOUR);
     assert_eq!(run["successfulRows"]["addedCount"], 1_250_000);
     assert_eq!(polls, 61);
-    assert!(
-        began.elapsed() < Duration::from_secs(10),
-        "{:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
 async fn requests_are_recorded_without_their_key() {
     let hightouch = start(Scenario::Faithful).await;
     let url = format!("{}/api/v1/syncs/5/trigger?a=b", hightouch.origin());
-    let request = client()
-        .post(url)
-        .bearer_auth(KEY)
-        .header("traceparent", "00-1-2-00")
-        .json(&json!({"fullResync": true}));
+    let request =
+        client().post(url).bearer_auth(KEY).header("traceparent", "00-1-2-00").json(&json!({"fullResync": true}));
     assert_eq!(request.send().await.unwrap().status(), 200);
     let answer = reqwest::get(format!("{}/api/v1/syncs", hightouch.origin()));
     assert_eq!(answer.await.unwrap().status(), 401);
@@ -75,14 +64,8 @@ async fn requests_are_recorded_without_their_key() {
     let requests = hightouch.requests();
     assert_eq!(requests.len(), 2);
     let first = &requests[0];
-    assert_eq!(
-        (first.method.as_str(), first.path.as_str()),
-        ("POST", "/api/v1/syncs/5/trigger")
-    );
-    assert_eq!(
-        (first.query.as_deref(), first.account),
-        (Some("a=b"), Some(1))
-    );
+    assert_eq!((first.method.as_str(), first.path.as_str()), ("POST", "/api/v1/syncs/5/trigger"));
+    assert_eq!((first.query.as_deref(), first.account), (Some("a=b"), Some(1)));
     assert_eq!(first.body, r#"{"fullResync":true}"#);
     assert_eq!(first.header("Traceparent"), Some("00-1-2-00"));
     assert!(!format!("{first:?}").contains("Bearer"));
@@ -98,10 +81,7 @@ async fn requests_are_recorded_without_their_key() {
 async fn a_lost_answer_closes_the_connection_and_leaves_a_run() {
     let hightouch = start(Scenario::LostTriggerAnswer).await;
     let error = trigger(&hightouch, 1).await.unwrap_err();
-    assert!(
-        error.is_request() && !error.is_connect() && !error.is_timeout(),
-        "{error:?}"
-    );
+    assert!(error.is_request() && !error.is_connect() && !error.is_timeout(), "{error:?}");
     assert_eq!(hightouch.triggers(), 1);
 
     let hightouch = start(Scenario::DroppedTrigger).await;
@@ -134,15 +114,7 @@ async fn flaky_polls_show_every_kind_of_trouble() {
     let troubles: Vec<_> = seen.iter().skip(1).step_by(2).collect();
     assert_eq!(
         troubles,
-        [
-            "500 \"Internal Server Error\"",
-            "503 empty",
-            "200 cut off",
-            "502 page",
-            "closed",
-            "504 page",
-            "200 empty"
-        ]
+        ["500 \"Internal Server Error\"", "503 empty", "200 cut off", "502 page", "closed", "504 page", "200 empty"]
     );
 }
 
@@ -178,10 +150,7 @@ async fn a_refusal_says_when_to_come_back() {
 
 #[tokio::test(start_paused = true)]
 async fn answers_take_as_long_as_they_should() {
-    let options = Options {
-        latency: Duration::from_secs(90),
-        ..Options::default()
-    };
+    let options = Options { latency: Duration::from_secs(90), ..Options::default() };
     let hightouch = LocalHightouch::start(options).await.unwrap();
     let began = tokio::time::Instant::now();
     trigger(&hightouch, 1).await.unwrap();

@@ -37,33 +37,17 @@ fn runs_are_listed_by_page_order_and_time() {
     assert_eq!(all[2..], earlier);
     assert!(all.is_sorted_by(|one, next| one > next), "{all:?}");
     let page = caller.get("/syncs/1/runs?limit=1&offset=1");
-    assert_eq!(
-        (&page["data"][0]["id"], &page["hasMore"]),
-        (&json!(all[1]), &json!(true))
-    );
+    assert_eq!((&page["data"][0]["id"], &page["hasMore"]), (&json!(all[1]), &json!(true)));
     assert_eq!(caller.get("/syncs/1/runs?offset=3")["hasMore"], false);
 
     // The second run has not started, so it is in no period.
     assert_eq!(caller.ids("/syncs/1/runs?within=5"), all[1..2]);
-    assert_eq!(
-        caller.ids("/syncs/1/runs?after=2026-01-01T00:00:00Z"),
-        all[1..2]
-    );
-    assert_eq!(
-        caller.ids("/syncs/1/runs?before=2026-01-01T00:00:00%2B00:00"),
-        earlier
-    );
+    assert_eq!(caller.ids("/syncs/1/runs?after=2026-01-01T00:00:00Z"), all[1..2]);
+    assert_eq!(caller.ids("/syncs/1/runs?before=2026-01-01T00:00:00%2B00:00"), earlier);
     assert_eq!(caller.ids("/syncs/1/runs?orderBy=finishedAt"), all);
-    assert_eq!(
-        caller.get("/syncs/1/runs?runId=999"),
-        json!({"data": [], "hasMore": false})
-    );
+    assert_eq!(caller.get("/syncs/1/runs?runId=999"), json!({"data": [], "hasMore": false}));
     // Another sync's run is not this one's.
-    assert!(
-        caller
-            .ids(&format!("/syncs/2/runs?runId={}", all[0]))
-            .is_empty()
-    );
+    assert!(caller.ids(&format!("/syncs/2/runs?runId={}", all[0])).is_empty());
 }
 
 #[test]

@@ -24,10 +24,7 @@ fn scenarios_change_how_answers_are_written() {
     assert!(runs.get("hasMore").is_none() && runs["data"][0].get("startedAt").is_none());
     let (_, runs) = polled(Scenario::LowRatio, 60.0);
     let run = &runs["data"][0];
-    assert_eq!(
-        (&run["status"], &run["completionRatio"]),
-        (&json!("success"), &json!(0.54))
-    );
+    assert_eq!((&run["status"], &run["completionRatio"]), (&json!("success"), &json!(0.54)));
     assert_ne!(run["plannedRows"], run["successfulRows"]);
 }
 
@@ -71,11 +68,7 @@ fn scenarios_lose_triggers_before_and_after_they_start_a_run() {
     for (scenario, outcome, started) in [
         (Scenario::LostTriggerAnswer, Some(Outcome::Closed), 1),
         (Scenario::TriggerTimeout, None, 1),
-        (
-            Scenario::CutOffTrigger,
-            Some(Outcome::CutOff(Answer::ok(&json!({"id": "15"})))),
-            1,
-        ),
+        (Scenario::CutOffTrigger, Some(Outcome::CutOff(Answer::ok(&json!({"id": "15"})))), 1),
         (Scenario::DroppedTrigger, Some(Outcome::Closed), 0),
         (Scenario::Silent, Some(Outcome::Silence), 0),
         (Scenario::Forbidden, None, 0),

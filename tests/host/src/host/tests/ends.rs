@@ -7,9 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::super::{Config, in_virtual_time};
-use super::guests::{
-    ANSWER_AND_WAIT, BEGIN_AND_TRAP, BEGIN_AND_WAIT, HELLO, SILENT, SPIN, TRAP, WAIT_AN_HOUR,
-};
+use super::guests::{ANSWER_AND_WAIT, BEGIN_AND_TRAP, BEGIN_AND_WAIT, HELLO, SILENT, SPIN, TRAP, WAIT_AN_HOUR};
 use super::{config, get, send, serve, status};
 
 #[test]
@@ -118,10 +116,7 @@ fn dropping_the_server_ends_what_runs() {
         drop(serving);
         sleep(Duration::from_millis(1)).await;
         assert_eq!(host.instances(), 0);
-        assert!(
-            TcpStream::connect(address).await.is_err(),
-            "it still listens"
-        );
+        assert!(TcpStream::connect(address).await.is_err(), "it still listens");
     });
 }
 

@@ -60,9 +60,7 @@ impl Server {
             let mut head = [0; 4096];
             let _ = stream.read(&mut head).await;
         }
-        if let Self::Answers(bytes) | Self::AnswersAndResets(bytes) | Self::FallsSilent(bytes) =
-            self
-        {
+        if let Self::Answers(bytes) | Self::AnswersAndResets(bytes) | Self::FallsSilent(bytes) = self {
             stream.write_all(bytes).await.unwrap();
         }
         match self {
@@ -110,20 +108,14 @@ fn told_of_server(server: Server, name: &str, handle: &str) -> u16 {
 
 #[test]
 fn a_request_that_did_not_arrive() {
-    for (authority, told) in [
-        ("127.0.0.1:1", CONNECTION_REFUSED),
-        ("nowhere.invalid:80", DNS_ERROR),
-    ] {
+    for (authority, told) in [("127.0.0.1:1", CONNECTION_REFUSED), ("nowhere.invalid:80", DNS_ERROR)] {
         assert_eq!(told_of_authority(authority), told, "{authority}");
     }
 }
 
 #[test]
 fn a_request_that_may_have_arrived() {
-    use Server::{
-        Answers, AnswersAndResets, ClosesAtOnce, FallsSilent, ReadsAndCloses, ReadsAndResets,
-        ResetsAtOnce,
-    };
+    use Server::{Answers, AnswersAndResets, ClosesAtOnce, FallsSilent, ReadsAndCloses, ReadsAndResets, ResetsAtOnce};
     const HALF_A_HEAD: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-le";
     const NINE_BYTES: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nok";
     const CHUNKS: &[u8] = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n";

@@ -6,9 +6,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
 use super::super::{Config, Host, Limits, Outbound, in_virtual_time};
-use super::guests::{
-    self, BEGIN_AND_WAIT, ENVIRONMENT, FETCH, GROW, HELLO, VARIABLE, WRITE_STDERR,
-};
+use super::guests::{self, BEGIN_AND_WAIT, ENVIRONMENT, FETCH, GROW, HELLO, VARIABLE, WRITE_STDERR};
 use super::{config, get, send, serve, status};
 
 /// The number of `HTTP-request-denied` among wasi:http's error codes.
@@ -123,13 +121,7 @@ fn a_component_is_compiled_once() {
     Host::new(&guest.path(), Config::default()).unwrap();
     let first = guest.artifacts();
     assert_eq!(first.len(), 1, "{first:?}");
-    let other = Config {
-        limits: Limits {
-            instances: 7,
-            ..Limits::default()
-        },
-        ..Config::default()
-    };
+    let other = Config { limits: Limits { instances: 7, ..Limits::default() }, ..Config::default() };
     Host::new(&guest.path(), other).unwrap();
     assert_eq!(guest.artifacts(), first);
 }

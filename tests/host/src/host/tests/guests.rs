@@ -19,8 +19,7 @@ const WORLD: &str = "
 ";
 
 /// Answers 200 with `hello`.
-pub(super) const HELLO: &str =
-    "(call $answer (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))";
+pub(super) const HELLO: &str = "(call $answer (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))";
 
 /// Traps before it answers.
 pub(super) const TRAP: &str = "unreachable";
@@ -136,15 +135,10 @@ pub(super) fn build(name: &str, handle: &str) -> Guest {
     let text = include_str!("guest.wat").replacen("HANDLE))", &format!("{handle}))"), 1);
     let mut module = wat::parse_str(&text).expect("the guest's text");
     let mut resolve = Resolve::default();
-    resolve
-        .push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit"))
-        .expect("wit/");
+    resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).expect("wit/");
     let package = resolve.push_str("guests.wit", WORLD).expect("the world");
-    let world = resolve
-        .select_world(&[package], Some("guest"))
-        .expect("the world");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
-        .expect("the module's metadata");
+    let world = resolve.select_world(&[package], Some("guest")).expect("the world");
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).expect("the module's metadata");
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&module)

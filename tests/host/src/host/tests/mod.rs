@@ -1,11 +1,6 @@
 //! The host and small guests, in virtual time except where it says otherwise.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod ends;
 mod errors;
@@ -25,11 +20,8 @@ const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 /// A configuration in virtual time, and what its guests write.
 fn config(time: &VirtualTime) -> (Config, Captured) {
     let captured = Captured::new();
-    let config = Config {
-        clock: Clock::Virtual(time.clone()),
-        stderr: Stderr::Captured(captured.clone()),
-        ..Config::default()
-    };
+    let config =
+        Config { clock: Clock::Virtual(time.clone()), stderr: Stderr::Captured(captured.clone()), ..Config::default() };
     (config, captured)
 }
 
@@ -47,21 +39,14 @@ async fn get(serving: &Serving) -> String {
 /// The same by address, so that a task can.
 async fn get_from(address: SocketAddr) -> String {
     let mut answer = String::new();
-    send(address)
-        .await
-        .read_to_string(&mut answer)
-        .await
-        .unwrap();
+    send(address).await.read_to_string(&mut answer).await.unwrap();
     answer
 }
 
 /// Sends a request.
 async fn send(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    stream
-        .write_all(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n").await.unwrap();
     stream
 }
 

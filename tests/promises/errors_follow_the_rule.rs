@@ -1,0 +1,118 @@
+//! HTTP errors are told by a fixed rule: 401 with Hightouch's own message; 404 and any other with the standard reason phrase.
+
+use std::net::Ipv4Addr;
+
+use hightouch_sync_host::build::{Kind, components};
+use hightouch_sync_host::hightouch::LocalHightouch;
+use hightouch_sync_host::host::{Config, FailureKind, Host, Outbound, RunOptions, RunRef, SyncRef};
+
+use super::stage::{Library, Scripted, connection, options, say, stage};
+
+#[test]
+fn a_401_is_told_in_hightouchs_own_words() {
+    stage(async |stage| {
+        let hightouch = stage.local().await;
+        let library = stage.library(&hightouch.origin());
+        let library = Library { connection: connection(&hightouch.origin(), "wrong"), ..library };
+        let failure = library.run_sync(1, options()).await.unwrap_err();
+        assert_eq!((failure.kind, failure.http_status), (FailureKind::Unauthorized, Some(401)));
+        assert_eq!(failure.message, "Authentication error");
+        assert_eq!(failure.details.as_deref(), Some("Token is invalid"));
+        assert_eq!(hightouch.triggers(), 0);
+    });
+}
+
+#[test]
+fn a_404_is_not_found() {
+    stage(async |stage| {
+        let hightouch = stage.local().await;
+        let library = stage.library(&hightouch.origin());
+        let by_id = library.run_sync(404, options()).await.unwrap_err();
+        let slug = SyncRef::Slug("no-such-sync".into());
+        let by_slug = library.host.run_sync(&library.connection, &slug, options()).await.unwrap().unwrap_err();
+        for failure in [by_id, by_slug] {
+            assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::NotFound, "Not Found"));
+            assert!(failure.run.is_none());
+        }
+    });
+}
+
+#[test]
+fn any_other_error_code_is_its_reason_phrase_whatever_the_body() {
+    for (code, reason) in [
+        (400, "Bad Request"),
+        (403, "Forbidden"),
+        (409, "Conflict"),
+        (418, "I'm a teapot"),
+        (422, "Unprocessable Entity"),
+        (301, "Moved Permanently"),
+        (500, "Internal Server Error"),
+        (502, "Bad Gateway"),
+        (503, "Service Unavailable"),
+        (504, "Gateway Timeout"),
+    ] {
+        for body in
+            ["", "<html>oops", r#"{"message":"Validation failed","details":{"x":1}}"#, r#""Internal Server Error""#]
+        {
+            stage(async |stage| {
+                let hightouch = Scripted::start(move |_, _| say(code, body)).await;
+                let library = stage.library(hightouch.origin());
+                let failure = library.run_sync(1, options()).await.unwrap_err();
+                assert_eq!((failure.message.as_str(), failure.http_status), (reason, Some(code)), "{body}");
+                assert_eq!(hightouch.triggers(), 1);
+                // What a server error did before it came cannot be told where the list of runs fails too.
+                let expected = if code >= 500 { FailureKind::TriggerUnconfirmed } else { FailureKind::Api };
+                assert_eq!(failure.kind, expected, "{code} {body}");
+                if code < 500 && body.contains("Validation") {
+                    assert_eq!(failure.details.as_deref(), Some(r#"Validation failed: {"x":1}"#));
+                }
+
+                let run = RunRef { sync_id: 1, run_id: 42 };
+                let once = RunOptions { max_wait_ms: Some(0), ..options() };
+                let failure = library.host.await_run(&library.connection, run, once).await.unwrap().unwrap_err();
+                assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Api, reason));
+                assert_eq!(failure.run.unwrap().run_id, 42);
+            });
+        }
+    }
+}
+
+#[test]
+fn a_server_error_after_which_no_run_is_listed_started_none() {
+    stage(async |stage| {
+        let hightouch = Scripted::start(|what, _| {
+            if what.starts_with("POST") { say(502, "<html>") } else { say(200, r#"{"data":[],"hasMore":false}"#) }
+        })
+        .await;
+        let failure = stage.library(hightouch.origin()).run_sync(1, options()).await.unwrap_err();
+        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Api, "Bad Gateway"));
+        assert_eq!(hightouch.triggers(), 1);
+    });
+}
+
+#[test]
+fn a_hightouch_that_is_not_there_is_unreachable() {
+    stage(async |stage| {
+        let gone = {
+            let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+            format!("http://{}", listener.local_addr().unwrap())
+        };
+        let failure = stage.library(&gone).run_sync(1, options()).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Unreachable, "{failure:?}");
+        assert!(failure.message.contains("refused") && failure.message.contains("No run was started"), "{failure:?}");
+    });
+}
+
+#[test]
+fn a_call_that_the_host_refuses_names_the_setting() {
+    stage(async |stage| {
+        let hightouch: LocalHightouch = stage.local().await;
+        let config = Config { outbound: Outbound::default(), ..stage.config(&hightouch.origin()) };
+        let host = Host::new(components().unwrap().path(Kind::Library), config).unwrap();
+        let library = Library { host, connection: connection(&hightouch.origin(), "local") };
+        let failure = library.run_sync(1, options()).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::NotGranted);
+        assert!(failure.message.contains("allowed_outbound_hosts"), "{failure:?}");
+        assert!(hightouch.requests().is_empty());
+    });
+}

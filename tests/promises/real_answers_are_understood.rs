@@ -1,0 +1,89 @@
+//! What real answers do: IDs in either form, letter case, missing and unknown fields, lists that lag behind, proxies in between.
+
+use hightouch_sync_host::hightouch::{LocalHightouch, Options, Scenario};
+use hightouch_sync_host::host::RunStatus;
+
+use super::stage::{lists, options, stage};
+
+/// Runs sync 1 under a scenario in which it succeeds.
+fn succeeds_under(scenario: Scenario) {
+    stage(async |stage| {
+        let hightouch = LocalHightouch::start(Options::default().with_scenario(scenario)).await.unwrap();
+        let outcome = stage.library(&hightouch.origin()).run_sync(1, options()).await;
+        let report = outcome.unwrap_or_else(|failure| panic!("{scenario}: {failure:?}"));
+        assert!(matches!(report.status, RunStatus::Success), "{scenario}");
+        assert_eq!(report.run.run_id, hightouch.runs(1)[0].id, "{scenario}");
+        assert_eq!(hightouch.triggers(), 1, "{scenario}");
+    });
+}
+
+macro_rules! scenarios {
+    ($($name:ident)*) => {
+        $(
+            #[test]
+            fn $name() {
+                succeeds_under(stringify!($name).replace('_', "-").parse().unwrap());
+            }
+        )*
+
+        /// What the other scenarios come to is the promise of other files.
+        const HERE: &[&str] = &[$(stringify!($name)),*];
+    };
+}
+
+scenarios! {
+    faithful
+    string_ids
+    upper_case
+    unknown_status
+    unknown_fields
+    missing_fields
+    low_ratio
+    late_listing
+    other_runs_first
+    ignores_run_id
+    html_errors
+    flaky
+    rate_limited
+}
+
+#[test]
+fn every_scenario_of_the_local_hightouch_is_tested_somewhere() {
+    let elsewhere = [
+        "forbidden",
+        "polls_fail",
+        "silent",
+        "lost_trigger_answer",
+        "trigger_timeout",
+        "cut_off_trigger",
+        "dropped_trigger",
+    ];
+    for scenario in Scenario::all() {
+        let name = scenario.as_str().replace('-', "_");
+        assert!(HERE.contains(&name.as_str()) || elsewhere.contains(&name.as_str()), "{name}");
+    }
+}
+
+#[test]
+fn an_empty_list_is_never_a_success() {
+    stage(async |stage| {
+        let hightouch = lists(|_| r#"{"data":[],"hasMore":false}"#.into()).await;
+        let waited = hightouch_sync_host::host::RunOptions { max_wait_ms: Some(30_000), ..options() };
+        let failure = stage.library(hightouch.origin()).run_sync(1, waited).await.unwrap_err();
+        assert_eq!(failure.run.unwrap().run_id, 42);
+        assert!(failure.jobs.is_empty());
+    });
+}
+
+#[test]
+fn only_the_entries_of_the_triggered_run_count() {
+    stage(async |stage| {
+        let hightouch = lists(|look| {
+            let own = if look < 3 { "" } else { r#","x",{"id":"42","status":"Success","new":[{"deep":{}}]}"# };
+            format!(r#"{{"data":[{{"id":41,"status":"success"}},{{"id":43,"status":"failed"}}{own}],"hasMore":false}}"#)
+        })
+        .await;
+        let report = stage.library(hightouch.origin()).run_sync(1, options()).await.unwrap();
+        assert_eq!((report.run.run_id, report.jobs.len(), report.requests), (42, 1, 4));
+    });
+}

@@ -1,0 +1,171 @@
+//! The endpoint: reports, problems and a run that takes longer than the caller waits.
+
+use std::time::Duration;
+
+use hightouch_sync_host::hightouch::{LocalHightouch, Options, Scenario};
+use serde_json::{Value, json};
+
+use super::stage::{ENDPOINTS, say, stage, tell, with_key};
+
+#[test]
+fn a_run_that_ends_in_time_is_a_report() {
+    for kind in ENDPOINTS {
+        stage(async |stage| {
+            let hightouch = stage.local().await;
+            let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+            let told = tell(with_key(endpoint.post("/syncs/1/runs"))).await;
+            assert_eq!((told.status, told.header("content-type")), (200, Some("application/json")), "{}", told.text);
+            let report = told.json();
+            let job = &report["jobs"][0];
+            let run = &hightouch.runs(1)[0];
+            assert_eq!(
+                (&report["syncId"], &report["runId"], &report["status"], &report["joined"], &report["url"]),
+                (&json!(1), &json!(run.id), &json!("success"), &json!(false), &Value::Null)
+            );
+            assert_eq!(report["requests"], hightouch.requests().len());
+            assert!(report["elapsedMs"].as_u64().unwrap() >= 5_000);
+            let mut fields: Vec<&String> = job.as_object().unwrap().keys().collect();
+            fields.sort();
+            assert_eq!(
+                fields,
+                [
+                    "completionRatio",
+                    "createdAt",
+                    "error",
+                    "failedRows",
+                    "finishedAt",
+                    "id",
+                    "plannedRows",
+                    "querySize",
+                    "startedAt",
+                    "status",
+                    "successfulRows"
+                ]
+            );
+            assert_eq!((&job["createdAt"], &job["error"]), (&json!(run.created_at), &Value::Null));
+            assert_eq!(job["failedRows"], json!({"addedCount": 0, "changedCount": 0, "removedCount": 0}));
+        });
+    }
+}
+
+#[test]
+fn a_run_that_takes_longer_than_the_wait_is_taken_up_where_location_says() {
+    for kind in ENDPOINTS {
+        stage(async |stage| {
+            let hightouch = stage.local().await;
+            let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+            let before = stage.time.elapsed();
+            let mut told = tell(with_key(endpoint.post("/syncs/4/runs"))).await;
+            let waited = stage.time.elapsed() - before;
+            assert!(waited > Duration::from_secs(23) && waited < Duration::from_secs(26), "{waited:?}");
+            let mut chain = 0;
+            while told.status == 202 {
+                chain += 1;
+                let report = told.json();
+                assert_eq!(report["syncId"], 4);
+                assert_eq!(report["jobs"][0]["id"], report["runId"]);
+                assert!(!["success", "failed"].contains(&report["status"].as_str().unwrap()));
+                assert!(told.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+                let location = told.header("location").unwrap().to_owned();
+                assert_eq!(location, format!("/syncs/4/runs/{}", report["runId"]));
+                told = tell(with_key(endpoint.get(&location))).await;
+            }
+            assert_eq!((told.status, &told.json()["status"], chain), (200, &json!("success"), 2), "{}", told.text);
+            assert_eq!(hightouch.triggers(), 1);
+        });
+    }
+}
+
+#[test]
+fn the_caller_says_how_long_to_wait() {
+    stage(async |stage| {
+        let hightouch = stage.local().await;
+        let endpoint = stage.endpoint(hightouch_sync_host::build::Kind::Endpoint, &hightouch.origin()).await;
+        let now = tell(with_key(endpoint.post("/syncs/4/runs")).header("prefer", "respond-async")).await;
+        assert_eq!((now.status, now.header("preference-applied")), (202, Some("respond-async")));
+        assert_eq!(now.json()["status"], "queued");
+        let before = stage.time.elapsed();
+        let location = now.header("location").unwrap().to_owned();
+        let later = tell(with_key(endpoint.get(&location)).header("prefer", "wait=90")).await;
+        assert_eq!((later.status, later.header("preference-applied")), (200, Some("wait=90")));
+        assert!(stage.time.elapsed() - before < Duration::from_secs(70));
+    });
+}
+
+#[test]
+fn a_sync_that_did_not_succeed_is_a_problem_with_its_jobs() {
+    for kind in ENDPOINTS {
+        stage(async |stage| {
+            let hightouch = stage.local().await;
+            let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+            let told = tell(with_key(endpoint.post("/syncs/3/runs"))).await;
+            let problem = told.json();
+            assert_eq!((told.status, told.header("content-type")), (424, Some("application/problem+json")));
+            assert_eq!(problem["type"], "urn:hightouch-sync:problem:sync-failed");
+            assert_eq!((&problem["kind"], &problem["syncId"]), (&json!("sync-failed"), &json!(3)));
+            assert_eq!(
+                (&problem["runId"], &problem["jobs"][0]["id"]),
+                (&json!(hightouch.runs(3)[0].id), &problem["runId"])
+            );
+            assert_eq!(problem["detail"], problem["jobs"][0]["error"]);
+            assert!(problem["elapsedMs"].as_u64().unwrap() > 0 && problem["requests"].as_u64().unwrap() > 1);
+        });
+    }
+}
+
+#[test]
+fn what_hightouch_refuses_is_a_problem_of_its_kind() {
+    for (script, status, kind, detail) in [
+        (
+            (401, r#"{"message":"Authentication error","details":"Token is invalid"}"#),
+            401,
+            "unauthorized",
+            "Authentication error",
+        ),
+        ((404, ""), 404, "not-found", "Not Found"),
+        ((403, "<html>"), 502, "api", "Forbidden"),
+        ((429, ""), 503, "api", "Too Many Requests"),
+        ((500, r#""Internal Server Error""#), 502, "trigger-unconfirmed", "Internal Server Error"),
+    ] {
+        stage(async |stage| {
+            let hightouch = super::stage::Scripted::start(move |_, _| say(script.0, script.1)).await;
+            for endpoint in ENDPOINTS {
+                let endpoint = stage.endpoint(endpoint, hightouch.origin()).await;
+                let told = tell(with_key(endpoint.post("/syncs/1/runs"))).await;
+                let problem = told.json();
+                assert_eq!((told.status, &problem["kind"], &problem["detail"]), (status, &json!(kind), &json!(detail)));
+                assert_eq!(problem["hightouchStatus"], script.0);
+                assert_eq!(told.header("retry-after").is_some(), status == 503);
+                assert_eq!(told.header("www-authenticate").is_some(), status == 401);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_page_of_a_proxy_that_forbids_is_not_taken_for_an_answer() {
+    stage(async |stage| {
+        let hightouch = LocalHightouch::start(Options::default().with_scenario(Scenario::Forbidden)).await.unwrap();
+        let endpoint = stage.endpoint(ENDPOINTS[0], &hightouch.origin()).await;
+        let told = tell(with_key(endpoint.post("/syncs/1/runs"))).await;
+        assert_eq!((told.status, &told.json()["detail"]), (502, &json!("Forbidden")));
+    });
+}
+
+#[test]
+fn health_needs_no_key_and_no_hightouch() {
+    for kind in ENDPOINTS {
+        stage(async |stage| {
+            let hightouch = stage.local().await;
+            let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+            let told = tell(endpoint.get("/healthz")).await;
+            assert_eq!(
+                (told.status, told.json()),
+                (200, json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")}))
+            );
+            let head = tell(endpoint.request("HEAD", "/healthz")).await;
+            assert_eq!((head.status, head.text.as_str()), (200, ""));
+            assert!(hightouch.requests().is_empty());
+        });
+    }
+}
