@@ -1,6 +1,6 @@
 //! Promises to users, each held by the built components in a real host, over real sockets. One file, one promise.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 #[path = "promises/stage.rs"]
 mod stage;
@@ -25,3 +25,5 @@ mod real_answers_are_understood;
 mod statuses_are_told_truly;
 #[path = "promises/the_endpoint_answers_in_http.rs"]
 mod the_endpoint_answers_in_http;
+#[path = "promises/the_spin_manifest_fits_the_component.rs"]
+mod the_spin_manifest_fits_the_component;

@@ -9,7 +9,7 @@ use waki::bindings::wasi::io::poll::Pollable;
 use waki::bindings::wasi::io::streams::{InputStream, StreamError};
 
 use super::connection::Connection;
-use super::trouble::{from_code, lost};
+use super::trouble::{from_code, lost, unsent};
 use super::upload::Upload;
 use crate::engine::{Event, Instant, Trouble};
 use crate::hightouch::{Answer, BodyEnd, Method, Request, Scheme};
@@ -80,7 +80,7 @@ impl Exchange {
             options.set_first_byte_timeout(nanos),
             options.set_between_bytes_timeout(nanos),
         ];
-        let response = outgoing_handler::handle(outgoing, Some(options)).map_err(|code| from_code(&code))?;
+        let response = outgoing_handler::handle(outgoing, Some(options)).map_err(|code| unsent(&code))?;
         let ready = response.subscribe();
         Ok(Self { stage: Stage::Head { ready, response }, upload: Upload::start(body, bytes), sent, give_up })
     }

@@ -9,7 +9,17 @@ pub(super) fn lost(text: impl Into<String>) -> Trouble {
     Trouble { kind: TroubleKind::Lost, text: text.into() }
 }
 
-/// Reads an error of wasi:http. What is not known to come before the first byte was sent may have come after it.
+/// Reads an error with which the host would not even begin to send: whatever it is, nothing arrived.
+pub(super) fn unsent(code: &ErrorCode) -> Trouble {
+    let trouble = from_code(code);
+    match trouble.kind {
+        TroubleKind::Lost => Trouble { kind: TroubleKind::NotSent, ..trouble },
+        _ => trouble,
+    }
+}
+
+/// Reads an error of wasi:http, whose codes are those of RFC 9209, section 2.3. Only what by that text comes before the first byte is sent
+/// proves that nothing arrived; a TLS protocol error, for one, may come at any time.
 pub(super) fn from_code(code: &ErrorCode) -> Trouble {
     let (kind, text) = match code {
         ErrorCode::HttpRequestDenied => (TroubleKind::NotGranted, "HTTP request denied".into()),
@@ -24,7 +34,7 @@ pub(super) fn from_code(code: &ErrorCode) -> Trouble {
         ErrorCode::ConnectionTimeout => (TroubleKind::NotSent, "no connection could be made in time".into()),
         ErrorCode::ConnectionLimitReached => (TroubleKind::NotSent, "the host has too many connections".into()),
         ErrorCode::TlsCertificateError => (TroubleKind::NotSent, "its TLS certificate was not accepted".into()),
-        ErrorCode::TlsProtocolError => (TroubleKind::NotSent, "the TLS handshake failed".into()),
+        ErrorCode::TlsProtocolError => (TroubleKind::Lost, "TLS failed".into()),
         ErrorCode::ConnectionTerminated => (TroubleKind::Lost, "the connection ended before the answer".into()),
         ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
             (TroubleKind::Lost, "no answer came in time".into())

@@ -4,3 +4,4 @@ pub mod build;
 pub mod commands;
 pub mod hightouch;
 pub mod host;
+mod listen;

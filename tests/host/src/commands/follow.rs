@@ -20,6 +20,7 @@ pub(super) enum Followed {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Problem {
+    kind: String,
     detail: String,
     details: Option<String>,
     sync_id: Option<u64>,
@@ -29,12 +30,14 @@ pub(super) struct Problem {
 impl Problem {
     /// All of it in one line.
     pub(super) fn sentence(&self) -> String {
-        let run = match (self.sync_id, self.run_id) {
-            (Some(sync), Some(run)) => format!(" [run {run} of sync {sync}]"),
-            _ => String::new(),
-        };
         let details = self.details.as_ref().map(|details| format!(" ({details})")).unwrap_or_default();
-        format!("{}{details}{run}", self.detail)
+        match (self.sync_id, self.run_id) {
+            // The details of a run that ended name it already.
+            (Some(sync), Some(run)) if self.kind != "sync-failed" => {
+                format!("{}{details} [run {run} of sync {sync}]", self.detail)
+            }
+            _ => format!("{}{details}", self.detail),
+        }
     }
 }
 

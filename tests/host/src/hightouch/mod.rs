@@ -43,7 +43,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use self::api::Api;
@@ -75,7 +74,7 @@ impl LocalHightouch {
     ///
     /// If it cannot listen where it should.
     pub async fn start(options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind(options.listen).await?;
+        let listener = crate::listen::listen(options.listen)?;
         let addr = listener.local_addr()?;
         let clock = Clock::start();
         let api = Api::new(&options, clock.now());

@@ -27,7 +27,7 @@ impl Host {
     ///
     /// When the address cannot be listened on.
     pub async fn serve(&self, listen: SocketAddr) -> io::Result<Serving> {
-        let listener = TcpListener::bind(listen).await?;
+        let listener = crate::listen::listen(listen)?;
         let serving = Serving {
             address: listener.local_addr()?,
             tasks: Tasks::default(),

@@ -32,6 +32,9 @@ const LONG_PAUSE: Duration = Duration::from_micros(500);
 /// - Every server that a guest or the test talks to runs as a task within, and waits only by `tokio::time`. Nothing may take
 ///   its time elsewhere (another thread, another process, a sleep of the thread), but for `spawn_blocking`: tokio's clock
 ///   stands still while one runs.
+/// - A server's backlog holds all the connections that may be opened at the same instant: beyond it the kernel makes clients
+///   wait for a second of real time, which looks as if nothing happened. [`Serving`](super::Serving) has room for thousands,
+///   what `tokio::net::TcpListener::bind` makes for a hundred or so; `tokio::net::TcpSocket::listen` takes a figure.
 /// - A client of the test's own that talks to anything but a [`Serving`](super::Serving) holds a
 ///   [`VirtualTime::in_flight`] meanwhile.
 /// - Where nothing waits for a time, none passes: a wait for what never comes hangs unless the test has a timeout.
