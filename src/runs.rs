@@ -6,7 +6,7 @@ use crate::bindings::exports::hightouch::sync::runs::Guest;
 use crate::bindings::hightouch::sync::types as wit;
 use crate::engine::{ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, Goal, IfRunning, Options, Outcome, Report};
 use crate::hightouch::{ApiKey, ApiOrigin, Resync, RowCounts, Run, RunId, RunRef, RunStatus, SyncId, SyncRef};
-use crate::host::{Clock, Connection, Task, drive};
+use crate::host::{Clock, Connection, Drive, Task};
 
 /// The component.
 pub(crate) struct Component;
@@ -54,7 +54,8 @@ fn carry_out(
 /// Runs one operation to its end.
 pub(crate) fn run(goal: Goal, options: Options, connection: Connection, clock: Clock) -> Outcome {
     let task = Task::new(goal, options, connection, clock);
-    drive(vec![task], clock)
+    Drive::new(vec![task], clock)
+        .finish()
         .pop()
         .unwrap_or_else(|| Err(Failure::unsent(FailureKind::Other, "The operation ended without a result.")))
 }
@@ -70,7 +71,7 @@ fn connect(connection: &wit::Connection) -> Result<Connection, Failure> {
         Some(origin) => origin.parse().map_err(invalid)?,
         None => ApiOrigin::default(),
     };
-    Ok(Connection { origin, key })
+    Ok(Connection { origin, key, trace: Vec::new() })
 }
 
 fn sync_ref(sync: wit::SyncRef) -> Result<SyncRef, Failure> {

@@ -13,6 +13,10 @@ mod components_import_what_their_world_says;
 mod deadlines_hold;
 #[path = "promises/errors_follow_the_rule.rs"]
 mod errors_follow_the_rule;
+#[path = "promises/events_tell_how_a_run_goes.rs"]
+mod events_tell_how_a_run_goes;
+#[path = "promises/invocations_leave_one_line.rs"]
+mod invocations_leave_one_line;
 #[path = "promises/keys_stay_secret.rs"]
 mod keys_stay_secret;
 #[path = "promises/long_runs_are_followed.rs"]
@@ -23,6 +27,8 @@ mod no_sync_runs_twice;
 mod real_answers_are_understood;
 #[path = "promises/statuses_are_told_truly.rs"]
 mod statuses_are_told_truly;
+#[path = "promises/stored_keys_are_for_those_who_show_the_token.rs"]
+mod stored_keys_are_for_those_who_show_the_token;
 #[path = "promises/the_endpoint_answers_in_http.rs"]
 mod the_endpoint_answers_in_http;
 #[path = "promises/the_spin_manifest_fits_the_component.rs"]

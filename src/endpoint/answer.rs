@@ -4,19 +4,18 @@ use core::time::Duration;
 
 use serde::Serialize;
 use waki::bindings::wasi::http::types::{ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
-use waki::bindings::wasi::io::poll::poll;
+use waki::bindings::wasi::io::poll::{Pollable, poll};
 use waki::bindings::wasi::io::streams::{OutputStream, StreamError};
 
 use crate::host::Clock;
 
-/// How long a caller may take to read an answer.
+/// How long a caller may take to read what is left of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An answer with a whole body.
 #[derive(Debug)]
 pub(super) struct Answer {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
+    head: Head,
     body: Vec<u8>,
 }
 
@@ -27,9 +26,7 @@ impl Answer {
 
     pub(super) fn json_as(media_type: &str, status: u16, view: &impl Serialize) -> Self {
         // The views hold text and numbers only, which can always be written.
-        let body = serde_json::to_vec(view).unwrap_or_default();
-        let headers = vec![("content-type", media_type.into()), ("cache-control", "no-store".into())];
-        Self { status, headers, body }
+        Self { head: Head::new(status, media_type), body: serde_json::to_vec(view).unwrap_or_default() }
     }
 
     /// `GET /healthz`.
@@ -42,15 +39,49 @@ impl Answer {
         Self::json(200, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
     }
 
+    /// `GET /openapi.json`.
+    pub(super) fn openapi() -> Self {
+        Self { head: Head::new(200, "application/json"), body: include_bytes!("openapi.json").to_vec() }
+    }
+
     #[must_use]
     pub(super) fn with(mut self, name: &'static str, value: String) -> Self {
-        self.headers.push((name, value));
+        self.head.push(name, value);
         self
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        self.head.status
     }
 
     /// Sends it. A caller that has gone, or reads too slowly, gets no more of it.
     pub(super) fn send(mut self, to: ResponseOutparam, clock: Clock) {
-        self.headers.push(("content-length", self.body.len().to_string()));
+        self.head.push("content-length", self.body.len().to_string());
+        if let Some(mut body) = self.head.send(to) {
+            body.push(&self.body);
+            body.finish(clock);
+        }
+    }
+}
+
+/// Status and headers.
+#[derive(Debug)]
+pub(super) struct Head {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+}
+
+impl Head {
+    pub(super) fn new(status: u16, media_type: &str) -> Self {
+        Self { status, headers: vec![("content-type", media_type.into()), ("cache-control", "no-store".into())] }
+    }
+
+    pub(super) fn push(&mut self, name: &'static str, value: String) {
+        self.headers.push((name, value));
+    }
+
+    /// Sends the head; the body follows. None where there is no way to write one.
+    pub(super) fn send(self, to: ResponseOutparam) -> Option<Body> {
         let headers: Vec<(String, Vec<u8>)> =
             self.headers.into_iter().map(|(name, value)| (name.into(), value.into_bytes())).collect();
         let whole = Fields::from_list(&headers).ok().and_then(|fields| {
@@ -62,39 +93,71 @@ impl Answer {
         let Some((response, body)) = whole else {
             let text = String::from("the answer could not be put together");
             ResponseOutparam::set(to, Err(ErrorCode::InternalError(Some(text))));
-            return;
+            return None;
         };
         ResponseOutparam::set(to, Ok(response));
-        if let Ok(stream) = body.write() {
-            // Nobody is left to be told what failed here.
-            let _: Result<(), StreamError> = write(&stream, &self.body, clock);
-        }
-        let _: Result<(), ErrorCode> = OutgoingBody::finish(body, None);
+        let stream = body.write().ok()?;
+        Some(Body { ready: stream.subscribe(), stream, body, pending: Vec::new() })
     }
 }
 
-/// Writes all of it and waits until it has gone, but not for ever.
-fn write(stream: &OutputStream, mut rest: &[u8], clock: Clock) -> Result<(), StreamError> {
-    let ready = stream.subscribe();
-    let late = clock.wake_at(clock.now().plus(READ_TIMEOUT));
-    let mut flushed = false;
-    loop {
-        let room = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
-        if room == 0 {
-            poll(&[&ready, &late]);
-            if late.ready() && !ready.ready() {
-                return Err(StreamError::Closed);
-            }
-        } else if rest.is_empty() {
-            if flushed {
+/// A body on its way out. Children stand before parents: they must be dropped first.
+pub(super) struct Body {
+    ready: Pollable,
+    stream: OutputStream,
+    body: OutgoingBody,
+    /// What has not been written yet.
+    pending: Vec<u8>,
+}
+
+impl Body {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.pending.extend_from_slice(bytes);
+    }
+
+    /// How much has not been written yet, in bytes.
+    pub(super) fn backlog(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// What to wait for, if there is anything to write.
+    pub(super) fn waits_for(&self) -> Option<&Pollable> {
+        (!self.pending.is_empty()).then_some(&self.ready)
+    }
+
+    /// Writes what can be written now. An error where the caller has gone.
+    pub(super) fn write(&mut self) -> Result<(), StreamError> {
+        while !self.pending.is_empty() {
+            let room = usize::try_from(self.stream.check_write()?).unwrap_or(usize::MAX);
+            if room == 0 {
                 return Ok(());
             }
-            stream.flush()?;
-            flushed = true;
-        } else {
-            let (chunk, after) = rest.split_at(room.min(rest.len()));
-            stream.write(chunk)?;
-            rest = after;
+            let rest = self.pending.split_off(room.min(self.pending.len()));
+            let chunk = core::mem::replace(&mut self.pending, rest);
+            self.stream.write(&chunk)?;
+            if self.pending.is_empty() {
+                self.stream.flush()?;
+            }
         }
+        Ok(())
+    }
+
+    /// Writes the rest and ends the body. A caller that has gone, or reads too slowly, gets no more of it, and nobody is told.
+    pub(super) fn finish(mut self, clock: Clock) {
+        let late = clock.wake_at(clock.now().plus(READ_TIMEOUT));
+        let mut gone = self.write().is_err();
+        while !gone && !self.gone_out() && !late.ready() {
+            poll(&[&self.ready, &late]);
+            gone = self.write().is_err();
+        }
+        let Self { ready, stream, body, .. } = self;
+        drop(ready);
+        drop(stream);
+        let _: Result<(), ErrorCode> = OutgoingBody::finish(body, None);
+    }
+
+    /// Whether all of it was written and flushed, or nobody takes it.
+    fn gone_out(&self) -> bool {
+        self.pending.is_empty() && !matches!(self.stream.check_write(), Ok(0))
     }
 }

@@ -7,7 +7,6 @@ use waki::bindings::wasi::io::poll::poll;
 use waki::bindings::wasi::io::streams::StreamError;
 
 use super::problem::Problem;
-use crate::hightouch::ApiKey;
 use crate::host::Clock;
 
 /// The most of a body that is read, in bytes.
@@ -47,29 +46,46 @@ impl Caller {
         self.headers.get(&name.into()).into_iter().filter_map(|value| String::from_utf8(value).ok()).collect()
     }
 
-    /// A truth value in the query; false where it is not there.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+    /// A parameter of the query. None of those there are needs escaping, so none is unescaped.
+    pub(super) fn query(&self, name: &str) -> Option<String> {
         let target = self.request.path_with_query().unwrap_or_default();
         let query = target.split_once('?').map_or("", |(_, query)| query);
-        let value =
-            query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).find(|(key, _)| *key == name);
-        match value {
-            None | Some((_, "false")) => Ok(false),
-            Some((_, "true")) => Ok(true),
+        let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.find(|(key, _)| *key == name).map(|(_, value)| value.into())
+    }
+
+    /// A truth value in the query; false where it is not there.
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+        match self.query(name).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
             Some(_) => Err(Problem::invalid(format!("the query's `{name}` must be true or false"))),
         }
     }
 
-    /// The Hightouch key that the caller brought along.
-    pub(super) fn key(&self) -> Result<ApiKey, Problem> {
+    /// The one bearer token that the caller shows.
+    pub(super) fn bearer(&self) -> Option<String> {
         let values = self.header("authorization");
-        let [value] = values.as_slice() else { return Err(Problem::unauthenticated()) };
-        match value.trim().split_once(' ') {
-            Some((scheme, key)) if scheme.eq_ignore_ascii_case("bearer") => {
-                ApiKey::new(key.trim()).map_err(|_| Problem::unauthenticated())
-            }
-            _ => Err(Problem::unauthenticated()),
-        }
+        let [value] = values.as_slice() else { return None };
+        let (scheme, token) = value.trim().split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().into())
+    }
+
+    /// Whether the caller asks for this media type by name.
+    pub(super) fn accepts(&self, media_type: &str) -> bool {
+        self.header("accept").iter().flat_map(|value| value.split(',')).any(|range| {
+            let mut parts = range.split(';').map(str::trim);
+            let named = parts.next().is_some_and(|range| range.eq_ignore_ascii_case(media_type));
+            // A weight of nothing means: not this.
+            named && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+        })
+    }
+
+    /// The caller's trace, to go on with the calls to Hightouch. None is made up.
+    pub(super) fn trace(&self) -> Vec<(&'static str, String)> {
+        let value = |name| self.header(name).into_iter().next().map(|value| (name, value));
+        // Without the one the other means nothing.
+        value("traceparent").into_iter().flat_map(|parent| [Some(parent), value("tracestate")]).flatten().collect()
     }
 
     /// The body, up to what is read of one. Called once.

@@ -4,76 +4,160 @@ use core::time::Duration;
 
 use waki::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 
+use super::access::{Access, Account};
 use super::answer::Answer;
 use super::caller::Caller;
+use super::events;
+use super::log::Log;
 use super::prefer::Prefer;
 use super::problem::Problem;
+use super::report::View;
 use super::route::Route;
-use super::{call, panic, report, settings};
+use super::{call, settings, stderr};
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
 use crate::engine::{ANSWER_WAIT, FailureKind, Goal, Options, Outcome};
-use crate::hightouch::{ApiKey, ApiOrigin};
-use crate::host::{Clock, Connection};
+use crate::hightouch::ApiOrigin;
+use crate::host::{Clock, Connection, Drive, Task};
 use crate::runs::Component;
 
 impl Guest for Component {
     fn handle(request: IncomingRequest, response: ResponseOutparam) {
-        panic::report_to_stderr();
+        stderr::report_panics();
         let clock = Clock::start();
         let caller = Caller::new(request, clock);
-        let answer = respond(&caller, clock).unwrap_or_else(Answer::from);
+        let mut log = Log::default();
+        let answer = match take_up(&caller, &mut log, clock) {
+            Ok(Taken::Answer(answer)) => Ok(answer),
+            Ok(Taken::Call(call)) if caller.accepts("text/event-stream") => {
+                log.answered(200);
+                if let Some(outcome) = call.stream(response, clock) {
+                    log.outcome(&outcome);
+                }
+                return log.write(clock.now().since_start());
+            }
+            Ok(Taken::Call(call)) => call.finish(&mut log),
+            Err(problem) => Err(problem),
+        };
+        let answer = answer.inspect_err(|problem| log.problem(problem)).unwrap_or_else(Answer::from);
+        log.answered(answer.status());
         answer.send(response, clock);
+        log.write(clock.now().since_start());
     }
 }
 
-/// Answers a request.
-fn respond(caller: &Caller, clock: Clock) -> Result<Answer, Problem> {
-    match Route::of(&caller.method(), &caller.path())? {
-        Route::Health => Ok(Answer::health()),
+/// What a request comes to.
+enum Taken {
+    /// An answer that needs no Hightouch.
+    Answer(Answer),
+    /// An operation to carry out.
+    Call(Call),
+}
+
+/// Takes up a request as far as it goes without Hightouch.
+fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Problem> {
+    log.request = "unknown";
+    let (goal, options, access) = match Route::of(&caller.method(), &caller.path())? {
+        Route::Health => {
+            log.request = "health";
+            return Ok(Taken::Answer(Answer::health()));
+        }
+        Route::OpenApi => {
+            log.request = "openapi";
+            return Ok(Taken::Answer(Answer::openapi()));
+        }
         Route::Run(sync) => {
-            let key = caller.key()?;
-            let options = call::Body::read(&caller.body()?)?.into_options();
-            carry_out(caller, key, Goal::Run(sync), options, clock)
+            log.request = "run";
+            log.sync = Some(sync.to_string());
+            let access = let_in(caller, log)?;
+            (Goal::Run(sync), call::Body::read(&caller.body()?)?.into_options(), access)
         }
         Route::Await(run) => {
-            let key = caller.key()?;
-            let options = Options { accept_warnings: caller.flag("acceptWarnings")?, ..Options::default() };
-            carry_out(caller, key, Goal::Await(run), options, clock)
+            log.request = "await";
+            log.sync = Some(run.sync.to_string());
+            log.run = Some(run.run.get());
+            let access = let_in(caller, log)?;
+            let accept_warnings = caller.flag("acceptWarnings")?;
+            (Goal::Await(run), Options { accept_warnings, ..Options::default() }, access)
         }
+    };
+    let origin = match settings::get(settings::API_ORIGIN)? {
+        Some(origin) => origin.parse().map_err(|error| {
+            let name = settings::API_ORIGIN;
+            Problem::not_configured(format!("The setting {name} is wrong: {error}. Nothing was sent to Hightouch."))
+        })?,
+        None => ApiOrigin::default(),
+    };
+    let prefer = Prefer::read(&caller.header("prefer"));
+    let streams = caller.accepts("text/event-stream");
+    let max_wait = if streams { prefer.wait_of_stream() } else { prefer.wait() };
+    let options = Options { max_wait, answer_wait: ANSWER_WAIT, ..options };
+    let Access { key, stored, workspace } = access;
+    let task = Task::new(goal, options, Connection { origin, key, trace: caller.trace() }, clock);
+    Ok(Taken::Call(Call { drive: Drive::new(vec![task], clock), teller: Teller { stored, workspace }, prefer }))
+}
+
+fn let_in(caller: &Caller, log: &mut Log) -> Result<Access, Problem> {
+    let account = caller.query("account").map(|name| Account::read(&name)).transpose();
+    // Who may not call is not told what is wrong with the rest.
+    let access = Access::of(caller, account.as_ref().ok().and_then(Option::as_ref))?;
+    log.account = account?.map(|account| account.as_str().into());
+    Ok(access)
+}
+
+/// An operation to carry out.
+struct Call {
+    drive: Drive,
+    teller: Teller,
+    prefer: Prefer,
+}
+
+impl Call {
+    /// Carries it out and tells how it ended, or how far it came in the time that the caller prefers.
+    fn finish(self, log: &mut Log) -> Result<Answer, Problem> {
+        let Some(outcome) = self.drive.finish().pop() else { return Err(Problem::invalid("there is nothing to do")) };
+        log.outcome(&outcome);
+        let answer = self.teller.answer(outcome)?;
+        Ok(match self.prefer.applied() {
+            Some(applied) => answer.with("preference-applied", applied),
+            None => answer,
+        })
+    }
+
+    /// Carries it out and tells by events how it goes.
+    fn stream(self, to: ResponseOutparam, clock: Clock) -> Option<Outcome> {
+        events::stream(self.drive, &self.teller, self.prefer.applied(), to, clock)
     }
 }
 
-/// Runs one operation for as long as the caller prefers, and tells how it stands or ended.
-fn carry_out(caller: &Caller, key: ApiKey, goal: Goal, options: Options, clock: Clock) -> Result<Answer, Problem> {
-    let prefer = Prefer::read(&caller.header("prefer"));
-    let origin = match settings::get("HIGHTOUCH_API_ORIGIN")? {
-        Some(origin) => origin
-            .parse()
-            .map_err(|error| Problem::not_configured(format!("The setting HIGHTOUCH_API_ORIGIN is wrong: {error}.")))?,
-        None => ApiOrigin::default(),
-    };
-    let options = Options { max_wait: prefer.wait(), answer_wait: ANSWER_WAIT, ..options };
-    let outcome = crate::runs::run(goal, options, Connection { origin, key }, clock);
-    told(outcome).map(|answer| match prefer.applied() {
-        Some(applied) => answer.with("preference-applied", applied),
-        None => answer,
-    })
+/// How reports and failures are put to this caller.
+pub(super) struct Teller {
+    stored: bool,
+    workspace: Option<String>,
 }
 
-/// The answer to an operation that ended so.
-fn told(outcome: Outcome) -> Result<Answer, Problem> {
-    let failure = match outcome {
-        Ok(report) => return Ok(Answer::json(200, &report::View::of(&report))),
-        Err(failure) => failure,
-    };
-    match (failure.kind, &failure.report) {
-        (FailureKind::StillRunning, Some(report)) => {
-            let location = format!("/syncs/{}/runs/{}", report.run.sync, report.run.run);
-            Ok(Answer::json(202, &report::View::of(report))
-                .with("location", location)
-                .with("retry-after", come_back(failure.elapsed)))
+impl Teller {
+    pub(super) fn report<'a>(&self, report: &'a crate::engine::Report) -> View<'a> {
+        View::of(report, self.workspace.as_deref())
+    }
+
+    pub(super) fn problem(&self, failure: crate::engine::Failure) -> Problem {
+        let problem = Problem::from(failure);
+        if self.stored { problem.behind_a_stored_key() } else { problem }
+    }
+
+    fn answer(&self, outcome: Outcome) -> Result<Answer, Problem> {
+        let failure = match outcome {
+            Ok(report) => return Ok(Answer::json(200, &self.report(&report))),
+            Err(failure) => failure,
+        };
+        match (failure.kind, &failure.report) {
+            (FailureKind::StillRunning, Some(report)) => {
+                let location = format!("/syncs/{}/runs/{}", report.run.sync, report.run.run);
+                let answer = Answer::json(202, &self.report(report));
+                Ok(answer.with("location", location).with("retry-after", come_back(failure.elapsed)))
+            }
+            _ => Err(self.problem(failure)),
         }
-        _ => Err(failure.into()),
     }
 }
 

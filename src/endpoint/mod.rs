@@ -1,23 +1,23 @@
 //! The thin HTTP trigger: HTTP to the engine and back. It decides nothing about syncs.
 //!
-//! | request | does |
-//! | --- | --- |
-//! | `POST /syncs/{sync}/runs` | runs the sync, by ID or slug |
-//! | `GET /syncs/{syncId}/runs/{runId}` | awaits a run |
-//! | `GET /healthz` | says that it is there |
-//!
-//! The caller's bearer token is the Hightouch API key.
+//! What it answers to is in `openapi.json` beside this file, which it serves itself.
 
+#[cfg(feature = "endpoint")]
+mod access;
 mod answer;
 mod call;
 mod caller;
 #[cfg(feature = "endpoint")]
+mod events;
+#[cfg(feature = "endpoint")]
 mod handler;
 #[cfg(feature = "endpoint")]
-mod panic;
+mod log;
 mod prefer;
 mod problem;
 mod report;
 mod route;
 #[cfg(feature = "endpoint")]
 mod settings;
+#[cfg(feature = "endpoint")]
+mod stderr;

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use crate::engine::DEFAULT_WAIT;
+
 /// How long to wait where the caller says nothing: under the 30 s after which gateways and serverless hosts usually hang up.
 const DEFAULT: Duration = Duration::from_secs(25);
 
@@ -43,6 +45,11 @@ impl Prefer {
             Self::Async => Duration::ZERO,
             Self::Wait(seconds) => Duration::from_secs(seconds),
         }
+    }
+
+    /// How long to follow the run by events, which no gateway takes for silence.
+    pub(super) fn wait_of_stream(self) -> Duration {
+        if self == Self::Unsaid { DEFAULT_WAIT } else { self.wait() }
     }
 
     /// The value of `Preference-Applied`.

@@ -14,7 +14,7 @@ pub(super) struct Problem {
     /// The HTTP status of the answer.
     pub(super) status: u16,
     /// `kind`, the last part of `type`.
-    kind: &'static str,
+    pub(super) kind: &'static str,
     title: &'static str,
     failure: Box<Failure>,
     header: Option<(&'static str, String)>,
@@ -35,7 +35,8 @@ impl Problem {
 
     /// The path is none of this endpoint's.
     pub(super) fn no_such_path() -> Self {
-        let paths = "There is nothing at this path: it is POST /syncs/{sync}/runs, GET /syncs/{syncId}/runs/{runId} or GET /healthz.";
+        let paths = "There is nothing at this path: it is POST /syncs/{sync}/runs, GET /syncs/{syncId}/runs/{runId}, GET /healthz or GET \
+                     /openapi.json. Nothing was sent to Hightouch.";
         Self::own(404, FailureKind::InvalidInput, paths)
     }
 
@@ -60,15 +61,20 @@ impl Problem {
         )
     }
 
-    /// The caller showed no usable token.
-    pub(super) fn unauthenticated() -> Self {
-        let detail = "Send a Hightouch API key as `Authorization: Bearer KEY`. Nothing was sent to Hightouch.";
+    /// The caller did not show what it takes.
+    pub(super) fn unauthenticated(wanted: &str) -> Self {
+        let detail = format!("Send {wanted} as `Authorization: Bearer …`. Nothing was sent to Hightouch.");
         Self {
             kind: UNAUTHENTICATED,
             title: "The request needs a bearer token",
             header: Some(("www-authenticate", "Bearer".into())),
             ..Self::own(401, FailureKind::Other, detail)
         }
+    }
+
+    /// The same where the key is the endpoint's own: that Hightouch refuses it is not the caller's fault.
+    pub(super) fn behind_a_stored_key(self) -> Self {
+        if self.kind == FailureKind::Unauthorized.as_str() { Self { status: 502, header: None, ..self } } else { self }
     }
 
     /// A setting is missing or wrong.
@@ -92,7 +98,8 @@ impl From<Failure> for Problem {
             FailureKind::Unreachable => (502, "Hightouch could not be reached"),
             FailureKind::MalformedAnswer => (502, "Hightouch's answer could not be read"),
             FailureKind::TriggerUnconfirmed => (502, "The run may have been started or not"),
-            FailureKind::StillRunning | FailureKind::Other => (502, "The request could not be carried out"),
+            FailureKind::StillRunning => (202, "The run is still going"),
+            FailureKind::Other => (502, "The request could not be carried out"),
         };
         let header = match status {
             401 => Some(("www-authenticate", "Bearer".into())),
@@ -111,17 +118,18 @@ fn seconds(span: Duration) -> String {
     span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).to_string()
 }
 
-impl From<Problem> for Answer {
-    fn from(problem: Problem) -> Self {
-        let failure = &problem.failure;
+impl Problem {
+    /// The problem in JSON.
+    pub(super) fn view(&self) -> View<'_> {
+        let failure = &self.failure;
         let report = failure.report.as_ref();
         let sent = failure.requests > 0;
-        let view = View {
-            r#type: format!("urn:hightouch-sync:problem:{}", problem.kind),
-            title: problem.title,
-            status: problem.status,
+        View {
+            r#type: format!("urn:hightouch-sync:problem:{}", self.kind),
+            title: self.title,
+            status: self.status,
             detail: &failure.message,
-            kind: problem.kind,
+            kind: self.kind,
             hightouch_status: failure.http_status,
             details: failure.details.as_deref(),
             sync_id: failure.sync.map(|sync| sync.get()),
@@ -129,8 +137,13 @@ impl From<Problem> for Answer {
             jobs: report.map(|report| report.jobs.iter().map(Job::of).collect()),
             requests: sent.then_some(failure.requests),
             elapsed_ms: sent.then_some(failure.elapsed.as_millis()),
-        };
-        let answer = Self::json_as("application/problem+json", problem.status, &view);
+        }
+    }
+}
+
+impl From<Problem> for Answer {
+    fn from(problem: Problem) -> Self {
+        let answer = Self::json_as("application/problem+json", problem.status, &problem.view());
         match problem.header {
             Some((name, value)) => answer.with(name, value),
             None => answer,
@@ -140,7 +153,7 @@ impl From<Problem> for Answer {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct View<'a> {
+pub(super) struct View<'a> {
     r#type: String,
     title: &'a str,
     status: u16,

@@ -16,12 +16,14 @@ pub(super) struct View<'a> {
     joined: bool,
     requests: u32,
     elapsed_ms: u128,
-    /// The run in Hightouch's own interface; null as long as the workspace's slug is not known.
+    /// The run in Hightouch's own interface; null where the workspace's slug is not configured.
     url: Option<String>,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn of(report: &'a engine::Report) -> Self {
+    pub(super) fn of(report: &'a engine::Report, workspace: Option<&str>) -> Self {
+        let engine::Report { run, .. } = report;
+        let url = |slug| format!("https://app.hightouch.com/{slug}/syncs/{}/runs/{}", run.sync, run.run);
         Self {
             sync_id: report.run.sync.get(),
             run_id: report.run.run.get(),
@@ -30,7 +32,7 @@ impl<'a> View<'a> {
             joined: report.joined,
             requests: report.requests,
             elapsed_ms: report.elapsed.as_millis(),
-            url: None,
+            url: workspace.map(url),
         }
     }
 }

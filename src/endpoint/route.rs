@@ -8,6 +8,8 @@ use crate::hightouch::{RunRef, SyncRef};
 pub(super) enum Route {
     /// `GET /healthz`
     Health,
+    /// `GET /openapi.json`
+    OpenApi,
     /// `POST /syncs/{sync}/runs`
     Run(SyncRef),
     /// `GET /syncs/{syncId}/runs/{runId}`
@@ -21,6 +23,7 @@ impl Route {
         let parts = (segments.next(), segments.next(), segments.next(), segments.next(), segments.next());
         match parts {
             (Some("healthz"), None, ..) => reads(method).map(|()| Self::Health),
+            (Some("openapi.json"), None, ..) => reads(method).map(|()| Self::OpenApi),
             (Some("syncs"), Some(sync), Some("runs"), None, _) => {
                 allow(method, &["POST"])?;
                 sync.parse().map(Self::Run).map_err(Problem::invalid)
@@ -55,6 +58,7 @@ mod tests {
     #[test]
     fn each_path_has_its_methods_and_nothing_else_is_a_path() {
         assert_eq!(Route::of("GET", "/healthz").ok(), Some(Route::Health));
+        assert_eq!(Route::of("HEAD", "/openapi.json").ok(), Some(Route::OpenApi));
         for (method, path) in
             [("HEAD", "/healthz"), ("POST", "/syncs/1/runs"), ("POST", "/syncs/demo/runs"), ("GET", "/syncs/1/runs/2")]
         {

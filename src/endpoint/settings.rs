@@ -2,6 +2,15 @@
 
 use super::problem::Problem;
 
+/// Where Hightouch's API is.
+pub(super) const API_ORIGIN: &str = "HIGHTOUCH_API_ORIGIN";
+/// The token that callers have to show for a stored key.
+pub(super) const ENDPOINT_TOKEN: &str = "ENDPOINT_TOKEN";
+/// A stored key; with an account's name after it, that account's.
+pub(super) const API_KEY: &str = "HIGHTOUCH_API_KEY";
+/// The slug of the key's workspace; with an account's name after it, of that account's.
+pub(super) const WORKSPACE: &str = "HIGHTOUCH_WORKSPACE";
+
 /// A setting by the name it has in the environment. Empty counts as not set.
 pub(super) fn get(name: &str) -> Result<Option<String>, Problem> {
     Ok(look_up(name)?.map(|value| value.trim().into()).filter(|value: &String| !value.is_empty()))
@@ -16,13 +25,30 @@ fn look_up(name: &str) -> Result<Option<String>, Problem> {
 #[cfg(feature = "spin")]
 fn look_up(name: &str) -> Result<Option<String>, Problem> {
     use crate::bindings::fermyon::spin::variables::{Error, get};
-    match get(&name.to_ascii_lowercase()) {
+    let name = name.to_ascii_lowercase();
+    match get(&name) {
         Ok(value) => Ok(Some(value)),
-        Err(Error::Undefined(_)) => Ok(None),
+        // An account's name can make a name that no variable can have.
+        Err(Error::Undefined(_) | Error::InvalidName(_)) => Ok(None),
         // The provider's own text could quote the value.
         Err(_) => Err(Problem::not_configured(format!(
-            "The Spin variable `{}` could not be read: look at the variable's provider. Nothing was sent to Hightouch.",
-            name.to_ascii_lowercase()
+            "The Spin variable `{name}` could not be read: look at the variable's provider. Nothing was sent to Hightouch."
         ))),
     }
+}
+
+/// The name of a stored key's setting, if there is any at all. Spin's variables cannot be listed, so there it is the one asked for.
+pub(super) fn any_key(asked_for: &str) -> Result<Option<String>, Problem> {
+    #[cfg(not(feature = "spin"))]
+    for (name, value) in wasi::cli::environment::get_environment() {
+        if name.starts_with(API_KEY) && !value.trim().is_empty() {
+            return Ok(Some(name));
+        }
+    }
+    for name in [API_KEY, asked_for] {
+        if get(name)?.is_some() {
+            return Ok(Some(name.into()));
+        }
+    }
+    Ok(None)
 }

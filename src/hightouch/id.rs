@@ -95,6 +95,15 @@ pub enum SyncRef {
     Slug(Slug),
 }
 
+impl fmt::Display for SyncRef {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(out),
+            Self::Slug(slug) => out.write_str(slug.as_str()),
+        }
+    }
+}
+
 impl FromStr for SyncRef {
     type Err = InvalidId;
     /// Digits only are an ID, anything else a slug.

@@ -1,13 +1,15 @@
 //! Which Hightouch to speak to.
 
 use crate::engine::{Outcome, Report};
-use crate::hightouch::{ApiKey, ApiOrigin, Run};
+use crate::hightouch::{ApiKey, ApiOrigin, Run, RunStatus};
 
-/// An origin and the key for it.
+/// An origin, the key for it, and what goes along.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) origin: ApiOrigin,
     pub(crate) key: ApiKey,
+    /// `traceparent` and `tracestate` of whoever asked for this, to go out with every request.
+    pub(crate) trace: Vec<(&'static str, String)>,
 }
 
 impl Connection {
@@ -27,17 +29,17 @@ impl Connection {
         }
     }
 
-    fn redact_report(&self, report: &mut Report) {
+    pub(super) fn redact_report(&self, report: &mut Report) {
         for job in &mut report.jobs {
             let Run { status, error, created_at, started_at, finished_at, .. } = job;
-            if let crate::hightouch::RunStatus::Other(word) = status {
+            if let RunStatus::Other(word) = status {
                 self.key.redact(word);
             }
             for text in [error, created_at, started_at, finished_at].into_iter().flatten() {
                 self.key.redact(text);
             }
         }
-        if let crate::hightouch::RunStatus::Other(word) = &mut report.status {
+        if let RunStatus::Other(word) = &mut report.status {
             self.key.redact(word);
         }
     }

@@ -43,6 +43,7 @@ impl Exchange {
             ("accept", "application/json".into()),
             ("user-agent", concat!("hightouch-sync/", env!("CARGO_PKG_VERSION")).into()),
         ];
+        headers.extend(to.trace.iter().cloned());
         if request.method == Method::Post {
             headers.push(("content-length", bytes.len().to_string()));
         }

@@ -1,6 +1,6 @@
 //! Carries out what the engine asks for, over wasi:http, wasi:io and wasi:clocks.
 //!
-//! Nothing here blocks but [`drive`], and it blocks in one place: a `poll` over everything that any operation waits for, and the
+//! Nothing here blocks but [`Drive::wait`]: a `poll` over everything that any operation waits for, and the
 //! nearest deadline. Hosts' own timeouts are set too but never relied upon: they default to ten minutes, and not every host
 //! keeps to all of them.
 
@@ -13,4 +13,4 @@ mod upload;
 
 pub(crate) use clock::Clock;
 pub(crate) use connection::Connection;
-pub(crate) use task::{Task, drive};
+pub(crate) use task::{Drive, Task};

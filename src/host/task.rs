@@ -5,7 +5,7 @@ use waki::bindings::wasi::io::poll::{Pollable, poll};
 use super::clock::Clock;
 use super::connection::Connection;
 use super::exchange::Exchange;
-use crate::engine::{Action, Event, Goal, Instant, Operation, Options, Outcome};
+use crate::engine::{Action, Event, Goal, Instant, Operation, Options, Outcome, Report};
 
 /// One operation on its way.
 pub(crate) struct Task {
@@ -32,11 +32,25 @@ impl Task {
     }
 
     /// How it ended, if it has.
-    fn outcome(&self) -> Option<&Outcome> {
+    pub(crate) fn outcome(&self) -> Option<&Outcome> {
         match &self.pending {
             Pending::Over(outcome) => Some(outcome),
             _ => None,
         }
+    }
+
+    fn into_outcome(self) -> Option<Outcome> {
+        match self.pending {
+            Pending::Over(outcome) => Some(*outcome),
+            _ => None,
+        }
+    }
+
+    /// Where the run stands, as soon as its ID is known.
+    pub(crate) fn report(&self, clock: Clock) -> Option<Report> {
+        let mut report = self.operation.report(clock.now())?;
+        self.connection.redact_report(&mut report);
+        Some(report)
     }
 
     /// Goes as far as it goes without waiting.
@@ -87,17 +101,46 @@ impl Task {
     }
 }
 
-/// Drives operations to their ends, all at once, through one `poll`.
-pub(crate) fn drive(mut tasks: Vec<Task>, clock: Clock) -> Vec<Outcome> {
-    loop {
-        for task in &mut tasks {
-            task.advance(clock);
-        }
-        let mut all = Vec::new();
-        let Some(nearest) = tasks.iter().filter_map(|task| task.wait(&mut all)).min() else { break };
-        let timer = clock.wake_at(nearest);
-        all.push(&timer);
-        poll(&all);
+/// Operations that are driven at once, through one `poll`.
+pub(crate) struct Drive {
+    tasks: Vec<Task>,
+    clock: Clock,
+}
+
+impl Drive {
+    pub(crate) fn new(tasks: Vec<Task>, clock: Clock) -> Self {
+        Self { tasks, clock }
     }
-    tasks.iter().filter_map(Task::outcome).cloned().collect()
+
+    /// Goes as far as it goes without waiting; true where every operation has ended.
+    pub(crate) fn advance(&mut self) -> bool {
+        for task in &mut self.tasks {
+            task.advance(self.clock);
+        }
+        self.tasks.iter().all(|task| task.outcome().is_some())
+    }
+
+    /// Waits until an operation can go on, `also` is ready, or the moment has come.
+    pub(crate) fn wait(&self, also: Option<&Pollable>, until: Option<Instant>) {
+        let mut all: Vec<&Pollable> = also.into_iter().collect();
+        let nearest = self.tasks.iter().filter_map(|task| task.wait(&mut all)).chain(until).min();
+        let timer = nearest.map(|moment| self.clock.wake_at(moment));
+        all.extend(&timer);
+        if !all.is_empty() {
+            poll(&all);
+        }
+    }
+
+    /// The operations, as they stand.
+    pub(crate) fn tasks(&self) -> &[Task] {
+        &self.tasks
+    }
+
+    /// Drives all of them to their ends.
+    pub(crate) fn finish(mut self) -> Vec<Outcome> {
+        while !self.advance() {
+            self.wait(None, None);
+        }
+        self.tasks.into_iter().filter_map(Task::into_outcome).collect()
+    }
 }

@@ -169,3 +169,108 @@ fn health_needs_no_key_and_no_hightouch() {
         });
     }
 }
+
+#[test]
+fn a_run_that_is_going_is_joined_or_refused_as_the_body_says() {
+    for kind in ENDPOINTS {
+        stage(async |stage| {
+            let hightouch = stage.local().await;
+            let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+            let post = |body: Value| tell(with_key(endpoint.post("/syncs/1/runs")).json(&body));
+            let first = tell(with_key(endpoint.post("/syncs/1/runs")).header("prefer", "respond-async")).await.json();
+            let refused = post(json!({"ifRunning": "refuse"})).await;
+            assert_eq!((refused.status, &refused.json()["kind"]), (409, &json!("busy")), "{}", refused.text);
+            assert_eq!(refused.json()["runId"], first["runId"]);
+            let full = post(json!({"ifRunning": "join", "fullResync": true})).await;
+            assert_eq!((full.status, &full.json()["kind"]), (409, &json!("busy")), "{}", full.text);
+            let joined = post(json!({"ifRunning": "join"})).await;
+            assert_eq!((joined.status, &joined.json()["joined"]), (200, &json!(true)), "{}", joined.text);
+            assert_eq!(joined.json()["runId"], first["runId"]);
+            assert_eq!(hightouch.triggers(), 1);
+        });
+    }
+}
+
+#[test]
+fn problems_of_the_way_to_hightouch_have_their_kinds() {
+    use hightouch_sync_host::build::components;
+    use hightouch_sync_host::host::Host;
+    for kind in ENDPOINTS {
+        stage(async |stage| {
+            let gone = {
+                let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+                format!("http://{}", listener.local_addr().unwrap())
+            };
+            let unreachable = stage.endpoint(kind, &gone).await;
+            let ungranted = Host::new(components().unwrap().path(kind), stage.config(&gone)).unwrap();
+            let ungranted = super::stage::Endpoint::serve(&ungranted).await;
+            for (endpoint, path, status, kind) in
+                [(&unreachable, "/syncs/1/runs", 502, "unreachable"), (&ungranted, "/syncs/1/runs", 500, "not-granted")]
+            {
+                let told = tell(with_key(endpoint.post(path))).await;
+                assert_eq!((told.status, &told.json()["kind"]), (status, &json!(kind)), "{}", told.text);
+            }
+        });
+        stage(async |stage| {
+            let malformed = super::stage::Scripted::start(|_, _| say(200, "<html>")).await;
+            let endpoint = stage.endpoint(kind, malformed.origin()).await;
+            let told = tell(with_key(endpoint.post("/syncs/demo/runs"))).await;
+            assert_eq!((told.status, &told.json()["kind"]), (502, &json!("malformed-answer")), "{}", told.text);
+        });
+    }
+}
+
+/// The curl lines of the README's section on the endpoint, as requests.
+fn curl_lines() -> Vec<(String, String, Vec<(String, String)>, Option<String>)> {
+    let readme = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let section = readme.split("\n## The endpoint").nth(1).unwrap().split("\n## ").next().unwrap();
+    let lines = section.lines().filter_map(|line| line.strip_prefix("curl "));
+    lines
+        .map(|line| {
+            // What stands in quotes is one word.
+            let mut words = line.split('\'').enumerate().flat_map(|(at, part)| {
+                if at % 2 == 1 { vec![part.to_owned()] } else { part.split_whitespace().map(Into::into).collect() }
+            });
+            let (mut method, mut url, mut headers, mut body) = (None, String::new(), Vec::new(), None);
+            while let Some(word) = words.next() {
+                match word.as_str() {
+                    "-X" => method = words.next(),
+                    "-N" => {}
+                    "-H" => {
+                        let header = words.next().unwrap();
+                        let (name, value) = header.split_once(": ").unwrap();
+                        headers.push((name.into(), value.into()));
+                    }
+                    "--json" => {
+                        body = words.next();
+                        headers.push(("content-type".into(), "application/json".into()));
+                    }
+                    _ => url = word,
+                }
+            }
+            let path = url.strip_prefix("http://127.0.0.1:3000").unwrap_or_else(|| panic!("{line}")).to_owned();
+            (method.unwrap_or_else(|| "GET".into()), path, headers, body)
+        })
+        .collect()
+}
+
+#[test]
+fn every_curl_line_of_the_readme_works() {
+    let lines = curl_lines();
+    assert!(lines.len() >= 4, "{lines:?}");
+    stage(async |stage| {
+        let hightouch = stage.local().await;
+        let endpoint = stage.endpoint(ENDPOINTS[0], &hightouch.origin()).await;
+        for (method, path, headers, body) in lines {
+            let mut request = endpoint.request(&method, &path);
+            for (name, value) in &headers {
+                request = request.header(name, value);
+            }
+            if let Some(body) = &body {
+                request = request.body(body.clone());
+            }
+            let told = tell(request).await;
+            assert!([200, 202].contains(&told.status), "{method} {path}: {} {}", told.status, told.text);
+        }
+    });
+}

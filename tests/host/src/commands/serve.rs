@@ -16,10 +16,20 @@ pub(super) async fn serve(listen: SocketAddr, local: bool) -> Result<ExitCode> {
     let key = if local { hightouch::KEY } else { "$HIGHTOUCH_API_KEY" };
     println!("The endpoint listens on {url} and speaks to {}.", upstream.origin());
     println!("Try, in another terminal:");
-    println!("  curl {url}/healthz");
-    println!("  curl -X POST {url}/syncs/1/runs -H 'Authorization: Bearer {key}'");
-    println!("  curl -X POST {url}/syncs/demo/runs -H 'Authorization: Bearer {key}' -H 'Prefer: respond-async'");
-    println!("  curl {url}/syncs/1/runs/RUN -H 'Authorization: Bearer {key}'");
+    for (line, what) in [
+        ("/healthz", "is it there?"),
+        ("/openapi.json", "what it answers to"),
+        ("/syncs/1/runs -X POST KEY", "run a sync and wait for its report"),
+        ("/syncs/demo/runs -X POST KEY -H 'Prefer: respond-async'", "start it by its slug and come back at once"),
+        ("/syncs/1/runs/RUN KEY -H 'Prefer: wait=60'", "take a run up, with the ID that the line above told"),
+        ("/syncs/1/runs -N -X POST KEY -H 'Accept: text/event-stream'", "follow it by events"),
+        ("/syncs/1/runs -X POST KEY --json '{\"ifRunning\":\"join\"}'", "wait for a run that is going, or start one"),
+        ("/syncs/2/runs -X POST KEY --json '{\"acceptWarnings\":true}'", "rejected rows are fine"),
+        ("/syncs/3/runs -X POST KEY", "a problem, if the sync fails"),
+    ] {
+        println!("  # {what}");
+        println!("  curl {url}{}", line.replace("KEY", &format!("-H 'Authorization: Bearer {key}'")));
+    }
     tokio::signal::ctrl_c().await.context("cannot wait for an interrupt")?;
     serving.stop().await;
     Ok(ExitCode::SUCCESS)

@@ -1,0 +1,95 @@
+//! Who may call, and with which key.
+
+use subtle::ConstantTimeEq as _;
+
+use super::caller::Caller;
+use super::problem::Problem;
+use super::settings;
+use crate::hightouch::ApiKey;
+
+/// What a caller may use.
+pub(super) struct Access {
+    /// The Hightouch key.
+    pub(super) key: ApiKey,
+    /// Whether the key is the endpoint's own, so that a caller cannot help it if Hightouch refuses it.
+    pub(super) stored: bool,
+    /// The slug of the key's workspace, where it is configured.
+    pub(super) workspace: Option<String>,
+}
+
+impl Access {
+    /// Lets a caller in, or says why not. A stored key is for callers who show the endpoint's token; without one, the caller's own token is
+    /// the key, and no stored key is ever used.
+    pub(super) fn of(caller: &Caller, account: Option<&Account>) -> Result<Self, Problem> {
+        let name = |setting: &str| match account {
+            Some(account) => format!("{setting}_{}", account.0.to_ascii_uppercase()),
+            None => setting.into(),
+        };
+        let setting = name(settings::API_KEY);
+        let stored = match settings::get(settings::ENDPOINT_TOKEN)? {
+            Some(token) => {
+                let shown = caller.bearer().unwrap_or_default();
+                if !bool::from(shown.as_bytes().ct_eq(token.as_bytes())) {
+                    return Err(Problem::unauthenticated("this endpoint's token"));
+                }
+                Some(stored_key(&setting, account.is_some())?)
+            }
+            None => match settings::any_key(&setting)? {
+                Some(found) => {
+                    return Err(Problem::not_configured(format!(
+                        "{found} is set and {token} is not, so anyone could use the key: set {token} to what callers have to show, or leave \
+                         the key to the callers. Nothing was sent to Hightouch.",
+                        token = settings::ENDPOINT_TOKEN
+                    )));
+                }
+                None => None,
+            },
+        };
+        let workspace = settings::get(&name(settings::WORKSPACE))?;
+        Ok(match stored {
+            Some(key) => Self { key, stored: true, workspace },
+            None => {
+                let key = caller.bearer().and_then(|token| ApiKey::new(&token).ok());
+                let key = key.ok_or_else(|| Problem::unauthenticated("a Hightouch API key"))?;
+                Self { key, stored: false, workspace }
+            }
+        })
+    }
+}
+
+fn stored_key(setting: &str, named: bool) -> Result<ApiKey, Problem> {
+    let Some(key) = settings::get(setting)? else {
+        // Which accounts there are is nobody's business who guesses.
+        return Err(if named {
+            Problem::invalid("there is no such account")
+        } else {
+            Problem::not_configured(format!(
+                "{setting} is not set: set it, or name an account with ?account=NAME. Nothing was sent to Hightouch."
+            ))
+        });
+    };
+    ApiKey::new(&key).map_err(|error| {
+        Problem::not_configured(format!("{setting} is wrong: {error}. Nothing was sent to Hightouch."))
+    })
+}
+
+/// An account's name: `[a-z0-9_]+`, at most 64 characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Account(String);
+
+impl Account {
+    pub(super) fn read(text: &str) -> Result<Self, Problem> {
+        let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+        if (1..=64).contains(&text.len()) && text.bytes().all(named) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Problem::invalid(
+                "an account's name has 1 to 64 lower-case letters, digits and underscores, and nothing else",
+            ))
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}

@@ -1,0 +1,86 @@
+//! Server-sent events: how a run goes, while it goes.
+
+use core::time::Duration;
+
+use serde::Serialize;
+use waki::bindings::wasi::http::types::ResponseOutparam;
+
+use super::answer::{Body, Head};
+use super::handler::Teller;
+use crate::engine::{Instant, Outcome, Report};
+use crate::host::{Clock, Drive, Task};
+
+/// How long a stream may be silent: gateways hang up on one that says nothing.
+const SILENCE: Duration = Duration::from_secs(15);
+/// How much may wait for a caller who reads slowly before progress is left out.
+const BACKLOG: usize = 64 * 1024;
+
+/// Carries out an operation and tells by events how it goes: `progress` each time the run's status or jobs change, a comment where nothing
+/// changes, and at the end `report` or `problem`. None where the caller hung up before that.
+pub(super) fn stream(
+    mut drive: Drive,
+    teller: &Teller,
+    applied: Option<String>,
+    to: ResponseOutparam,
+    clock: Clock,
+) -> Option<Outcome> {
+    let mut head = Head::new(200, "text/event-stream");
+    if let Some(applied) = applied {
+        head.push("preference-applied", applied);
+    }
+    let mut events = Events { body: head.send(to)?, last: clock.now(), told: None };
+    loop {
+        let over = drive.advance();
+        let task = drive.tasks().first()?;
+        if let (true, Some(outcome)) = (over, task.outcome()) {
+            match outcome {
+                Ok(report) => events.push("report", &teller.report(report)),
+                Err(failure) => events.push("problem", &teller.problem(failure.clone()).view()),
+            }
+            events.body.finish(clock);
+            return Some(outcome.clone());
+        }
+        events.progress(task, teller, clock);
+        events.body.write().ok()?;
+        drive.wait(events.body.waits_for(), Some(events.last.plus(SILENCE)));
+    }
+}
+
+struct Events {
+    body: Body,
+    /// When something was last said.
+    last: Instant,
+    /// The run as it was last told.
+    told: Option<Report>,
+}
+
+impl Events {
+    fn progress(&mut self, task: &Task, teller: &Teller, clock: Clock) {
+        let now = clock.now();
+        let report = task.report(clock);
+        let changed = |told: &Report| {
+            report.as_ref().is_some_and(|report| report.status != told.status || report.jobs != told.jobs)
+        };
+        let news = self.told.as_ref().map_or(report.is_some(), changed);
+        match report {
+            Some(report) if news && self.body.backlog() < BACKLOG => {
+                self.push("progress", &teller.report(&report));
+                self.told = Some(report);
+                self.last = now;
+            }
+            _ if now.since(self.last) >= SILENCE => {
+                if self.body.backlog() < BACKLOG {
+                    self.body.push(b": still here\n\n");
+                }
+                self.last = now;
+            }
+            _ => {}
+        }
+    }
+
+    /// Views hold text and numbers only, which can always be written, and JSON has no line breaks of its own.
+    fn push(&mut self, event: &str, data: &impl Serialize) {
+        let json = serde_json::to_string(data).unwrap_or_default();
+        self.body.push(format!("event: {event}\ndata: {json}\n\n").as_bytes());
+    }
+}

@@ -1,0 +1,170 @@
+//! With `Accept: text/event-stream` a run is told as it goes: `progress` events, comments where nothing changes, then `report` or `problem`.
+
+use std::time::Duration;
+
+use hightouch_sync_host::build::Kind;
+use hightouch_sync_host::hightouch::KEY;
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use super::stage::{ENDPOINTS, Endpoint, lists, stage, tell, with_key};
+
+/// An event, or a comment, and when it came.
+#[derive(Debug)]
+struct Said {
+    at: Duration,
+    event: String,
+    data: Value,
+}
+
+/// Asks for events and reads them all.
+async fn follow(stage: &super::stage::Stage, endpoint: &Endpoint, path: &str, prefer: Option<&str>) -> Vec<Said> {
+    let method = if path.ends_with("/runs") { "POST" } else { "GET" };
+    let mut request = with_key(endpoint.request(method, path)).header("accept", "text/event-stream");
+    if let Some(prefer) = prefer {
+        request = request.header("prefer", prefer);
+    }
+    let begun = stage.time.elapsed();
+    let mut answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["content-type"], "text/event-stream");
+    let (mut text, mut said) = (String::new(), Vec::new());
+    while let Some(chunk) = answer.chunk().await.unwrap() {
+        text += std::str::from_utf8(&chunk).unwrap();
+        while let Some((block, rest)) = text.split_once("\n\n") {
+            let field =
+                |name: &str| block.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+            let (event, data) = (field("event: "), field("data: "));
+            let data = if data.is_empty() { Value::Null } else { serde_json::from_str(&data).unwrap() };
+            let event = if block.starts_with(':') { "comment".into() } else { event };
+            said.push(Said { at: stage.time.elapsed() - begun, event, data });
+            text = rest.into();
+        }
+    }
+    assert!(text.is_empty(), "an event that breaks off: {text:?}");
+    said
+}
+
+#[test]
+fn progress_comes_while_the_run_goes_and_its_report_at_the_end() {
+    for kind in ENDPOINTS {
+        stage(async |stage| {
+            let hightouch = stage.local().await;
+            let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+            let said = follow(&stage, &endpoint, "/syncs/1/runs", None).await;
+            let (last, progress) = said.split_last().unwrap();
+            assert_eq!((last.event.as_str(), last.data["status"].as_str()), ("report", Some("success")));
+            assert!(progress.iter().all(|said| said.event == "progress"), "{progress:?}");
+            assert!(progress[0].at < Duration::from_secs(1), "the first event leaves before the run has ended");
+            let mut statuses: Vec<&str> = progress.iter().map(|said| said.data["status"].as_str().unwrap()).collect();
+            statuses.dedup();
+            assert_eq!(statuses, ["queued", "querying", "processing", "reporting"]);
+            for pair in progress.windows(2) {
+                assert!(
+                    pair[0].data["jobs"] != pair[1].data["jobs"] || pair[0].data["status"] != pair[1].data["status"],
+                    "an event without news: {pair:?}"
+                );
+            }
+            assert!(said.iter().all(|said| said.data["runId"] == last.data["runId"]));
+        });
+    }
+}
+
+#[test]
+fn silence_is_broken_by_comments_and_a_run_may_take_longer_than_a_request() {
+    stage(async |stage| {
+        let hightouch = lists(|look| {
+            let status = if look < 100 { "processing" } else { "success" };
+            format!(r#"{{"data":[{{"id":42,"status":"{status}"}}],"hasMore":false}}"#)
+        })
+        .await;
+        let endpoint = stage.endpoint(Kind::Endpoint, hightouch.origin()).await;
+        let said = follow(&stage, &endpoint, "/syncs/1/runs", None).await;
+        assert!(said.iter().filter(|said| said.event == "comment").count() > 3, "{said:?}");
+        for pair in said.windows(2) {
+            assert!(pair[1].at - pair[0].at <= Duration::from_millis(15_100), "{pair:?}");
+        }
+        assert_eq!(said.last().unwrap().event, "report");
+        assert!(said.last().unwrap().at > Duration::from_secs(60));
+    });
+}
+
+#[test]
+fn what_goes_wrong_is_a_problem_event() {
+    stage(async |stage| {
+        let hightouch = stage.local().await;
+        let endpoint = stage.endpoint(Kind::Endpoint, &hightouch.origin()).await;
+        for (path, kind, status) in [
+            ("/syncs/3/runs", "sync-failed", 424),
+            ("/syncs/404/runs", "not-found", 404),
+            ("/syncs/2/runs", "sync-failed", 424),
+        ] {
+            let said = follow(&stage, &endpoint, path, None).await;
+            let last = said.last().unwrap();
+            assert_eq!(
+                (last.event.as_str(), &last.data["kind"], &last.data["status"]),
+                ("problem", &kind.into(), &status.into())
+            );
+        }
+        let said = follow(&stage, &endpoint, "/syncs/4/runs", Some("wait=10")).await;
+        let last = said.last().unwrap();
+        assert_eq!((last.event.as_str(), &last.data["kind"]), ("problem", &"still-running".into()));
+        let again = follow(&stage, &endpoint, &format!("/syncs/4/runs/{}", last.data["runId"]), None).await;
+        assert_eq!(again.last().unwrap().event, "report");
+        assert_eq!(again.last().unwrap().data["runId"], last.data["runId"]);
+    });
+}
+
+#[test]
+fn bad_input_is_refused_before_any_event() {
+    stage(async |stage| {
+        let hightouch = stage.local().await;
+        let endpoint = stage.endpoint(Kind::Endpoint, &hightouch.origin()).await;
+        let told = tell(with_key(endpoint.post("/syncs/0/runs")).header("accept", "text/event-stream")).await;
+        assert_eq!((told.status, told.header("content-type")), (400, Some("application/problem+json")));
+    });
+}
+
+#[test]
+fn events_are_for_those_who_ask_for_them() {
+    stage(async |stage| {
+        let hightouch = stage.local().await;
+        let endpoint = stage.endpoint(Kind::Endpoint, &hightouch.origin()).await;
+        for (accept, media_type) in [
+            ("*/*", "application/json"),
+            ("application/json", "application/json"),
+            ("text/event-stream;q=0, */*", "application/json"),
+            ("application/json;q=0.5, Text/Event-Stream", "text/event-stream"),
+        ] {
+            let told = tell(with_key(endpoint.post("/syncs/5/runs")).header("accept", accept)).await;
+            assert_eq!(told.header("content-type"), Some(media_type), "{accept}");
+        }
+    });
+}
+
+#[test]
+fn a_caller_who_hangs_up_ends_the_invocation_quietly() {
+    for kind in ENDPOINTS {
+        stage(async |stage| {
+            let hightouch = stage.local().await;
+            let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+            let mut caller = TcpStream::connect(endpoint.serving.addr()).await.unwrap();
+            let request = format!(
+                "POST /syncs/6/runs HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\naccept: text/event-stream\r\ncontent-length: 0\r\n\r\n"
+            );
+            caller.write_all(request.as_bytes()).await.unwrap();
+            let mut head = [0; 12];
+            caller.read_exact(&mut head).await.unwrap();
+            assert_eq!(&head, b"HTTP/1.1 200");
+            assert_eq!(endpoint.serving.instances(), 1);
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            drop(caller);
+            // An hour-long run; the invocation ends with the next event or comment.
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            assert_eq!((endpoint.serving.instances(), endpoint.serving.requests()), (0, 0));
+            assert!(!stage.stderr.text().contains("failed"), "{}", stage.stderr.text());
+            assert_eq!(hightouch.triggers(), 1);
+        });
+    }
+}
