@@ -2,6 +2,8 @@
 
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "promises/openapi.rs"]
+mod openapi;
 #[path = "promises/stage.rs"]
 mod stage;
 
@@ -29,6 +31,8 @@ mod real_answers_are_understood;
 mod statuses_are_told_truly;
 #[path = "promises/stored_keys_are_for_those_who_show_the_token.rs"]
 mod stored_keys_are_for_those_who_show_the_token;
+#[path = "promises/the_document_describes_the_endpoint.rs"]
+mod the_document_describes_the_endpoint;
 #[path = "promises/the_endpoint_answers_in_http.rs"]
 mod the_endpoint_answers_in_http;
 #[path = "promises/the_spin_manifest_fits_the_component.rs"]

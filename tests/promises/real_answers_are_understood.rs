@@ -87,3 +87,32 @@ fn only_the_entries_of_the_triggered_run_count() {
         assert_eq!((report.run.run_id, report.jobs.len(), report.requests), (42, 1, 4));
     });
 }
+
+#[test]
+fn an_answer_of_any_depth_or_size_is_survived() {
+    let deep = |inner: &str| format!("{}{inner}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let objects = format!("{}1{}", r#"{"x":"#.repeat(100_000), "}".repeat(100_000));
+    for bad in [
+        deep("1"),
+        format!(r#"{{"data":{},"hasMore":false}}"#, deep("")),
+        format!(r#"{{"data":[{{"id":42,"status":{}}}],"hasMore":false}}"#, deep("")),
+        format!(r#"{{"data":[{{"id":42,"error":{objects},"status":"processing"}}],"hasMore":false}}"#),
+        format!(r#"{{"data":[{{"id":42,"plannedRows":{objects}}}],"hasMore":false}}"#),
+        format!(r#"{{"message":{objects},"details":{objects}}}"#),
+        format!(r#"{{"data":[{}{{}}],"hasMore":false}}"#, r#"{"id":42,"status":"failed"},"#.repeat(30_000)),
+        format!(r#"{{"data":[{}{{}}],"hasMore":true}}"#, r#"{"id":1},"#.repeat(100_000)),
+        "x".repeat(3 << 20),
+        format!(r#"{{"data":[],"hasMore":false,"x":"{}"}}"#, "x".repeat(2 << 20)),
+    ] {
+        stage(async |stage| {
+            let hightouch = lists(move |look| match look {
+                1 => bad.clone(),
+                _ => r#"{"data":[{"id":42,"status":"success"}],"hasMore":false}"#.into(),
+            })
+            .await;
+            let library = stage.library(hightouch.origin());
+            let report = library.run_sync(1, options()).await.unwrap();
+            assert_eq!((report.run.run_id, hightouch.triggers()), (42, 1));
+        });
+    }
+}

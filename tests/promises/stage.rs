@@ -21,6 +21,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use super::openapi;
+
 /// Runs a test in virtual time.
 pub fn stage<T>(test: impl AsyncFnOnce(Stage) -> T) -> T {
     in_virtual_time(async |time| test(Stage { time, stderr: Captured::new() }).await)
@@ -138,11 +140,16 @@ impl Endpoint {
     }
 }
 
-/// Sends a request and reads the whole answer.
+/// Sends a request and reads the whole answer, which has to be one that the endpoint's own document describes.
 pub async fn tell(request: reqwest::RequestBuilder) -> Told {
-    let answer = request.send().await.unwrap();
+    let (client, request) = request.build_split();
+    let request = request.unwrap();
+    let (method, path) = (request.method().to_string(), request.url().path().to_owned());
+    let answer = client.execute(request).await.unwrap();
     let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    Told { status, headers, text: answer.text().await.unwrap() }
+    let told = Told { status, headers, text: answer.text().await.unwrap() };
+    openapi::check(&method, &path, status, told.header("content-type"), &told.text);
+    told
 }
 
 /// With the local Hightouch's key.

@@ -1,0 +1,89 @@
+//! The endpoint serves an OpenAPI document of itself, and every path and status in it can be provoked.
+
+use std::collections::BTreeSet;
+
+use hightouch_sync_host::build::components;
+use hightouch_sync_host::host::Host;
+use serde_json::{Value, json};
+
+use super::openapi::declared;
+use super::stage::{ENDPOINTS, Endpoint, Scripted, Told, say, stage, tell, with_key};
+
+#[test]
+fn the_document_is_served_and_has_the_crates_version() {
+    for kind in ENDPOINTS {
+        stage(async |stage| {
+            let endpoint = stage.endpoint(kind, "http://127.0.0.1:9").await;
+            let told = tell(endpoint.get("/openapi.json")).await;
+            let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/openapi.json");
+            let written: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+            assert_eq!((told.status, told.json()), (200, written));
+            assert_eq!(told.json()["info"]["version"], env!("CARGO_PKG_VERSION"));
+        });
+    }
+}
+
+#[test]
+fn every_path_and_status_in_it_can_be_provoked() {
+    stage(async |stage| {
+        let kind = ENDPOINTS[0];
+        let hightouch = stage.local().await;
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+        let mut provoked = BTreeSet::new();
+        let mut note = |operation: &str, told: &Told| provoked.insert((operation.to_owned(), told.status));
+
+        const RUN: &str = "POST /syncs/{sync}/runs";
+        let start = |sync: &str| with_key(endpoint.post(&format!("/syncs/{sync}/runs")));
+        let large = start("1").header("content-type", "application/json").body(" ".repeat(65 * 1024));
+        let going = tell(start("4").header("prefer", "respond-async")).await;
+        note(RUN, &going);
+        let failed = tell(start("3")).await;
+        note(RUN, &failed);
+        let ended = tell(start("5")).await;
+        note(RUN, &ended);
+        for request in [
+            start("0"),
+            endpoint.post("/syncs/1/runs"),
+            start("404"),
+            start("4").json(&json!({"ifRunning": "refuse"})),
+            large,
+            start("1").header("content-type", "text/plain").body("x"),
+        ] {
+            note(RUN, &tell(request).await);
+        }
+
+        let run_of = |told: &Told| format!("/syncs/{}/runs/{}", told.json()["syncId"], told.json()["runId"]);
+        let paths = [run_of(&ended), run_of(&going), run_of(&failed), "/syncs/1/runs/0".into()];
+        for method in ["GET", "HEAD"] {
+            let operation = format!("{method} /syncs/{{syncId}}/runs/{{runId}}");
+            for path in &paths {
+                let request = with_key(endpoint.request(method, path)).header("prefer", "respond-async");
+                note(&operation, &tell(request).await);
+            }
+            note(&operation, &tell(endpoint.request(method, "/syncs/1/runs/1")).await);
+            note(&format!("{method} /healthz"), &tell(endpoint.request(method, "/healthz")).await);
+            note(&format!("{method} /openapi.json"), &tell(endpoint.request(method, "/openapi.json")).await);
+        }
+
+        let mut refusing = vec![
+            Endpoint::serve(&Host::new(components().unwrap().path(kind), stage.config(&hightouch.origin())).unwrap())
+                .await,
+        ];
+        let mut scripts = Vec::new();
+        for status in [404, 403, 429] {
+            let script = Scripted::start(move |_, _| say(status, "")).await;
+            refusing.push(stage.endpoint(kind, script.origin()).await);
+            scripts.push(script);
+        }
+        for endpoint in &refusing {
+            note(RUN, &tell(with_key(endpoint.post("/syncs/1/runs")).header("prefer", "respond-async")).await);
+            for method in ["GET", "HEAD"] {
+                let request = with_key(endpoint.request(method, "/syncs/1/runs/1")).header("prefer", "respond-async");
+                note(&format!("{method} /syncs/{{syncId}}/runs/{{runId}}"), &tell(request).await);
+            }
+        }
+
+        let declared: BTreeSet<(String, u16)> = declared().into_iter().collect();
+        assert_eq!(provoked, declared);
+    });
+}
