@@ -71,14 +71,16 @@ impl Caller {
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().into())
     }
 
-    /// Whether the caller asks for this media type by name.
-    pub(super) fn accepts(&self, media_type: &str) -> bool {
-        self.header("accept").iter().flat_map(|value| value.split(',')).any(|range| {
+    /// Whether the caller wants to follow the run by events: asks for them by name, and for a body at all.
+    pub(super) fn wants_events(&self) -> bool {
+        let media_type = "text/event-stream";
+        let asks = self.header("accept").iter().flat_map(|value| value.split(',')).any(|range| {
             let mut parts = range.split(';').map(str::trim);
             let named = parts.next().is_some_and(|range| range.eq_ignore_ascii_case(media_type));
             // A weight of nothing means: not this.
             named && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
-        })
+        });
+        asks && !matches!(self.request.method(), Method::Head)
     }
 
     /// The caller's trace, to go on with the calls to Hightouch. None is made up.

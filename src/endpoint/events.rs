@@ -6,7 +6,7 @@ use serde::Serialize;
 use waki::bindings::wasi::http::types::ResponseOutparam;
 
 use super::answer::{Body, Head};
-use super::handler::Teller;
+use super::teller::Teller;
 use crate::engine::{Instant, Outcome, Report};
 use crate::host::{Clock, Drive, Task};
 

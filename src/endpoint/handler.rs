@@ -1,7 +1,5 @@
 //! From a request to its answer.
 
-use core::time::Duration;
-
 use waki::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 
 use super::access::{Access, Account};
@@ -11,11 +9,11 @@ use super::events;
 use super::log::Log;
 use super::prefer::Prefer;
 use super::problem::Problem;
-use super::report::View;
 use super::route::Route;
+use super::teller::Teller;
 use super::{call, settings, stderr};
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
-use crate::engine::{ANSWER_WAIT, FailureKind, Goal, Options, Outcome};
+use crate::engine::{ANSWER_WAIT, Goal, Options, Outcome};
 use crate::hightouch::ApiOrigin;
 use crate::host::{Clock, Connection, Drive, Task};
 use crate::runs::Component;
@@ -28,7 +26,7 @@ impl Guest for Component {
         let mut log = Log::default();
         let answer = match take_up(&caller, &mut log, clock) {
             Ok(Taken::Answer(answer)) => Ok(answer),
-            Ok(Taken::Call(call)) if caller.accepts("text/event-stream") => {
+            Ok(Taken::Call(call)) if caller.wants_events() => {
                 log.answered(200);
                 if let Some(outcome) = call.stream(response, clock) {
                     log.outcome(&outcome);
@@ -88,8 +86,7 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
         None => ApiOrigin::default(),
     };
     let prefer = Prefer::read(&caller.header("prefer"));
-    let streams = caller.accepts("text/event-stream");
-    let max_wait = if streams { prefer.wait_of_stream() } else { prefer.wait() };
+    let max_wait = if caller.wants_events() { prefer.wait_of_stream() } else { prefer.wait() };
     let options = Options { max_wait, answer_wait: ANSWER_WAIT, ..options };
     let Access { key, stored, workspace } = access;
     let task = Task::new(goal, options, Connection { origin, key, trace: caller.trace() }, clock);
@@ -116,7 +113,10 @@ impl Call {
     fn finish(self, log: &mut Log) -> Result<Answer, Problem> {
         let Some(outcome) = self.drive.finish().pop() else { return Err(Problem::invalid("there is nothing to do")) };
         log.outcome(&outcome);
-        let answer = self.teller.answer(outcome)?;
+        let answer = self.teller.answer(outcome).unwrap_or_else(|problem| {
+            log.problem(&problem);
+            Answer::from(problem)
+        });
         Ok(match self.prefer.applied() {
             Some(applied) => answer.with("preference-applied", applied),
             None => answer,
@@ -127,41 +127,4 @@ impl Call {
     fn stream(self, to: ResponseOutparam, clock: Clock) -> Option<Outcome> {
         events::stream(self.drive, &self.teller, self.prefer.applied(), to, clock)
     }
-}
-
-/// How reports and failures are put to this caller.
-pub(super) struct Teller {
-    stored: bool,
-    workspace: Option<String>,
-}
-
-impl Teller {
-    pub(super) fn report<'a>(&self, report: &'a crate::engine::Report) -> View<'a> {
-        View::of(report, self.workspace.as_deref())
-    }
-
-    pub(super) fn problem(&self, failure: crate::engine::Failure) -> Problem {
-        let problem = Problem::from(failure);
-        if self.stored { problem.behind_a_stored_key() } else { problem }
-    }
-
-    fn answer(&self, outcome: Outcome) -> Result<Answer, Problem> {
-        let failure = match outcome {
-            Ok(report) => return Ok(Answer::json(200, &self.report(&report))),
-            Err(failure) => failure,
-        };
-        match (failure.kind, &failure.report) {
-            (FailureKind::StillRunning, Some(report)) => {
-                let location = format!("/syncs/{}/runs/{}", report.run.sync, report.run.run);
-                let answer = Answer::json(202, &self.report(report));
-                Ok(answer.with("location", location).with("retry-after", come_back(failure.elapsed)))
-            }
-            _ => Err(self.problem(failure)),
-        }
-    }
-}
-
-/// In how many seconds it is worth to ask again: soon for a run that is young, later for one that takes its time.
-fn come_back(waited: Duration) -> String {
-    (waited.as_secs() / 20).clamp(1, 60).to_string()
 }

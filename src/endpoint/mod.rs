@@ -21,3 +21,5 @@ mod route;
 mod settings;
 #[cfg(feature = "endpoint")]
 mod stderr;
+#[cfg(feature = "endpoint")]
+mod teller;

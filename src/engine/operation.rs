@@ -169,6 +169,11 @@ impl Operation {
         })
     }
 
+    /// Whether Hightouch has told of the run: its ID, when it was started, or where it stands.
+    pub fn sighted(&self) -> bool {
+        self.sighted
+    }
+
     /// When the wait is over.
     fn deadline(&self) -> Instant {
         let wait = self.options.max_wait;

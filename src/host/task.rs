@@ -46,8 +46,11 @@ impl Task {
         }
     }
 
-    /// Where the run stands, as soon as its ID is known.
+    /// Where the run stands, as soon as Hightouch has said so.
     pub(crate) fn report(&self, clock: Clock) -> Option<Report> {
+        if !self.operation.sighted() {
+            return None;
+        }
         let mut report = self.operation.report(clock.now())?;
         self.connection.redact_report(&mut report);
         Some(report)

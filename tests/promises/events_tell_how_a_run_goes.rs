@@ -168,3 +168,15 @@ fn a_caller_who_hangs_up_ends_the_invocation_quietly() {
         });
     }
 }
+
+#[test]
+fn nothing_is_told_of_a_run_before_hightouch_has_told_it() {
+    stage(async |stage| {
+        let hightouch = super::stage::Scripted::start(|_, _| super::stage::say(403, "")).await;
+        let endpoint = stage.endpoint(Kind::Endpoint, hightouch.origin()).await;
+        let said = follow(&stage, &endpoint, "/syncs/1/runs/42", None).await;
+        assert_eq!(said.iter().map(|said| said.event.as_str()).collect::<Vec<_>>(), ["problem"]);
+        let head = with_key(endpoint.request("HEAD", "/syncs/1/runs/42")).header("accept", "text/event-stream");
+        assert_eq!(tell(head).await.status, 502, "a caller who wants no body gets no events");
+    });
+}

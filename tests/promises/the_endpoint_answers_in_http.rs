@@ -88,6 +88,8 @@ fn the_caller_says_how_long_to_wait() {
         let location = now.header("location").unwrap().to_owned();
         let later = tell(with_key(endpoint.get(&location)).header("prefer", "wait=90")).await;
         assert_eq!((later.status, later.header("preference-applied")), (200, Some("wait=90")));
+        let failed = tell(with_key(endpoint.post("/syncs/3/runs")).header("prefer", "wait=90")).await;
+        assert_eq!((failed.status, failed.header("preference-applied")), (424, Some("wait=90")));
         assert!(stage.time.elapsed() - before < Duration::from_secs(70));
     });
 }
@@ -220,8 +222,11 @@ fn problems_of_the_way_to_hightouch_have_their_kinds() {
     }
 }
 
+/// Method, path, headers and body.
+type CurlLine = (String, String, Vec<(String, String)>, Option<String>);
+
 /// The curl lines of the README's section on the endpoint, as requests.
-fn curl_lines() -> Vec<(String, String, Vec<(String, String)>, Option<String>)> {
+fn curl_lines() -> Vec<CurlLine> {
     let readme = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     let section = readme.split("\n## The endpoint").nth(1).unwrap().split("\n## ").next().unwrap();
     let lines = section.lines().filter_map(|line| line.strip_prefix("curl "));
