@@ -6,9 +6,10 @@ use serde::Serialize;
 use waki::bindings::wasi::http::types::ResponseOutparam;
 
 use super::answer::{Body, Head};
+use super::log::Log;
 use super::teller::Teller;
-use crate::engine::{Instant, Outcome, Report};
-use crate::host::{Clock, Drive, Task};
+use crate::engine::{Instant, Report};
+use crate::host::{Clock, Drive};
 
 /// How long a stream may be silent: gateways hang up on one that says nothing.
 const SILENCE: Duration = Duration::from_secs(15);
@@ -16,33 +17,44 @@ const SILENCE: Duration = Duration::from_secs(15);
 const BACKLOG: usize = 64 * 1024;
 
 /// Carries out an operation and tells by events how it goes: `progress` each time the run's status or jobs change, a comment where nothing
-/// changes, and at the end `report` or `problem`. None where the caller hung up before that.
+/// changes, and at the end `report` or `problem`. Where the caller hangs up it ends, but not before the run is known that is being started.
 pub(super) fn stream(
     mut drive: Drive,
     teller: &Teller,
     applied: Option<String>,
     to: ResponseOutparam,
+    log: &mut Log,
     clock: Clock,
-) -> Option<Outcome> {
+) {
     let mut head = Head::new(200, "text/event-stream");
     if let Some(applied) = applied {
         head.push("preference-applied", applied);
     }
-    let mut events = Events { body: head.send(to)?, last: clock.now(), told: None };
+    let Some(body) = head.send(to) else { return };
+    let mut events = Events { body, last: clock.now(), told: None };
+    let mut hung_up = false;
     loop {
         let over = drive.advance();
-        let task = drive.tasks().first()?;
+        let Some(task) = drive.tasks().first() else { return };
         if let (true, Some(outcome)) = (over, task.outcome()) {
+            log.outcome(outcome);
             match outcome {
                 Ok(report) => events.push("report", &teller.report(report)),
                 Err(failure) => events.push("problem", &teller.problem(failure.clone()).view()),
             }
-            events.body.finish(clock);
-            return Some(outcome.clone());
+            return events.body.finish(clock);
         }
-        events.progress(task, teller, clock);
-        events.body.write().ok()?;
-        drive.wait(events.body.waits_for(), Some(events.last.plus(SILENCE)));
+        let report = task.report(clock);
+        if let (true, Some(report)) = (hung_up, &report) {
+            return log.report(report);
+        }
+        if hung_up {
+            drive.wait(None, None);
+        } else {
+            events.progress(report, teller, clock);
+            hung_up = events.body.write().is_err();
+            drive.wait(events.body.waits_for(), Some(events.last.plus(SILENCE)));
+        }
     }
 }
 
@@ -55,9 +67,8 @@ struct Events {
 }
 
 impl Events {
-    fn progress(&mut self, task: &Task, teller: &Teller, clock: Clock) {
+    fn progress(&mut self, report: Option<Report>, teller: &Teller, clock: Clock) {
         let now = clock.now();
-        let report = task.report(clock);
         let changed = |told: &Report| {
             report.as_ref().is_some_and(|report| report.status != told.status || report.jobs != told.jobs)
         };

@@ -13,7 +13,7 @@ use super::route::Route;
 use super::teller::Teller;
 use super::{call, settings, stderr};
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
-use crate::engine::{ANSWER_WAIT, Goal, Options, Outcome};
+use crate::engine::{ANSWER_WAIT, Goal, Options};
 use crate::hightouch::ApiOrigin;
 use crate::host::{Clock, Connection, Drive, Task};
 use crate::runs::Component;
@@ -28,9 +28,7 @@ impl Guest for Component {
             Ok(Taken::Answer(answer)) => Ok(answer),
             Ok(Taken::Call(call)) if caller.wants_events() => {
                 log.answered(200);
-                if let Some(outcome) = call.stream(response, clock) {
-                    log.outcome(&outcome);
-                }
+                call.stream(response, &mut log, clock);
                 return log.write(clock.now().since_start());
             }
             Ok(Taken::Call(call)) => call.finish(&mut log),
@@ -54,7 +52,7 @@ enum Taken {
 /// Takes up a request as far as it goes without Hightouch.
 fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Problem> {
     log.request = "unknown";
-    let (goal, options, access) = match Route::of(&caller.method(), &caller.path())? {
+    let (goal, options, (access, account)) = match Route::of(&caller.method(), &caller.path())? {
         Route::Health => {
             log.request = "health";
             return Ok(Taken::Answer(Answer::health()));
@@ -66,16 +64,16 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
         Route::Run(sync) => {
             log.request = "run";
             log.sync = Some(sync.to_string());
-            let access = let_in(caller, log)?;
-            (Goal::Run(sync), call::Body::read(&caller.body()?)?.into_options(), access)
+            let let_in = let_in(caller, log)?;
+            (Goal::Run(sync), call::Body::read(&caller.body()?)?.into_options(), let_in)
         }
         Route::Await(run) => {
             log.request = "await";
             log.sync = Some(run.sync.to_string());
             log.run = Some(run.run.get());
-            let access = let_in(caller, log)?;
+            let let_in = let_in(caller, log)?;
             let accept_warnings = caller.flag("acceptWarnings")?;
-            (Goal::Await(run), Options { accept_warnings, ..Options::default() }, access)
+            (Goal::Await(run), Options { accept_warnings, ..Options::default() }, let_in)
         }
     };
     let origin = match settings::get(settings::API_ORIGIN)? {
@@ -88,17 +86,23 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
     let prefer = Prefer::read(&caller.header("prefer"));
     let max_wait = if caller.wants_events() { prefer.wait_of_stream() } else { prefer.wait() };
     let options = Options { max_wait, answer_wait: ANSWER_WAIT, ..options };
+    let accept_warnings = options.accept_warnings;
     let Access { key, stored, workspace } = access;
     let task = Task::new(goal, options, Connection { origin, key, trace: caller.trace() }, clock);
-    Ok(Taken::Call(Call { drive: Drive::new(vec![task], clock), teller: Teller { stored, workspace }, prefer }))
+    Ok(Taken::Call(Call {
+        drive: Drive::new(vec![task], clock),
+        teller: Teller { stored, workspace, account, accept_warnings },
+        prefer,
+    }))
 }
 
-fn let_in(caller: &Caller, log: &mut Log) -> Result<Access, Problem> {
+fn let_in(caller: &Caller, log: &mut Log) -> Result<(Access, Option<Account>), Problem> {
     let account = caller.query("account").map(|name| Account::read(&name)).transpose();
     // Who may not call is not told what is wrong with the rest.
     let access = Access::of(caller, account.as_ref().ok().and_then(Option::as_ref))?;
-    log.account = account?.map(|account| account.as_str().into());
-    Ok(access)
+    let account = account?;
+    log.account = account.as_ref().map(|account| account.as_str().into());
+    Ok((access, account))
 }
 
 /// An operation to carry out.
@@ -124,7 +128,7 @@ impl Call {
     }
 
     /// Carries it out and tells by events how it goes.
-    fn stream(self, to: ResponseOutparam, clock: Clock) -> Option<Outcome> {
-        events::stream(self.drive, &self.teller, self.prefer.applied(), to, clock)
+    fn stream(self, to: ResponseOutparam, log: &mut Log, clock: Clock) {
+        events::stream(self.drive, &self.teller, self.prefer.applied(), to, log, clock);
     }
 }

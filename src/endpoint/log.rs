@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::problem::Problem;
 use super::stderr;
-use crate::engine::Outcome;
+use crate::engine::{Outcome, Report};
 
 /// What is known of an invocation.
 #[derive(Debug, Default, Serialize)]
@@ -35,16 +35,24 @@ pub(super) struct Log {
 impl Log {
     /// Takes note of how an operation ended.
     pub(super) fn outcome(&mut self, outcome: &Outcome) {
-        let (report, requests) = match outcome {
-            Ok(report) => (Some(report), report.requests),
-            Err(failure) => (failure.report.as_ref(), failure.requests),
-        };
-        self.requests = requests;
-        if let Some(report) = report {
-            self.sync = Some(report.run.sync.to_string());
-            self.run = Some(report.run.run.get());
-            self.status = Some(report.status.as_str().into());
+        match outcome {
+            Ok(report) => self.report(report),
+            Err(failure) => {
+                if let Some(report) = &failure.report {
+                    self.report(report);
+                }
+                self.requests = failure.requests;
+                self.kind = Some(failure.kind.as_str());
+            }
         }
+    }
+
+    /// Takes note of where a run stands.
+    pub(super) fn report(&mut self, report: &Report) {
+        self.requests = report.requests;
+        self.sync = Some(report.run.sync.to_string());
+        self.run = Some(report.run.run.get());
+        self.status = Some(report.status.as_str().into());
     }
 
     /// Takes note of a problem.

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::access::Account;
 use super::answer::Answer;
 use super::problem::Problem;
 use super::report::View;
@@ -13,6 +14,9 @@ pub(super) struct Teller {
     pub(super) stored: bool,
     /// The slug of the key's workspace.
     pub(super) workspace: Option<String>,
+    /// The account and the judgement of warnings that the caller asked for: they hold where the run is taken up again.
+    pub(super) account: Option<Account>,
+    pub(super) accept_warnings: bool,
 }
 
 impl Teller {
@@ -25,6 +29,15 @@ impl Teller {
         if self.stored { problem.behind_a_stored_key() } else { problem }
     }
 
+    /// Where the run is taken up again.
+    fn location(&self, report: &Report) -> String {
+        let account = self.account.as_ref().map(|account| format!("account={}", account.as_str()));
+        let warnings = self.accept_warnings.then(|| String::from("acceptWarnings=true"));
+        let query: Vec<String> = account.into_iter().chain(warnings).collect();
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("/syncs/{}/runs/{}{mark}{}", report.run.sync, report.run.run, query.join("&"))
+    }
+
     /// The answer to an operation that ended so.
     pub(super) fn answer(&self, outcome: Outcome) -> Result<Answer, Problem> {
         let failure = match outcome {
@@ -33,16 +46,15 @@ impl Teller {
         };
         match (failure.kind, &failure.report) {
             (FailureKind::StillRunning, Some(report)) => {
-                let location = format!("/syncs/{}/runs/{}", report.run.sync, report.run.run);
                 let answer = Answer::json(202, &self.report(report));
-                Ok(answer.with("location", location).with("retry-after", come_back(failure.elapsed)))
+                Ok(answer.with("location", self.location(report)).with("retry-after", come_back(failure.elapsed)))
             }
             _ => Err(self.problem(failure)),
         }
     }
 }
 
-/// In how many seconds it is worth to ask again: soon for a run that is young, later for one that takes its time.
+/// In how many seconds it is worth to ask again. The answer will wait for the run itself, so soon; later for a caller who waited long.
 fn come_back(waited: Duration) -> String {
     (waited.as_secs() / 20).clamp(1, 60).to_string()
 }

@@ -46,13 +46,13 @@ impl Backoff {
     }
 
     /// How long to wait after one more setback: as long as the server asked for and a little more, so that those it asked do not
-    /// come back at once; where it asked for nothing, twice as long each time, of which half is left to chance.
+    /// come back at once, and no less than without being asked; where it asked for nothing, twice as long each time, of which half is left to chance.
     pub(super) fn after_setback(&mut self, asked: Option<Duration>, jitter: &mut Jitter) -> Duration {
         let doubled =
             Self::FIRST.saturating_mul(1_u32.checked_shl(self.setbacks).unwrap_or(u32::MAX)).min(Self::LONGEST);
         self.setbacks = self.setbacks.saturating_add(1);
         match asked {
-            Some(asked) => asked.saturating_add(Self::FIRST.mul_f64(jitter.between(0.0, 1.0))),
+            Some(asked) => asked.max(doubled / 2).saturating_add(Self::FIRST.mul_f64(jitter.between(0.0, 1.0))),
             None => doubled.mul_f64(jitter.between(0.5, 1.0)),
         }
     }
@@ -84,7 +84,8 @@ mod tests {
         for asked in [0, 7, 3600, u64::MAX] {
             let asked = Duration::from_secs(asked);
             let wait = backoff.after_setback(Some(asked), &mut jitter);
-            assert!(wait >= asked && wait <= asked.saturating_add(Duration::from_secs(1)));
+            let least = asked.max(Backoff::FIRST / 2);
+            assert!(wait >= least && wait <= least.saturating_add(Backoff::LONGEST), "{wait:?} for {asked:?}");
         }
     }
 

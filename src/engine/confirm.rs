@@ -20,8 +20,10 @@ use crate::hightouch::{Request, Run, RunId, moment_of};
 const SETTLE: Duration = Duration::from_secs(10);
 /// How long the list is asked for in all, where it cannot be read.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// By how much the clocks of Hightouch's own machines may differ.
+/// By how much the clocks of Hightouch's own machines differ at most where all is well.
 const SKEW: Duration = Duration::from_millis(500);
+/// By how much they may differ where it is not. A run that is older by less than this cannot be told from the one in question.
+const GREATEST_SKEW: Duration = Duration::from_secs(30);
 /// How often a trigger that came to nothing is sent again.
 const RESENDS: u32 = 2;
 /// The most candidates that are named.
@@ -37,6 +39,8 @@ pub(super) struct Confirm {
     sent: Instant,
     /// When it turned out that its answer tells nothing.
     unclear: Instant,
+    /// When the list was asked for: what it does not show was not listed then.
+    asked: Option<Instant>,
     pages: Pages,
     order: Order,
     /// The runs that may be it.
@@ -52,6 +56,7 @@ impl Confirm {
             cause,
             sent,
             unclear,
+            asked: None,
             pages: Pages::default(),
             order: Order::default(),
             candidates: Vec::new(),
@@ -61,7 +66,7 @@ impl Confirm {
 
     /// The same, with the list to be read from its beginning.
     fn again(self) -> Self {
-        Self { pages: Pages::default(), order: Order::default(), candidates: Vec::new(), certain: true, ..self }
+        Self::new(self.trigger, self.cause, self.sent, self.unclear)
     }
 
     pub(super) fn request(&self) -> Request {
@@ -80,9 +85,11 @@ impl Confirm {
             match date.zip(created) {
                 Some((date, created)) => {
                     let age: Duration = (date - created).try_into().unwrap_or(Duration::ZERO);
-                    if age > now.since(self.sent).saturating_add(SKEW) {
+                    let oldest = now.since(self.sent);
+                    if age > oldest.saturating_add(GREATEST_SKEW) {
                         return;
                     }
+                    self.certain &= age <= oldest.saturating_add(SKEW);
                 }
                 None => self.certain = false,
             }
@@ -96,6 +103,7 @@ impl Confirm {
 impl Operation {
     pub(super) fn confirmed(&mut self, now: Instant, mut phase: Confirm, reply: Reply) -> Action {
         let date = reply.as_ref().ok().and_then(|answer| answer.date);
+        phase.asked.get_or_insert(self.sent);
         let mut pages = std::mem::take(&mut phase.pages);
         let more = match pages.note(reply, |body| Run::read_page(body, &mut |run| phase.note(&run, now, date))) {
             Ok(more) => more,
@@ -127,14 +135,18 @@ impl Operation {
 
     /// No run that may be it is listed: not yet, or not at all.
     fn none_listed(&mut self, now: Instant, phase: Confirm) -> Action {
-        let waited = now.since(phase.unclear);
+        let waited = phase.asked.unwrap_or(phase.unclear).since(phase.unclear);
         if waited < SETTLE {
             let delay = (SETTLE - waited).min(Duration::from_secs(1).saturating_add(waited));
             return self.pause(now, delay, Phase::Confirm(phase.again()), None);
         }
+        // Nothing is listed, but what is slow may still come.
+        if phase.cause.may_go_on() {
+            return self.unconfirmed(now, phase, None);
+        }
         let Confirm { mut trigger, cause, .. } = phase;
         // An error status fails by the rule; an answer that was lost on the way is nobody's decision.
-        if matches!(cause, Setback::Trouble(_)) && trigger.resent < RESENDS {
+        if matches!(cause, Setback::Trouble(_)) && trigger.resent < RESENDS && self.has_room_for_trigger(now) {
             trigger.resent += 1;
             return self.go(now, Phase::Trigger(trigger));
         }
@@ -146,7 +158,7 @@ impl Operation {
         let Confirm { cause, candidates, .. } = phase;
         let why = match (candidates.as_slice(), setback) {
             ([], Some(setback)) => format!("Hightouch's list of runs could not tell: {}", setback.sentence()),
-            ([], None) => "Hightouch's list of runs did not show it in the time there was.".into(),
+            ([], None) => "Hightouch's list of runs has not shown it so far.".into(),
             (runs, _) => {
                 let names: Vec<String> = runs.iter().map(ToString::to_string).collect();
                 format!("These runs may be it: {}.", names.join(", "))
@@ -157,9 +169,6 @@ impl Operation {
              sync's runs first. {}",
             cause.sentence()
         );
-        if let [run] = candidates.as_slice() {
-            self.run = Some(*run);
-        }
         let message = match cause.status() {
             Some(_) => cause.message(),
             None => format!("{}. Whether the run was started is not known.", cause.message()),

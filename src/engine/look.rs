@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::operation::{Action, Operation, Phase, Reply};
 use super::outcome::FailureKind;
 use super::pace::next_look;
-use super::pages::Pages;
+use super::pages::{Order, Pages};
 use super::setback::Setback;
 use super::time::Instant;
 use super::verdict::{Verdict, verdict};
@@ -23,6 +23,12 @@ pub(super) struct Look {
     jobs: Vec<Run>,
     /// Whether the last entry that was read is a job of the run.
     in_midst: bool,
+    order: Order,
+    /// The last ID that was read.
+    last: Option<RunId>,
+    /// Whether there are entries that bear no ID, and whether there are entries of other runs.
+    unnamed: bool,
+    others: bool,
 }
 
 impl Look {
@@ -33,19 +39,29 @@ impl Look {
     /// Reads a page; true where the next one is to be read. A server that ignores the filter lists other runs too: the list is in order of
     /// IDs, so it has been read far enough once the entries of this run have come and gone.
     fn note(&mut self, reply: Reply, run: RunId) -> Result<bool, Setback> {
-        let Self { pages, jobs, in_midst } = self;
+        let Self { pages, jobs, in_midst, order, last, unnamed, others } = self;
         let more = pages.note(reply, |body| {
-            Run::read_page(body, &mut |entry| {
+            let page = Run::read_page(body, &mut |entry| {
+                order.note(entry.id);
+                *last = Some(entry.id);
                 *in_midst = entry.id == run;
+                *others |= entry.id != run;
                 if *in_midst && jobs.len() <= JOBS {
                     jobs.push(entry);
                 }
-            })
+            })?;
+            *unnamed |= page.unnamed > 0;
+            Ok(page)
         })?;
         if jobs.len() > JOBS {
             return Err(Setback::Unreadable { status: 200, why: Unreadable::TooLong });
         }
-        let read_far_enough = !jobs.is_empty() && !*in_midst;
+        // In a list of this run alone, each entry is a job of it, and may be the one that failed.
+        if *unnamed && !*others && !jobs.is_empty() {
+            return Err(Setback::Unreadable { status: 200, why: Unreadable::Missing("id") });
+        }
+        let passed = order.newest_first() && last.is_some_and(|last| last < run);
+        let read_far_enough = passed || !jobs.is_empty() && !*in_midst;
         Ok(more && !read_far_enough)
     }
 }
@@ -67,8 +83,8 @@ impl Operation {
         }
         self.backoff.reset();
         self.sighted = true;
-        // Not listed (yet, or not on this replica): what was seen before still stands.
-        if !phase.jobs.is_empty() {
+        // Not listed, or not all of it (yet, or not on this replica): what was seen before still stands.
+        if !phase.jobs.is_empty() && phase.jobs.len() >= self.jobs.len() {
             self.jobs = phase.jobs;
         }
         self.learn_age(now, date);

@@ -49,6 +49,9 @@ pub enum Action {
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the request that starts a run may take.
 const TRIGGER_TIMEOUT: Duration = Duration::from_secs(15);
+/// How much of the wait must be left for a trigger to be sent after something else was. One whose answer finds nobody waiting starts a run
+/// that nobody knows of.
+const TRIGGER_ROOM: Duration = Duration::from_secs(2);
 /// How often a request is sent in all where something passing stands in its way before there is a run to wait for. An outage that
 /// lasts longer is reported, not sat out: nothing has been started yet, and a wrong origin looks like an outage.
 pub(super) const TRIES: u32 = 4;
@@ -192,6 +195,9 @@ impl Operation {
         if left.is_zero() {
             return self.time_is_up(now, None);
         }
+        if matches!(self.phase, Phase::Trigger(_)) && !self.has_room_for_trigger(now) {
+            return self.time_is_up(now, None);
+        }
         let (request, timeout) = match &self.phase {
             Phase::FindSync(phase) => (phase.request(), READ_TIMEOUT),
             Phase::FindGoing(phase) => (phase.request(), READ_TIMEOUT),
@@ -209,16 +215,28 @@ impl Operation {
         Action::Send { request, give_up: now.plus(timeout.min(left)) }
     }
 
+    /// Whether so much of the wait is left that an answer to a trigger may be hoped for. The first request of all is always sent: how short
+    /// a wait makes sense is the caller's to decide.
+    pub(super) fn has_room_for_trigger(&self, now: Instant) -> bool {
+        now == self.began || self.deadline().since(now) >= TRIGGER_ROOM
+    }
+
     /// Waits, then sends the request of the phase: after `delay`, or in time for one last request before the deadline. `setback` is
     /// what to report where no request fits any more.
     pub(super) fn pause(&mut self, now: Instant, delay: Duration, phase: Phase, setback: Option<Setback>) -> Action {
         self.phase = phase;
         let reserve = self.round_trip.saturating_mul(2).clamp(RESERVE.0, RESERVE.1);
         let last = self.deadline().minus(reserve);
-        if self.options.max_wait.is_zero() || last <= now {
+        let unsaid_too_long = !self.sighted && now >= self.began.plus(self.options.max_wait);
+        if unsaid_too_long || last <= now {
             return self.time_is_up(now, setback);
         }
-        Action::Wait { until: now.plus(delay).min(last) }
+        let due = now.plus(delay);
+        // A look may come early, so that the last one still fits. A trigger may not: its answer would find nobody waiting.
+        if matches!(self.phase, Phase::Trigger(_)) && due.plus(TRIGGER_ROOM) > self.deadline() {
+            return self.time_is_up(now, setback);
+        }
+        Action::Wait { until: due.min(last) }
     }
 
     /// Pauses after a setback on a request that reads, before there is a run to wait for; gives up after [`TRIES`] in a row, but sits
@@ -290,7 +308,6 @@ impl Operation {
             elapsed: now.since(self.began),
             ..Failure::unsent(kind, "")
         }
-        .trimmed()
     }
 
     /// The wait is over.
@@ -301,6 +318,14 @@ impl Operation {
         match (self.report(now), setback) {
             // Nothing told that this run exists: what stood in the way is what there is to say.
             (Some(_), Some(setback)) if !self.sighted => self.give_up(now, setback),
+            (Some(report), setback) if report.jobs.is_empty() && matches!(self.goal, Goal::Await(_)) => {
+                let message = format!(
+                    "The wait is over and Hightouch's list has not shown {}: look whether both IDs are right, and whether the key is that of \
+                     their workspace",
+                    report.run
+                );
+                self.fail(now, FailureKind::StillRunning, message, setback.map(|setback| setback.sentence()))
+            }
             (Some(report), setback) => {
                 let message = format!(
                     "The wait is over and {} is not: it was last seen `{}`. It goes on at Hightouch; await it again to learn how it ends",
@@ -311,7 +336,7 @@ impl Operation {
             }
             (None, Some(setback)) => self.give_up(now, setback),
             (None, None) => {
-                let message = "The wait was over before Hightouch could be asked to start the run. No run was started.";
+                let message = "Too little of the wait was left to start a run. No run was started.";
                 self.fail(now, FailureKind::Unreachable, message, None)
             }
         }

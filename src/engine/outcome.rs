@@ -84,7 +84,7 @@ pub struct Failure {
     /// For an HTTP error what the rule says (see [`Setback`](super::setback::Setback)); for a run that did not succeed its error text;
     /// otherwise what happened, what was not done, and what to do.
     pub message: String,
-    /// What else is known, at most [`Failure::DETAILS`] bytes.
+    /// What else is known; like the message, at most [`Failure::DETAILS`] bytes once it is [trimmed](Self::trimmed).
     pub details: Option<String>,
     /// The status with which Hightouch answered, where that is what failed.
     pub http_status: Option<u16>,
@@ -119,8 +119,9 @@ impl Failure {
         }
     }
 
-    /// Cuts the texts to what they may hold.
-    pub(super) fn trimmed(mut self) -> Self {
+    /// Cuts the texts to what they may hold. Last of all, so that nothing that is to be taken out of them is cut in two before.
+    #[must_use]
+    pub fn trimmed(mut self) -> Self {
         shorten(&mut self.message);
         if let Some(details) = &mut self.details {
             shorten(details);

@@ -23,6 +23,8 @@ pub enum TroubleKind {
     NotSent,
     /// It may have arrived.
     Lost,
+    /// It may have arrived, and the server may still be at it.
+    TimedOut,
 }
 
 /// One try that failed.
@@ -57,6 +59,15 @@ impl Setback {
         matches!(self, Self::Refused { status: 429, .. })
     }
 
+    /// Whether the server may still be at work on the request.
+    pub(super) fn may_go_on(&self) -> bool {
+        match self {
+            Self::Refused { status, .. } => matches!(status, 408 | 504),
+            Self::Unreadable { .. } => false,
+            Self::Trouble(trouble) => trouble.kind == TroubleKind::TimedOut,
+        }
+    }
+
     /// How long the server asks to be left alone.
     pub(super) fn asked(&self) -> Option<Duration> {
         match self {
@@ -82,7 +93,7 @@ impl Setback {
             Self::Unreadable { .. } => FailureKind::MalformedAnswer,
             Self::Trouble(trouble) => match trouble.kind {
                 TroubleKind::NotGranted => FailureKind::NotGranted,
-                TroubleKind::NotSent | TroubleKind::Lost => FailureKind::Unreachable,
+                TroubleKind::NotSent | TroubleKind::Lost | TroubleKind::TimedOut => FailureKind::Unreachable,
             },
         }
     }

@@ -14,13 +14,15 @@ pub(super) struct Trigger {
     pub(super) sync: SyncId,
     /// The highest ID of any run before this one, where a look was made: a run with a higher one is newer.
     pub(super) baseline: Option<u64>,
+    /// When the first one whose answer never came was sent.
+    pub(super) first_sent: Option<Instant>,
     /// How often the request was sent again after one whose answer never came.
     pub(super) resent: u32,
 }
 
 impl Trigger {
     pub(super) fn new(sync: SyncId, baseline: Option<u64>) -> Self {
-        Self { sync, baseline, resent: 0 }
+        Self { sync, baseline, first_sent: None, resent: 0 }
     }
 
     pub(super) fn request(&self, resync: Resync) -> Request {
@@ -44,7 +46,7 @@ fn judge(reply: Reply) -> Triggered {
         Err(trouble) => {
             return match trouble.kind {
                 TroubleKind::NotGranted | TroubleKind::NotSent => Triggered::No(Setback::Trouble(trouble)),
-                TroubleKind::Lost => Triggered::Unclear(Setback::Trouble(trouble)),
+                TroubleKind::Lost | TroubleKind::TimedOut => Triggered::Unclear(Setback::Trouble(trouble)),
             };
         }
     };
@@ -53,9 +55,9 @@ fn judge(reply: Reply) -> Triggered {
             Ok(run) => return Triggered::Run(run),
             Err(why) => why,
         };
-        // Hightouch documents error envelopes that come with status 200.
+        // Hightouch documents error envelopes that come with status 200. What holds anything else beside may be news of a run.
         let error = ApiError::read(&answer.body);
-        return if error.message.is_some() {
+        return if ApiError::is_all_of(&answer.body) {
             Triggered::No(Setback::Refused { status: answer.status, error, asked: None })
         } else {
             Triggered::Unclear(Setback::Unreadable { status: answer.status, why: unreadable })
@@ -70,12 +72,13 @@ fn judge(reply: Reply) -> Triggered {
 }
 
 impl Operation {
-    pub(super) fn triggered(&mut self, now: Instant, phase: Trigger, reply: Reply) -> Action {
+    pub(super) fn triggered(&mut self, now: Instant, mut phase: Trigger, reply: Reply) -> Action {
         match judge(reply) {
             Triggered::Run(run) => self.started(now, run),
             Triggered::No(setback) => self.not_started(now, phase, setback),
             Triggered::Unclear(cause) => {
-                let confirm = Confirm::new(phase, cause, self.sent, now);
+                let sent = *phase.first_sent.get_or_insert(self.sent);
+                let confirm = Confirm::new(phase, cause, sent, now);
                 self.go(now, Phase::Confirm(confirm))
             }
         }

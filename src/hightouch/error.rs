@@ -63,6 +63,21 @@ impl ApiError {
         }
         Self { message: serde_json::from_slice::<String>(body).ok().filter(said), details: None }
     }
+
+    /// Whether the body is an error's envelope with a message, and nothing beside.
+    pub fn is_all_of(body: &[u8]) -> bool {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Whole<'a> {
+            #[serde(borrow)]
+            message: Scalar<'a>,
+            #[serde(default)]
+            details: serde::de::IgnoredAny,
+        }
+        serde_json::from_slice::<Object<Whole<'_>>>(body).is_ok_and(|Object(whole)| {
+            whole.is_some_and(|Whole { message, details: serde::de::IgnoredAny }| message.text().is_some())
+        })
+    }
 }
 
 /// The text of a JSON string, the JSON of anything else; none where that says nothing.

@@ -11,6 +11,8 @@ pub struct ApiKey(String);
 #[error("the Hightouch API key must be 1 to 4096 printable ASCII characters without blanks")]
 pub struct InvalidKey;
 
+/// From how many of its characters on the beginning of a key tells something of it.
+const TELLING: usize = 4;
 /// What stands where a key was.
 const REDACTED: &str = "[redacted]";
 
@@ -30,6 +32,12 @@ impl ApiKey {
     pub fn redact(&self, text: &mut String) {
         if text.contains(&self.0) {
             *text = text.replace(&self.0, REDACTED);
+        }
+        // A text that was cut may end in the middle of the key.
+        let begun = |at: &usize| self.0.get(..*at).is_some_and(|beginning| text.ends_with(beginning));
+        if let Some(at) = (TELLING..self.0.len()).rev().find(begun) {
+            text.truncate(text.len() - at);
+            text.push_str(REDACTED);
         }
     }
 }
@@ -60,5 +68,8 @@ mod tests {
         let mut text = String::from("bad token marked-key-1 (Bearer marked-key-1)");
         key.redact(&mut text);
         assert_eq!(text, "bad token [redacted] (Bearer [redacted])");
+        let mut cut = String::from("Bearer marked-ke");
+        key.redact(&mut cut);
+        assert_eq!(cut, "Bearer [redacted]");
     }
 }

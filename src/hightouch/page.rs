@@ -14,6 +14,8 @@ use super::{PAGE, Unreadable};
 pub struct Page {
     /// How many entries it had, also those that were passed over: the offset of the next page counts them.
     pub entries: usize,
+    /// How many of them were objects without the ID that they should bear.
+    pub unnamed: usize,
     /// Whether there is another page.
     pub has_more: bool,
 }
@@ -83,7 +85,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for Whole<'_, T> {
             }
         }
         // A full page of a list that does not say whether it goes on may go on.
-        Ok(entries.map(|entries| Page { entries, has_more: has_more.unwrap_or(entries >= PAGE) }))
+        Ok(entries.map(|entries| Page { entries, unnamed: 0, has_more: has_more.unwrap_or(entries >= PAGE) }))
     }
 }
 

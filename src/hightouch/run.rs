@@ -10,6 +10,8 @@ use super::{RunId, Unreadable};
 
 /// The most of a run's error text that is kept, in bytes.
 const ERROR_TEXT: usize = 16 * 1024;
+/// The most of a word or a time, which no word or time comes near.
+const WORD: usize = 128;
 
 /// Declares the statuses once: the variant, the word for it, and whether a run in it has ended.
 macro_rules! statuses {
@@ -119,11 +121,12 @@ impl Run {
     /// Reads a page of runs and hands over each entry that has an ID; one without cannot be the run that anyone looks for.
     /// After an error, what was handed over counts for nothing.
     pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<RunsPage, Unreadable> {
-        read_page::<WireRun<'_>>(body, &mut |wire| {
-            if let Some(run) = wire.into_run() {
-                each(run);
-            }
-        })
+        let mut unnamed = 0;
+        let page = read_page::<WireRun<'_>>(body, &mut |wire| match wire.into_run() {
+            Some(run) => each(run),
+            None => unnamed += 1,
+        })?;
+        Ok(Page { unnamed, ..page })
     }
 }
 
@@ -167,17 +170,19 @@ struct WireCounts<'a> {
 
 impl WireRun<'_> {
     fn into_run(self) -> Option<Run> {
-        let mut error = self.error.and_then(text_of);
-        if let Some(text) = &mut error {
-            text.truncate(text.floor_char_boundary(ERROR_TEXT));
-        }
+        let cut = |text: Option<String>, most| {
+            text.map(|mut text| {
+                text.truncate(text.floor_char_boundary(most));
+                text
+            })
+        };
         Some(Run {
             id: RunId::try_from(self.id.number()?).ok()?,
-            status: RunStatus::read(&self.status.text().unwrap_or_default()),
-            error,
-            created_at: self.created_at.text(),
-            started_at: self.started_at.text(),
-            finished_at: self.finished_at.text(),
+            status: RunStatus::read(&cut(self.status.text(), WORD).unwrap_or_default()),
+            error: cut(self.error.and_then(text_of), ERROR_TEXT),
+            created_at: cut(self.created_at.text(), WORD),
+            started_at: cut(self.started_at.text(), WORD),
+            finished_at: cut(self.finished_at.text(), WORD),
             query_size: self.query_size.number(),
             completion_ratio: self.completion_ratio.real(),
             planned_rows: self.planned_rows.0.map(RowCounts::from),
@@ -213,7 +218,7 @@ mod tests {
     fn a_recorded_run_is_read_whole() {
         let (runs, page) = read(&format!(r#"{{"data":[{RECORDED}],"hasMore":false}}"#)).unwrap();
         let added = |added| Some(RowCounts { added, changed: 0, removed: 0 });
-        assert_eq!(page, Page { entries: 1, has_more: false });
+        assert_eq!(page, Page { entries: 1, unnamed: 0, has_more: false });
         assert_eq!(
             runs,
             [Run {

@@ -13,11 +13,14 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Takes the key out of what an answer may have echoed.
-    pub(super) fn redact(&self, outcome: &mut Outcome) {
+    /// Takes the key out of what an answer may have echoed, then cuts the texts to their length.
+    pub(super) fn redacted(&self, outcome: Outcome) -> Outcome {
         match outcome {
-            Ok(report) => self.redact_report(report),
-            Err(failure) => {
+            Ok(mut report) => {
+                self.redact_report(&mut report);
+                Ok(report)
+            }
+            Err(mut failure) => {
                 self.key.redact(&mut failure.message);
                 if let Some(details) = &mut failure.details {
                     self.key.redact(details);
@@ -25,6 +28,7 @@ impl Connection {
                 if let Some(report) = &mut failure.report {
                     self.redact_report(report);
                 }
+                Err(failure.trimmed())
             }
         }
     }

@@ -11,7 +11,7 @@ use waki::bindings::wasi::io::streams::{InputStream, StreamError};
 use super::connection::Connection;
 use super::trouble::{from_code, lost, unsent};
 use super::upload::Upload;
-use crate::engine::{Event, Instant, Trouble};
+use crate::engine::{Event, Instant, Trouble, TroubleKind};
 use crate::hightouch::{Answer, BodyEnd, Method, Request, Scheme};
 
 /// The most of an answer that is read.
@@ -53,10 +53,7 @@ impl Exchange {
         let headers: Vec<(String, Vec<u8>)> =
             headers.into_iter().map(|(name, value)| (name.into(), value.into_bytes())).collect();
         // What the setters below refuse was checked when origin, IDs and key were taken; a host that refuses all the same has not sent it.
-        let unset = |()| Trouble {
-            kind: crate::engine::TroubleKind::NotSent,
-            text: "the host refused the request's form".into(),
-        };
+        let unset = |()| Trouble { kind: TroubleKind::NotSent, text: "the host refused the request's form".into() };
         let fields = Fields::from_list(&headers).map_err(|_| unset(()))?;
         let outgoing = OutgoingRequest::new(fields);
         let method = match request.method {
@@ -143,7 +140,8 @@ impl Exchange {
         match self.stage {
             Stage::Head { .. } => {
                 let seconds = self.give_up.since(self.sent).as_secs_f64();
-                Event::Trouble(lost(format!("no answer came within {seconds:.1} s")))
+                let text = format!("no answer came within {seconds:.1} s");
+                Event::Trouble(Trouble { kind: TroubleKind::TimedOut, text })
             }
             Stage::Body { answer, .. } => Event::Answer(Answer { end: BodyEnd::Cut, ..answer }),
         }

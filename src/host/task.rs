@@ -83,10 +83,7 @@ impl Task {
                         Err(trouble) => Pending::Step(Event::Trouble(trouble)),
                     }
                 }
-                Action::Done(mut outcome) => {
-                    self.connection.redact(&mut outcome);
-                    Pending::Over(outcome)
-                }
+                Action::Done(outcome) => Pending::Over(Box::new(self.connection.redacted(*outcome))),
             };
         }
     }

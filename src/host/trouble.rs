@@ -13,7 +13,7 @@ pub(super) fn lost(text: impl Into<String>) -> Trouble {
 pub(super) fn unsent(code: &ErrorCode) -> Trouble {
     let trouble = from_code(code);
     match trouble.kind {
-        TroubleKind::Lost => Trouble { kind: TroubleKind::NotSent, ..trouble },
+        TroubleKind::Lost | TroubleKind::TimedOut => Trouble { kind: TroubleKind::NotSent, ..trouble },
         _ => trouble,
     }
 }
@@ -37,7 +37,7 @@ pub(super) fn from_code(code: &ErrorCode) -> Trouble {
         ErrorCode::TlsProtocolError => (TroubleKind::Lost, "TLS failed".into()),
         ErrorCode::ConnectionTerminated => (TroubleKind::Lost, "the connection ended before the answer".into()),
         ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
-            (TroubleKind::Lost, "no answer came in time".into())
+            (TroubleKind::TimedOut, "no answer came in time".into())
         }
         other => (TroubleKind::Lost, format!("{other:?}")),
     };

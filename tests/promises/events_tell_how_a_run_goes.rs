@@ -165,6 +165,8 @@ fn a_caller_who_hangs_up_ends_the_invocation_quietly() {
             assert_eq!((endpoint.serving.instances(), endpoint.serving.requests()), (0, 0));
             assert!(!stage.stderr.text().contains("failed"), "{}", stage.stderr.text());
             assert_eq!(hightouch.triggers(), 1);
+            let line: Value = serde_json::from_str(stage.stderr.text().trim()).unwrap();
+            assert_eq!(line["run"], hightouch.runs(6)[0].id, "the run is named where its caller has gone: {line}");
         });
     }
 }

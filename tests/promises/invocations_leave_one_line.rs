@@ -29,6 +29,10 @@ fn one_line_of_json_tells_what_was_asked_and_what_came_of_it() {
                     with_key(endpoint.post("/syncs/5/runs")).header("accept", "text/event-stream"),
                     &[("request", "run"), ("sync", "5"), ("status", "success")][..],
                 ),
+                (
+                    with_key(endpoint.post("/syncs/3/runs")).header("accept", "text/event-stream"),
+                    &[("sync", "3"), ("status", "failed"), ("kind", "sync-failed")][..],
+                ),
             ] {
                 let answer = tell(request).await;
                 // The line is written after the answer.

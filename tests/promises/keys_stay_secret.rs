@@ -49,6 +49,27 @@ fn no_answer_no_failure_and_no_log_shows_it() {
 }
 
 #[test]
+fn a_text_that_is_cut_in_the_middle_of_the_key_shows_none_of_it() {
+    stage(async |stage| {
+        for before in 980..1_030 {
+            let hightouch = Scripted::start(move |_, authorization| {
+                let key = authorization.trim_start_matches("Bearer ");
+                say(401, format!(r#"{{"message":"{}{key}"}}"#, "x".repeat(before)))
+            })
+            .await;
+            let library = stage.library(hightouch.origin());
+            let library = Library { connection: connection(hightouch.origin(), MARKED), ..library };
+            let failure = library.run_sync(1, options()).await.unwrap_err();
+            assert!(
+                !failure.message.contains("mark") && failure.message.len() <= 1024,
+                "{before}: {}",
+                failure.message
+            );
+        }
+    });
+}
+
+#[test]
 fn it_is_sent_as_a_bearer_token() {
     stage(async |stage| {
         let hightouch = Scripted::start(|_, authorization| {

@@ -77,6 +77,20 @@ fn a_run_that_takes_longer_than_the_wait_is_taken_up_where_location_says() {
 }
 
 #[test]
+fn a_run_is_taken_up_under_the_terms_on_which_it_was_started() {
+    stage(async |stage| {
+        let hightouch = stage.local().await;
+        let endpoint = stage.endpoint(ENDPOINTS[0], &hightouch.origin()).await;
+        let request = endpoint.post("/syncs/2/runs?account=emea").json(&json!({"acceptWarnings": true}));
+        let told = tell(with_key(request).header("prefer", "respond-async")).await;
+        let location = told.header("location").unwrap().to_owned();
+        assert_eq!(location, format!("/syncs/2/runs/{}?account=emea&acceptWarnings=true", told.json()["runId"]));
+        let ended = tell(with_key(endpoint.get(&location))).await;
+        assert_eq!((ended.status, &ended.json()["status"]), (200, &json!("warning")));
+    });
+}
+
+#[test]
 fn the_caller_says_how_long_to_wait() {
     stage(async |stage| {
         let hightouch = stage.local().await;

@@ -60,6 +60,7 @@ fn a_run_that_is_never_listed_is_awaited_until_the_deadline() {
     let played = play(Goal::Await(the_run()), wait(seconds(30)), |_, _| runs(&[]));
     let failure = played.failure();
     assert_eq!((failure.kind, failure.report.as_ref().unwrap().jobs.len()), (FailureKind::StillRunning, 0));
+    assert!(failure.message.contains("has not shown run 42 of sync 7"), "nobody has seen it: {}", failure.message);
 }
 
 #[test]

@@ -96,8 +96,9 @@ fn where_it_cannot_be_told_nothing_is_sent_again_and_the_runs_are_named() {
     let new = (42, "queued", -0.05);
 
     let played = unclear(flags, lost(), |at| listed(at, &[new]));
-    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
-    assert_eq!(played.failure().report.as_ref().unwrap().run, the_run());
+    let failure = played.failure();
+    assert_eq!((failure.kind, played.triggers(), &failure.report), (FailureKind::TriggerUnconfirmed, 1, &None));
+    assert!(failure.details.as_ref().unwrap().contains("These runs may be it: 42."), "{failure:?}");
 
     let played = unclear(Options::default(), lost(), |at| listed(at, &[(43, "queued", -0.06), new]));
     let failure = played.failure();
@@ -134,11 +135,62 @@ fn where_the_wait_is_over_first_it_cannot_be_told() {
 
 #[test]
 fn a_run_that_was_there_before_is_not_taken_for_the_one_in_question() {
-    // By its age: it was made three seconds before the trigger was sent, whatever the local clock says.
-    let played = unclear(Options::default(), lost(), |at| listed(at, &[(41, "processing", 3.0)]));
+    // By its age: it was made a minute before the trigger was sent, whatever the local clock says.
+    let played = unclear(Options::default(), lost(), |at| listed(at, &[(41, "processing", 60.0)]));
     assert_eq!((played.report().run, played.triggers()), (the_run(), 2));
+    // Clocks may differ by three seconds, so this one may be it.
+    let played = unclear(Options::default(), lost(), |at| listed(at, &[(41, "processing", 3.0)]));
+    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
     // By its ID, where a look was made before.
     let options = Options { if_running: IfRunning::Refuse, ..Options::default() };
     let played = unclear(options, lost(), |_| runs(&[(41, "success")]));
     assert_eq!((played.report().run, played.triggers()), (the_run(), 2));
+}
+
+#[test]
+fn a_trigger_that_the_server_may_still_be_at_is_not_sent_again_however_empty_the_list() {
+    for first in [Say::Silence, Say::Trouble(TroubleKind::TimedOut), status(504), status(408)] {
+        let played = unclear(Options::default(), first, |at| listed(at, &[(41, "success", 300.0)]));
+        assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
+    }
+}
+
+#[test]
+fn a_list_counts_from_when_it_was_asked_for() {
+    // The lists take nine seconds to come, and the run is listed from three seconds on.
+    let mut now = Instant::default();
+    let mut operation = Operation::new(Goal::Run(sync()), Options::default(), now, 1);
+    let (mut event, mut triggers) = (Event::Woke, 0);
+    let outcome = loop {
+        match operation.step(now, event) {
+            Action::Done(outcome) => break *outcome,
+            Action::Wait { until } => (now, event) = (until, Event::Woke),
+            Action::Send { request, .. } if is_trigger(&request) => {
+                triggers += 1;
+                now = now.plus(LATENCY);
+                event = Event::Trouble(Trouble { kind: TroubleKind::Lost, text: "lost".into() });
+            }
+            Action::Send { request, .. } => {
+                let asked = now.since_start();
+                let looks = request.target.contains("runId=");
+                let said = match looks {
+                    true => runs(&[(42, "success")]),
+                    false if asked < seconds(3) => listed(asked, &[]),
+                    false => listed(asked, &[(42, "queued", -0.05)]),
+                };
+                now = now.plus(if looks { LATENCY } else { seconds(9) });
+                let Say::Answer(answer) = said else { panic!("a list") };
+                event = Event::Answer(answer);
+            }
+        }
+    };
+    assert_eq!((outcome.unwrap().run, triggers), (the_run(), 1));
+}
+
+#[test]
+fn an_answer_that_may_be_news_of_a_run_is_not_taken_for_a_refusal() {
+    for body in [r#"{"runId":"42","message":"ok"}"#, r#"{"data":{"id":"42"},"message":"ok"}"#] {
+        let played = unclear(Options::default(), ok(body), |at| listed(at, &[(42, "queued", -0.05)]));
+        assert_eq!((played.report().run, played.triggers()), (the_run(), 1), "{body}");
+    }
 }

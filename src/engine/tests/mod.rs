@@ -73,7 +73,7 @@ fn play(goal: Goal, options: Options, mut script: impl FnMut(&Request, Duration)
                 (now, event) = match said {
                     Say::Answer(answer) if answered <= give_up => (answered, Event::Answer(answer)),
                     Say::Trouble(kind) if answered <= give_up => (answered, lost(kind)),
-                    _ => (give_up, lost(TroubleKind::Lost)),
+                    _ => (give_up, lost(TroubleKind::TimedOut)),
                 };
             }
         }

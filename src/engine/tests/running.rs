@@ -255,3 +255,38 @@ fn what_was_seen_of_a_run_stands_when_later_looks_show_nothing() {
     let report = played.failure().report.clone().unwrap();
     assert_eq!((report.status, report.jobs.len()), (RunStatus::Processing, 1));
 }
+
+#[test]
+fn a_job_without_an_id_and_jobs_that_have_gone_missing_are_no_success() {
+    for bad in [
+        r#"{"data":[{"id":42,"status":"success"},{"status":"failed"}],"hasMore":false}"#,
+        r#"{"data":[{"id":42,"status":"success"}],"hasMore":false}"#,
+    ] {
+        let mut looks = 0;
+        let played = play(Goal::Run(sync()), wait(seconds(60)), |request, _| {
+            if is_trigger(request) {
+                return triggered();
+            }
+            looks += 1;
+            if looks == 1 { runs(&[(42, "success"), (42, "processing")]) } else { ok(bad) }
+        });
+        let failure = played.failure();
+        assert_eq!(failure.kind, FailureKind::StillRunning, "{bad}");
+        assert_eq!(failure.report.as_ref().unwrap().status, RunStatus::Processing, "what was seen stands");
+    }
+}
+
+#[test]
+fn a_server_that_ignores_the_run_id_is_read_no_further_than_where_the_run_would_be() {
+    let mut looks = 0;
+    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+        if is_trigger(request) {
+            return triggered();
+        }
+        looks += 1;
+        let new = if looks > 2 { r#"{"id":42,"status":"success"},"# } else { "" };
+        let old: Vec<String> = (0..41).rev().map(|id| format!(r#"{{"id":{id},"status":"success"}}"#)).collect();
+        ok(format!(r#"{{"data":[{new}{}],"hasMore":true}}"#, old.join(",")))
+    });
+    assert_eq!((played.report().run, played.sent.len()), (the_run(), 4));
+}

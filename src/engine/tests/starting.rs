@@ -220,3 +220,42 @@ fn what_is_going_is_found_on_the_last_page_of_a_list_that_begins_with_the_oldest
         });
     assert_eq!((played.failure().kind, played.sent.len()), (FailureKind::Busy, 2));
 }
+
+#[test]
+fn a_trigger_is_not_sent_when_its_answer_would_find_nobody_waiting() {
+    // Asked to stay away for longer than the wait: it stays away, and says what it was told.
+    let played = play(Goal::Run(sync()), wait(seconds(25)), |_, _| {
+        let mut answer = Answer::new(429, "");
+        answer.note_header("retry-after", b"60");
+        Say::Answer(answer)
+    });
+    let failure = played.failure();
+    assert_eq!((failure.kind, failure.http_status, played.triggers()), (FailureKind::Api, Some(429), 1));
+    assert_eq!(failure.retry_after, Some(seconds(60)));
+    // The look-up took nearly all of it.
+    let mut looks = 0;
+    let played = play(by_slug(), wait(Duration::from_millis(3_000)), |request, _| {
+        assert!(!is_trigger(request), "a trigger");
+        looks += 1;
+        if looks < 3 { status(503) } else { ok(r#"{"hasMore":false,"data":[{"id":7,"slug":"demo"}]}"#) }
+    });
+    assert!(played.failure().message.contains("No run was started"), "{:?}", played.failure());
+}
+
+#[test]
+fn a_short_wait_is_not_used_to_send_triggers_again_and_again() {
+    let options = Options { answer_wait: ANSWER_WAIT, ..wait(seconds(1)) };
+    let played = play(Goal::Run(sync()), options, |_, _| status(429));
+    assert_eq!((played.failure().http_status, played.triggers()), (Some(429), 2));
+    assert!(played.over <= seconds(2), "{:?}", played.over);
+}
+
+#[test]
+fn being_asked_to_come_back_at_once_does_not_switch_backoff_off() {
+    let played = play(Goal::Run(sync()), wait(seconds(600)), |_, _| {
+        let mut answer = Answer::new(429, "");
+        answer.note_header("retry-after", b"0");
+        Say::Answer(answer)
+    });
+    assert!(played.triggers() < 60, "{} triggers", played.triggers());
+}
