@@ -19,48 +19,50 @@ pub(super) struct Access {
 
 impl Access {
     /// Lets a caller in, or says why not. A stored key is for callers who show the endpoint's token; without one, the caller's own token is
-    /// the key, and no stored key is ever used.
-    pub(super) fn of(caller: &Caller, account: Option<&Account>) -> Result<Self, Problem> {
-        let name = |setting: &str| match account {
-            Some(account) => format!("{setting}_{}", account.0.to_ascii_uppercase()),
-            None => setting.into(),
-        };
-        let setting = name(settings::API_KEY);
-        let stored = match settings::get(settings::ENDPOINT_TOKEN)? {
+    /// the key, and no stored key is ever used. Who may not call is not told what is wrong with the account asked for.
+    pub(super) fn of(
+        caller: &Caller,
+        account: Result<Option<Account>, Problem>,
+    ) -> Result<(Self, Option<Account>), Problem> {
+        let shown = caller.bearer();
+        let (key, stored, account) = match settings::get(settings::ENDPOINT_TOKEN)? {
             Some(token) => {
-                let shown = caller.bearer().unwrap_or_default();
-                if !bool::from(shown.as_bytes().ct_eq(token.as_bytes())) {
+                if !bool::from(shown.unwrap_or_default().as_bytes().ct_eq(token.as_bytes())) {
                     return Err(Problem::unauthenticated("this endpoint's token"));
                 }
-                Some(stored_key(&setting, account.is_some())?)
+                let account = account?;
+                (stored_key(&named(settings::API_KEY, account.as_ref()), account.is_some())?, true, account)
             }
-            None => match settings::any_key(&setting)? {
-                Some(found) => {
+            None => {
+                let asked_for = named(settings::API_KEY, account.as_ref().ok().and_then(Option::as_ref));
+                if let Some(found) = settings::any_key(&asked_for)? {
                     return Err(Problem::not_configured(format!(
                         "{found} is set and {token} is not, so anyone could use the key: set {token} to what callers have to show, or leave \
                          the key to the callers. Nothing was sent to Hightouch.",
                         token = settings::ENDPOINT_TOKEN
                     )));
                 }
-                None => None,
-            },
-        };
-        let workspace = settings::get(&name(settings::WORKSPACE))?;
-        Ok(match stored {
-            Some(key) => Self { key, stored: true, workspace },
-            None => {
-                let key = caller.bearer().and_then(|token| ApiKey::new(&token).ok());
-                let key = key.ok_or_else(|| Problem::unauthenticated("a Hightouch API key"))?;
-                Self { key, stored: false, workspace }
+                let key = shown.and_then(|token| ApiKey::new(&token).ok());
+                (key.ok_or_else(|| Problem::unauthenticated("a Hightouch API key"))?, false, account?)
             }
-        })
+        };
+        let workspace = settings::get(&named(settings::WORKSPACE, account.as_ref()))?;
+        Ok((Self { key, stored, workspace }, account))
     }
 }
 
-fn stored_key(setting: &str, named: bool) -> Result<ApiKey, Problem> {
+/// A setting's name, for an account if there is one.
+fn named(setting: &str, account: Option<&Account>) -> String {
+    match account {
+        Some(account) => format!("{setting}_{}", account.0.to_ascii_uppercase()),
+        None => setting.into(),
+    }
+}
+
+fn stored_key(setting: &str, of_account: bool) -> Result<ApiKey, Problem> {
     let Some(key) = settings::get(setting)? else {
         // Which accounts there are is nobody's business who guesses.
-        return Err(if named {
+        return Err(if of_account {
             Problem::invalid("there is no such account")
         } else {
             Problem::not_configured(format!(

@@ -98,9 +98,7 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
 
 fn let_in(caller: &Caller, log: &mut Log) -> Result<(Access, Option<Account>), Problem> {
     let account = caller.query("account").map(|name| Account::read(&name)).transpose();
-    // Who may not call is not told what is wrong with the rest.
-    let access = Access::of(caller, account.as_ref().ok().and_then(Option::as_ref))?;
-    let account = account?;
+    let (access, account) = Access::of(caller, account)?;
     log.account = account.as_ref().map(|account| account.as_str().into());
     Ok((access, account))
 }

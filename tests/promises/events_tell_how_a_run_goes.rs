@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use hightouch_sync_host::build::Kind;
 use hightouch_sync_host::hightouch::KEY;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::stage::{ENDPOINTS, Endpoint, lists, stage, tell, with_key};
+use super::stage::{ENDPOINTS, Endpoint, lists, stage, tell, with_each_endpoint, with_key};
 
 /// An event, or a comment, and when it came.
 #[derive(Debug)]
@@ -73,13 +72,13 @@ fn progress_comes_while_the_run_goes_and_its_report_at_the_end() {
 
 #[test]
 fn silence_is_broken_by_comments_and_a_run_may_take_longer_than_a_request() {
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let hightouch = lists(|look| {
             let status = if look < 100 { "processing" } else { "success" };
             format!(r#"{{"data":[{{"id":42,"status":"{status}"}}],"hasMore":false}}"#)
         })
         .await;
-        let endpoint = stage.endpoint(Kind::Endpoint, hightouch.origin()).await;
+        let endpoint = stage.endpoint(kind, hightouch.origin()).await;
         let said = follow(&stage, &endpoint, "/syncs/1/runs", None).await;
         assert!(said.iter().filter(|said| said.event == "comment").count() > 3, "{said:?}");
         for pair in said.windows(2) {
@@ -92,9 +91,9 @@ fn silence_is_broken_by_comments_and_a_run_may_take_longer_than_a_request() {
 
 #[test]
 fn what_goes_wrong_is_a_problem_event() {
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
-        let endpoint = stage.endpoint(Kind::Endpoint, &hightouch.origin()).await;
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         for (path, kind, status) in [
             ("/syncs/3/runs", "sync-failed", 424),
             ("/syncs/404/runs", "not-found", 404),
@@ -118,9 +117,9 @@ fn what_goes_wrong_is_a_problem_event() {
 
 #[test]
 fn bad_input_is_refused_before_any_event() {
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
-        let endpoint = stage.endpoint(Kind::Endpoint, &hightouch.origin()).await;
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         let told = tell(with_key(endpoint.post("/syncs/0/runs")).header("accept", "text/event-stream")).await;
         assert_eq!((told.status, told.header("content-type")), (400, Some("application/problem+json")));
     });
@@ -128,9 +127,9 @@ fn bad_input_is_refused_before_any_event() {
 
 #[test]
 fn events_are_for_those_who_ask_for_them() {
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
-        let endpoint = stage.endpoint(Kind::Endpoint, &hightouch.origin()).await;
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         for (accept, media_type) in [
             ("*/*", "application/json"),
             ("application/json", "application/json"),
@@ -173,9 +172,9 @@ fn a_caller_who_hangs_up_ends_the_invocation_quietly() {
 
 #[test]
 fn nothing_is_told_of_a_run_before_hightouch_has_told_it() {
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let hightouch = super::stage::Scripted::start(|_, _| super::stage::say(403, "")).await;
-        let endpoint = stage.endpoint(Kind::Endpoint, hightouch.origin()).await;
+        let endpoint = stage.endpoint(kind, hightouch.origin()).await;
         let said = follow(&stage, &endpoint, "/syncs/1/runs/42", None).await;
         assert_eq!(said.iter().map(|said| said.event.as_str()).collect::<Vec<_>>(), ["problem"]);
         let head = with_key(endpoint.request("HEAD", "/syncs/1/runs/42")).header("accept", "text/event-stream");

@@ -1,9 +1,8 @@
 //! A key is sent to Hightouch and shows nowhere else, not even where a server echoes it.
 
-use hightouch_sync_host::build::Kind;
 use hightouch_sync_host::host::RunOptions;
 
-use super::stage::{ENDPOINTS, Library, Scripted, connection, options, say, stage, tell};
+use super::stage::{ENDPOINTS, Library, Scripted, connection, options, say, stage, tell, with_each_endpoint};
 
 const MARKED: &str = "marked-key-7f3a";
 
@@ -71,12 +70,12 @@ fn a_text_that_is_cut_in_the_middle_of_the_key_shows_none_of_it() {
 
 #[test]
 fn it_is_sent_as_a_bearer_token() {
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let hightouch = Scripted::start(|_, authorization| {
             say(if authorization == format!("Bearer {MARKED}") { 403 } else { 401 }, "")
         })
         .await;
-        let endpoint = stage.endpoint(Kind::Endpoint, hightouch.origin()).await;
+        let endpoint = stage.endpoint(kind, hightouch.origin()).await;
         let told = tell(endpoint.post("/syncs/1/runs").bearer_auth(MARKED)).await;
         assert_eq!(told.json()["hightouchStatus"], 403);
     });

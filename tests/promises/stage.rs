@@ -28,6 +28,13 @@ pub fn stage<T>(test: impl AsyncFnOnce(Stage) -> T) -> T {
     in_virtual_time(async |time| test(Stage { time, stderr: Captured::new() }).await)
 }
 
+/// Runs a test of an endpoint in virtual time, with each of the two.
+pub fn with_each_endpoint(test: impl AsyncFn(Stage, Kind)) {
+    for kind in ENDPOINTS {
+        stage(async |stage| test(stage, kind).await);
+    }
+}
+
 /// The two components that are endpoints.
 pub const ENDPOINTS: [Kind; 2] = [Kind::Endpoint, Kind::SpinEndpoint];
 

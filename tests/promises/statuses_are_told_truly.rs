@@ -1,9 +1,8 @@
 //! A run is a success only when it has ended and every job of it is `success`, or `warning` where the caller accepts that.
 
-use hightouch_sync_host::build::Kind;
 use hightouch_sync_host::host::{FailureKind, RunOptions, RunStatus};
 
-use super::stage::{lists, options, stage, tell, with_key};
+use super::stage::{lists, options, stage, tell, with_each_endpoint, with_key};
 
 #[test]
 fn every_row_of_the_status_table() {
@@ -67,9 +66,9 @@ fn a_warning_counts_as_the_caller_says() {
 
 #[test]
 fn an_ended_run_is_told_by_the_endpoint_as_well() {
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
-        let endpoint = stage.endpoint(Kind::Endpoint, &hightouch.origin()).await;
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         for (sync, status) in [("1", 200), ("2", 424), ("3", 424), ("5", 200), ("7", 424), ("8", 424), ("demo", 200)] {
             let told = tell(with_key(endpoint.post(&format!("/syncs/{sync}/runs")))).await;
             assert_eq!(told.status, status, "{sync}: {}", told.text);

@@ -4,7 +4,7 @@ use hightouch_sync_host::build::{Kind, components};
 use hightouch_sync_host::host::{Config, Host, Outbound};
 use serde_json::{Value, json};
 
-use super::stage::{ENDPOINTS, Endpoint, Scripted, Stage, Told, say, stage, tell};
+use super::stage::{ENDPOINTS, Endpoint, Scripted, Stage, Told, say, stage, tell, with_each_endpoint};
 
 /// An endpoint with these settings, in the environment or as Spin's variables.
 async fn configured(stage: &Stage, kind: Kind, origin: &str, settings: &[(&str, &str)]) -> Endpoint {
@@ -80,6 +80,8 @@ fn an_account_that_is_unknown_or_no_name_is_invalid_input() {
     for kind in ENDPOINTS {
         stage(async |stage| {
             let hightouch = naming_keys().await;
+            let endpoint = configured(&stage, kind, hightouch.origin(), &SETTINGS[..1]).await;
+            assert_eq!(post(&endpoint, "?account=NO!", "open-sesame").await.status, 400, "though no key is set at all");
             let endpoint = configured(&stage, kind, hightouch.origin(), SETTINGS).await;
             for account in ["third", "a__b", "_", "SECOND", "se-cond", "", "a/b", &"a".repeat(65)] {
                 let told = post(&endpoint, &format!("?account={account}"), "open-sesame").await;
@@ -130,9 +132,9 @@ fn a_token_without_a_key_is_a_configuration_error_and_a_key_that_is_none_too() {
 
 #[test]
 fn that_hightouch_refuses_a_stored_key_is_not_the_callers_fault() {
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
-        let endpoint = configured(&stage, Kind::Endpoint, &hightouch.origin(), SETTINGS).await;
+        let endpoint = configured(&stage, kind, &hightouch.origin(), SETTINGS).await;
         let told = post(&endpoint, "", "open-sesame").await;
         assert_eq!((told.status, told.header("www-authenticate")), (502, None));
         assert_eq!(

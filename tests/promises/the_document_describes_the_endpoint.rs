@@ -7,7 +7,7 @@ use hightouch_sync_host::host::Host;
 use serde_json::{Value, json};
 
 use super::openapi::declared;
-use super::stage::{ENDPOINTS, Endpoint, Scripted, Told, say, stage, tell, with_key};
+use super::stage::{ENDPOINTS, Endpoint, Scripted, Told, say, stage, tell, with_each_endpoint, with_key};
 
 #[test]
 fn the_document_is_served_and_has_the_crates_version() {
@@ -25,8 +25,7 @@ fn the_document_is_served_and_has_the_crates_version() {
 
 #[test]
 fn every_path_and_status_in_it_can_be_provoked() {
-    stage(async |stage| {
-        let kind = ENDPOINTS[0];
+    with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         let mut provoked = BTreeSet::new();

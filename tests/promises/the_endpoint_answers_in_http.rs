@@ -5,7 +5,7 @@ use std::time::Duration;
 use hightouch_sync_host::hightouch::{LocalHightouch, Options, Scenario};
 use serde_json::{Value, json};
 
-use super::stage::{ENDPOINTS, say, stage, tell, with_key};
+use super::stage::{ENDPOINTS, say, stage, tell, with_each_endpoint, with_key};
 
 #[test]
 fn a_run_that_ends_in_time_is_a_report() {
@@ -78,9 +78,9 @@ fn a_run_that_takes_longer_than_the_wait_is_taken_up_where_location_says() {
 
 #[test]
 fn a_run_is_taken_up_under_the_terms_on_which_it_was_started() {
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
-        let endpoint = stage.endpoint(ENDPOINTS[0], &hightouch.origin()).await;
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         let request = endpoint.post("/syncs/2/runs?account=emea").json(&json!({"acceptWarnings": true}));
         let told = tell(with_key(request).header("prefer", "respond-async")).await;
         let location = told.header("location").unwrap().to_owned();
@@ -92,9 +92,9 @@ fn a_run_is_taken_up_under_the_terms_on_which_it_was_started() {
 
 #[test]
 fn the_caller_says_how_long_to_wait() {
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
-        let endpoint = stage.endpoint(hightouch_sync_host::build::Kind::Endpoint, &hightouch.origin()).await;
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         let now = tell(with_key(endpoint.post("/syncs/4/runs")).header("prefer", "respond-async")).await;
         assert_eq!((now.status, now.header("preference-applied")), (202, Some("respond-async")));
         assert_eq!(now.json()["status"], "queued");
@@ -160,9 +160,9 @@ fn what_hightouch_refuses_is_a_problem_of_its_kind() {
 
 #[test]
 fn a_page_of_a_proxy_that_forbids_is_not_taken_for_an_answer() {
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let hightouch = LocalHightouch::start(Options::default().with_scenario(Scenario::Forbidden)).await.unwrap();
-        let endpoint = stage.endpoint(ENDPOINTS[0], &hightouch.origin()).await;
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         let told = tell(with_key(endpoint.post("/syncs/1/runs"))).await;
         assert_eq!((told.status, &told.json()["detail"]), (502, &json!("Forbidden")));
     });
@@ -277,15 +277,15 @@ fn curl_lines() -> Vec<CurlLine> {
 fn every_curl_line_of_the_readme_works() {
     let lines = curl_lines();
     assert!(lines.len() >= 4, "{lines:?}");
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
-        let endpoint = stage.endpoint(ENDPOINTS[0], &hightouch.origin()).await;
-        for (method, path, headers, body) in lines {
-            let mut request = endpoint.request(&method, &path);
-            for (name, value) in &headers {
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+        for (method, path, headers, body) in &lines {
+            let mut request = endpoint.request(method, path);
+            for (name, value) in headers {
                 request = request.header(name, value);
             }
-            if let Some(body) = &body {
+            if let Some(body) = body {
                 request = request.body(body.clone());
             }
             let told = tell(request).await;
