@@ -65,8 +65,8 @@ pub(super) async fn follow(endpoint: &str, sync: &str, key: &str, accept_warning
         let Some(location) = location else { bail!("the endpoint did not say where the run is to be found") };
         // Often at first, so that there is something to see; seldom later, so that a long run costs few requests.
         let wait = (started.elapsed() / 10).clamp(Duration::from_secs(1), Duration::from_secs(20));
-        let again = client.get(format!("{endpoint}{location}?acceptWarnings={accept_warnings}"));
-        answer = ask(again, key, wait).await?;
+        // It keeps the terms on which the run was started.
+        answer = ask(client.get(format!("{endpoint}{location}")), key, wait).await?;
     }
 }
 
