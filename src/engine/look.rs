@@ -21,11 +21,7 @@ const JOBS: usize = 1000;
 pub(super) struct Look {
     pages: Pages,
     jobs: Vec<Run>,
-    /// Whether the last entry that was read is a job of the run.
-    in_midst: bool,
     order: Order,
-    /// The last ID that was read.
-    last: Option<RunId>,
     /// Whether there are entries that bear no ID, and whether there are entries of other runs.
     unnamed: bool,
     others: bool,
@@ -39,14 +35,12 @@ impl Look {
     /// Reads a page; true where the next one is to be read. A server that ignores the filter lists other runs too: the list is in order of
     /// IDs, so it has been read far enough once the entries of this run have come and gone.
     fn note(&mut self, reply: Reply, run: RunId) -> Result<bool, Setback> {
-        let Self { pages, jobs, in_midst, order, last, unnamed, others } = self;
+        let Self { pages, jobs, order, unnamed, others } = self;
         let more = pages.note(reply, |body| {
             let page = Run::read_page(body, &mut |entry| {
                 order.note(entry.id);
-                *last = Some(entry.id);
-                *in_midst = entry.id == run;
                 *others |= entry.id != run;
-                if *in_midst && jobs.len() <= JOBS {
+                if entry.id == run && jobs.len() <= JOBS {
                     jobs.push(entry);
                 }
             })?;
@@ -60,8 +54,9 @@ impl Look {
         if *unnamed && !*others && !jobs.is_empty() {
             return Err(Setback::Unreadable { status: 200, why: Unreadable::Missing("id") });
         }
-        let passed = order.newest_first() && last.is_some_and(|last| last < run);
-        let read_far_enough = passed || !jobs.is_empty() && !*in_midst;
+        let passed = order.newest_first() && order.last().is_some_and(|last| last < run);
+        let in_midst = order.last() == Some(run);
+        let read_far_enough = passed || !jobs.is_empty() && !in_midst;
         Ok(more && !read_far_enough)
     }
 }

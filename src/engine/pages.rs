@@ -53,6 +53,11 @@ impl Order {
         }
     }
 
+    /// The run that was read last.
+    pub(super) fn last(&self) -> Option<RunId> {
+        self.last
+    }
+
     /// Whether what has been read begins with the newest run, so that what follows is older.
     pub(super) fn newest_first(&self) -> bool {
         self.falls && !self.rises
