@@ -1,29 +1,31 @@
 //! After a trigger whose answer never came or told nothing: did a run come of it? Hightouch has no idempotency key, so its list of
-//! runs is asked.
+//! runs is asked, until what is not listed by then is not there.
 //!
-//! A run counts as the one in question where it came into being after the trigger was sent: by its ID, where the IDs before are
-//! known, else by its age at the server's own clock, of which `Date` tells the second. It may be somebody else's, started at the same
-//! moment; with nothing asked for beyond the ordinary that run does the same work on the same data, so it is taken. Where a resync was
-//! asked for, or several runs fit, or ages cannot be told, it is not decided here: the caller is told which runs it may be.
+//! A run counts as the one in question where it came into being after the trigger was sent, by Hightouch's own clock. It may be somebody
+//! else's, started at the same moment while the trigger was lost; with nothing asked for beyond the ordinary that run does the same work
+//! on the same data, so it is taken. Where a resync was asked for, or several runs fit, or ages cannot be told, it is not decided here:
+//! the caller is told which runs it may be.
 
 use core::time::Duration;
 
 use super::operation::{Action, Operation, Phase, Reply};
 use super::outcome::{Failure, FailureKind};
 use super::pages::{Order, Pages};
+use super::server_clock::{ServerClock, When};
 use super::setback::Setback;
 use super::time::Instant;
 use super::trigger::Trigger;
-use crate::hightouch::{Request, Run, RunId, moment_of};
+use crate::hightouch::{Moment, Request, Run, RunId};
 
-/// How long a run may take to be listed. Only after that does a list without it mean that there is none.
-const SETTLE: Duration = Duration::from_secs(10);
+/// How long a run may take to be listed. Only what a list shows that was asked for after that is the whole truth: that there is no run,
+/// or that there is no other.
+pub(super) const SETTLE: Duration = Duration::from_secs(8);
+/// When the list is asked for, besides at once. At each of these the fraction of the server's second is another, so that its clock, whose
+/// `Date` tells whole seconds, becomes known to a quarter of one.
+const LOOKS: [Duration; 4] =
+    [Duration::from_millis(1250), Duration::from_millis(3500), Duration::from_millis(5750), SETTLE];
 /// How long the list is asked for in all, where it cannot be read.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// By how much the clocks of Hightouch's own machines differ at most where all is well.
-const SKEW: Duration = Duration::from_millis(500);
-/// By how much they may differ where it is not. A run that is older by less than this cannot be told from the one in question.
-const GREATEST_SKEW: Duration = Duration::from_secs(30);
 /// How often a trigger that came to nothing is sent again.
 const RESENDS: u32 = 2;
 /// The most candidates that are named.
@@ -43,10 +45,27 @@ pub(super) struct Confirm {
     asked: Option<Instant>,
     pages: Pages,
     order: Order,
-    /// The runs that may be it.
-    candidates: Vec<RunId>,
-    /// Whether it can be told of each that it came after the trigger was sent.
-    certain: bool,
+    /// The runs that may be it, of those that the list shows.
+    candidates: Vec<Candidate>,
+}
+
+/// A run that may be the one in question.
+#[derive(Clone, Copy, Debug)]
+struct Candidate {
+    run: RunId,
+    created: Option<Moment>,
+}
+
+/// What a list tells.
+enum Told {
+    /// No run came of the trigger that is listed.
+    None,
+    /// This one did, if none is listed beside it later.
+    One(RunId),
+    /// It cannot be told, and no later list will tell.
+    Nothing,
+    /// It cannot be told by now.
+    NothingYet,
 }
 
 impl Confirm {
@@ -60,7 +79,6 @@ impl Confirm {
             pages: Pages::default(),
             order: Order::default(),
             candidates: Vec::new(),
-            certain: true,
         }
     }
 
@@ -73,39 +91,47 @@ impl Confirm {
         Request::runs(self.trigger.sync, self.pages.offset)
     }
 
-    /// Takes note of a run in a list that came back at `now`, when the server's clock stood at `date`.
-    fn note(&mut self, run: &Run, now: Instant, date: Option<time::OffsetDateTime>) {
+    /// Takes note of a run in a list that came back at `now`.
+    fn note(&mut self, run: &Run, clock: &mut ServerClock, now: Instant) {
         self.order.note(run.id);
-        if let Some(baseline) = self.trigger.baseline {
-            if run.id.get() <= baseline {
-                return;
-            }
-        } else {
-            let created = run.created_at.as_deref().and_then(moment_of);
-            match date.zip(created) {
-                Some((date, created)) => {
-                    let age: Duration = (date - created).try_into().unwrap_or(Duration::ZERO);
-                    let oldest = now.since(self.sent);
-                    if age > oldest.saturating_add(GREATEST_SKEW) {
-                        return;
-                    }
-                    self.certain &= age <= oldest.saturating_add(SKEW);
-                }
-                None => self.certain = false,
-            }
+        let created = run.created_at.as_deref().and_then(Moment::rfc3339);
+        if let Some(created) = created {
+            clock.note_past(created, now);
         }
-        if self.candidates.len() < NAMED && !self.candidates.contains(&run.id) {
-            self.candidates.push(run.id);
+        if self.trigger.baseline.is_some_and(|baseline| run.id.get() <= baseline) {
+            return;
+        }
+        let known = |candidate: &Candidate| candidate.run == run.id;
+        if clock.compare(created, self.sent) != When::Before && !self.candidates.iter().any(known) {
+            self.candidates.push(Candidate { run: run.id, created });
+            // One more than are named is as good as any number.
+            self.candidates.truncate(NAMED + 1);
+        }
+    }
+
+    /// What the list tells, which has been read.
+    fn tell(&mut self, clock: &ServerClock, resync: bool) -> Told {
+        let sent = self.sent;
+        self.candidates.retain(|candidate| clock.compare(candidate.created, sent) != When::Before);
+        let is_new = |candidate: &&Candidate| clock.compare(candidate.created, sent) == When::After;
+        let mut new = self.candidates.iter().filter(is_new);
+        match (new.next(), new.next()) {
+            (None, _) if self.candidates.is_empty() => Told::None,
+            _ if resync => Told::Nothing,
+            (Some(_), Some(_)) => Told::Nothing,
+            // What came into being before it, and not so long before the trigger that it surely is another one, is another one all the same.
+            (Some(one), None) if self.candidates.iter().all(|other| other.created <= one.created) => Told::One(one.run),
+            _ => Told::NothingYet,
         }
     }
 }
 
 impl Operation {
     pub(super) fn confirmed(&mut self, now: Instant, mut phase: Confirm, reply: Reply) -> Action {
-        let date = reply.as_ref().ok().and_then(|answer| answer.date);
         phase.asked.get_or_insert(self.sent);
         let mut pages = std::mem::take(&mut phase.pages);
-        let more = match pages.note(reply, |body| Run::read_page(body, &mut |run| phase.note(&run, now, date))) {
+        let clock = &mut self.clock;
+        let more = match pages.note(reply, |body| Run::read_page(body, &mut |run| phase.note(&run, clock, now))) {
             Ok(more) => more,
             Err(setback) => {
                 let again = phase.again();
@@ -123,25 +149,29 @@ impl Operation {
             return self.go(now, Phase::Confirm(phase));
         }
         self.backoff.reset();
-        match phase.candidates.as_slice() {
-            [] => self.none_listed(now, phase),
-            [run] if phase.certain && !self.options.resync.any() => {
-                let run = *run;
-                self.started(now, run)
-            }
-            _ => self.unconfirmed(now, phase, None),
+        let told = phase.tell(&self.clock, self.options.resync.any());
+        if matches!(told, Told::Nothing) {
+            return self.unconfirmed(now, phase, None);
+        }
+        let asked = phase.asked.unwrap_or(phase.unclear).since(phase.unclear);
+        if asked < SETTLE {
+            let looks = LOOKS.into_iter().map(|look| phase.unclear.plus(look).since(now));
+            return match looks.into_iter().find(|delay| !delay.is_zero()) {
+                Some(delay) => self.pause(now, delay, Phase::Confirm(phase.again()), None),
+                None => self.go(now, Phase::Confirm(phase.again())),
+            };
+        }
+        match told {
+            Told::One(run) => self.started(now, run),
+            Told::None => self.none_listed(now, phase),
+            Told::Nothing | Told::NothingYet => self.unconfirmed(now, phase, None),
         }
     }
 
-    /// No run that may be it is listed: not yet, or not at all.
+    /// No run came of it that is listed by now.
     fn none_listed(&mut self, now: Instant, phase: Confirm) -> Action {
-        let waited = phase.asked.unwrap_or(phase.unclear).since(phase.unclear);
-        if waited < SETTLE {
-            let delay = (SETTLE - waited).min(Duration::from_secs(1).saturating_add(waited));
-            return self.pause(now, delay, Phase::Confirm(phase.again()), None);
-        }
-        // Nothing is listed, but what is slow may still come.
-        if phase.cause.may_go_on() {
+        // What is slow may still come. And a resync is too dear to be risked twice.
+        if phase.cause.may_go_on() || self.options.resync.any() {
             return self.unconfirmed(now, phase, None);
         }
         let Confirm { mut trigger, cause, .. } = phase;
@@ -160,8 +190,9 @@ impl Operation {
             ([], Some(setback)) => format!("Hightouch's list of runs could not tell: {}", setback.sentence()),
             ([], None) => "Hightouch's list of runs has not shown it so far.".into(),
             (runs, _) => {
-                let names: Vec<String> = runs.iter().map(ToString::to_string).collect();
-                format!("These runs may be it: {}.", names.join(", "))
+                let names: Vec<String> = runs.iter().take(NAMED).map(|candidate| candidate.run.to_string()).collect();
+                let more = if runs.len() > NAMED { " and more" } else { "" };
+                format!("These runs may be it: {}{more}.", names.join(", "))
             }
         };
         let details = format!(

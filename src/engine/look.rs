@@ -1,9 +1,5 @@
 //! Looking at a run until it has ended.
 
-use core::time::Duration;
-
-use time::OffsetDateTime;
-
 use super::operation::{Action, Operation, Phase, Reply};
 use super::outcome::FailureKind;
 use super::pace::next_look;
@@ -11,16 +7,20 @@ use super::pages::{Order, Pages};
 use super::setback::Setback;
 use super::time::Instant;
 use super::verdict::{Verdict, verdict};
-use crate::hightouch::{Request, Run, RunId, SyncId, Unreadable, moment_of};
+use crate::hightouch::{Moment, Request, Run, RunId, SyncId, Unreadable};
 
 /// The most jobs that one run can have.
 const JOBS: usize = 1000;
+/// The most error text that is kept of all jobs together, in bytes. The jobs whose turn comes after that keep their status and lose theirs.
+const ERROR_TEXT: usize = 256 * 1024;
 
 /// Looking at a run.
 #[derive(Debug, Default)]
 pub(super) struct Look {
     pages: Pages,
     jobs: Vec<Run>,
+    /// How much error text of theirs is kept.
+    text: usize,
     order: Order,
     /// Whether there are entries that bear no ID, and whether there are entries of other runs.
     unnamed: bool,
@@ -35,12 +35,13 @@ impl Look {
     /// Reads a page; true where the next one is to be read. A server that ignores the filter lists other runs too: the list is in order of
     /// IDs, so it has been read far enough once the entries of this run have come and gone.
     fn note(&mut self, reply: Reply, run: RunId) -> Result<bool, Setback> {
-        let Self { pages, jobs, order, unnamed, others } = self;
+        let Self { pages, jobs, text, order, unnamed, others } = self;
         let more = pages.note(reply, |body| {
-            let page = Run::read_page(body, &mut |entry| {
+            let page = Run::read_page(body, &mut |mut entry| {
                 order.note(entry.id);
                 *others |= entry.id != run;
                 if entry.id == run && jobs.len() <= JOBS {
+                    *text += entry.shorten_error(ERROR_TEXT - *text);
                     jobs.push(entry);
                 }
             })?;
@@ -48,7 +49,7 @@ impl Look {
             Ok(page)
         })?;
         if jobs.len() > JOBS {
-            return Err(Setback::Unreadable { status: 200, why: Unreadable::TooLong });
+            return Err(Setback::Unreadable { status: 200, why: Unreadable::TooManyJobs(JOBS) });
         }
         // In a list of this run alone, each entry is a job of it, and may be the one that failed.
         if *unnamed && !*others && !jobs.is_empty() {
@@ -103,10 +104,10 @@ impl Operation {
     }
 
     /// A run that was taken up is older than this operation: how old, the server's own clock tells.
-    fn learn_age(&mut self, now: Instant, date: Option<OffsetDateTime>) {
-        let created = self.jobs.iter().filter_map(|job| job.created_at.as_deref().and_then(moment_of)).min();
+    fn learn_age(&mut self, now: Instant, date: Option<Moment>) {
+        let created = self.jobs.iter().filter_map(|job| job.created_at.as_deref().and_then(Moment::rfc3339)).min();
         if let Some((date, created)) = date.zip(created) {
-            let age = Duration::try_from(date - created).unwrap_or_default();
+            let age = date.since(created);
             self.run_age = (now, self.run_age(now).max(age));
         }
     }

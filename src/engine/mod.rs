@@ -20,6 +20,7 @@ mod options;
 mod outcome;
 mod pace;
 mod pages;
+mod server_clock;
 mod setback;
 mod time;
 mod trigger;

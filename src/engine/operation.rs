@@ -9,6 +9,7 @@ use super::find::{FindGoing, FindSync};
 use super::look::Look;
 use super::options::{Goal, IfRunning, Options};
 use super::outcome::{Failure, FailureKind, Outcome, Report};
+use super::server_clock::ServerClock;
 use super::setback::{Setback, Trouble};
 use super::time::Instant;
 use super::trigger::Trigger;
@@ -94,6 +95,7 @@ pub struct Operation {
     /// When the request under way was sent, and how long the one before took.
     pub(super) sent: Instant,
     round_trip: Duration,
+    pub(super) clock: ServerClock,
     pub(super) backoff: Backoff,
     pub(super) jitter: Jitter,
 }
@@ -122,6 +124,7 @@ impl Operation {
             requests: 0,
             sent: now,
             round_trip: Duration::ZERO,
+            clock: ServerClock::default(),
             backoff: Backoff::default(),
             jitter: Jitter::new(seed),
         };
@@ -145,6 +148,7 @@ impl Operation {
             Event::Woke => return self.send(now),
             Event::Answer(answer) => {
                 self.round_trip = now.since(self.sent);
+                self.clock.note(answer.date, self.sent, now);
                 Ok(answer)
             }
             Event::Trouble(trouble) => Err(trouble),
@@ -226,17 +230,18 @@ impl Operation {
     pub(super) fn pause(&mut self, now: Instant, delay: Duration, phase: Phase, setback: Option<Setback>) -> Action {
         self.phase = phase;
         let reserve = self.round_trip.saturating_mul(2).clamp(RESERVE.0, RESERVE.1);
-        let last = self.deadline().minus(reserve);
+        // What leads to a trigger must leave room for it: its answer must not find nobody waiting.
+        let kept = match self.phase {
+            Phase::FindSync(_) | Phase::FindGoing(_) => TRIGGER_ROOM.saturating_add(reserve),
+            Phase::Trigger(_) => TRIGGER_ROOM,
+            Phase::Confirm(_) | Phase::Look(_) | Phase::Over => reserve,
+        };
+        let last = self.deadline().minus(kept);
         let unsaid_too_long = !self.sighted && now >= self.began.plus(self.options.max_wait);
         if unsaid_too_long || last <= now {
             return self.time_is_up(now, setback);
         }
-        let due = now.plus(delay);
-        // A look may come early, so that the last one still fits. A trigger may not: its answer would find nobody waiting.
-        if matches!(self.phase, Phase::Trigger(_)) && due.plus(TRIGGER_ROOM) > self.deadline() {
-            return self.time_is_up(now, setback);
-        }
-        Action::Wait { until: due.min(last) }
+        Action::Wait { until: now.plus(delay).min(last) }
     }
 
     /// Pauses after a setback on a request that reads, before there is a run to wait for; gives up after [`TRIES`] in a row, but sits

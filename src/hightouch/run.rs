@@ -128,6 +128,21 @@ impl Run {
         })?;
         Ok(Page { unnamed, ..page })
     }
+
+    /// Cuts the error text to so many bytes, and says how many it then has.
+    pub fn shorten_error(&mut self, most: usize) -> usize {
+        self.error = self.error.take().map(|text| cut(text, most)).filter(|text| !text.is_empty());
+        self.error.as_ref().map_or(0, String::len)
+    }
+}
+
+/// Cuts a text to so many bytes, and gives back what it took up beyond them.
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.shrink_to_fit();
+    }
+    text
 }
 
 #[derive(Deserialize)]
@@ -168,21 +183,19 @@ struct WireCounts<'a> {
     removed_count: Scalar<'a>,
 }
 
+fn word(scalar: Scalar<'_>) -> Option<String> {
+    scalar.text().map(|text| cut(text, WORD))
+}
+
 impl WireRun<'_> {
     fn into_run(self) -> Option<Run> {
-        let cut = |text: Option<String>, most| {
-            text.map(|mut text| {
-                text.truncate(text.floor_char_boundary(most));
-                text
-            })
-        };
         Some(Run {
             id: RunId::try_from(self.id.number()?).ok()?,
-            status: RunStatus::read(&cut(self.status.text(), WORD).unwrap_or_default()),
-            error: cut(self.error.and_then(text_of), ERROR_TEXT),
-            created_at: cut(self.created_at.text(), WORD),
-            started_at: cut(self.started_at.text(), WORD),
-            finished_at: cut(self.finished_at.text(), WORD),
+            status: RunStatus::read(&word(self.status).unwrap_or_default()),
+            error: self.error.and_then(text_of).map(|text| cut(text, ERROR_TEXT)),
+            created_at: word(self.created_at),
+            started_at: word(self.started_at),
+            finished_at: word(self.finished_at),
             query_size: self.query_size.number(),
             completion_ratio: self.completion_ratio.real(),
             planned_rows: self.planned_rows.0.map(RowCounts::from),

@@ -290,3 +290,27 @@ fn a_server_that_ignores_the_run_id_is_read_no_further_than_where_the_run_would_
     });
     assert_eq!((played.report().run, played.sent.len()), (the_run(), 4));
 }
+
+#[test]
+fn of_many_jobs_with_long_errors_each_keeps_its_status_and_all_together_little_text() {
+    let error = "e".repeat(100_000);
+    let played = play(Goal::Await(the_run()), Options::default(), |request, _| {
+        let page: Vec<String> = (0..8).map(|_| format!(r#"{{"id":42,"status":"failed","error":"{error}"}}"#)).collect();
+        let more = !request.target.contains("offset=72");
+        ok(format!(r#"{{"data":[{}],"hasMore":{more}}}"#, page.join(",")))
+    });
+    let jobs = &played.failure().report.as_ref().unwrap().jobs;
+    let text: usize = jobs.iter().filter_map(|job| job.error.as_ref()).map(String::capacity).sum();
+    assert_eq!((jobs.len(), text), (80, 256 * 1024));
+}
+
+#[test]
+fn a_run_with_too_many_jobs_is_an_error() {
+    let page = vec![r#"{"id":42,"status":"success"}"#; 100].join(",");
+    let played =
+        play(Goal::Await(the_run()), Options::default(), |_, _| ok(format!(r#"{{"data":[{page}],"hasMore":true}}"#)));
+    let failure = played.failure();
+    assert_eq!(failure.kind, FailureKind::MalformedAnswer);
+    assert_eq!(failure.message, Unreadable::TooManyJobs(1000).to_string());
+    assert_eq!(played.sent.len(), 11);
+}

@@ -223,23 +223,31 @@ fn what_is_going_is_found_on_the_last_page_of_a_list_that_begins_with_the_oldest
 
 #[test]
 fn a_trigger_is_not_sent_when_its_answer_would_find_nobody_waiting() {
-    // Asked to stay away for longer than the wait: it stays away, and says what it was told.
-    let played = play(Goal::Run(sync()), wait(seconds(25)), |_, _| {
-        let mut answer = Answer::new(429, "");
-        answer.note_header("retry-after", b"60");
-        Say::Answer(answer)
-    });
-    let failure = played.failure();
-    assert_eq!((failure.kind, failure.http_status, played.triggers()), (FailureKind::Api, Some(429), 1));
-    assert_eq!(failure.retry_after, Some(seconds(60)));
-    // The look-up took nearly all of it.
-    let mut looks = 0;
-    let played = play(by_slug(), wait(Duration::from_millis(3_000)), |request, _| {
+    // The look-up took so much of it.
+    let played = play(by_slug(), wait(Duration::from_millis(2_050)), |request, _| {
         assert!(!is_trigger(request), "a trigger");
-        looks += 1;
-        if looks < 3 { status(503) } else { ok(r#"{"hasMore":false,"data":[{"id":7,"slug":"demo"}]}"#) }
+        ok(r#"{"hasMore":false,"data":[{"id":7,"slug":"demo"}]}"#)
     });
     assert!(played.failure().message.contains("No run was started"), "{:?}", played.failure());
+    // The look-up is tried again only where a trigger would fit behind it.
+    let played = play(by_slug(), wait(seconds(3)), |_, _| status(503));
+    assert_eq!((played.failure().http_status, played.sent.len()), (Some(503), 2));
+}
+
+#[test]
+fn an_absurd_retry_after_is_capped_by_the_deadline() {
+    for asked in ["60", "99999999999999999999999", "Sun, 06 Nov 2094 08:49:37 GMT"] {
+        let played = play(Goal::Run(sync()), wait(seconds(25)), |_, _| {
+            let mut answer = Answer::new(429, "");
+            answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
+            answer.note_header("retry-after", asked.as_bytes());
+            Say::Answer(answer)
+        });
+        let failure = played.failure();
+        assert_eq!((failure.kind, failure.http_status, played.triggers()), (FailureKind::Api, Some(429), 2));
+        assert!(failure.retry_after.unwrap() >= seconds(60));
+        assert!(played.over >= seconds(23) && played.over <= seconds(25), "{:?}", played.over);
+    }
 }
 
 #[test]
