@@ -24,7 +24,7 @@ pub(super) const SETTLE: Duration = Duration::from_secs(8);
 /// `Date` tells whole seconds, becomes known to a quarter of one.
 const LOOKS: [Duration; 4] =
     [Duration::from_millis(1250), Duration::from_millis(3500), Duration::from_millis(5750), SETTLE];
-/// How long the list is asked for in all, where it cannot be read.
+/// How long the list is asked for where it cannot be read. A rate limit is sat out.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How often a trigger that came to nothing is sent again.
 const RESENDS: u32 = 2;
@@ -47,6 +47,8 @@ pub(super) struct Confirm {
     order: Order,
     /// The runs that may be it, of those that the list shows.
     candidates: Vec<Candidate>,
+    /// Those that the list before showed.
+    before: Vec<Candidate>,
 }
 
 /// A run that may be the one in question.
@@ -79,12 +81,14 @@ impl Confirm {
             pages: Pages::default(),
             order: Order::default(),
             candidates: Vec::new(),
+            before: Vec::new(),
         }
     }
 
     /// The same, with the list to be read from its beginning.
     fn again(self) -> Self {
-        Self::new(self.trigger, self.cause, self.sent, self.unclear)
+        let before = if self.candidates.is_empty() { self.before } else { self.candidates };
+        Self { before, ..Self::new(self.trigger, self.cause, self.sent, self.unclear) }
     }
 
     pub(super) fn request(&self) -> Request {
@@ -102,7 +106,7 @@ impl Confirm {
             return;
         }
         let known = |candidate: &Candidate| candidate.run == run.id;
-        if clock.compare(created, self.sent) != When::Before && !self.candidates.iter().any(known) {
+        if clock.compare(created, self.sent) != When::LongBefore && !self.candidates.iter().any(known) {
             self.candidates.push(Candidate { run: run.id, created });
             // One more than are named is as good as any number.
             self.candidates.truncate(NAMED + 1);
@@ -111,16 +115,19 @@ impl Confirm {
 
     /// What the list tells, which has been read.
     fn tell(&mut self, clock: &ServerClock, resync: bool) -> Told {
-        let sent = self.sent;
-        self.candidates.retain(|candidate| clock.compare(candidate.created, sent) != When::Before);
-        let is_new = |candidate: &&Candidate| clock.compare(candidate.created, sent) == When::After;
-        let mut new = self.candidates.iter().filter(is_new);
+        let when = |candidate: &Candidate| clock.compare(candidate.created, self.sent);
+        let candidates: Vec<(RunId, When)> =
+            self.candidates.iter().map(|candidate| (candidate.run, when(candidate))).collect();
+        self.candidates.retain(|candidate| clock.compare(candidate.created, self.sent) != When::LongBefore);
+        let of = |one: When| candidates.iter().filter(move |(_, when)| *when == one);
+        let mut new = of(When::After);
         match (new.next(), new.next()) {
-            (None, _) if self.candidates.is_empty() => Told::None,
+            // What contradicts an earlier answer may itself be an earlier answer, kept somewhere on the way.
+            _ if self.candidates.is_empty() && clock.contradicts_itself() => Told::NothingYet,
+            _ if self.candidates.is_empty() => Told::None,
             _ if resync => Told::Nothing,
             (Some(_), Some(_)) => Told::Nothing,
-            // What came into being before it, and not so long before the trigger that it surely is another one, is another one all the same.
-            (Some(one), None) if self.candidates.iter().all(|other| other.created <= one.created) => Told::One(one.run),
+            (Some((run, _)), None) if of(When::Unknown).next().is_none() => Told::One(*run),
             _ => Told::NothingYet,
         }
     }
@@ -135,12 +142,12 @@ impl Operation {
             Ok(more) => more,
             Err(setback) => {
                 let again = phase.again();
-                let waited = now.since(again.unclear);
-                if !setback.passing() || waited >= PATIENCE {
+                let too_long = now.since(again.unclear) >= PATIENCE && !setback.rate_limited();
+                if !setback.passing() || too_long {
                     return self.unconfirmed(now, again, Some(setback));
                 }
                 let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
-                return self.pause(now, delay.min(PATIENCE - waited), Phase::Confirm(again), Some(setback));
+                return self.pause(now, delay, Phase::Confirm(again), Some(setback));
             }
         };
         phase.pages = pages;
@@ -185,7 +192,7 @@ impl Operation {
 
     /// It cannot be told.
     pub(super) fn unconfirmed(&mut self, now: Instant, phase: Confirm, setback: Option<Setback>) -> Action {
-        let Confirm { cause, candidates, .. } = phase;
+        let Confirm { cause, before: candidates, .. } = phase.again();
         let why = match (candidates.as_slice(), setback) {
             ([], Some(setback)) => format!("Hightouch's list of runs could not tell: {}", setback.sentence()),
             ([], None) => "Hightouch's list of runs has not shown it so far.".into(),

@@ -23,12 +23,14 @@ pub(super) struct ServerClock {
     contradicts_itself: bool,
 }
 
-/// What can be told of when something happened.
+/// What can be told of when something happened, beside a moment of the driver's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
-    /// Before the moment asked about, whatever the clocks.
+    /// So long before it that no difference between clocks makes up for it.
+    LongBefore,
+    /// Before it, if all is well with the clocks, of which everything so far speaks.
     Before,
-    /// After it, if all is well with the clocks, of which everything so far speaks.
+    /// After it, if all is well with the clocks.
     After,
     /// It cannot be told.
     Unknown,
@@ -40,14 +42,22 @@ impl ServerClock {
         let Some(date) = date else { return };
         let earliest = date.minus(answered.since_start());
         let latest = date.plus(DATE_UNIT).minus(asked.since_start());
-        let (low, high) = self.start.map_or((earliest, latest), |(low, high)| (low.max(earliest), high.min(latest)));
-        self.contradicts_itself |= low > high.plus(SKEW);
-        self.start = Some((low.min(high), high.max(low)));
+        let Some((low, high)) = self.start.replace((earliest, latest)) else { return };
+        let both = (low.max(earliest), high.min(latest));
+        // Two that differ by little are of two machines, or one was kept for a while on the way: either may be right.
+        let either = (low.min(earliest), high.max(latest));
+        self.contradicts_itself |= both.0 > both.1.plus(SKEW);
+        self.start = Some(if both.0 <= both.1 { both } else { either });
     }
 
     /// Takes note that something is said to have happened by `now`.
     pub(super) fn note_past(&mut self, happened: Moment, now: Instant) {
         self.contradicts_itself |= self.start.is_some_and(|(_, high)| happened > at(high, now).plus(SKEW));
+    }
+
+    /// Whether what was told of it cannot all be true.
+    pub(super) fn contradicts_itself(&self) -> bool {
+        self.contradicts_itself
     }
 
     /// Whether something happened before or after a moment of the driver's.
@@ -56,6 +66,8 @@ impl ServerClock {
         if self.contradicts_itself {
             When::Unknown
         } else if happened < at(low, moment).minus(GREATEST_SKEW) {
+            When::LongBefore
+        } else if happened < at(low, moment).minus(SKEW) {
             When::Before
         } else if happened >= at(high, moment).minus(SKEW) {
             When::After
@@ -95,8 +107,8 @@ mod tests {
         assert_eq!(clock.compare(Some(shows(650)), at(1_000)), When::Unknown);
         clock.note(date(1_550), at(1_500), at(1_600));
         assert_eq!(clock.compare(Some(shows(650)), at(1_000)), When::After);
-        assert_eq!(clock.compare(Some(shows(-1_500)), at(1_000)), When::Unknown);
-        assert_eq!(clock.compare(Some(shows(-40_000)), at(1_000)), When::Before);
+        assert_eq!(clock.compare(Some(shows(-1_500)), at(1_000)), When::Before);
+        assert_eq!(clock.compare(Some(shows(-40_000)), at(1_000)), When::LongBefore);
     }
 
     #[test]

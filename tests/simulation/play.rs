@@ -1,0 +1,253 @@
+//! An operation in a world: what is sent, what becomes of it, and the time that passes meanwhile.
+
+use core::time::Duration;
+
+use hightouch_sync::engine::{
+    Action, Event, Goal as EngineGoal, IfRunning as EngineIfRunning, Instant, Operation, Options, Outcome, Trouble,
+    TroubleKind,
+};
+use hightouch_sync::hightouch::{
+    Answer, BodyEnd, Method, Moment, Request, Resync, RetryAfter, RunId, RunRef, SyncId, SyncRef,
+};
+
+use super::hightouch::{Hightouch, SLUG, SYNC};
+use super::world::{Asked, Fault, Goal, IfRunning, Millis, Nonsense, World};
+
+/// A request that was sent, and what came back.
+#[derive(Debug)]
+pub struct Sent {
+    pub at: Millis,
+    pub back: Millis,
+    pub target: String,
+    pub trigger: bool,
+    /// The list of all runs was asked for.
+    pub list: bool,
+    pub fault: Option<Fault>,
+    /// The run whose ID came back in a whole answer.
+    pub named: Option<u64>,
+    /// How long to stay away, where the answer said so.
+    pub asked: Option<Duration>,
+    pub status: Option<u16>,
+    /// What came back, in a word.
+    pub what: String,
+    /// The body that came back, if it is whole.
+    pub body: Option<String>,
+}
+
+/// How an operation went.
+pub struct Played<'w> {
+    pub world: &'w World,
+    pub hightouch: Hightouch<'w>,
+    pub sent: Vec<Sent>,
+    pub outcome: Outcome,
+    pub over: Millis,
+}
+
+/// The run that is awaited where the operation awaits one.
+pub fn awaited(world: &World) -> u64 {
+    let before = world.others.iter().filter(|theirs| theirs.at <= 0).count();
+    100 + u64::try_from(before.max(1)).unwrap()
+}
+
+fn goal(world: &World) -> EngineGoal {
+    let sync = SyncId::try_from(SYNC).unwrap();
+    let slug = || SyncRef::Slug(SLUG.parse().unwrap());
+    match world.call.goal {
+        Goal::Run => EngineGoal::Run(SyncRef::Id(sync)),
+        Goal::RunBySlug => EngineGoal::Run(slug()),
+        Goal::Start => EngineGoal::Start(SyncRef::Id(sync)),
+        Goal::StartBySlug => EngineGoal::Start(slug()),
+        Goal::Await => EngineGoal::Await(RunRef { sync, run: RunId::try_from(awaited(world)).unwrap() }),
+    }
+}
+
+fn options(world: &World) -> Options {
+    let call = &world.call;
+    Options {
+        resync: Resync { full: call.resync, ..Resync::default() },
+        accept_warnings: call.accept_warnings,
+        if_running: match call.if_running {
+            IfRunning::Queue => EngineIfRunning::Queue,
+            IfRunning::Join => EngineIfRunning::Join,
+            IfRunning::Refuse => EngineIfRunning::Refuse,
+        },
+        max_wait: span(call.max_wait),
+        answer_wait: span(call.answer_wait),
+    }
+}
+
+fn span(millis: Millis) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap())
+}
+
+fn millis(instant: Instant) -> Millis {
+    // Up, so that a wait is never cut short.
+    Millis::try_from(instant.since_start().as_nanos().div_ceil(1_000_000)).unwrap()
+}
+
+/// Runs the operation of a world to its end. An error where it breaks the engine's own rules, or goes on for ever.
+pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
+    let mut now: Millis = 0;
+    let at = |now| Instant::after_start(span(now));
+    let mut hightouch = Hightouch::new(world);
+    let mut operation = Operation::new(goal(world), options(world), at(0), world.call.seed);
+    let mut sent: Vec<Sent> = Vec::new();
+    let mut event = Event::Woke;
+    let end = world.call.max_wait.max(world.call.answer_wait);
+    for _ in 0..50_000 {
+        match operation.step(at(now), event) {
+            Action::Done(outcome) => return Ok(Played { world, hightouch, sent, outcome: *outcome, over: now }),
+            Action::Wait { until } => {
+                let until = millis(until);
+                if until < now || until > end {
+                    return Err((format!("at {now} ms a wait until {until} ms"), sent));
+                }
+                now = until + world.call.oversleeps;
+                event = Event::Woke;
+            }
+            Action::Send { request, give_up } => {
+                let give_up = millis(give_up);
+                if give_up <= now || give_up > end {
+                    return Err((format!("at {now} ms a request that is given up at {give_up} ms"), sent));
+                }
+                let (back, said) = send(world, &mut hightouch, &sent, &request, now, give_up);
+                sent.push(said.0);
+                (now, event) = (back, said.1);
+            }
+        }
+    }
+    Err(("it does not end".into(), sent))
+}
+
+/// Sends a request: when something comes back, and what.
+fn send(
+    world: &World,
+    hightouch: &mut Hightouch<'_>,
+    before: &[Sent],
+    request: &Request,
+    now: Millis,
+    give_up: Millis,
+) -> (Millis, (Sent, Event)) {
+    let exchange = world.exchanges.get(before.len()).unwrap_or(&world.afterwards);
+    let outage = world.outages.iter().find(|outage| (outage.from..outage.to).contains(&now));
+    let (arrives, fault) = (now + exchange.there, outage.map(|outage| &outage.fault).or(exchange.fault.as_ref()));
+    let trigger = request.method == Method::Post;
+    let list = request.target.contains("/runs") && !request.target.contains("runId=");
+    let (what, came) = fare(hightouch, before, request, fault, arrives);
+    let (back, came) = match came {
+        Some(came) if arrives + exchange.back <= give_up => (arrives + exchange.back, came),
+        _ => (give_up, Err(TroubleKind::TimedOut)),
+    };
+    let mut said = Sent {
+        at: now,
+        back,
+        target: request.target.clone(),
+        trigger,
+        list,
+        fault: fault.cloned(),
+        named: None,
+        asked: None,
+        status: None,
+        what,
+        body: None,
+    };
+    let event = match came {
+        Err(kind) => Event::Trouble(Trouble { kind, text: "as the world has it".into() }),
+        Ok(answer) => {
+            said.status = Some(answer.status);
+            said.asked = answer.wait_asked();
+            if answer.status == 200 && answer.end == BodyEnd::Complete {
+                said.body = String::from_utf8(answer.body.clone()).ok();
+                let id = said.body.as_deref().and_then(|body| body.strip_prefix(r#"{"id":"#)).filter(|_| trigger);
+                said.named = id.and_then(|id| id.trim_matches(|other: char| !other.is_ascii_digit()).parse().ok());
+            }
+            Event::Answer(answer)
+        }
+    };
+    (back, (said, event))
+}
+
+/// What becomes of a request; none where nothing ever comes back.
+fn fare(
+    hightouch: &mut Hightouch<'_>,
+    before: &[Sent],
+    request: &Request,
+    fault: Option<&Fault>,
+    arrives: Millis,
+) -> (String, Option<Result<Answer, TroubleKind>>) {
+    let trigger = request.method == Method::Post;
+    let late = |hightouch: &mut Hightouch<'_>, takes_effect: Millis| {
+        if trigger {
+            hightouch.trigger(arrives + takes_effect);
+        }
+    };
+    let trouble = |kind| (format!("{kind:?}"), Some(Err(kind)));
+    let mut behind = 0;
+    match fault {
+        Some(Fault::Refused) => return trouble(TroubleKind::NotSent),
+        Some(Fault::NotGranted) => return trouble(TroubleKind::NotGranted),
+        Some(Fault::LostBefore) => return trouble(TroubleKind::Lost),
+        Some(Fault::LostAfter { takes_effect }) => {
+            late(hightouch, *takes_effect);
+            return trouble(TroubleKind::Lost);
+        }
+        Some(Fault::SilentBefore) => return ("silence".into(), None),
+        Some(Fault::SilentAfter { takes_effect }) => {
+            late(hightouch, *takes_effect);
+            return ("silence".into(), None);
+        }
+        Some(Fault::Status { code, retry_after, takes_effect }) => {
+            if let Some(takes_effect) = takes_effect {
+                late(hightouch, *takes_effect);
+            }
+            let mut answer = dated(hightouch, arrives, *code, "");
+            answer.retry_after = retry_after.map(|asked| match asked {
+                Asked::Seconds(seconds) => RetryAfter::Delay(Duration::from_secs(seconds)),
+                Asked::Date(ahead) => {
+                    RetryAfter::Moment(Moment::from_millis(hightouch.date(arrives).unwrap_or(0) + ahead))
+                }
+            });
+            return (format!("{code}"), Some(Ok(answer)));
+        }
+        Some(Fault::Envelope) => {
+            let body = r#"{"message":"Validation failed","details":{"sync":"is locked"}}"#;
+            return ("an envelope".into(), Some(Ok(dated(hightouch, arrives, 200, body))));
+        }
+        Some(Fault::Repeated) if !trigger => {
+            if let Some(answer) = again(before, hightouch, request) {
+                return ("the answer before".into(), Some(Ok(answer)));
+            }
+        }
+        Some(Fault::Behind { by }) => behind = *by,
+        _ => {}
+    }
+    let body = hightouch.answer(request, arrives, behind);
+    let mut answer = dated(hightouch, arrives, 200, &body);
+    match fault {
+        Some(Fault::Cut { percent }) => {
+            answer.body.truncate(answer.body.len() * percent / 100);
+            answer.end = BodyEnd::Cut;
+        }
+        Some(Fault::Nonsense(nonsense)) => match nonsense {
+            Nonsense::Html => answer.body = b"<html><body>Sign in</body></html>".to_vec(),
+            Nonsense::Empty => answer.body.clear(),
+            Nonsense::Null => answer.body = b"null".to_vec(),
+            Nonsense::WrongTypes => answer.body = br#"{"id":[],"data":{"id":true}}"#.to_vec(),
+            Nonsense::TooLong => answer.end = BodyEnd::TooLong,
+        },
+        _ => {}
+    }
+    (String::from_utf8_lossy(&answer.body).into_owned(), Some(Ok(answer)))
+}
+
+fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Answer {
+    let mut answer = Answer::new(status, body);
+    answer.date = hightouch.date(now).map(Moment::from_millis);
+    answer
+}
+
+/// The answer that came before, if the same was asked.
+fn again(before: &[Sent], hightouch: &Hightouch<'_>, request: &Request) -> Option<Answer> {
+    let last = before.last().filter(|last| last.target == request.target && last.fault.is_none())?;
+    Some(dated(hightouch, last.at, 200, last.body.as_deref()?))
+}

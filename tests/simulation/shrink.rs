@@ -1,0 +1,79 @@
+//! Makes a world in which a promise is broken smaller, as long as it stays broken.
+
+use super::run;
+use super::world::{Exchange, World};
+
+/// The smallest world that can be found by leaving things out, one after the other.
+pub fn shrunk(world: &World, promise: &str) -> World {
+    let hook = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let still = |world: &World| run(world).is_err_and(|(broken, _)| broken.promise == promise);
+    let mut small = world.clone();
+    loop {
+        let Some(smaller) = candidates(&small).into_iter().find(|candidate| still(candidate)) else { break };
+        small = smaller;
+    }
+    std::panic::set_hook(hook);
+    small
+}
+
+/// Worlds with one thing less.
+fn candidates(world: &World) -> Vec<World> {
+    let mut all = Vec::new();
+    let mut offer = |change: &dyn Fn(&mut World) -> bool| {
+        let mut candidate = world.clone();
+        if change(&mut candidate) {
+            all.push(candidate);
+        }
+    };
+    offer(&|world| set(&mut world.afterwards, plain()));
+    for place in (0..world.exchanges.len()).rev() {
+        offer(&|world| {
+            world.exchanges.truncate(place);
+            true
+        });
+        offer(&|world| set(&mut world.exchanges[place], plain()));
+        offer(&|world| {
+            world.exchanges.remove(place);
+            true
+        });
+    }
+    for place in 0..world.others.len() {
+        offer(&|world| {
+            world.others.remove(place);
+            true
+        });
+    }
+    for place in 0..world.outages.len() {
+        offer(&|world| {
+            world.outages.remove(place);
+            true
+        });
+    }
+    if world.ours.len() > 1 {
+        offer(&|world| world.ours.pop().is_some());
+    }
+    offer(&|world| set(&mut world.call.resync, false));
+    offer(&|world| set(&mut world.call.oversleeps, 0));
+    offer(&|world| set(&mut world.call.seed, 1));
+    offer(&|world| set(&mut world.server.phase, 0));
+    offer(&|world| set(&mut world.server.date_ahead, 0));
+    offer(&|world| set(&mut world.server.page, 100));
+    offer(&|world| set(&mut world.server.newest_first, true));
+    offer(&|world| set(&mut world.server.ignores_run_id, false));
+    offer(&|world| set(&mut world.server.ids_are_text, false));
+    offer(&|world| set(&mut world.server.shouts, false));
+    all
+}
+
+fn plain() -> Exchange {
+    Exchange { there: 50, back: 50, fault: None }
+}
+
+/// Sets it, and says whether that changed anything.
+fn set<T: serde::Serialize>(place: &mut T, value: T) -> bool {
+    let text = |value: &T| serde_json::to_string(value).unwrap();
+    let changes = text(place) != text(&value);
+    *place = value;
+    changes
+}

@@ -1,0 +1,345 @@
+//! Whether the promises were kept, by one who knows the truth.
+
+use core::time::Duration;
+
+use hightouch_sync::engine::{FailureKind, Outcome, Report};
+
+use super::hightouch::Run;
+use super::play::{Played, Sent, awaited};
+use super::world::{BEHIND, Fault, Goal, IfRunning, Millis, Nonsense};
+
+/// How much earlier than the trigger a run may have been started that is taken for it: what the engine grants Hightouch's clocks, and what
+/// these are apart here.
+const SAME_MOMENT: Millis = 1_250;
+/// How much earlier at the most where an answer was kept on the way for too short a time for its `Date` to give it away.
+const KEPT: Millis = 1_250;
+/// The longest pause between two looks, with what a look may take.
+const LONGEST_PAUSE: Millis = 70_000;
+
+/// What an operation came to, for the statistics: a simulation that never reaches one of these proves little.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Came {
+    Succeeded,
+    SyncFailed,
+    StillRunning,
+    FoundAfterAll,
+    TookAnothersRun,
+    SentAgain,
+    Unconfirmed,
+    UnconfirmedAndNamed,
+    Joined,
+    Busy,
+    NotGranted,
+    Unreachable,
+    Refused,
+    RateLimited,
+    Malformed,
+}
+
+impl Came {
+    pub const ALL: [Self; 15] = [
+        Self::Succeeded,
+        Self::SyncFailed,
+        Self::StillRunning,
+        Self::FoundAfterAll,
+        Self::TookAnothersRun,
+        Self::SentAgain,
+        Self::Unconfirmed,
+        Self::UnconfirmedAndNamed,
+        Self::Joined,
+        Self::Busy,
+        Self::NotGranted,
+        Self::Unreachable,
+        Self::Refused,
+        Self::RateLimited,
+        Self::Malformed,
+    ];
+}
+
+/// Checks every promise; what it came to, or which promise was broken and how.
+pub fn check(mut played: Played<'_>) -> Result<Vec<Came>, (Broken, Played<'_>)> {
+    played.hightouch.go_on_for_ever();
+    let checks = [once, never_false, never_lost, never_hangs, patient, polite];
+    match checks.iter().try_for_each(|check| check(&played)) {
+        Ok(()) => Ok(came(&played)),
+        Err(broken) => Err((broken, played)),
+    }
+}
+
+/// A promise, and how it was broken.
+#[derive(Debug, PartialEq)]
+pub struct Broken {
+    pub promise: &'static str,
+    pub how: String,
+}
+
+fn broken(promise: &'static str, how: impl Into<String>) -> Result<(), Broken> {
+    Err(Broken { promise, how: how.into() })
+}
+
+fn report(outcome: &Outcome) -> Option<&Report> {
+    match outcome {
+        Ok(report) => Some(report),
+        Err(failure) => failure.report.as_ref(),
+    }
+}
+
+impl Played<'_> {
+    fn ours(&self) -> impl Iterator<Item = &Run> {
+        self.hightouch.runs.iter().filter(|run| run.ours)
+    }
+
+    fn run(&self, id: u64) -> Option<&Run> {
+        self.hightouch.runs.iter().find(|run| run.id == id)
+    }
+
+    /// Whether the last answer was one that is the last word on a run.
+    fn last_word(&self) -> bool {
+        let last = self.sent.last();
+        last.is_some_and(|last| {
+            matches!(last.status, Some(400..=499)) && !matches!(last.status, Some(408 | 429))
+                || last.fault == Some(Fault::NotGranted)
+        })
+    }
+}
+
+/// One operation starts at most one run.
+fn once(played: &Played<'_>) -> Result<(), Broken> {
+    let ours: Vec<u64> = played.ours().map(|run| run.id).collect();
+    if ours.len() > 1 {
+        return broken("once", format!("it started the runs {ours:?}"));
+    }
+    if played.world.call.goal == Goal::Await && played.sent.iter().any(|sent| sent.trigger) {
+        return broken("once", "awaiting a run sent a trigger");
+    }
+    Ok(())
+}
+
+/// A success is one, and a run that is named is the one that was asked for.
+fn never_false(played: &Played<'_>) -> Result<(), Broken> {
+    let broken = |how: String| broken("never false", how);
+    let call = &played.world.call;
+    let Some(report) = report(&played.outcome) else {
+        let claims = |failure: &hightouch_sync::engine::Failure| failure.kind != FailureKind::TriggerUnconfirmed;
+        return match (played.outcome.as_ref().is_err_and(claims), played.ours().next()) {
+            (true, Some(run)) => broken(format!("it passes over run {}, which it started", run.id)),
+            _ => Ok(()),
+        };
+    };
+    let Some(run) = played.run(report.run.run.get()) else {
+        let unknown =
+            call.goal == Goal::Await && report.run.run.get() == awaited(played.world) && report.jobs.is_empty();
+        return if unknown && played.outcome.is_err() {
+            Ok(())
+        } else {
+            broken(format!("there is no run {}", report.run))
+        };
+    };
+    let first_trigger = played.sent.iter().find(|sent| sent.trigger).map(|sent| sent.at);
+    match (call.goal, first_trigger) {
+        (Goal::Await, _) if run.id != awaited(played.world) => {
+            return broken(format!("run {} was not awaited", run.id));
+        }
+        (Goal::Await, _) => {}
+        (_, _) if report.joined => {
+            if call.if_running == IfRunning::Queue || first_trigger.is_some() || run.has_ended(-BEHIND) {
+                return broken(format!("it did not join run {}", run.id));
+            }
+        }
+        (_, None) => return broken(format!("run {} was taken for one that was never triggered", run.id)),
+        (_, Some(_)) if run.ours => {}
+        (_, Some(sent)) => {
+            if played.ours().next().is_some() {
+                return broken(format!("run {} is somebody else's, and there is one of its own", run.id));
+            }
+            let kept = played.sent.iter().any(|sent| sent.fault == Some(Fault::Repeated));
+            if run.created < sent - SAME_MOMENT - if kept { KEPT } else { 0 } {
+                return broken(format!("run {} was there before the trigger was sent", run.id));
+            }
+            if call.resync {
+                return broken(format!("run {} is somebody else's, and resyncs nothing", run.id));
+            }
+        }
+    }
+    let waits = !matches!(call.goal, Goal::Start | Goal::StartBySlug);
+    let ended = run.has_ended(played.over);
+    let succeeded = run.succeeded(call.accept_warnings);
+    match &played.outcome {
+        Ok(_) if waits && !ended => broken(format!("run {} is said to have succeeded while it was going", run.id)),
+        Ok(_) if waits && !succeeded => broken(format!("run {} is said to have succeeded and did not", run.id)),
+        Ok(report) if waits => {
+            let mut statuses: Vec<&str> = report.jobs.iter().map(|job| job.status.as_str()).collect();
+            let mut truth = run.statuses(played.over);
+            statuses.sort_unstable();
+            truth.sort_unstable();
+            if played.world.server.ignores_run_id && played.world.server.page < 100 {
+                // Between two pages of a list of all runs, another run moves entries from one to the next.
+                statuses.dedup();
+                truth.dedup();
+            }
+            if statuses == truth { Ok(()) } else { broken(format!("the jobs are {truth:?}, not {statuses:?}")) }
+        }
+        Err(failure) if failure.kind == FailureKind::SyncFailed && (!ended || succeeded) => {
+            broken(format!("run {} is said to have failed", run.id))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Once Hightouch has given a run's ID, every way out carries it; and what cannot be told names what it may be.
+fn never_lost(played: &Played<'_>) -> Result<(), Broken> {
+    let known = report(&played.outcome).map(|report| report.run.run.get());
+    if let Some(named) = played.sent.iter().find_map(|sent| sent.named) {
+        if known != Some(named) {
+            return broken("never lost", format!("run {named} was named by Hightouch, and {known:?} is told"));
+        }
+    }
+    let Err(failure) = &played.outcome else { return Ok(()) };
+    if failure.kind != FailureKind::TriggerUnconfirmed {
+        return Ok(());
+    }
+    let listed = played.sent.iter().rfind(|sent| sent.list && sent.body.is_some());
+    let details = failure.details.as_deref().unwrap_or_default();
+    match (listed, played.ours().next()) {
+        (Some(list), Some(run)) if run.listed() < list.at && played.world.server.page == 100 && listed_right(list) => {
+            let id = run.id.to_string();
+            let is_named = details.split(|other: char| !other.is_ascii_digit()).any(|word| word == id);
+            if is_named { Ok(()) } else { broken("never lost", format!("run {id} was listed, and is not named")) }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the last list that came is a true one.
+fn listed_right(list: &Sent) -> bool {
+    list.fault.is_none()
+}
+
+/// It ends in time.
+fn never_hangs(played: &Played<'_>) -> Result<(), Broken> {
+    let call = &played.world.call;
+    let told = played.sent.iter().find(|sent| sent.named.is_some()).map(|sent| sent.back);
+    let most = match told {
+        Some(told) => call.max_wait.max(told),
+        None => call.max_wait.max(call.answer_wait),
+    } + call.oversleeps;
+    if played.over > most {
+        return broken("never hangs", format!("it was over after {} ms, not after {most} ms", played.over));
+    }
+    Ok(())
+}
+
+/// Nothing that passes ends a wait for a run.
+fn patient(played: &Played<'_>) -> Result<(), Broken> {
+    let broken = |how: String| broken("patient", how);
+    let call = &played.world.call;
+    let Err(failure) = &played.outcome else { return Ok(()) };
+    let Some(report) = report(&played.outcome) else {
+        let rate_limited = failure.http_status == Some(429);
+        if rate_limited && played.over < call.max_wait - 4_000 {
+            return broken(format!("a rate limit was a failure after {} ms of {} ms", played.over, call.max_wait));
+        }
+        return Ok(());
+    };
+    match failure.kind {
+        FailureKind::SyncFailed | FailureKind::Busy => Ok(()),
+        FailureKind::StillRunning => {
+            if played.over < call.max_wait - 1_000 {
+                return broken(format!("the wait was over after {} ms of {} ms", played.over, call.max_wait));
+            }
+            let run = played.run(report.run.run.get());
+            let Some(end) = run.and_then(|run| Some(run.ends()?.max(run.listed()))) else { return Ok(()) };
+            let over = |sent: &Sent| sent.back.saturating_add(sent.asked.map_or(0, millis));
+            let troubled = played.sent.iter().filter(|sent| sent.fault.is_some()).map(over).max();
+            let from = end.max(troubled.unwrap_or(0));
+            if from.saturating_add(LONGEST_PAUSE) < call.max_wait && played.world.server.page == 100 {
+                return broken(format!("nothing stood in the way from {from} ms, when the run had ended"));
+            }
+            Ok(())
+        }
+        _ if played.last_word() => Ok(()),
+        // A run that nobody has told of is given up with what stood in the way.
+        _ if call.goal == Goal::Await && report.jobs.is_empty() && played.over >= call.max_wait - 1_000 => Ok(()),
+        kind => broken(format!("{kind:?} ended the wait for run {} after {} ms", report.run, played.over)),
+    }
+}
+
+/// It backs off, and stays away as long as it is asked to.
+fn polite(played: &Played<'_>) -> Result<(), Broken> {
+    let broken = |how: String| broken("polite", how);
+    let call = &played.world.call;
+    let end = call.max_wait.max(call.answer_wait);
+    // The last try before the deadline comes however soon that is.
+    let last_try = |sent: &Sent| [call.max_wait, end].iter().any(|end| (end - sent.at).abs() <= 4_000);
+    for pair in played.sent.windows(2) {
+        let [one, next] = pair else { continue };
+        let pause = next.at - one.back;
+        let Some(asked) = one.asked else { continue };
+        let asked = millis(asked);
+        if pause < asked && !last_try(next) {
+            return broken(format!("it was asked to stay away for {asked} ms and came back after {pause} ms"));
+        }
+    }
+    let troubled = |sent: &&Sent| {
+        let nonsense = matches!(sent.fault, Some(Fault::Nonsense(Nonsense::Html)));
+        nonsense || matches!(sent.status, Some(429 | 500..=599))
+    };
+    for pair in played.sent.windows(2) {
+        let [one, next] = pair else { continue };
+        // What came of a trigger is asked at once.
+        let follows_trigger = one.trigger && !next.trigger;
+        if troubled(&one) && !follows_trigger && next.at - one.back < 400 && !last_try(next) {
+            return broken(format!("after trouble at {} ms it came back at {} ms", one.back, next.at));
+        }
+    }
+    if played.world.server.page == 100 {
+        for ten_seconds in played.sent.windows(30) {
+            let (Some(first), Some(last)) = (ten_seconds.first(), ten_seconds.last()) else { continue };
+            if last.at - first.at < 10_000 {
+                return broken(format!("30 requests in ten seconds from {} ms", first.at));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn millis(span: Duration) -> Millis {
+    Millis::try_from(span.as_millis()).unwrap_or(Millis::MAX)
+}
+
+fn came(played: &Played<'_>) -> Vec<Came> {
+    let mut came = Vec::new();
+    let report = report(&played.outcome);
+    if report.is_some_and(|report| report.joined) {
+        came.push(Came::Joined);
+    }
+    let named = played.sent.iter().any(|sent| sent.named.is_some());
+    if let (Some(report), false) = (report, played.world.call.goal == Goal::Await || named) {
+        match played.run(report.run.run.get()) {
+            Some(run) if run.ours => came.push(Came::FoundAfterAll),
+            Some(_) if !report.joined => came.push(Came::TookAnothersRun),
+            _ => {}
+        }
+    }
+    if played.sent.iter().filter(|sent| sent.trigger).count() > 1 {
+        came.push(Came::SentAgain);
+    }
+    came.push(match &played.outcome {
+        Ok(_) => Came::Succeeded,
+        Err(failure) => match failure.kind {
+            FailureKind::SyncFailed => Came::SyncFailed,
+            FailureKind::StillRunning => Came::StillRunning,
+            FailureKind::TriggerUnconfirmed => {
+                let named = failure.details.as_ref().is_some_and(|details| details.contains("These runs"));
+                if named { Came::UnconfirmedAndNamed } else { Came::Unconfirmed }
+            }
+            FailureKind::Busy => Came::Busy,
+            FailureKind::NotGranted => Came::NotGranted,
+            FailureKind::Unreachable => Came::Unreachable,
+            FailureKind::MalformedAnswer => Came::Malformed,
+            _ if failure.http_status == Some(429) => Came::RateLimited,
+            _ => Came::Refused,
+        },
+    });
+    came
+}

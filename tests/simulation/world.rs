@@ -1,0 +1,362 @@
+//! A world to run an operation in: everything that is decided before it begins, as plain data, so that a world that broke a promise can be
+//! kept in a file and replayed after the generator has changed.
+
+use fastrand::Rng;
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds from the beginning of the operation; those before it are negative.
+pub type Millis = i64;
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct World {
+    pub call: Call,
+    pub server: Server,
+    /// Runs that somebody else starts, or started before.
+    pub others: Vec<Theirs>,
+    /// What becomes of the runs that the operation starts, in order. There should be no second.
+    pub ours: Vec<Plan>,
+    /// How each request fares, in order.
+    pub exchanges: Vec<Exchange>,
+    /// How every further request fares.
+    pub afterwards: Exchange,
+    pub outages: Vec<Outage>,
+}
+
+/// What is asked of the engine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Call {
+    pub goal: Goal,
+    pub resync: bool,
+    pub accept_warnings: bool,
+    pub if_running: IfRunning,
+    pub max_wait: Millis,
+    pub answer_wait: Millis,
+    pub seed: u64,
+    /// By how much the host wakes it late.
+    pub oversleeps: Millis,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Goal {
+    Run,
+    RunBySlug,
+    Start,
+    StartBySlug,
+    /// The newest run that was started before the operation, or one that there is not.
+    Await,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IfRunning {
+    Queue,
+    Join,
+    Refuse,
+}
+
+/// Hightouch's ways.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Server {
+    /// What its clock shows beyond a whole second when the operation begins.
+    pub phase: Millis,
+    /// How far the clock of `Date` is ahead of that of `createdAt`.
+    pub date_ahead: Millis,
+    pub sends_date: bool,
+    pub newest_first: bool,
+    pub ignores_run_id: bool,
+    /// Entries on a page.
+    pub page: usize,
+    pub ids_are_text: bool,
+    pub shouts: bool,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Theirs {
+    pub at: Millis,
+    pub plan: Plan,
+}
+
+/// What becomes of a run.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Plan {
+    /// How long after it came into being it is listed.
+    pub listed_after: Millis,
+    /// How long it waits in the queue at the least, and how long it then takes.
+    pub queued: Millis,
+    pub takes: Millis,
+    /// How its jobs end, each some time before the next.
+    pub jobs: Vec<Ending>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    Success,
+    Warning,
+    Failed,
+    Cancelled,
+    Interrupted,
+    /// It goes on for ever, under a status that nobody knows.
+    Never,
+}
+
+/// How a request and its answer fare.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Exchange {
+    /// How long the request takes to arrive, and the answer to come.
+    pub there: Millis,
+    pub back: Millis,
+    pub fault: Option<Fault>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Fault {
+    /// No connection is made.
+    Refused,
+    /// The host does not allow it.
+    NotGranted,
+    /// The connection ends; the request never arrived.
+    LostBefore,
+    /// The connection ends; the request takes effect, so much later.
+    LostAfter { takes_effect: Millis },
+    /// Nothing comes; the request never arrived.
+    SilentBefore,
+    /// Nothing comes; the request takes effect, so much later.
+    SilentAfter { takes_effect: Millis },
+    /// This status comes instead; the request takes effect so much later, or not.
+    Status { code: u16, retry_after: Option<Asked>, takes_effect: Option<Millis> },
+    /// The answer is cut off.
+    Cut { percent: usize },
+    /// Something else comes with status 200, after the request took effect.
+    Nonsense(Nonsense),
+    /// An error comes with status 200, and the request took no effect.
+    Envelope,
+    /// The list is that of so long ago; only where something is read.
+    Behind { by: Millis },
+    /// The answer to the request before comes again, `Date` and all; only where the same was asked.
+    Repeated,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Asked {
+    Seconds(u64),
+    /// An HTTP date so far ahead of `Date`.
+    Date(Millis),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Nonsense {
+    Html,
+    Empty,
+    Null,
+    WrongTypes,
+    TooLong,
+}
+
+/// While it lasts, no request comes through.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Outage {
+    pub from: Millis,
+    pub to: Millis,
+    pub fault: Fault,
+}
+
+/// The engine takes for granted that what takes effect is listed within eight seconds after its answer was lost. These three together
+/// stay a little below: how late a lost request takes effect, how late a run is then listed, how far a list may be behind.
+const TAKES_EFFECT: Millis = 2_500;
+const LISTED: Millis = 2_500;
+pub const BEHIND: Millis = 2_400;
+
+impl World {
+    /// The world of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let rng = &mut rng;
+        let kind = rng.u32(0..100);
+        let call = call(rng);
+        let mut world = Self {
+            server: server(rng),
+            others: Vec::new(),
+            ours: (0..4).map(|_| plan(rng)).collect(),
+            exchanges: Vec::new(),
+            afterwards: Exchange { there: rng.i64(5..400), back: rng.i64(5..400), fault: None },
+            outages: Vec::new(),
+            call,
+        };
+        // Runs of long ago, and of late.
+        for _ in 0..rng.usize(0..4) {
+            let at = -pick(rng, &[40_000, 90_000, 600_000, 86_400_000]) - rng.i64(0..30_000);
+            world.others.push(Theirs { at, plan: settled(plan(rng)) });
+        }
+        let (trigger, reads) = match kind {
+            0..10 => (0.0, 0.0),
+            10..40 => (0.95, 0.1),
+            40..60 => (0.1, 0.5),
+            60..80 => (0.4, 0.3),
+            80..90 => (0.9, 0.6),
+            _ => (0.9, 0.1),
+        };
+        // Requests of one kind come at about the same places: the trigger among the first.
+        for place in 0..rng.usize(2..40) {
+            let share = if place < 3 { trigger } else { reads };
+            let fault = if rng.f64() < share { Some(fault(rng)) } else { None };
+            let slow = rng.u32(0..12) == 0;
+            let most = if slow { 5_000 } else { 600 };
+            world.exchanges.push(Exchange { there: rng.i64(1..most), back: rng.i64(1..most), fault });
+        }
+        match kind {
+            // What was lost may take effect at any time, and nobody else starts anything.
+            90..95 => {
+                for exchange in &mut world.exchanges {
+                    let late = rng.i64(0..120_000);
+                    match &mut exchange.fault {
+                        Some(Fault::SilentAfter { takes_effect }) => *takes_effect = late,
+                        Some(Fault::Status { code: 408 | 504, takes_effect: Some(takes_effect), .. }) => {
+                            *takes_effect = late
+                        }
+                        _ => {}
+                    }
+                }
+            }
+            // The clocks are far apart, and nobody else starts anything.
+            95..100 => {
+                world.server.date_ahead = rng.i64(1_000..28_000) * if rng.bool() { 1 } else { -1 };
+            }
+            _ => {
+                for _ in 0..rng.usize(0..4) {
+                    let at = pick(rng, &[-20_000, -3_000, -1_500, 0, 500, 2_000, 5_000, 12_000, 30_000]);
+                    world.others.push(Theirs { at: at + rng.i64(-500..1_500), plan: plan(rng) });
+                }
+            }
+        }
+        for _ in 0..rng.usize(0..3) {
+            if rng.u32(0..3) == 0 {
+                let from = rng.i64(0..120_000);
+                let fault = pick(
+                    rng,
+                    &[
+                        Fault::Refused,
+                        Fault::LostBefore,
+                        Fault::SilentBefore,
+                        Fault::Status { code: 503, retry_after: None, takes_effect: None },
+                        Fault::Status { code: 429, retry_after: Some(Asked::Seconds(7)), takes_effect: None },
+                        Fault::Status { code: 429, retry_after: None, takes_effect: None },
+                    ],
+                );
+                let lasts = pick(rng, &[1_000, 8_000, 40_000, 400_000]);
+                world.outages.push(Outage { from, to: from + rng.i64(0..lasts), fault });
+            }
+        }
+        if !world.server.sends_date {
+            // An answer from the past that does not say so cannot be told from one that lags behind.
+            let repeats = |exchange: &&mut Exchange| exchange.fault == Some(Fault::Repeated);
+            world.exchanges.iter_mut().filter(repeats).for_each(|exchange| exchange.fault = Some(Fault::LostBefore));
+        }
+        world.others.sort_by_key(|theirs| theirs.at);
+        world
+    }
+}
+
+fn pick<T: Clone>(rng: &mut Rng, from: &[T]) -> T {
+    from[rng.usize(0..from.len())].clone()
+}
+
+fn call(rng: &mut Rng) -> Call {
+    let goal = pick(
+        rng,
+        &[Goal::Run, Goal::Run, Goal::Run, Goal::Run, Goal::RunBySlug, Goal::Start, Goal::StartBySlug, Goal::Await],
+    );
+    let max_wait =
+        pick(rng, &[0, 300, 2_500, 9_000, 25_000, 25_000, 60_000, 600_000, 3_600_000, 3_600_000, 21_600_000]);
+    Call {
+        goal,
+        resync: rng.u32(0..10) == 0,
+        accept_warnings: rng.bool(),
+        if_running: pick(
+            rng,
+            &[IfRunning::Queue, IfRunning::Queue, IfRunning::Queue, IfRunning::Join, IfRunning::Refuse],
+        ),
+        max_wait,
+        answer_wait: pick(rng, &[0, 10_000]).max(if max_wait == 0 { 10_000 } else { 0 }),
+        seed: rng.u64(..),
+        oversleeps: pick(rng, &[0, 0, 3, 40]),
+    }
+}
+
+fn server(rng: &mut Rng) -> Server {
+    Server {
+        phase: rng.i64(0..1_000),
+        date_ahead: rng.i64(-200..200),
+        sends_date: rng.u32(0..8) != 0,
+        newest_first: rng.bool(),
+        ignores_run_id: rng.u32(0..4) == 0,
+        page: pick(rng, &[100, 100, 100, 3]),
+        ids_are_text: rng.bool(),
+        shouts: rng.u32(0..8) == 0,
+    }
+}
+
+fn plan(rng: &mut Rng) -> Plan {
+    let longest = pick(rng, &[500, 2_000, 10_000, 60_000, 600_000, 3_600_000]);
+    let jobs = match rng.u32(0..10) {
+        0..6 => vec![Ending::Success],
+        6..8 => vec![pick(rng, &[Ending::Warning, Ending::Failed, Ending::Cancelled, Ending::Interrupted])],
+        8 => (0..rng.usize(2..5))
+            .map(|_| pick(rng, &[Ending::Success, Ending::Success, Ending::Warning, Ending::Failed]))
+            .collect(),
+        _ => vec![pick(rng, &[Ending::Success, Ending::Failed, Ending::Never])],
+    };
+    let listed = pick(rng, &[10, 10, 1_000, LISTED]);
+    Plan { listed_after: rng.i64(0..listed), queued: rng.i64(0..2_000), takes: rng.i64(100..longest), jobs }
+}
+
+/// The same, but it ends: what was started long ago does not stand in the way for ever.
+fn settled(mut plan: Plan) -> Plan {
+    plan.takes = plan.takes.min(60_000);
+    for job in &mut plan.jobs {
+        if *job == Ending::Never {
+            *job = Ending::Success;
+        }
+    }
+    plan
+}
+
+fn fault(rng: &mut Rng) -> Fault {
+    let effect = |rng: &mut Rng| pick(rng, &[0, 0, 200, TAKES_EFFECT]);
+    match rng.u32(0..24) {
+        0 | 1 => Fault::Refused,
+        2 if rng.u32(0..4) == 0 => Fault::NotGranted,
+        3..6 => Fault::LostBefore,
+        6..10 => Fault::LostAfter { takes_effect: effect(rng) },
+        10 => Fault::SilentBefore,
+        11 | 12 => Fault::SilentAfter { takes_effect: effect(rng) },
+        13 | 14 => Fault::Status {
+            code: pick(rng, &[500, 502, 503, 504, 408]),
+            retry_after: None,
+            takes_effect: if rng.bool() { Some(effect(rng)) } else { None },
+        },
+        15 | 16 => Fault::Status {
+            code: 429,
+            retry_after: pick(
+                rng,
+                &[
+                    None,
+                    Some(Asked::Seconds(3)),
+                    Some(Asked::Seconds(90)),
+                    Some(Asked::Date(4_000)),
+                    Some(Asked::Seconds(1 << 60)),
+                ],
+            ),
+            takes_effect: None,
+        },
+        17 if rng.u32(0..4) == 0 => {
+            Fault::Status { code: pick(rng, &[401, 403, 404, 422, 400]), retry_after: None, takes_effect: None }
+        }
+        18 => Fault::Cut { percent: rng.usize(0..100) },
+        19 | 20 => Fault::Nonsense(pick(
+            rng,
+            &[Nonsense::Html, Nonsense::Empty, Nonsense::Null, Nonsense::WrongTypes, Nonsense::TooLong],
+        )),
+        21 if rng.u32(0..3) == 0 => Fault::Envelope,
+        22 => Fault::Behind { by: rng.i64(0..BEHIND) },
+        _ => Fault::Repeated,
+    }
+}
