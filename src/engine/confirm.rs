@@ -137,8 +137,12 @@ impl Operation {
     pub(super) fn confirmed(&mut self, now: Instant, mut phase: Confirm, reply: Reply) -> Action {
         phase.asked.get_or_insert(self.sent);
         let mut pages = std::mem::take(&mut phase.pages);
-        let clock = &mut self.clock;
-        let more = match pages.note(reply, |body| Run::read_page(body, &mut |run| phase.note(&run, clock, now))) {
+        let (clock, pace) = (&mut self.clock, &mut self.pace);
+        let mut note = |run: Run| {
+            pace.note_earlier(&run);
+            phase.note(&run, clock, now);
+        };
+        let more = match pages.note(reply, |body| Run::read_page(body, &mut note)) {
             Ok(more) => more,
             Err(setback) => {
                 let again = phase.again();

@@ -89,7 +89,12 @@ impl Operation {
 
     pub(super) fn going_found(&mut self, now: Instant, mut phase: FindGoing, reply: Reply) -> Action {
         let mut pages = std::mem::take(&mut phase.pages);
-        let more = match pages.note(reply, |body| Run::read_page(body, &mut |run| phase.note(run))) {
+        let pace = &mut self.pace;
+        let mut note = |run: Run| {
+            pace.note_earlier(&run);
+            phase.note(run);
+        };
+        let more = match pages.note(reply, |body| Run::read_page(body, &mut note)) {
             Ok(more) => more,
             Err(setback) => return self.retry(now, Phase::FindGoing(FindGoing::new(phase.sync)), setback),
         };

@@ -2,7 +2,6 @@
 
 use super::operation::{Action, Operation, Phase, Reply};
 use super::outcome::FailureKind;
-use super::pace::next_look;
 use super::pages::{Order, Pages};
 use super::setback::Setback;
 use super::time::Instant;
@@ -36,6 +35,7 @@ impl Look {
     /// IDs, so it has been read far enough once the entries of this run have come and gone.
     fn note(&mut self, reply: Reply, run: RunId) -> Result<bool, Setback> {
         let Self { pages, jobs, text, order, unnamed, others } = self;
+        let was_mixed = order.is_mixed();
         let more = pages.note(reply, |body| {
             let page = Run::read_page(body, &mut |mut entry| {
                 order.note(entry.id);
@@ -48,6 +48,10 @@ impl Look {
             *unnamed |= page.unnamed > 0;
             Ok(page)
         })?;
+        // A run that comes into the list moves entries to a page that has been read; some of its own may be among them.
+        if pages.several() && order.is_mixed() && !was_mixed {
+            return Err(Setback::Unreadable { status: 200, why: Unreadable::Changed });
+        }
         if jobs.len() > JOBS {
             return Err(Setback::Unreadable { status: 200, why: Unreadable::TooManyJobs(JOBS) });
         }
@@ -85,7 +89,13 @@ impl Operation {
         }
         self.learn_age(now, date);
         match verdict(&self.jobs, self.options.accept_warnings) {
-            Verdict::Going(_) => self.look_later(now, Phase::Look(Look::default())),
+            Verdict::Going(status) => {
+                let going = self.jobs.iter().find(|job| job.status == status);
+                if let Some(ratio) = going.and_then(|job| job.completion_ratio) {
+                    self.pace.note_ratio(now, ratio);
+                }
+                self.look_later(now, Phase::Look(Look::default()))
+            }
             Verdict::Succeeded(_) => self.succeed(now),
             Verdict::Failed(status) => {
                 let word = status.as_str();
@@ -114,7 +124,7 @@ impl Operation {
 
     /// Waits until the next look is due.
     pub(super) fn look_later(&mut self, now: Instant, look: Phase) -> Action {
-        let delay = next_look(self.run_age(now), &mut self.jitter);
+        let delay = self.pace.next_look(now, self.run_age(now), &mut self.jitter);
         self.pause(now, delay, look, None)
     }
 }

@@ -9,6 +9,7 @@ use super::find::{FindGoing, FindSync};
 use super::look::Look;
 use super::options::{Goal, IfRunning, Options};
 use super::outcome::{Failure, FailureKind, Outcome, Report};
+use super::pace::Pace;
 use super::server_clock::ServerClock;
 use super::setback::{Setback, Trouble};
 use super::time::Instant;
@@ -96,6 +97,7 @@ pub struct Operation {
     pub(super) sent: Instant,
     round_trip: Duration,
     pub(super) clock: ServerClock,
+    pub(super) pace: Pace,
     pub(super) backoff: Backoff,
     pub(super) jitter: Jitter,
 }
@@ -125,6 +127,7 @@ impl Operation {
             sent: now,
             round_trip: Duration::ZERO,
             clock: ServerClock::default(),
+            pace: Pace::default(),
             backoff: Backoff::default(),
             jitter: Jitter::new(seed),
         };

@@ -16,6 +16,11 @@ pub(super) struct Pages {
 }
 
 impl Pages {
+    /// Whether more than one was read.
+    pub(super) fn several(&self) -> bool {
+        self.read > 1
+    }
+
     /// Reads the answer to the request for the next page; true where there is another.
     pub(super) fn note(
         &mut self,
@@ -56,6 +61,11 @@ impl Order {
     /// The run that was read last.
     pub(super) fn last(&self) -> Option<RunId> {
         self.last
+    }
+
+    /// Whether it goes neither way.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.falls && self.rises
     }
 
     /// Whether what has been read begins with the newest run, so that what follows is older.

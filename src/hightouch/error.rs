@@ -23,6 +23,9 @@ pub enum Unreadable {
     /// A list went on for too many pages.
     #[error("Hightouch's list did not end after {0} pages")]
     TooManyPages(usize),
+    /// A list did not go on where its page before ended.
+    #[error("Hightouch's list changed while it was read")]
+    Changed,
     /// A run has too many jobs.
     #[error("Hightouch lists more than {0} jobs of the run")]
     TooManyJobs(usize),
