@@ -28,7 +28,7 @@ use truth::{Broken, Came};
 use world::World;
 
 /// How many worlds `cargo test` goes through.
-const WORLDS: u64 = 30_000;
+const WORLDS: u64 = 200_000;
 
 fn seeds() -> Range<u64> {
     let Ok(asked) = std::env::var("HIGHTOUCH_SYNC_SEEDS") else { return 0..WORLDS };
