@@ -109,6 +109,12 @@ fn once(played: &Played<'_>) -> Result<(), Broken> {
     if ours.len() > 1 {
         return broken("once", format!("it started the runs {ours:?}"));
     }
+    let arrived = |sent: &&Sent| sent.trigger && sent.fault != Some(Fault::Refused) && sent.status != Some(429);
+    if let (true, Some(first)) = (played.world.call.resync, played.sent.iter().find(arrived)) {
+        if played.sent.iter().any(|sent| sent.trigger && sent.at > first.at) {
+            return broken("once", "a resync that may have arrived was sent again");
+        }
+    }
     if played.world.call.goal == Goal::Await && played.sent.iter().any(|sent| sent.trigger) {
         return broken("once", "awaiting a run sent a trigger");
     }
