@@ -21,6 +21,7 @@ mod clock;
 mod faults;
 pub mod fixtures;
 mod listing;
+mod mishap;
 mod options;
 mod params;
 mod quirks;
@@ -51,6 +52,7 @@ use self::server::Shared;
 
 pub use self::api::{KEY, KEY_OF_ANOTHER_WORKSPACE};
 pub use self::fixtures::{SequenceFixture, SyncFixture};
+pub use self::mishap::{Mishap, Mishaps};
 pub use self::options::Options;
 pub use self::rate_limit::{RateLimit, RetryAfter};
 pub use self::recorded::Recorded;
