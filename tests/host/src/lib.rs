@@ -6,3 +6,4 @@ mod dice;
 pub mod hightouch;
 pub mod host;
 mod listen;
+pub mod load;
