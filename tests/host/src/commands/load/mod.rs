@@ -1,0 +1,101 @@
+//! `load`: many callers at once, held against the truth, and what they cost.
+//!
+//! The host is a process of its own. This one holds the local Hightouch, the callers and all that is kept to judge by, so none
+//! of that is in what is measured.
+
+mod door;
+mod guest_host;
+mod measure;
+mod open_files;
+mod table;
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+
+use self::guest_host::GuestHost;
+use self::measure::Watch;
+use crate::build::{self, Kind};
+use crate::hightouch::{self, LocalHightouch, Mishap, Mishaps, Options, RateLimit, RetryAfter};
+use crate::load::{Judgement, callers, client, converse_all, truths};
+
+pub(super) use self::guest_host::{HostArguments, host};
+
+/// How long the host may take to end every instance once the last caller has its answer.
+const QUIET: Duration = Duration::from_secs(40);
+
+#[derive(Args, Clone, Debug)]
+pub(super) struct Arguments {
+    /// How many callers call at once, each with a run of its own.
+    #[arg(long, default_value_t = 1000)]
+    runs: u64,
+    /// Which component: `endpoint`, `spin-endpoint`, or `library` behind a door of HTTP.
+    #[arg(long, default_value = "endpoint", value_parser = kind_of)]
+    kind: Kind,
+    /// With how many of a hundred requests to Hightouch something goes wrong.
+    #[arg(long, default_value_t = 20)]
+    mishaps: u64,
+    /// What callers, runs and mishaps follow from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Keep Hightouch's rate limit of 200 requests in 10 s, which is otherwise lifted.
+    #[arg(long)]
+    rate_limit: bool,
+}
+
+/// The kind of this name.
+fn kind_of(name: &str) -> Result<Kind> {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.world() == name);
+    kind.with_context(|| format!("there are {}", Kind::ALL.map(Kind::world).join(", ")))
+}
+
+/// Runs the load and prints a table; fails where a caller was not told the truth.
+pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
+    let Arguments { runs, kind, mishaps: percent, seed, rate_limit } = arguments;
+    ensure!(runs > 0, "there is nothing to do for no callers");
+    open_files::suffice_for(runs)?;
+    tokio::task::spawn_blocking(|| build::build(&build::Options::terminal()?)).await??;
+
+    // One more than asked for: its run comes first, so that what is made only once is there before anything is measured.
+    let mut callers = callers(runs + 1, seed);
+    let requests = if rate_limit { RateLimit::default().requests } else { usize::MAX };
+    let hightouch = LocalHightouch::start(Options {
+        syncs: callers.iter().map(|caller| caller.sync.clone()).collect(),
+        sequences: Vec::new(),
+        mishaps: (percent > 0).then(|| Mishaps { seed, percent, kinds: Mishap::ALL.to_vec() }),
+        rate_limit: RateLimit { requests, retry_after: RetryAfter::Seconds, ..RateLimit::default() },
+        ..Options::default()
+    });
+    let hightouch = hightouch.await.context("cannot start the local Hightouch")?;
+    let instances = u32::try_from(runs.saturating_mul(2)).unwrap_or(u32::MAX);
+    let mut host = GuestHost::start(kind, &hightouch.origin(), instances).await?;
+    let client = client()?;
+
+    let first = callers.split_off(callers.len().saturating_sub(1));
+    let story_of_first = converse_all(&first, host.url(), hightouch::KEY, &client).await;
+    host.until_quiet(QUIET).await?;
+
+    eprintln!("{runs} callers call the {} at once; {percent} % of the requests to Hightouch go wrong", kind.world());
+    let (url, watch) = (host.url().to_owned(), Watch::start(host));
+    let began = Instant::now();
+    let stories = converse_all(&callers, &url, hightouch::KEY, &client).await;
+    let took = began.elapsed();
+    let (mut host, mut figures) = watch.stop().await?;
+    let left = host.until_quiet(QUIET).await?;
+    figures.end(host.sample().await?);
+    let complaints = host.stop().await?;
+
+    let mut judgement = Judgement::of(&callers, &stories, &truths(&callers, &hightouch));
+    judgement.wrong.extend(Judgement::of(&first, &story_of_first, &truths(&first, &hightouch)).wrong);
+    if left > 0 {
+        judgement.wrong.push(format!("{left} instances are alive {QUIET:?} after the last answer"));
+    }
+    judgement.wrong.extend(complaints);
+    for wrong in &judgement.wrong {
+        eprintln!("{wrong}\n");
+    }
+    print!("{}", table::of(kind, runs, took, &judgement, &figures));
+    Ok(if judgement.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
