@@ -1,9 +1,12 @@
 //! Of many callers at once, some of whose requests go wrong, each gets its own run's true end.
 
+use std::time::Duration;
+
 use hightouch_sync_host::build::Kind;
 use hightouch_sync_host::hightouch::{self as local, LocalHightouch, Mishap, Mishaps, Options, RateLimit};
-use hightouch_sync_host::load::{Caller, Judgement, Story, Truth, callers, check, client, converse_all, truths};
+use hightouch_sync_host::load::{Caller, Judgement, Plan, Story, Truth, check, client, converse_all, truths};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::stage::{Stage, stage, with_each_endpoint};
 
@@ -16,11 +19,11 @@ struct Course {
 
 impl Course {
     async fn run(stage: Stage, kind: Kind, count: u64, options: Options) -> Self {
-        let callers = callers(count, 1);
+        let callers = Plan { callers: count, seed: 1, longest: Duration::from_secs(20) }.callers();
         let syncs = callers.iter().map(|caller| caller.sync.clone()).collect();
         let hightouch = LocalHightouch::start(Options { syncs, sequences: Vec::new(), ..options }).await.unwrap();
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await.serving;
-        let stories = converse_all(&callers, &endpoint.url(), local::KEY, &client().unwrap()).await;
+        let stories = converse_all(&callers, Instant::now(), &endpoint.url(), local::KEY, &client().unwrap()).await;
         let truths = truths(&callers, &hightouch);
         Self { callers, stories, truths }
     }
@@ -74,6 +77,9 @@ fn under_a_rate_limit_that_is_far_too_low_for_all() {
     });
 }
 
+/// What is told that is not true, of whom, and how his story becomes so.
+type Lie<'a> = (&'static str, usize, &'a dyn Fn(&mut Story));
+
 /// Without this, the tests above would hold of a check that lets everything pass.
 #[test]
 fn a_story_that_is_not_true_is_found_out() {
@@ -100,7 +106,7 @@ fn a_story_that_is_not_true_is_found_out() {
         let status = |story: &mut Story, status| {
             story.exchanges.last_mut().unwrap().answer.as_mut().unwrap().status = status;
         };
-        let lies: [(&str, usize, &dyn Fn(&mut Story)); 13] = [
+        let lies: [Lie<'_>; 13] = [
             ("another caller's story", well, &|story| *story = course.stories[well + 1].clone()),
             ("a run of somebody else's", well, &|story| body(story, "/runId", 999_999.into())),
             ("another sync", well, &|story| body(story, "/syncId", 1.into())),

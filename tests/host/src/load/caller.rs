@@ -48,15 +48,30 @@ impl Caller {
     }
 }
 
-/// So many callers.
-pub fn callers(count: u64, seed: u64) -> Vec<Caller> {
-    (0..count).map(|number| caller(FIRST_SYNC + number, seed)).collect()
+/// Who will call.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How many.
+    pub callers: u64,
+    /// What everything about them follows from.
+    pub seed: u64,
+    /// How long their runs take at most; at least it is a second.
+    pub longest: Duration,
 }
 
-fn caller(id: u64, seed: u64) -> Caller {
+impl Plan {
+    /// The callers.
+    pub fn callers(&self) -> Vec<Caller> {
+        (0..self.callers).map(|number| caller(FIRST_SYNC + number, self)).collect()
+    }
+}
+
+fn caller(id: u64, plan: &Plan) -> Caller {
+    let Plan { seed, longest, .. } = *plan;
+    let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
     let mut dice = Dice::new(seed, &format!("caller {id}"));
     let mut job = |number: u64, end: Status| {
-        let length = Duration::from_millis(dice.between(1_000, 20_000));
+        let length = Duration::from_millis(dice.between(1_000, longest));
         let timeline = Timeline::over(length, end).with_rows(RowCounts::new(id, number, 3));
         match end {
             Status::Success => timeline,

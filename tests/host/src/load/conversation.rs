@@ -22,11 +22,16 @@ pub fn client() -> reqwest::Result<Client> {
     Client::builder().pool_max_idle_per_host(0).build()
 }
 
-/// Lets every caller call at once; their stories come back in the callers' order.
-pub async fn converse_all(callers: &[Caller], endpoint: &str, key: &str, client: &Client) -> Vec<Story> {
+/// Lets every caller call at once; their stories, which count time from `began`, come back in the callers' order.
+pub async fn converse_all(
+    callers: &[Caller],
+    began: Instant,
+    endpoint: &str,
+    key: &str,
+    client: &Client,
+) -> Vec<Story> {
     let endpoint: Arc<str> = endpoint.into();
     let key: Arc<str> = key.into();
-    let began = Instant::now();
     let mut going = JoinSet::new();
     for (index, caller) in callers.iter().enumerate() {
         let (caller, endpoint, key, client) = (caller.clone(), endpoint.clone(), key.clone(), client.clone());

@@ -13,7 +13,9 @@ use crate::hightouch::Mishap;
 pub struct Judgement {
     /// How many true stories ended how.
     pub endings: BTreeMap<Ending, usize>,
-    /// The stories that are not true, each with what is wrong with it.
+    /// How many stories are not true.
+    pub untrue: usize,
+    /// What is wrong: the stories that are not true, each with what is wrong with it.
     pub wrong: Vec<String>,
     /// How many stories went on at the same moment, at most.
     pub at_once: usize,
@@ -54,7 +56,10 @@ impl Judgement {
             usize::from(story.exchanges.iter().filter_map(|one| one.answer.as_ref().ok()).any(told_to_follow));
         match check(caller, story, truth) {
             Ok(ending) => *self.endings.entry(ending).or_default() += 1,
-            Err(reasons) => self.wrong.push(told(caller, story, truth, &reasons)),
+            Err(reasons) => {
+                self.untrue += 1;
+                self.wrong.push(told(caller, story, truth, &reasons));
+            }
         }
     }
 }

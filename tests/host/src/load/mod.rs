@@ -12,7 +12,7 @@ mod judgement;
 mod story;
 mod truth;
 
-pub use caller::{Caller, Wait, callers};
+pub use caller::{Caller, Plan, Wait};
 pub use check::{Ending, check};
 pub use conversation::{client, converse_all};
 pub use judgement::Judgement;

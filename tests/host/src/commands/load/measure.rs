@@ -21,13 +21,13 @@ pub(super) struct Figures {
     pub(super) fullest: Sample,
     /// When it took the most memory.
     pub(super) largest: Sample,
-    /// When the last instance had ended.
-    pub(super) after: Sample,
+    /// How long each round took, and how it stood when its last instance had ended.
+    pub(super) rounds: Vec<(Duration, Sample)>,
 }
 
 impl Figures {
-    fn begin(before: Sample) -> Self {
-        Self { before, fullest: before, largest: before, after: before }
+    pub(super) fn begin(before: Sample) -> Self {
+        Self { before, fullest: before, largest: before, rounds: Vec::new() }
     }
 
     fn note(&mut self, sample: Sample) {
@@ -39,9 +39,9 @@ impl Figures {
         }
     }
 
-    /// Takes note of how it stands at the end.
-    pub(super) fn end(&mut self, after: Sample) {
-        self.after = after;
+    /// Takes note of a round that is over.
+    pub(super) fn after(&mut self, took: Duration, sample: Sample) {
+        self.rounds.push((took, sample));
     }
 
     /// Bytes of resident memory for each instance that was alive at the peak, beyond what was there before.
@@ -58,10 +58,9 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    pub(super) fn start(mut host: GuestHost) -> Self {
+    pub(super) fn start(mut host: GuestHost, mut figures: Figures) -> Self {
         let (enough, mut stop) = oneshot::channel();
         let looking = tokio::spawn(async move {
-            let mut figures = Figures::begin(host.sample().await?);
             while tokio::time::timeout(EVERY, &mut stop).await.is_err() {
                 figures.note(host.sample().await?);
             }

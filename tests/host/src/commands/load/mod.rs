@@ -10,16 +10,17 @@ mod open_files;
 mod table;
 
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
+use tokio::time::Instant;
 
 use self::guest_host::GuestHost;
-use self::measure::Watch;
+use self::measure::{Figures, Watch};
 use crate::build::{self, Kind};
 use crate::hightouch::{self, LocalHightouch, Mishap, Mishaps, Options, RateLimit, RetryAfter};
-use crate::load::{Judgement, callers, client, converse_all, truths};
+use crate::load::{Judgement, Plan, client, converse_all, truths};
 
 pub(super) use self::guest_host::{HostArguments, host};
 
@@ -31,6 +32,9 @@ pub(super) struct Arguments {
     /// How many callers call at once, each with a run of its own.
     #[arg(long, default_value_t = 1000)]
     runs: u64,
+    /// How often that is done, each time with other callers.
+    #[arg(long, default_value_t = 1)]
+    rounds: u64,
     /// Which component: `endpoint`, `spin-endpoint`, or `library` behind a door of HTTP.
     #[arg(long, default_value = "endpoint", value_parser = kind_of)]
     kind: Kind,
@@ -40,6 +44,9 @@ pub(super) struct Arguments {
     /// What callers, runs and mishaps follow from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How many seconds a run takes at most; the shortest take one.
+    #[arg(long, default_value_t = 20)]
+    longest: u64,
     /// Keep Hightouch's rate limit of 200 requests in 10 s, which is otherwise lifted.
     #[arg(long)]
     rate_limit: bool,
@@ -53,13 +60,14 @@ fn kind_of(name: &str) -> Result<Kind> {
 
 /// Runs the load and prints a table; fails where a caller was not told the truth.
 pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
-    let Arguments { runs, kind, mishaps: percent, seed, rate_limit } = arguments;
-    ensure!(runs > 0, "there is nothing to do for no callers");
+    let Arguments { runs, rounds, kind, mishaps: percent, seed, longest, rate_limit } = arguments;
+    ensure!(runs > 0 && longest > 0, "there is nothing to do for no callers, and no run is over in no time");
     open_files::suffice_for(runs)?;
     tokio::task::spawn_blocking(|| build::build(&build::Options::terminal()?)).await??;
 
-    // One more than asked for: its run comes first, so that what is made only once is there before anything is measured.
-    let mut callers = callers(runs + 1, seed);
+    // The first comes alone, so that what is made only once is there before anything is measured.
+    let count = runs.saturating_mul(rounds).saturating_add(1);
+    let callers = Plan { callers: count, seed, longest: Duration::from_secs(longest) }.callers();
     let requests = if rate_limit { RateLimit::default().requests } else { usize::MAX };
     let hightouch = LocalHightouch::start(Options {
         syncs: callers.iter().map(|caller| caller.sync.clone()).collect(),
@@ -71,31 +79,32 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
     let hightouch = hightouch.await.context("cannot start the local Hightouch")?;
     let instances = u32::try_from(runs.saturating_mul(2)).unwrap_or(u32::MAX);
     let mut host = GuestHost::start(kind, &hightouch.origin(), instances).await?;
-    let client = client()?;
-
-    let first = callers.split_off(callers.len().saturating_sub(1));
-    let story_of_first = converse_all(&first, host.url(), hightouch::KEY, &client).await;
-    host.until_quiet(QUIET).await?;
+    let (url, client, began) = (host.url().to_owned(), client()?, Instant::now());
 
     eprintln!("{runs} callers call the {} at once; {percent} % of the requests to Hightouch go wrong", kind.world());
-    let (url, watch) = (host.url().to_owned(), Watch::start(host));
-    let began = Instant::now();
-    let stories = converse_all(&callers, &url, hightouch::KEY, &client).await;
-    let took = began.elapsed();
-    let (mut host, mut figures) = watch.stop().await?;
-    let left = host.until_quiet(QUIET).await?;
-    figures.end(host.sample().await?);
+    let (first, others) = callers.split_at(1);
+    let mut stories = converse_all(first, began, &url, hightouch::KEY, &client).await;
+    let mut left = host.until_quiet(QUIET).await?;
+    let mut figures = Figures::begin(host.sample().await?);
+    for round in others.chunks(usize::try_from(runs).unwrap_or(usize::MAX)) {
+        let watch = Watch::start(host, figures);
+        let at = Instant::now();
+        stories.extend(converse_all(round, began, &url, hightouch::KEY, &client).await);
+        let took = at.elapsed();
+        (host, figures) = watch.stop().await?;
+        left += host.until_quiet(QUIET).await?;
+        figures.after(took, host.sample().await?);
+    }
     let complaints = host.stop().await?;
 
     let mut judgement = Judgement::of(&callers, &stories, &truths(&callers, &hightouch));
-    judgement.wrong.extend(Judgement::of(&first, &story_of_first, &truths(&first, &hightouch)).wrong);
     if left > 0 {
-        judgement.wrong.push(format!("{left} instances are alive {QUIET:?} after the last answer"));
+        judgement.wrong.push(format!("{left} instances were alive {QUIET:?} after the last answer"));
     }
     judgement.wrong.extend(complaints);
     for wrong in &judgement.wrong {
         eprintln!("{wrong}\n");
     }
-    print!("{}", table::of(kind, runs, took, &judgement, &figures));
+    print!("{}", table::of(&arguments, &judgement, &figures));
     Ok(if judgement.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
