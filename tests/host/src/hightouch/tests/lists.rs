@@ -64,12 +64,12 @@ fn each_job_of_a_run_is_listed_under_its_id() {
     assert_eq!(jobs.as_array().unwrap().len(), 2);
     assert_eq!([of(0), of(1)], [(json!(run), "processing".into()), (json!(run), "success".into())]);
 
-    // The next run waits for the last job.
+    // The next run waits for the last job; its first one stands behind its second.
     caller.trigger(9);
     caller.pass(3.9);
-    assert_eq!(caller.get("/syncs/9/runs")["data"][0]["status"], "queued");
+    assert_eq!(caller.get("/syncs/9/runs")["data"][1]["status"], "queued");
     caller.pass(0.1);
-    assert_eq!(caller.get("/syncs/9/runs")["data"][0]["status"], "querying");
+    assert_eq!(caller.get("/syncs/9/runs")["data"][1]["status"], "querying");
 }
 
 #[test]
