@@ -1,4 +1,6 @@
 //! The jobs of a run as they have to be told once it has ended.
+//!
+//! The rule is written down here once more and shares no code with the component's, so that an error in either shows.
 
 use serde_json::{Value, json};
 

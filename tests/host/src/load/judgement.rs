@@ -23,9 +23,9 @@ pub struct Judgement {
     pub followed: usize,
     /// How many runs were really started.
     pub runs: usize,
-    /// How many requests Hightouch got, and how many of them started runs or were meant to.
+    /// How many requests Hightouch got.
     pub requests: usize,
-    /// Of these, those that are triggers.
+    /// How many of these are triggers.
     pub triggers: usize,
     /// What went wrong how often.
     pub mishaps: BTreeMap<Mishap, usize>,

@@ -61,7 +61,7 @@ fn kind_of(name: &str) -> Result<Kind> {
 /// Runs the load and prints a table; fails where a caller was not told the truth.
 pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
     let Arguments { runs, rounds, kind, mishaps: percent, seed, longest, rate_limit } = arguments;
-    ensure!(runs > 0 && longest > 0, "there is nothing to do for no callers, and no run is over in no time");
+    ensure!(runs > 0 && longest > 0, "callers and the longest run are at least one");
     open_files::suffice_for(runs)?;
     tokio::task::spawn_blocking(|| build::build(&build::Options::terminal()?)).await??;
 
