@@ -13,6 +13,8 @@ mod bad_input_never_reaches_hightouch;
 mod components_import_what_their_world_says;
 #[path = "promises/deadlines_hold.rs"]
 mod deadlines_hold;
+#[path = "promises/each_of_many_gets_its_own_end.rs"]
+mod each_of_many_gets_its_own_end;
 #[path = "promises/errors_follow_the_rule.rs"]
 mod errors_follow_the_rule;
 #[path = "promises/events_tell_how_a_run_goes.rs"]

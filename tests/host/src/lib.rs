@@ -2,6 +2,8 @@
 
 pub mod build;
 pub mod commands;
+mod dice;
 pub mod hightouch;
 pub mod host;
 mod listen;
+pub mod load;

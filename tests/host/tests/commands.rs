@@ -89,6 +89,19 @@ fn the_local_hightouch_is_served_under_a_scenario() {
 }
 
 #[test]
+fn each_of_a_load_is_told_the_truth() {
+    for kind in ["endpoint", "library"] {
+        let output =
+            command(&["load", "--runs", "8", "--longest", "2", "--mishaps", "10", "--kind", kind]).output().unwrap();
+        assert!(output.status.success(), "{kind}: {}", stderr(&output));
+        let table = String::from_utf8_lossy(&output.stdout);
+        let row = |name: &str| table.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).map(String::from);
+        assert_eq!(row("told the truth").as_deref(), Some("9 of 9"), "{table}");
+        assert!(row("  linear memory of an instance").is_some_and(|pages| !pages.contains("most 0")), "{table}");
+    }
+}
+
+#[test]
 fn build_says_where_the_components_are() {
     let output = command(&["build"]).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));

@@ -2,6 +2,7 @@
 
 mod endpoint;
 mod follow;
+mod load;
 mod run;
 mod serve;
 
@@ -49,6 +50,11 @@ enum Command {
     },
     /// Builds the components into target/components/ and does nothing else.
     Build,
+    /// Lets many callers call at once while requests go wrong, checks that each got its own run's true end, and measures.
+    Load(load::Arguments),
+    /// The host of `load`, in a process of its own so that it is measured alone.
+    #[command(hide = true)]
+    LoadHost(load::HostArguments),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -105,6 +111,8 @@ impl Arguments {
                 Ok(ExitCode::SUCCESS)
             }
             Command::Run(arguments) => runtime()?.block_on(run::run(arguments)),
+            Command::Load(arguments) => runtime()?.block_on(load::load(arguments)),
+            Command::LoadHost(arguments) => runtime()?.block_on(load::host(arguments)),
             Command::Serve { listen, local_hightouch } => runtime()?.block_on(serve::serve(listen, local_hightouch)),
             Command::Hightouch { listen, scenario } => runtime()?.block_on(serve_hightouch(listen, &scenario)),
         }

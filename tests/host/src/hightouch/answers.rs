@@ -1,5 +1,7 @@
 //! Answers, and the error bodies that Hightouch is known to give.
 
+use std::time::Duration;
+
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
@@ -21,6 +23,10 @@ pub(super) enum Outcome {
     CutOff(Answer),
     /// The connection closes without an answer.
     Closed,
+    /// The connection is reset without an answer.
+    Reset,
+    /// It is answered, but so much later.
+    Late(Answer, Duration),
     /// Nothing ever comes.
     Silence,
 }

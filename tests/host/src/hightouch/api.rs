@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use super::answers::{Answer, Outcome};
 use super::faults::{Fault, Faults};
 use super::listing;
+use super::mishap::{Fate, Mishap};
 use super::options::Options;
 use super::params::{Params, whole};
 use super::rate_limit::{Limiter, RetryAfter};
@@ -39,6 +40,7 @@ struct Account {
     key: &'static str,
     limiter: Limiter,
     faults: Faults,
+    fate: Option<Fate>,
     workspace: Workspace,
 }
 
@@ -48,6 +50,7 @@ impl Api {
             key,
             limiter: Limiter::new(options.rate_limit),
             faults: Faults::new(options.scenario),
+            fate: options.mishaps.clone().map(Fate::new),
             workspace: Workspace::new(
                 id,
                 KEYS.len() as u64,
@@ -72,13 +75,14 @@ impl Api {
         Some(account.workspace.id)
     }
 
-    /// Carries out a request.
-    pub(super) fn answer(&mut self, request: &Request, now: OffsetDateTime) -> Outcome {
+    /// Carries out a request, and tells what went wrong with it by chance or by the rate limit.
+    pub(super) fn answer(&mut self, request: &Request, now: OffsetDateTime) -> (Outcome, Option<Mishap>) {
+        let answered = |answer| (Outcome::Answered(answer), None);
         if self.scenario == Scenario::Silent {
-            return Outcome::Silence;
+            return (Outcome::Silence, None);
         }
         let Some(path) = request.path.strip_prefix(BASE) else {
-            return Outcome::Answered(Answer::not_found());
+            return answered(Answer::not_found());
         };
         let account_id = self.account_of(request);
         let Some(account) = self.accounts.iter_mut().find(|account| Some(account.workspace.id) == account_id) else {
@@ -86,14 +90,14 @@ impl Api {
                 None => "No authorization header found",
                 Some(_) => "Token is invalid",
             };
-            return Outcome::Answered(Answer::unauthorized(details));
+            return answered(Answer::unauthorized(details));
         };
         if let Err(until) = account.limiter.accept(now) {
             let retry_after = self.retry_after.value(now, until);
-            return Outcome::Answered(Answer::too_many_requests(retry_after));
+            return (Outcome::Answered(Answer::too_many_requests(retry_after)), Some(Mishap::TooMany));
         }
         let Some(call) = Call::of(&request.method, path) else {
-            return Outcome::Answered(Answer::not_found());
+            return answered(Answer::not_found());
         };
         account.answer(call, request, self.newest_first, now)
     }
@@ -122,21 +126,33 @@ fn bearer(request: &Request) -> Option<&str> {
 }
 
 impl Account {
-    fn answer(&mut self, call: Call<'_>, request: &Request, newest_first: bool, now: OffsetDateTime) -> Outcome {
-        let fault = self.faults.next(call, now);
+    fn answer(
+        &mut self,
+        call: Call<'_>,
+        request: &Request,
+        newest_first: bool,
+        now: OffsetDateTime,
+    ) -> (Outcome, Option<Mishap>) {
+        let fate = self.fate.as_mut().and_then(|fate| fate.next(call, now));
+        let (mishap, fault) = match fate {
+            Some((mishap, fault)) => (Some(mishap), fault),
+            None => (None, self.faults.next(call, now)),
+        };
         if let Fault::Instead(outcome) = fault {
-            return outcome;
+            return (outcome, mishap);
         }
         self.workspace.advance_sequences(now);
         let answer = match self.carry_out(call, request, newest_first, now) {
             Ok(body) => Answer::ok(&self.workspace.scenario.write(body)),
             Err(answer) => answer,
         };
-        match fault {
+        let outcome = match fault {
             Fault::Afterwards(outcome) => outcome,
             Fault::CutOff => Outcome::CutOff(answer),
+            Fault::Late(by) => Outcome::Late(answer, by),
             Fault::None | Fault::Instead(_) => Outcome::Answered(answer),
-        }
+        };
+        (outcome, mishap)
     }
 
     /// The body of a 200, or another answer.
@@ -162,7 +178,7 @@ impl Account {
                 let id = number(id, "syncId")?;
                 workspace.sync(id).ok_or_else(Answer::not_found)?;
                 let (runs, has_more) = listing::runs(workspace, id, &request.query, newest_first, now)?;
-                let data = runs.into_iter().map(|run| shapes::run(run, now));
+                let data = runs.iter().map(|(run, figures)| shapes::run(run, figures));
                 Ok(shapes::page(data.collect(), has_more))
             }
             Call::Trigger(id) => {

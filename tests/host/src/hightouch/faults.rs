@@ -24,6 +24,8 @@ pub(super) enum Fault {
     Afterwards(Outcome),
     /// The call is carried out, and its answer is cut off.
     CutOff,
+    /// The call is carried out, and its answer is so late.
+    Late(Duration),
 }
 
 /// Counts one workspace's calls, so that what goes wrong is the same each time.

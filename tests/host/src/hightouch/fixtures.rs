@@ -22,6 +22,8 @@ pub struct SyncFixture {
     pub disabled: bool,
     /// What a run of it goes through.
     pub timeline: Timeline,
+    /// What the further jobs of each run go through, which are listed under the run's id as well.
+    pub further_jobs: Vec<Timeline>,
     /// Runs triggered before the server started, as (how long before, what they went through), in any order.
     pub history: Vec<(Duration, Timeline)>,
 }
@@ -29,7 +31,22 @@ pub struct SyncFixture {
 impl SyncFixture {
     /// An enabled sync without earlier runs.
     pub fn new(id: u64, slug: impl Into<String>, timeline: Timeline) -> Self {
-        Self { id, slug: slug.into(), model_id: 1, destination_id: 1, disabled: false, timeline, history: Vec::new() }
+        Self {
+            id,
+            slug: slug.into(),
+            model_id: 1,
+            destination_id: 1,
+            disabled: false,
+            timeline,
+            further_jobs: Vec::new(),
+            history: Vec::new(),
+        }
+    }
+
+    /// With one more job in each run.
+    pub fn with_further_job(mut self, timeline: Timeline) -> Self {
+        self.further_jobs.push(timeline);
+        self
     }
 
     /// With a run triggered so long before the server started.

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::answers::Answer;
 use super::fixtures::SyncFixture;
 use super::params::Params;
-use super::run::Run;
+use super::run::{Figures, Run};
 use super::scenario::{LISTED_AFTER, Scenario};
 use super::workspace::Workspace;
 
@@ -96,14 +96,17 @@ impl SyncOrder {
     }
 }
 
-/// The runs of a sync that `query` asks for, and whether there are more.
+/// A job of a run, as it stands.
+pub(super) type Entry<'a> = (&'a Run, Figures);
+
+/// The jobs of a sync's runs that `query` asks for, and whether there are more.
 pub(super) fn runs<'a>(
     workspace: &'a Workspace,
     sync_id: u64,
     query: &str,
     newest_first: bool,
     now: OffsetDateTime,
-) -> Result<(Vec<&'a Run>, bool), Answer> {
+) -> Result<(Vec<Entry<'a>>, bool), Answer> {
     let mut params = Params::of_query(query);
     let run_id = params.number("runId");
     let period = Period::of(&mut params);
@@ -118,7 +121,7 @@ pub(super) fn runs<'a>(
     let mut found: Vec<_> = workspace
         .runs_of(sync_id)
         .filter(|run| is_listed(run))
-        .map(|run| (run, run.figures(now)))
+        .flat_map(|run| run.jobs(now).map(move |job| (run, job)))
         .filter(|(_, figures)| period.holds(figures.started_at))
         .filter(|(_, figures)| within.is_none_or(|from| figures.started_at >= Some(from)))
         .collect();
@@ -136,7 +139,7 @@ pub(super) fn runs<'a>(
     if newest_first {
         found.reverse();
     }
-    Ok(page.cut(found.into_iter().map(|(run, _)| run).collect()))
+    Ok(page.cut(found))
 }
 
 /// Whether a list shows a run when this id is asked for, or none.

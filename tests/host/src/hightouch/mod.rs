@@ -2,8 +2,8 @@
 //!
 //! The key is `local`, or `local-two` for another workspace with runs of its own. Syncs 1 to 8 end in each way
 //! that a run can end ([`fixtures`]); there is no sync 404. A [`Scenario`] makes it answer as
-//! badly as real answers get. Where a run stands follows from the time alone, and the time is tokio's, so under a
-//! paused clock a run of an hour takes milliseconds.
+//! badly as real answers get, and [`Mishaps`] hit single calls by chance. Where a run stands follows from the time
+//! alone, and the time is tokio's, so under a paused clock a run of an hour takes milliseconds.
 //!
 //! ```no_run
 //! # use hightouch_sync_host::hightouch::{LocalHightouch, Options, Scenario};
@@ -21,6 +21,7 @@ mod clock;
 mod faults;
 pub mod fixtures;
 mod listing;
+mod mishap;
 mod options;
 mod params;
 mod quirks;
@@ -51,6 +52,7 @@ use self::server::Shared;
 
 pub use self::api::{KEY, KEY_OF_ANOTHER_WORKSPACE};
 pub use self::fixtures::{SequenceFixture, SyncFixture};
+pub use self::mishap::{Mishap, Mishaps};
 pub use self::options::Options;
 pub use self::rate_limit::{RateLimit, RetryAfter};
 pub use self::recorded::Recorded;

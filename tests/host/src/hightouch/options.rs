@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::fixtures::{self, SequenceFixture, SyncFixture};
+use super::mishap::Mishaps;
 use super::rate_limit::RateLimit;
 use super::scenario::Scenario;
 
@@ -14,6 +15,8 @@ pub struct Options {
     pub listen: SocketAddr,
     /// What goes otherwise than on the best day.
     pub scenario: Scenario,
+    /// What goes wrong by chance beside that.
+    pub mishaps: Option<Mishaps>,
     /// The syncs of every workspace.
     pub syncs: Vec<SyncFixture>,
     /// The sequences of every workspace.
@@ -32,6 +35,7 @@ impl Default for Options {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             scenario: Scenario::default(),
+            mishaps: None,
             syncs: fixtures::syncs(),
             sequences: fixtures::sequences(),
             rate_limit: RateLimit::default(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::http::request::Parts;
 
+use super::mishap::Mishap;
 use super::request::Request;
 
 /// A request that arrived. The key it came with is in none of its parts.
@@ -24,6 +25,8 @@ pub struct Recorded {
     pub headers: Vec<(String, String)>,
     /// The body; what is not UTF-8 is replaced.
     pub body: String,
+    /// What went wrong with it by chance or by the rate limit.
+    pub mishap: Option<Mishap>,
 }
 
 impl Recorded {
@@ -33,7 +36,7 @@ impl Recorded {
     }
 }
 
-/// A request to carry out, and the same to look at later. Its time and account are not known here.
+/// A request to carry out, and the same to look at later. Its time, account and mishap are not known here.
 pub(super) fn read(head: &Parts, body: &[u8]) -> (Request, Recorded) {
     let body = String::from_utf8_lossy(body).into_owned();
     let request = Request {
@@ -57,6 +60,7 @@ pub(super) fn read(head: &Parts, body: &[u8]) -> (Request, Recorded) {
             .map(|(name, value)| (name.to_string(), lossy(value.as_bytes())))
             .collect(),
         body,
+        mishap: None,
     };
     (request, recorded)
 }

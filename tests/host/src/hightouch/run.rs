@@ -30,8 +30,10 @@ pub struct RunSnapshot {
     pub account: u32,
     /// What the trigger asked for.
     pub flags: Flags,
-    /// Where it stands.
+    /// Where its first job stands.
     pub status: Status,
+    /// Where each job stands.
+    pub jobs: Vec<Status>,
     /// When it was triggered, RFC 3339.
     pub created_at: String,
     /// When it left the queue, RFC 3339; `None` if it has not.
@@ -49,7 +51,8 @@ pub(super) struct Run {
     /// Triggered before the server started.
     pub(super) earlier: bool,
     timeline: Timeline,
-    /// When the timeline begins; `None` behind a run that never ends.
+    further_jobs: Vec<Timeline>,
+    /// When the timelines begin; `None` behind a run that never ends.
     begins_at: Option<OffsetDateTime>,
 }
 
@@ -94,21 +97,28 @@ impl Run {
             }
             Ahead::EndlessRun => None,
         };
-        Self { id, sync_id, created_at, flags, earlier: false, timeline, begins_at }
+        Self { id, sync_id, created_at, flags, earlier: false, timeline, further_jobs: Vec::new(), begins_at }
     }
 
-    /// When the run leaves or left the queue; `None` if it never does.
-    fn starts_at(&self) -> Option<OffsetDateTime> {
-        self.moment(|status| status != Status::Queued)
+    /// With these jobs beside the first.
+    pub(super) fn with_further_jobs(mut self, timelines: Vec<Timeline>) -> Self {
+        self.further_jobs = timelines;
+        self
     }
 
-    /// When the run ends or ended; `None` if it never does.
+    fn timelines(&self) -> impl Iterator<Item = &Timeline> {
+        std::iter::once(&self.timeline).chain(&self.further_jobs)
+    }
+
+    /// When the run's last job ends or ended; `None` if one never does.
     pub(super) fn ends_at(&self) -> Option<OffsetDateTime> {
-        self.moment(Status::has_ended)
+        let ends: Option<Vec<_>> = self.timelines().map(|job| self.moment(job, Status::has_ended)).collect();
+        ends?.into_iter().max()
     }
 
-    fn moment(&self, is: impl Fn(Status) -> bool) -> Option<OffsetDateTime> {
-        let offset = self.timeline.first(is)?.try_into().ok()?;
+    /// When a job first is so.
+    fn moment(&self, job: &Timeline, is: impl Fn(Status) -> bool) -> Option<OffsetDateTime> {
+        let offset = job.first(is)?.try_into().ok()?;
         self.begins_at?.checked_add(offset)
     }
 
@@ -121,17 +131,27 @@ impl Run {
         (now - self.begins_at?).try_into().ok()
     }
 
+    /// Of its first job.
     pub(super) fn figures(&self, now: OffsetDateTime) -> Figures {
-        let offset = self.offset(now).unwrap_or_default();
-        let status = self.status(now);
-        let timeline = &self.timeline;
+        self.figures_of(&self.timeline, now)
+    }
+
+    /// Of each job.
+    pub(super) fn jobs(&self, now: OffsetDateTime) -> impl Iterator<Item = Figures> {
+        self.timelines().map(move |job| self.figures_of(job, now))
+    }
+
+    fn figures_of(&self, timeline: &Timeline, now: OffsetDateTime) -> Figures {
+        let offset = self.offset(now);
+        let status = offset.map_or(Status::Queued, |offset| timeline.status_at(offset));
+        let offset = offset.unwrap_or_default();
         let known = status.knows_rows();
         let progress = if known { timeline.progress_at(offset) } else { 0.0 };
         let by_now = |moment: &OffsetDateTime| *moment <= now;
         Figures {
             status,
-            started_at: self.starts_at().filter(by_now),
-            finished_at: self.ends_at().filter(by_now),
+            started_at: self.moment(timeline, |status| status != Status::Queued).filter(by_now),
+            finished_at: self.moment(timeline, Status::has_ended).filter(by_now),
             query_size: timeline.query_size.filter(|_| known),
             planned: if known { timeline.planned } else { RowCounts::default() },
             successful: timeline.successful.share(progress),
@@ -150,6 +170,7 @@ impl Run {
             account,
             flags: self.flags,
             status: figures.status,
+            jobs: self.jobs(now).map(|job| job.status).collect(),
             created_at: with_z(self.created_at),
             started_at: figures.started_at.map(with_z),
             finished_at: figures.finished_at.map(with_z),

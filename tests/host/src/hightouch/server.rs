@@ -65,8 +65,19 @@ async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
     // Without this a poll on a kept-alive connection may wait 40 ms for nothing. It is no worse if it fails.
     let _ = stream.set_nodelay(true);
     let service = service_fn(move |request| answer(request, shared.clone()));
+    let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
     // A connection that fails is the client's to notice; half of the scenarios do it on purpose.
-    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    let ended = (&mut connection).await;
+    if ended.is_err_and(|error| is_reset(&error)) {
+        // With no time to linger, closing it resets it. It is no worse than a plain end if that cannot be.
+        let _ = connection.into_parts().io.into_inner().set_zero_linger();
+    }
+}
+
+/// Whether it is [`Outcome::Reset`] that ended a connection.
+fn is_reset(error: &hyper::Error) -> bool {
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| cause.kind() == io::ErrorKind::ConnectionReset)
 }
 
 /// An error closes the connection without an answer.
@@ -79,8 +90,10 @@ async fn answer(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::R
         let now = shared.clock.now();
         recorded.at = shared.clock.elapsed();
         recorded.account = state.api.account_of(&request);
+        let (outcome, mishap) = state.api.answer(&request, now);
+        recorded.mishap = mishap;
         state.recorded.push(recorded);
-        state.api.answer(&request, now)
+        outcome
     };
     if !shared.latency.is_zero() {
         tokio::time::sleep(shared.latency).await;
@@ -90,6 +103,11 @@ async fn answer(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::R
         Outcome::Answered(answer) => Ok(response(answer, &date, false)),
         Outcome::CutOff(answer) => Ok(response(answer, &date, true)),
         Outcome::Closed => Err(io::ErrorKind::ConnectionAborted.into()),
+        Outcome::Reset => Err(io::ErrorKind::ConnectionReset.into()),
+        Outcome::Late(answer, by) => {
+            tokio::time::sleep(by).await;
+            Ok(response(answer, &http_date(shared.clock.now()), false))
+        }
         Outcome::Silence => std::future::pending().await,
     }
 }

@@ -6,7 +6,7 @@ use time::macros::datetime;
 
 use super::clock::{with_offset, with_z};
 use super::fixtures::SyncFixture;
-use super::run::Run;
+use super::run::{Figures, Run};
 use super::sequence::SequenceRun;
 use super::timeline::RowCounts;
 use super::workspace::Workspace;
@@ -23,8 +23,8 @@ pub(super) fn page(data: Vec<Value>, has_more: bool) -> Value {
     json!({"data": data, "hasMore": has_more})
 }
 
-pub(super) fn run(run: &Run, now: OffsetDateTime) -> Value {
-    let figures = run.figures(now);
+/// An entry of the list of runs: one job of a run.
+pub(super) fn run(run: &Run, figures: &Figures) -> Value {
     json!({
         "id": run.id,
         "createdAt": with_z(run.created_at),

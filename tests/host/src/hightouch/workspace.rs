@@ -94,10 +94,12 @@ impl Workspace {
 
     /// Starts a run, or queues it behind the one that is going. `None` for a sync that is not there.
     pub(super) fn trigger(&mut self, sync_id: u64, flags: Flags, now: OffsetDateTime) -> Option<u64> {
-        let timeline = self.scenario.adapt(self.sync(sync_id)?.timeline.clone());
+        let SyncFixture { timeline, further_jobs, .. } = self.sync(sync_id)?.clone();
+        let timeline = self.scenario.adapt(timeline);
         let ahead = self.ahead(sync_id, now);
         let id = self.take_run_id();
-        self.runs.push(Run::new(id, sync_id, now, ahead, timeline, flags));
+        let run = Run::new(id, sync_id, now, ahead, timeline, flags);
+        self.runs.push(run.with_further_jobs(further_jobs));
         Some(id)
     }
 

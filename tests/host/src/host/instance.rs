@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::config::Config;
 use super::outbound::Allowed;
 use super::outgoing::Outgoing;
+use super::room::{Largest, Room};
 use super::variables::Variables;
 
 /// What every instance of a component starts with.
@@ -19,6 +20,7 @@ pub(super) struct Setup {
     pub(super) outbound: Allowed,
     pub(super) variables: Variables,
     pub(super) alive: Count,
+    pub(super) largest_memory: Largest,
 }
 
 impl Setup {
@@ -39,11 +41,11 @@ impl Setup {
                 http: WasiHttpCtx::new(),
                 outgoing: Outgoing::new(self.outbound.clone(), config.clock.as_virtual()),
                 variables: self.variables.clone(),
-                limits: StoreLimitsBuilder::new().memory_size(config.limits.memory).build(),
+                room: Room::new(config.limits.memory, self.largest_memory.clone()),
                 _alive: self.alive.one(),
             },
         );
-        store.limiter(|instance| &mut instance.limits);
+        store.limiter(|instance| &mut instance.room);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store
@@ -57,7 +59,7 @@ pub(super) struct Instance {
     http: WasiHttpCtx,
     outgoing: Outgoing,
     variables: Variables,
-    limits: StoreLimits,
+    room: Room,
     _alive: Counted,
 }
 

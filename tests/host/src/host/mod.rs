@@ -16,6 +16,7 @@ mod linker;
 mod outbound;
 mod outcome;
 mod outgoing;
+mod room;
 mod serving;
 mod stderr;
 mod tasks;
@@ -44,6 +45,7 @@ pub use virtual_time::{InFlight, VirtualTime, in_virtual_time};
 use bindings::HostedPre;
 use error::into_anyhow;
 use instance::{Count, Instance, Setup};
+use room::Largest;
 use variables::Variables;
 
 /// A component, ready to be instantiated. Clones share it.
@@ -73,8 +75,13 @@ impl Host {
         let pre = artifact::load(&engine, component)
             .and_then(|loaded| linker.instantiate_pre(&loaded).map_err(into_anyhow))
             .with_context(|| format!("cannot host {}", component.display()))?;
-        let setup =
-            Setup { variables: Variables::new(config.variables.clone()), outbound, config, alive: Count::default() };
+        let setup = Setup {
+            variables: Variables::new(config.variables.clone()),
+            outbound,
+            config,
+            alive: Count::default(),
+            largest_memory: Largest::default(),
+        };
         Ok(Self {
             component: Arc::new(Component {
                 runs: HostedPre::new(pre.clone()).ok(),
@@ -88,5 +95,10 @@ impl Host {
     /// How many instances are alive.
     pub fn instances(&self) -> usize {
         self.component.setup.alive.get()
+    }
+
+    /// How many bytes of linear memory the instance had that had the most, of all there have been.
+    pub fn largest_memory(&self) -> usize {
+        self.component.setup.largest_memory.get()
     }
 }

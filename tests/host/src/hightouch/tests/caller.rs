@@ -42,7 +42,7 @@ impl Caller {
             content_type: Some("application/json".to_owned()),
             body: if body.is_null() { String::new() } else { body.to_string() },
         };
-        self.api.answer(&request, self.now)
+        self.api.answer(&request, self.now).0
     }
 
     pub(super) fn answer(&mut self, method: &str, target: &str, body: &Value) -> Answer {

@@ -1,13 +1,16 @@
 //! What a client sees over a real socket.
 
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Response};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
-use super::super::{KEY, LocalHightouch, Options, Scenario, Status};
+use super::super::{KEY, LocalHightouch, Mishap, Mishaps, Options, Scenario, Status};
 
 /// Without kept-alive connections: their timers would move a paused clock.
 fn client() -> Client {
@@ -49,6 +52,32 @@ async fn a_run_of_an_hour_passes_in_virtual_time() {
     assert_eq!(run["successfulRows"]["addedCount"], 1_250_000);
     assert_eq!(polls, 61);
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+/// As it goes over the wire: a client of a higher level tells a reset from an end as little as a timeout.
+#[tokio::test]
+async fn a_mishap_is_what_it_says_and_is_recorded() {
+    for (mishap, says, ended) in [
+        (Mishap::ResetAnswer, "", Some(ErrorKind::ConnectionReset)),
+        (Mishap::ResetRequest, "", Some(ErrorKind::ConnectionReset)),
+        (Mishap::LostAnswer, "", None),
+        (Mishap::CutAnswer, "HTTP/1.1 200", None),
+        (Mishap::EmptyAnswer, "HTTP/1.1 200", None),
+        (Mishap::TooMany, "HTTP/1.1 429", None),
+        (Mishap::BadGateway, "HTTP/1.1 502", None),
+    ] {
+        let mishaps = Mishaps { seed: 1, percent: 100, kinds: vec![mishap] };
+        let hightouch = LocalHightouch::start(Options { mishaps: Some(mishaps), ..Options::default() }).await.unwrap();
+        let mut stream = TcpStream::connect(hightouch.addr()).await.unwrap();
+        let head = format!("host: x\r\nauthorization: Bearer {KEY}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+        stream.write_all(format!("POST /api/v1/syncs/5/trigger HTTP/1.1\r\n{head}").as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let end = stream.read_to_end(&mut answer).await.err().map(|error| error.kind());
+        assert_eq!(end, ended, "{mishap:?}");
+        assert!(String::from_utf8_lossy(&answer).starts_with(says), "{mishap:?}: {answer:?}");
+        assert_eq!(hightouch.triggers(), usize::from(mishap.carried_out()), "{mishap:?}");
+        assert_eq!(hightouch.requests()[0].mishap, Some(mishap));
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! Which entries a list holds.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
-use super::super::Scenario;
+use super::super::{Options, Scenario, Status, SyncFixture, Timeline};
 use super::caller::Caller;
 
 #[test]
@@ -48,6 +50,26 @@ fn runs_are_listed_by_page_order_and_time() {
     assert_eq!(caller.get("/syncs/1/runs?runId=999"), json!({"data": [], "hasMore": false}));
     // Another sync's run is not this one's.
     assert!(caller.ids(&format!("/syncs/2/runs?runId={}", all[0])).is_empty());
+}
+
+#[test]
+fn each_job_of_a_run_is_listed_under_its_id() {
+    let over = |seconds, end| Timeline::over(Duration::from_secs(seconds), end);
+    let sync = SyncFixture::new(9, "jobs", over(2, Status::Success)).with_further_job(over(6, Status::Failed));
+    let mut caller = Caller::new(Options::default().with_sync(sync));
+    let run: u64 = caller.trigger(9).as_str().unwrap().parse().unwrap();
+    caller.pass(2.0);
+    let jobs = caller.get(&format!("/syncs/9/runs?runId={run}"))["data"].clone();
+    let of = |index: usize| (jobs[index]["id"].clone(), jobs[index]["status"].as_str().unwrap().to_owned());
+    assert_eq!(jobs.as_array().unwrap().len(), 2);
+    assert_eq!([of(0), of(1)], [(json!(run), "processing".into()), (json!(run), "success".into())]);
+
+    // The next run waits for the last job; its first one stands behind its second.
+    caller.trigger(9);
+    caller.pass(3.9);
+    assert_eq!(caller.get("/syncs/9/runs")["data"][1]["status"], "queued");
+    caller.pass(0.1);
+    assert_eq!(caller.get("/syncs/9/runs")["data"][1]["status"], "querying");
 }
 
 #[test]
