@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmtime::component::ResourceTable;
-use wasmtime::{Engine, Store, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::config::Config;
+use super::memory::{Memory, Peak};
 use super::outbound::Allowed;
 use super::outgoing::Outgoing;
 use super::variables::Variables;
@@ -19,6 +20,7 @@ pub(super) struct Setup {
     pub(super) outbound: Allowed,
     pub(super) variables: Variables,
     pub(super) alive: Count,
+    pub(super) peak: Peak,
 }
 
 impl Setup {
@@ -39,11 +41,11 @@ impl Setup {
                 http: WasiHttpCtx::new(),
                 outgoing: Outgoing::new(self.outbound.clone(), config.clock.as_virtual()),
                 variables: self.variables.clone(),
-                limits: StoreLimitsBuilder::new().memory_size(config.limits.memory).build(),
+                memory: Memory::new(config.limits.memory, self.peak.clone()),
                 _alive: self.alive.one(),
             },
         );
-        store.limiter(|instance| &mut instance.limits);
+        store.limiter(|instance| &mut instance.memory);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store
@@ -57,7 +59,7 @@ pub(super) struct Instance {
     http: WasiHttpCtx,
     outgoing: Outgoing,
     variables: Variables,
-    limits: StoreLimits,
+    memory: Memory,
     _alive: Counted,
 }
 

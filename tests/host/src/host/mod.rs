@@ -13,6 +13,7 @@ mod error;
 mod guest;
 mod instance;
 mod linker;
+mod memory;
 mod outbound;
 mod outcome;
 mod outgoing;
@@ -44,6 +45,7 @@ pub use virtual_time::{InFlight, VirtualTime, in_virtual_time};
 use bindings::HostedPre;
 use error::into_anyhow;
 use instance::{Count, Instance, Setup};
+use memory::Peak;
 use variables::Variables;
 
 /// A component, ready to be instantiated. Clones share it.
@@ -73,8 +75,13 @@ impl Host {
         let pre = artifact::load(&engine, component)
             .and_then(|loaded| linker.instantiate_pre(&loaded).map_err(into_anyhow))
             .with_context(|| format!("cannot host {}", component.display()))?;
-        let setup =
-            Setup { variables: Variables::new(config.variables.clone()), outbound, config, alive: Count::default() };
+        let setup = Setup {
+            variables: Variables::new(config.variables.clone()),
+            outbound,
+            config,
+            alive: Count::default(),
+            peak: Peak::default(),
+        };
         Ok(Self {
             component: Arc::new(Component {
                 runs: HostedPre::new(pre.clone()).ok(),
@@ -88,5 +95,10 @@ impl Host {
     /// How many instances are alive.
     pub fn instances(&self) -> usize {
         self.component.setup.alive.get()
+    }
+
+    /// The most linear memory that any instance has had so far, in bytes.
+    pub fn peak_memory(&self) -> usize {
+        self.component.setup.peak.get()
     }
 }
