@@ -16,11 +16,17 @@ use crate::hightouch::{Request, Run, RunId, SyncId, Unreadable, moment_of};
 /// The most jobs that one run can have.
 const JOBS: usize = 1000;
 
+/// How much of their error texts is kept in all, in bytes, and how much of each in any case.
+const ERRORS: usize = 256 * 1024;
+const ERROR: usize = 128;
+
 /// Looking at a run.
 #[derive(Debug, Default)]
 pub(super) struct Look {
     pages: Pages,
     jobs: Vec<Run>,
+    /// How many bytes of error texts the jobs have.
+    errors: usize,
     order: Order,
     /// Whether there are entries that bear no ID, and whether there are entries of other runs.
     unnamed: bool,
@@ -35,12 +41,13 @@ impl Look {
     /// Reads a page; true where the next one is to be read. A server that ignores the filter lists other runs too: the list is in order of
     /// IDs, so it has been read far enough once the entries of this run have come and gone.
     fn note(&mut self, reply: Reply, run: RunId) -> Result<bool, Setback> {
-        let Self { pages, jobs, order, unnamed, others } = self;
+        let Self { pages, jobs, errors, order, unnamed, others } = self;
         let more = pages.note(reply, |body| {
-            let page = Run::read_page(body, &mut |entry| {
+            let page = Run::read_page(body, &mut |mut entry| {
                 order.note(entry.id);
                 *others |= entry.id != run;
                 if entry.id == run && jobs.len() <= JOBS {
+                    *errors += entry.shorten_error(ERRORS.saturating_sub(*errors).max(ERROR));
                     jobs.push(entry);
                 }
             })?;

@@ -4,12 +4,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::text_of;
-use super::lenient::{Object, Scalar};
+use super::lenient::{Object, Scalar, beginning};
 use super::page::{Page, read_page};
 use super::{RunId, Unreadable};
 
-/// The most of a run's error text that is kept, in bytes.
-const ERROR_TEXT: usize = 16 * 1024;
 /// The most of a word or a time, which no word or time comes near.
 const WORD: usize = 128;
 
@@ -128,6 +126,15 @@ impl Run {
         })?;
         Ok(Page { unnamed, ..page })
     }
+
+    /// Cuts the error text to at most so many bytes, and says how many are left of it.
+    pub fn shorten_error(&mut self, most: usize) -> usize {
+        if let Some(error) = self.error.as_mut().filter(|error| error.len() > most) {
+            // A copy: a text that is cut keeps its room.
+            *error = beginning(error, most).into();
+        }
+        self.error.as_ref().map_or(0, String::len)
+    }
 }
 
 #[derive(Deserialize)]
@@ -170,19 +177,13 @@ struct WireCounts<'a> {
 
 impl WireRun<'_> {
     fn into_run(self) -> Option<Run> {
-        let cut = |text: Option<String>, most| {
-            text.map(|mut text| {
-                text.truncate(text.floor_char_boundary(most));
-                text
-            })
-        };
         Some(Run {
             id: RunId::try_from(self.id.number()?).ok()?,
-            status: RunStatus::read(&cut(self.status.text(), WORD).unwrap_or_default()),
-            error: cut(self.error.and_then(text_of), ERROR_TEXT),
-            created_at: cut(self.created_at.text(), WORD),
-            started_at: cut(self.started_at.text(), WORD),
-            finished_at: cut(self.finished_at.text(), WORD),
+            status: RunStatus::read(&self.status.text(WORD).unwrap_or_default()),
+            error: self.error.and_then(text_of),
+            created_at: self.created_at.text(WORD),
+            started_at: self.started_at.text(WORD),
+            finished_at: self.finished_at.text(WORD),
             query_size: self.query_size.number(),
             completion_ratio: self.completion_ratio.real(),
             planned_rows: self.planned_rows.0.map(RowCounts::from),
