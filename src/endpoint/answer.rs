@@ -1,6 +1,8 @@
 //! The answer to the caller.
 
 use core::time::Duration;
+use std::collections::VecDeque;
+use std::io;
 
 use serde::Serialize;
 use waki::bindings::wasi::http::types::{ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
@@ -25,8 +27,7 @@ impl Answer {
     }
 
     pub(super) fn json_as(media_type: &str, status: u16, view: &impl Serialize) -> Self {
-        // The views hold text and numbers only, which can always be written.
-        Self { head: Head::new(status, media_type), body: serde_json::to_vec(view).unwrap_or_default() }
+        Self { head: Head::new(status, media_type), body: written("", view, "") }
     }
 
     /// `GET /healthz`.
@@ -58,9 +59,35 @@ impl Answer {
     pub(super) fn send(mut self, to: ResponseOutparam, clock: Clock) {
         self.head.push("content-length", self.body.len().to_string());
         if let Some(mut body) = self.head.send(to) {
-            body.push(&self.body);
+            body.push(self.body);
             body.finish(clock);
         }
+    }
+}
+
+/// A view in JSON, between two texts. Views hold text and numbers only, which can always be written.
+pub(super) fn written(before: &str, view: &impl Serialize, after: &str) -> Vec<u8> {
+    // Written twice, the first time to nowhere: room that grows by doubling takes up to three times as much.
+    let mut length = Length(0);
+    let _: serde_json::Result<()> = serde_json::to_writer(&mut length, view);
+    let mut text = Vec::with_capacity(before.len() + length.0 + after.len());
+    text.extend_from_slice(before.as_bytes());
+    let _: serde_json::Result<()> = serde_json::to_writer(&mut text, view);
+    text.extend_from_slice(after.as_bytes());
+    text
+}
+
+/// Counts what is written.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -97,7 +124,7 @@ impl Head {
         };
         ResponseOutparam::set(to, Ok(response));
         let stream = body.write().ok()?;
-        Some(Body { ready: stream.subscribe(), stream, body, pending: Vec::new() })
+        Some(Body { ready: stream.subscribe(), stream, body, pending: VecDeque::new(), written: 0 })
     }
 }
 
@@ -106,18 +133,19 @@ pub(super) struct Body {
     ready: Pollable,
     stream: OutputStream,
     body: OutgoingBody,
-    /// What has not been written yet.
-    pending: Vec<u8>,
+    /// What is being written, and how much has been of the first of it.
+    pending: VecDeque<Vec<u8>>,
+    written: usize,
 }
 
 impl Body {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.pending.extend_from_slice(bytes);
+    pub(super) fn push(&mut self, bytes: Vec<u8>) {
+        self.pending.push_back(bytes);
     }
 
     /// How much has not been written yet, in bytes.
     pub(super) fn backlog(&self) -> usize {
-        self.pending.len()
+        self.pending.iter().map(Vec::len).sum::<usize>() - self.written
     }
 
     /// What to wait for, if there is anything to write.
@@ -127,16 +155,20 @@ impl Body {
 
     /// Writes what can be written now. An error where the caller has gone.
     pub(super) fn write(&mut self) -> Result<(), StreamError> {
-        while !self.pending.is_empty() {
+        while let Some(first) = self.pending.front() {
             let room = usize::try_from(self.stream.check_write()?).unwrap_or(usize::MAX);
             if room == 0 {
                 return Ok(());
             }
-            let rest = self.pending.split_off(room.min(self.pending.len()));
-            let chunk = core::mem::replace(&mut self.pending, rest);
-            self.stream.write(&chunk)?;
-            if self.pending.is_empty() {
-                self.stream.flush()?;
+            let rest = first.get(self.written..).unwrap_or_default();
+            let chunk = rest.get(..room).unwrap_or(rest);
+            self.stream.write(chunk)?;
+            self.written += chunk.len();
+            if self.written == first.len() {
+                (self.written, _) = (0, self.pending.pop_front());
+                if self.pending.is_empty() {
+                    self.stream.flush()?;
+                }
             }
         }
         Ok(())
