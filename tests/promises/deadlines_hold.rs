@@ -96,15 +96,16 @@ fn on_the_clock_on_the_wall_too() {
             let config = Config { outbound: Outbound::only([line.origin()]), ..Config::default() };
             let host = Host::new(&components().unwrap().library, config).unwrap();
             calls.spawn(async move {
-                let short = RunOptions { max_wait_ms: Some(1_500), ..options() };
+                let short = RunOptions { max_wait_ms: Some(3_000), ..options() };
                 let begun = std::time::Instant::now();
                 let outcome = host.run_sync(&connection(line.origin(), "key"), &SyncRef::Id(1), short).await;
                 (fault, outcome.unwrap().unwrap_err(), begun.elapsed())
             });
         }
         for (fault, failure, took) in calls.join_all().await {
-            assert!(failure.elapsed_ms < 4_500, "{fault:?}: it says that it took {} ms", failure.elapsed_ms);
-            assert!(took < Duration::from_millis(4_500), "{fault:?}: {took:?}");
+            assert!(failure.requests > 0, "{fault:?}: {failure:?}");
+            assert!(failure.elapsed_ms < 6_000, "{fault:?}: it says that it took {} ms", failure.elapsed_ms);
+            assert!(took < Duration::from_secs(6), "{fault:?}: {took:?}");
         }
     });
 }
