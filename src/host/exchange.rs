@@ -153,8 +153,11 @@ impl Exchange {
 /// behind, which nothing of that size fits into.
 fn take(body: &mut Vec<u8>, bytes: &[u8]) {
     if body.capacity() - body.len() < bytes.len() {
-        let room = if body.is_empty() { bytes.len() } else { MOST };
-        body.reserve_exact(room.saturating_sub(body.len()));
+        let length = body.len() + bytes.len();
+        // What comes in pieces may still be short.
+        let room = [CHUNK as usize, MOST].into_iter().find(|room| length <= *room);
+        let room = if body.is_empty() { length } else { room.unwrap_or(length) };
+        body.reserve_exact(room - body.len());
     }
     body.extend_from_slice(bytes);
 }
