@@ -5,7 +5,7 @@ use core::time::Duration;
 use serde::Serialize;
 use waki::bindings::wasi::http::types::ResponseOutparam;
 
-use super::answer::{Body, Head, written};
+use super::answer::{Body, Head, Pieces};
 use super::log::Log;
 use super::teller::Teller;
 use crate::engine::{Instant, Report};
@@ -88,7 +88,7 @@ impl Events {
             }
             _ if now.since(self.last) >= SILENCE => {
                 if self.body.backlog() < BACKLOG {
-                    self.body.push(b": still here\n\n".to_vec());
+                    self.body.push(Pieces::of(": still here\n\n"));
                 }
                 self.last = now;
             }
@@ -98,6 +98,6 @@ impl Events {
 
     /// JSON has no line breaks of its own.
     fn push(&mut self, event: &str, data: &impl Serialize) {
-        self.body.push(written(&format!("event: {event}\ndata: "), data, "\n\n"));
+        self.body.push(Pieces::written(&format!("event: {event}\ndata: "), data, "\n\n"));
     }
 }

@@ -17,7 +17,7 @@ use crate::hightouch::{Request, Run, RunId, SyncId, Unreadable, moment_of};
 const JOBS: usize = 1000;
 
 /// How much of their error texts is kept in all, in bytes, and how much of each in any case.
-const ERRORS: usize = 256 * 1024;
+const ERRORS: usize = 128 * 1024;
 const ERROR: usize = 128;
 
 /// Looking at a run.
