@@ -2,11 +2,19 @@
 
 #![allow(unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "promises/calls.rs"]
+mod calls;
+#[path = "promises/cases.rs"]
+mod cases;
 #[path = "promises/openapi.rs"]
 mod openapi;
+#[path = "promises/raw.rs"]
+mod raw;
 #[path = "promises/stage.rs"]
 mod stage;
 
+#[path = "promises/answers_of_any_size_cost_little_memory.rs"]
+mod answers_of_any_size_cost_little_memory;
 #[path = "promises/bad_input_never_reaches_hightouch.rs"]
 mod bad_input_never_reaches_hightouch;
 #[path = "promises/components_import_what_their_world_says.rs"]
@@ -27,6 +35,8 @@ mod keys_stay_secret;
 mod long_runs_are_followed;
 #[path = "promises/no_sync_runs_twice.rs"]
 mod no_sync_runs_twice;
+#[path = "promises/nothing_is_lost_on_a_line_that_fails.rs"]
+mod nothing_is_lost_on_a_line_that_fails;
 #[path = "promises/real_answers_are_understood.rs"]
 mod real_answers_are_understood;
 #[path = "promises/statuses_are_told_truly.rs"]

@@ -1,6 +1,8 @@
 //! The answer to the caller.
 
 use core::time::Duration;
+use std::collections::VecDeque;
+use std::io;
 
 use serde::Serialize;
 use waki::bindings::wasi::http::types::{ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
@@ -16,7 +18,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Answer {
     head: Head,
-    body: Vec<u8>,
+    body: Pieces,
 }
 
 impl Answer {
@@ -25,8 +27,7 @@ impl Answer {
     }
 
     pub(super) fn json_as(media_type: &str, status: u16, view: &impl Serialize) -> Self {
-        // The views hold text and numbers only, which can always be written.
-        Self { head: Head::new(status, media_type), body: serde_json::to_vec(view).unwrap_or_default() }
+        Self { head: Head::new(status, media_type), body: Pieces::written("", view, "") }
     }
 
     /// `GET /healthz`.
@@ -41,7 +42,7 @@ impl Answer {
 
     /// `GET /openapi.json`.
     pub(super) fn openapi() -> Self {
-        Self { head: Head::new(200, "application/json"), body: include_bytes!("openapi.json").to_vec() }
+        Self { head: Head::new(200, "application/json"), body: Pieces::of(include_bytes!("openapi.json")) }
     }
 
     #[must_use]
@@ -58,9 +59,52 @@ impl Answer {
     pub(super) fn send(mut self, to: ResponseOutparam, clock: Clock) {
         self.head.push("content-length", self.body.len().to_string());
         if let Some(mut body) = self.head.send(to) {
-            body.push(&self.body);
+            body.push(self.body);
             body.finish(clock);
         }
+    }
+}
+
+/// A text in pieces: what is long fits into whatever memory there is, and goes back to it as it is sent.
+#[derive(Debug, Default)]
+pub(super) struct Pieces(VecDeque<Vec<u8>>);
+
+impl Pieces {
+    /// How long a piece may become, in bytes.
+    const MOST: usize = 64 * 1024;
+
+    pub(super) fn of(text: impl Into<Vec<u8>>) -> Self {
+        Self(VecDeque::from([text.into()]))
+    }
+
+    /// A view in JSON, between two texts.
+    pub(super) fn written(before: &str, view: &impl Serialize, after: &str) -> Self {
+        let mut text = Self::of(before);
+        // Views hold text and numbers only, which can always be written.
+        let _: serde_json::Result<()> = serde_json::to_writer(&mut text, view);
+        text.0.push_back(after.into());
+        text
+    }
+
+    fn len(&self) -> usize {
+        self.0.iter().map(Vec::len).sum()
+    }
+}
+
+impl io::Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = |piece: &Vec<u8>| Self::MOST.saturating_sub(piece.len());
+        if self.0.back().is_none_or(|last| room(last) == 0) {
+            self.0.push_back(Vec::new());
+        }
+        let Some(last) = self.0.back_mut() else { return Ok(0) };
+        let taken = bytes.get(..room(last)).unwrap_or(bytes);
+        last.extend_from_slice(taken);
+        Ok(taken.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -97,7 +141,7 @@ impl Head {
         };
         ResponseOutparam::set(to, Ok(response));
         let stream = body.write().ok()?;
-        Some(Body { ready: stream.subscribe(), stream, body, pending: Vec::new() })
+        Some(Body { ready: stream.subscribe(), stream, body, pending: Pieces::default(), written: 0 })
     }
 }
 
@@ -106,37 +150,43 @@ pub(super) struct Body {
     ready: Pollable,
     stream: OutputStream,
     body: OutgoingBody,
-    /// What has not been written yet.
-    pending: Vec<u8>,
+    /// What is being written, and how much has been of the first of it.
+    pending: Pieces,
+    written: usize,
 }
 
 impl Body {
-    pub(super) fn push(&mut self, bytes: &[u8]) {
-        self.pending.extend_from_slice(bytes);
+    pub(super) fn push(&mut self, mut text: Pieces) {
+        text.0.retain(|piece| !piece.is_empty());
+        self.pending.0.append(&mut text.0);
     }
 
     /// How much has not been written yet, in bytes.
     pub(super) fn backlog(&self) -> usize {
-        self.pending.len()
+        self.pending.len() - self.written
     }
 
     /// What to wait for, if there is anything to write.
     pub(super) fn waits_for(&self) -> Option<&Pollable> {
-        (!self.pending.is_empty()).then_some(&self.ready)
+        (!self.pending.0.is_empty()).then_some(&self.ready)
     }
 
     /// Writes what can be written now. An error where the caller has gone.
     pub(super) fn write(&mut self) -> Result<(), StreamError> {
-        while !self.pending.is_empty() {
+        while let Some(first) = self.pending.0.front() {
             let room = usize::try_from(self.stream.check_write()?).unwrap_or(usize::MAX);
             if room == 0 {
                 return Ok(());
             }
-            let rest = self.pending.split_off(room.min(self.pending.len()));
-            let chunk = core::mem::replace(&mut self.pending, rest);
-            self.stream.write(&chunk)?;
-            if self.pending.is_empty() {
-                self.stream.flush()?;
+            let rest = first.get(self.written..).unwrap_or_default();
+            let chunk = rest.get(..room).unwrap_or(rest);
+            self.stream.write(chunk)?;
+            self.written += chunk.len();
+            if self.written == first.len() {
+                (self.written, _) = (0, self.pending.0.pop_front());
+                if self.pending.0.is_empty() {
+                    self.stream.flush()?;
+                }
             }
         }
         Ok(())
@@ -158,6 +208,6 @@ impl Body {
 
     /// Whether all of it was written and flushed, or nobody takes it.
     fn gone_out(&self) -> bool {
-        self.pending.is_empty() && !matches!(self.stream.check_write(), Ok(0))
+        self.pending.0.is_empty() && !matches!(self.stream.check_write(), Ok(0))
     }
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use serde::Serialize;
 use waki::bindings::wasi::http::types::ResponseOutparam;
 
-use super::answer::{Body, Head};
+use super::answer::{Body, Head, Pieces};
 use super::log::Log;
 use super::teller::Teller;
 use crate::engine::{Instant, Report};
@@ -32,25 +32,32 @@ pub(super) fn stream(
     }
     let Some(body) = head.send(to) else { return };
     let mut events = Events { body, last: clock.now(), told: None };
+    // How many steps of the operation were looked at: most wakes are for a piece of an answer, and change nothing.
+    let mut seen = 0;
     let mut hung_up = false;
     loop {
         let over = drive.advance();
-        let Some(task) = drive.tasks().first() else { return };
-        if let (true, Some(outcome)) = (over, task.outcome()) {
-            log.outcome(outcome);
+        if over {
+            // What was told and what the operation remembers are of no use any more, and may be large.
+            events.told = None;
+            let Some(outcome) = drive.finish().pop() else { return };
+            log.outcome(&outcome);
             match outcome {
-                Ok(report) => events.push("report", &teller.report(report)),
-                Err(failure) => events.push("problem", &teller.problem(failure.clone()).view()),
+                Ok(report) => events.push("report", &teller.report(&report)),
+                Err(failure) => events.push("problem", &teller.problem(failure).view()),
             }
             return events.body.finish(clock);
         }
-        let report = task.report(clock);
-        if let (true, Some(report)) = (hung_up, &report) {
-            return log.report(report);
-        }
+        let Some(task) = drive.tasks().first() else { return };
         if hung_up {
+            if let Some(report) = task.report(clock) {
+                return log.report(&report);
+            }
             drive.wait(None, None);
         } else {
+            let news = task.steps() != seen && events.body.backlog() < BACKLOG;
+            let report = if news { task.report(clock) } else { None };
+            seen = if news { task.steps() } else { seen };
             events.progress(report, teller, clock);
             hung_up = events.body.write().is_err();
             drive.wait(events.body.waits_for(), Some(events.last.plus(SILENCE)));
@@ -74,14 +81,14 @@ impl Events {
         };
         let news = self.told.as_ref().map_or(report.is_some(), changed);
         match report {
-            Some(report) if news && self.body.backlog() < BACKLOG => {
+            Some(report) if news => {
                 self.push("progress", &teller.report(&report));
                 self.told = Some(report);
                 self.last = now;
             }
             _ if now.since(self.last) >= SILENCE => {
                 if self.body.backlog() < BACKLOG {
-                    self.body.push(b": still here\n\n");
+                    self.body.push(Pieces::of(": still here\n\n"));
                 }
                 self.last = now;
             }
@@ -89,9 +96,8 @@ impl Events {
         }
     }
 
-    /// Views hold text and numbers only, which can always be written, and JSON has no line breaks of its own.
+    /// JSON has no line breaks of its own.
     fn push(&mut self, event: &str, data: &impl Serialize) {
-        let json = serde_json::to_string(data).unwrap_or_default();
-        self.body.push(format!("event: {event}\ndata: {json}\n\n").as_bytes());
+        self.body.push(Pieces::written(&format!("event: {event}\ndata: "), data, "\n\n"));
     }
 }

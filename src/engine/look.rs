@@ -10,16 +10,18 @@ use crate::hightouch::{Moment, Request, Run, RunId, SyncId, Unreadable};
 
 /// The most jobs that one run can have.
 const JOBS: usize = 1000;
-/// The most error text that is kept of all jobs together, in bytes. The jobs whose turn comes after that keep their status and lose theirs.
-const ERROR_TEXT: usize = 256 * 1024;
+
+/// How much of their error texts is kept in all, in bytes, and how much of each in any case.
+const ERRORS: usize = 128 * 1024;
+const ERROR: usize = 128;
 
 /// Looking at a run.
 #[derive(Debug, Default)]
 pub(super) struct Look {
     pages: Pages,
     jobs: Vec<Run>,
-    /// How much error text of theirs is kept.
-    text: usize,
+    /// How many bytes of error texts the jobs have.
+    errors: usize,
     order: Order,
     /// Whether there are entries that bear no ID, and whether there are entries of other runs.
     unnamed: bool,
@@ -34,14 +36,14 @@ impl Look {
     /// Reads a page; true where the next one is to be read. A server that ignores the filter lists other runs too: the list is in order of
     /// IDs, so it has been read far enough once the entries of this run have come and gone.
     fn note(&mut self, reply: Reply, run: RunId) -> Result<bool, Setback> {
-        let Self { pages, jobs, text, order, unnamed, others } = self;
+        let Self { pages, jobs, errors, order, unnamed, others } = self;
         let was_mixed = order.is_mixed();
         let more = pages.note(reply, |body| {
             let page = Run::read_page(body, &mut |mut entry| {
                 order.note(entry.id);
                 *others |= entry.id != run;
                 if entry.id == run && jobs.len() <= JOBS {
-                    *text += entry.shorten_error(ERROR_TEXT - *text);
+                    *errors += entry.shorten_error(ERRORS.saturating_sub(*errors).max(ERROR));
                     jobs.push(entry);
                 }
             })?;

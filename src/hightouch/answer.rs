@@ -57,6 +57,9 @@ impl Answer {
         Self { status, retry_after: None, date: None, body: body.into(), end: BodyEnd::Complete }
     }
 
+    /// The headers that matter.
+    pub const HEADERS: &[&str] = &["retry-after", "date"];
+
     /// Takes note of a header, if it is one that matters.
     pub fn note_header(&mut self, name: &str, value: &[u8]) {
         let Ok(value) = core::str::from_utf8(value) else { return };

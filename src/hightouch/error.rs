@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::lenient::{Object, Scalar};
+use super::lenient::{Object, Scalar, beginning, beginning_of_string};
 
 /// Why an answer could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,12 +45,15 @@ impl From<serde_json::Error> for Unreadable {
     }
 }
 
+/// The most of any text of an answer that is kept, in bytes.
+pub(super) const TEXT: usize = 16 * 1024;
+
 /// The body of an error: `{"message":"…","details":…}`, a JSON string, or anything else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiError {
-    /// The message, where there is one.
+    /// The message, where there is one; at most 16 KiB.
     pub message: Option<String>,
-    /// `details` as they came: the text of a string, the JSON of anything else.
+    /// `details` as they came: the text of a string, the JSON of anything else; at most 16 KiB.
     pub details: Option<String>,
 }
 
@@ -65,9 +68,11 @@ impl ApiError {
             details: Option<&'a RawValue>,
         }
         if let Ok(Object(Some(Envelope { message, details }))) = serde_json::from_slice(body) {
-            return Self { message: message.text().filter(said), details: details.and_then(text_of) };
+            return Self { message: message.text(TEXT).filter(said), details: details.and_then(text_of) };
         }
-        Self { message: serde_json::from_slice::<String>(body).ok().filter(said), details: None }
+        let string =
+            serde_json::from_slice::<&RawValue>(body).ok().and_then(|raw| beginning_of_string(raw.get(), TEXT));
+        Self { message: string.filter(said), details: None }
     }
 
     /// Whether the body is an error's envelope with a message, and nothing beside.
@@ -81,14 +86,15 @@ impl ApiError {
             details: serde::de::IgnoredAny,
         }
         serde_json::from_slice::<Object<Whole<'_>>>(body).is_ok_and(|Object(whole)| {
-            whole.is_some_and(|Whole { message, details: serde::de::IgnoredAny }| message.text().is_some())
+            whole.is_some_and(|Whole { message, details: serde::de::IgnoredAny }| matches!(message, Scalar::Text(_)))
         })
     }
 }
 
-/// The text of a JSON string, the JSON of anything else; none where that says nothing.
+/// The text of a JSON string, the JSON of anything else, up to [`TEXT`]; none where that says nothing.
 pub(super) fn text_of(raw: &RawValue) -> Option<String> {
-    Some(serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| raw.get().into())).filter(said)
+    let text = beginning_of_string(raw.get(), TEXT).unwrap_or_else(|| beginning(raw.get(), TEXT).into());
+    Some(text).filter(said)
 }
 
 /// Whether a text says anything.
@@ -136,6 +142,28 @@ mod tests {
         }
         assert_eq!(read(r#"{"details":null,"error":"x"}"#), (None, None));
         assert_eq!(ApiError::read(&[0xff, 0xfe]), ApiError::default());
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters_however_they_are_written() {
+        for character in ["x", "\u{e4}", "\u{1f980}", r#"\""#, r"\u00e4", r"\ud83e\udd80", r"\\"] {
+            for shift in 0..13 {
+                let text = format!("{}{}", "-".repeat(shift), character.repeat(7 * TEXT));
+                for (body, parts) in [
+                    (format!(r#"{{"message":"{text}"}}"#), (true, false)),
+                    (format!(r#"{{"details":"{text}"}}"#), (false, true)),
+                    (format!(r#"{{"details":["{text}"]}}"#), (false, true)),
+                    (format!(r#""{text}""#), (true, false)),
+                ] {
+                    let (message, details) = read(&body);
+                    assert_eq!((message.is_some(), details.is_some()), parts, "{character} {shift}");
+                    for text in [message, details].into_iter().flatten() {
+                        assert!((TEXT - 3..=TEXT).contains(&text.len()), "{character} {shift}: {}", text.len());
+                        assert!(text.capacity() <= TEXT, "{character} {shift}: {}", text.capacity());
+                    }
+                }
+            }
+        }
     }
 
     #[test]

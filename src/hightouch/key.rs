@@ -1,17 +1,24 @@
 //! The API key: it goes into one header and nowhere else.
 
 use core::fmt;
+use core::ops::Range;
 
 /// A Hightouch API key. Its `Debug` prints nothing of it, and it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ApiKey(String);
+pub struct ApiKey {
+    text: String,
+    /// Every [`PIECE`] of it as a number, sorted.
+    pieces: Vec<u64>,
+}
 
 /// Why a text is no API key. It does not quote the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the Hightouch API key must be 1 to 4096 printable ASCII characters without blanks")]
 pub struct InvalidKey;
 
-/// From how many of its characters on the beginning of a key tells something of it.
+/// How many characters in a row tell something of a key, wherever in it they stand; a shorter key tells something only as a whole.
+const PIECE: usize = size_of::<u64>();
+/// From how many of its characters on the beginning of a key tells something of it at the end of a text.
 const TELLING: usize = 4;
 /// What stands where a key was.
 const REDACTED: &str = "[redacted]";
@@ -20,26 +27,128 @@ impl ApiKey {
     /// Takes a key that can stand in an HTTP header.
     pub fn new(text: &str) -> Result<Self, InvalidKey> {
         let fits = (1..=4096).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if fits { Ok(Self(text.into())) } else { Err(InvalidKey) }
+        if !fits {
+            return Err(InvalidKey);
+        }
+        let number = |piece: &[u8]| piece.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+        let mut pieces: Vec<u64> = text.as_bytes().windows(PIECE.min(text.len())).map(number).collect();
+        pieces.sort_unstable();
+        Ok(Self { text: text.into(), pieces })
     }
 
     /// The value of the `Authorization` header.
     pub fn bearer(&self) -> String {
-        format!("Bearer {}", self.0)
+        format!("Bearer {}", self.text)
     }
 
-    /// Takes the key out of a text that came from elsewhere, such as an answer that echoes the request's headers.
+    /// Takes the key and its pieces out of a text that came from elsewhere, such as an answer that echoes the request's headers: as they
+    /// are, or as URLs, JSON and HTML escape them.
     pub fn redact(&self, text: &mut String) {
-        if text.contains(&self.0) {
-            *text = text.replace(&self.0, REDACTED);
+        // A key can hold what looks escaped, so that it is found only as it is.
+        let mut found = self.pieces_in(text, unescaped);
+        found.extend(self.pieces_in(text, plain));
+        found.sort_unstable_by_key(|found| found.start);
+        found.dedup_by(|next, before| {
+            let overlap = next.start < before.end;
+            before.end = if overlap { before.end.max(next.end) } else { before.end };
+            overlap
+        });
+        for found in found.into_iter().rev() {
+            text.replace_range(found, REDACTED);
         }
         // A text that was cut may end in the middle of the key.
-        let begun = |at: &usize| self.0.get(..*at).is_some_and(|beginning| text.ends_with(beginning));
-        if let Some(at) = (TELLING..self.0.len()).rev().find(begun) {
+        let begun = |at: &usize| self.text.get(..*at).is_some_and(|beginning| text.ends_with(beginning));
+        if let Some(at) = (TELLING..self.text.len().min(PIECE)).rev().find(begun) {
             text.truncate(text.len() - at);
             text.push_str(REDACTED);
         }
     }
+
+    /// Where there are pieces of the key in a text that is read so, in order; pieces that overlap are one.
+    fn pieces_in(&self, text: &str, read_one: fn(&[u8]) -> (u8, usize)) -> Vec<Range<usize>> {
+        let length = PIECE.min(self.text.len());
+        let mask = u64::MAX >> (8 * (PIECE - length));
+        let mut found: Vec<Range<usize>> = Vec::new();
+        // The last characters as a number, and where each of them began, the oldest first.
+        let (mut last, mut begins) = (0, [0; PIECE]);
+        let (mut at, mut read) = (0, 0);
+        while let Some(rest) = text.as_bytes().get(at..).filter(|rest| !rest.is_empty()) {
+            let (byte, width) = read_one(rest);
+            begins.rotate_left(1);
+            if let Some(begin) = begins.last_mut() {
+                *begin = at;
+            }
+            last = (last << 8 | u64::from(byte)) & mask;
+            (at, read) = (at + width, read + 1);
+            if read < length || self.pieces.binary_search(&last).is_err() {
+                continue;
+            }
+            let begin = begins.get(PIECE - length).copied().unwrap_or(at);
+            match found.last_mut() {
+                Some(before) if begin < before.end => before.end = at,
+                _ => found.push(begin..at),
+            }
+        }
+        found
+    }
+}
+
+/// The first byte of a text.
+fn plain(text: &[u8]) -> (u8, usize) {
+    (text.first().copied().unwrap_or_default(), 1)
+}
+
+/// The first character of a text that may be escaped, and how many bytes it takes. Bytes that are not ASCII are taken one by one.
+fn unescaped(text: &[u8]) -> (u8, usize) {
+    let first = plain(text);
+    let hex = |from: usize, digits: usize| {
+        let digits = text.get(from..from + digits)?;
+        let all = digits.iter().all(u8::is_ascii_hexdigit);
+        u8::try_from(all.then(|| u32::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()).flatten()?).ok()
+    };
+    let found = match first.0 {
+        b'%' => {
+            // The sign itself may be escaped, also more than once.
+            let signs = text.get(1..).unwrap_or_default().chunks(2).take_while(|pair| *pair == b"25").count();
+            // In `%25` alone it is what is escaped.
+            (0..=signs).rev().find_map(|signs| Some((hex(1 + 2 * signs, 2)?, 3 + 2 * signs)))
+        }
+        b'\\' => {
+            // The sign itself may be escaped, also more than once.
+            let signs = text.iter().take_while(|byte| **byte == b'\\').count();
+            match text.get(signs) {
+                Some(b'u') => hex(signs + 1, 4).map(|byte| (byte, signs + 5)),
+                Some(mark) if mark.is_ascii_punctuation() => Some((*mark, signs + 1)),
+                _ => Some((b'\\', signs)),
+            }
+        }
+        b'&' => entity(text),
+        _ => None,
+    };
+    found.unwrap_or(first)
+}
+
+/// The ASCII character that a text begins with as HTML escapes it.
+fn entity(text: &[u8]) -> Option<(u8, usize)> {
+    /// The longest that is known here, `&#x0002F;`, with room for two zeros more.
+    const LONGEST: usize = 11;
+    let end = text.iter().take(LONGEST).position(|byte| *byte == b';')?;
+    let name = core::str::from_utf8(text.get(1..end)?).ok()?;
+    let byte = match name {
+        "amp" => b'&',
+        "lt" => b'<',
+        "gt" => b'>',
+        "quot" => b'"',
+        "apos" => b'\'',
+        _ => {
+            let code = name.strip_prefix('#')?;
+            match code.strip_prefix(['x', 'X']) {
+                Some(hex) => u8::from_str_radix(hex, 16).ok()?,
+                None => code.parse().ok()?,
+            }
+        }
+    };
+    Some((byte, end + 1))
 }
 
 impl fmt::Debug for ApiKey {
@@ -71,5 +180,43 @@ mod tests {
         let mut cut = String::from("Bearer marked-ke");
         key.redact(&mut cut);
         assert_eq!(cut, "Bearer [redacted]");
+    }
+
+    #[test]
+    fn a_key_is_found_in_pieces_and_however_it_is_escaped() {
+        let key = ApiKey::new("a1/b2+c3=d4&e5<f6").unwrap();
+        for (text, expected) in [
+            ("", ""),
+            ("nothing of it", "nothing of it"),
+            ("\u{e4}a1/b2+c3=d4&e5<f6\u{e4}", "\u{e4}[redacted]\u{e4}"),
+            ("a1/b2+c3=d4&e5<f6a1/b2+c3=d4&e5<f6", "[redacted][redacted]"),
+            ("?key=a1%2Fb2%2bc3%3Dd4%26e5%3Cf6&x=1", "?key=[redacted]&x=1"),
+            ("a1%252Fb2%25252Bc3%253Dd4", "[redacted]"),
+            (r#"{"k":"a1\/b2+c3=d4\u0026e5\u003cf6"}"#, r#"{"k":"[redacted]"}"#),
+            (r#""\\u0061\\u0031\\/b2+c3=d4""#, r#""[redacted]""#),
+            ("<b>a1&#x2F;b2&#43;c3&#0061;d4&amp;e5&lt;f6</b>", "<b>[redacted]</b>"),
+            ("the end is c3=d4&e5<f6", "the end is [redacted]"),
+            ("a1/b2+c3 and =d4&e5<f6, in two halves", "[redacted] and [redacted], in two halves"),
+            ("cut at a1/b2", "cut at [redacted]"),
+            ("a1/b2+c3%3Da1/b2+c3", "[redacted][redacted]"),
+            ("too little: a1/b2, d4&e5<f", "too little: a1/b2, d4&e5<f"),
+            (
+                "100 % of \\ and & and %2 and \\u00 and &#x; and %25",
+                "100 % of \\ and & and %2 and \\u00 and &#x; and %25",
+            ),
+        ] {
+            let mut redacted = String::from(text);
+            key.redact(&mut redacted);
+            assert_eq!(redacted, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_looks_escaped_or_is_short_is_taken_out_as_it_is() {
+        for key in ["%41%42%43%44%45", r"\u0061\u0062\\c", "&amp;&lt;&gt;", "short", "abcdefgh"] {
+            let mut text = format!("({key})");
+            ApiKey::new(key).unwrap().redact(&mut text);
+            assert_eq!(text, "([redacted])", "{key}");
+        }
     }
 }

@@ -39,13 +39,36 @@ impl<'a> Scalar<'a> {
         number.is_finite().then_some(number)
     }
 
-    /// A text; nothing else is taken for one.
-    pub(super) fn text(self) -> Option<String> {
+    /// The beginning of a text, at most so many bytes; nothing else is taken for one.
+    pub(super) fn text(&self, most: usize) -> Option<String> {
         match self {
-            Self::Text(text) => Some(text.into_owned()),
+            // A copy: a long text that is cut keeps its room.
+            Self::Text(text) => Some(beginning(text, most).into()),
             _ => None,
         }
     }
+}
+
+/// The beginning of a text, at most so many bytes.
+pub(super) fn beginning(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or(text)
+}
+
+/// The beginning of the text of a JSON string, at most so many bytes; none where it is no string. However long the string is, this needs no
+/// more memory than a few times that.
+pub(super) fn beginning_of_string(json: &str, most: usize) -> Option<String> {
+    /// The most bytes of JSON that one byte of text takes: `\u0000`.
+    const ESCAPED: usize = 6;
+    json.starts_with('"').then_some(())?;
+    let enough = 1 + most.saturating_mul(ESCAPED);
+    let text = if json.len() <= enough {
+        serde_json::from_str::<String>(json).ok()?
+    } else {
+        // The cut may fall into an escaped character, or between the two halves of one.
+        let cut = |less| serde_json::from_str::<String>(&format!("{}\"", beginning(json, enough - less))).ok();
+        (0..2 * ESCAPED).find_map(cut)?
+    };
+    Some(beginning(&text, most).into())
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {

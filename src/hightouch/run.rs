@@ -4,12 +4,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::text_of;
-use super::lenient::{Object, Scalar};
+use super::lenient::{Object, Scalar, beginning};
 use super::page::{Page, read_page};
 use super::{RunId, Unreadable};
 
-/// The most of a run's error text that is kept, in bytes.
-const ERROR_TEXT: usize = 16 * 1024;
 /// The most of a word or a time, which no word or time comes near.
 const WORD: usize = 128;
 
@@ -129,20 +127,14 @@ impl Run {
         Ok(Page { unnamed, ..page })
     }
 
-    /// Cuts the error text to so many bytes, and says how many it then has.
+    /// Cuts the error text to at most so many bytes, and says how many are left of it.
     pub fn shorten_error(&mut self, most: usize) -> usize {
-        self.error = self.error.take().map(|text| cut(text, most)).filter(|text| !text.is_empty());
+        if let Some(error) = self.error.as_mut().filter(|error| error.len() > most) {
+            // A copy: a text that is cut keeps its room.
+            *error = beginning(error, most).into();
+        }
         self.error.as_ref().map_or(0, String::len)
     }
-}
-
-/// Cuts a text to so many bytes, and gives back what it took up beyond them.
-fn cut(mut text: String, most: usize) -> String {
-    if text.len() > most {
-        text.truncate(text.floor_char_boundary(most));
-        text.shrink_to_fit();
-    }
-    text
 }
 
 #[derive(Deserialize)]
@@ -183,19 +175,15 @@ struct WireCounts<'a> {
     removed_count: Scalar<'a>,
 }
 
-fn word(scalar: Scalar<'_>) -> Option<String> {
-    scalar.text().map(|text| cut(text, WORD))
-}
-
 impl WireRun<'_> {
     fn into_run(self) -> Option<Run> {
         Some(Run {
             id: RunId::try_from(self.id.number()?).ok()?,
-            status: RunStatus::read(&word(self.status).unwrap_or_default()),
-            error: self.error.and_then(text_of).map(|text| cut(text, ERROR_TEXT)),
-            created_at: word(self.created_at),
-            started_at: word(self.started_at),
-            finished_at: word(self.finished_at),
+            status: RunStatus::read(&self.status.text(WORD).unwrap_or_default()),
+            error: self.error.and_then(text_of),
+            created_at: self.created_at.text(WORD),
+            started_at: self.started_at.text(WORD),
+            finished_at: self.finished_at.text(WORD),
             query_size: self.query_size.number(),
             completion_ratio: self.completion_ratio.real(),
             planned_rows: self.planned_rows.0.map(RowCounts::from),

@@ -31,7 +31,7 @@ impl SyncEntry {
         }
         read_page::<Wire<'_>>(body, &mut |wire| {
             if let Some(id) = wire.id.number().and_then(|id| SyncId::try_from(id).ok()) {
-                each(Self { id, slug: wire.slug.text().unwrap_or_default() });
+                each(Self { id, slug: wire.slug.text(usize::MAX).unwrap_or_default() });
             }
         })
     }

@@ -72,9 +72,10 @@ impl Exchange {
 
         let options = RequestOptions::new();
         let nanos = u64::try_from(give_up.since(sent).as_nanos()).ok();
-        // A host may support none of these.
+        // A host may support none of these. A connection that the host gives up in time is known not to have been made; one that is
+        // given up here may have been, and the request sent.
         let _: [Result<(), ()>; 3] = [
-            options.set_connect_timeout(nanos),
+            options.set_connect_timeout(nanos.map(|nanos| nanos / 2)),
             options.set_first_byte_timeout(nanos),
             options.set_between_bytes_timeout(nanos),
         ];
@@ -119,7 +120,7 @@ impl Exchange {
                         }
                         Ok(bytes) if answer.body.len() + bytes.len() > MOST => answer.end = BodyEnd::TooLong,
                         Ok(bytes) => {
-                            answer.body.extend(bytes);
+                            take(&mut answer.body, &bytes);
                             self.stage = Stage::Body { ready, stream, _body, answer };
                             continue;
                         }
@@ -148,12 +149,33 @@ impl Exchange {
     }
 }
 
+/// Adds to a body. What is longer than one read gets all the room that it may need at once: room that grows by and by leaves as much again
+/// behind, which nothing of that size fits into.
+fn take(body: &mut Vec<u8>, bytes: &[u8]) {
+    if body.capacity() - body.len() < bytes.len() {
+        let length = body.len() + bytes.len();
+        // What comes in pieces may still be short.
+        let room = [CHUNK as usize, MOST].into_iter().find(|room| length <= *room);
+        let room = if body.is_empty() { length } else { room.unwrap_or(length) };
+        body.reserve_exact(room - body.len());
+    }
+    body.extend_from_slice(bytes);
+}
+
 /// Goes from the head of an answer to its body.
 fn open(incoming: IncomingResponse) -> Result<Stage, Trouble> {
-    let mut answer = Answer::new(incoming.status(), "");
-    for (name, value) in incoming.headers().entries() {
-        answer.note_header(&name, &value);
+    let status = incoming.status();
+    if status < 200 {
+        return Err(lost(format!("an answer with status {status}, which is none of an answer")));
     }
+    let mut answer = Answer::new(status, "");
+    let headers = incoming.headers();
+    for name in Answer::HEADERS {
+        for value in headers.get(&String::from(*name)) {
+            answer.note_header(name, &value);
+        }
+    }
+    drop(headers);
     let taken = |()| lost("the host gave the answer's body to nobody");
     let body = incoming.consume().map_err(taken)?;
     let stream = body.stream().map_err(taken)?;

@@ -12,6 +12,7 @@ pub(crate) struct Task {
     operation: Operation,
     connection: Connection,
     pending: Pending,
+    steps: u64,
 }
 
 enum Pending {
@@ -28,7 +29,7 @@ impl Task {
     /// An operation that begins now.
     pub(crate) fn new(goal: Goal, options: Options, connection: Connection, clock: Clock) -> Self {
         let operation = Operation::new(goal, options, clock.now(), clock.seed());
-        Self { operation, connection, pending: Pending::Step(Event::Woke) }
+        Self { operation, connection, pending: Pending::Step(Event::Woke), steps: 0 }
     }
 
     /// How it ended, if it has.
@@ -56,6 +57,11 @@ impl Task {
         Some(report)
     }
 
+    /// How many steps it has taken: as long as this stays the same, so does the report but for its times.
+    pub(crate) fn steps(&self) -> u64 {
+        self.steps
+    }
+
     /// Goes as far as it goes without waiting.
     fn advance(&mut self, clock: Clock) {
         loop {
@@ -75,6 +81,7 @@ impl Task {
                     return;
                 }
             };
+            self.steps += 1;
             self.pending = match self.operation.step(clock.now(), event) {
                 Action::Wait { until } => Pending::Timer(until),
                 Action::Send { request, give_up } => {

@@ -1,8 +1,10 @@
 //! A key is sent to Hightouch and shows nowhere else, not even where a server echoes it.
 
-use hightouch_sync_host::host::RunOptions;
+use hightouch_sync_host::build::components;
+use hightouch_sync_host::host::{Config, Host, Outbound, RunOptions};
 
-use super::stage::{ENDPOINTS, Library, Scripted, connection, options, say, stage, tell, with_each_endpoint};
+use super::cases::{each, hidden_in};
+use super::stage::{ENDPOINTS, Endpoint, Library, Scripted, connection, options, say, stage, tell, with_each_endpoint};
 
 const MARKED: &str = "marked-key-7f3a";
 
@@ -78,5 +80,164 @@ fn it_is_sent_as_a_bearer_token() {
         let endpoint = stage.endpoint(kind, hightouch.origin()).await;
         let told = tell(endpoint.post("/syncs/1/runs").bearer_auth(MARKED)).await;
         assert_eq!(told.json()["hightouchStatus"], 403);
+    });
+}
+
+/// A key with all that anybody escapes, and a token that is no key.
+const KEY: &str = "k3y/7f3a+\"9b&c1=<d5>%e8'2a";
+const TOKEN: &str = "t0k-5c0a77e2f913";
+
+/// How a server writes what it echoes.
+#[derive(Clone, Copy, Debug)]
+enum Form {
+    AsItIs,
+    InAUrl,
+    InAUrlTwice,
+    InJson,
+    InAsciiJson,
+    InJsonInJson,
+    InHtml,
+    InHtmlNumbers,
+    TheFirstHalf,
+    TheSecondHalf,
+}
+
+impl Form {
+    const ALL: [Self; 10] = [
+        Self::AsItIs,
+        Self::InAUrl,
+        Self::InAUrlTwice,
+        Self::InJson,
+        Self::InAsciiJson,
+        Self::InJsonInJson,
+        Self::InHtml,
+        Self::InHtmlNumbers,
+        Self::TheFirstHalf,
+        Self::TheSecondHalf,
+    ];
+
+    fn of(self, secret: &str) -> String {
+        let each = |form: &dyn Fn(char) -> String| secret.chars().map(form).collect::<String>();
+        let json = |text: &str| serde_json::to_string(text).unwrap().trim_matches('"').to_owned();
+        let url = |byte: char| if byte.is_ascii_alphanumeric() { byte.into() } else { format!("%{:02X}", byte as u32) };
+        match self {
+            Self::AsItIs => secret.into(),
+            Self::InAUrl => each(&url),
+            Self::InAUrlTwice => each(&url).replace('%', "%25"),
+            Self::InJson => json(secret),
+            Self::InAsciiJson => each(&|byte| format!("\\u{:04x}", byte as u32)),
+            Self::InJsonInJson => json(&each(&|byte| format!("\\u{:04x}", byte as u32))),
+            Self::InHtml => {
+                secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+            }
+            Self::InHtmlNumbers => each(&|byte| format!("&#{};", byte as u32)),
+            Self::TheFirstHalf => secret.split_at(secret.len() / 2).0.into(),
+            Self::TheSecondHalf => secret.split_at(secret.len() / 2).1.into(),
+        }
+    }
+}
+
+/// Where a server puts it.
+#[derive(Clone, Copy, Debug)]
+enum Echo {
+    Message,
+    Details,
+    /// As JSON that is written into the details as it is, so that the escapes stay.
+    RawDetails,
+    Headers,
+    Body,
+    Error,
+    RawError,
+    Status,
+    Times,
+    /// At the end of what is kept of a text.
+    Cut,
+}
+
+impl Echo {
+    const ALL: [Self; 10] = [
+        Self::Message,
+        Self::Details,
+        Self::RawDetails,
+        Self::Headers,
+        Self::Body,
+        Self::Error,
+        Self::RawError,
+        Self::Status,
+        Self::Times,
+        Self::Cut,
+    ];
+
+    /// What is answered to a request that starts a run, or that reads.
+    fn answer(self, triggers: bool, echoed: &str) -> super::stage::Say {
+        let json = |text: &str| serde_json::to_string(text).unwrap();
+        // What is JSON already stands as it is, else as a text.
+        let raw = format!("\"{echoed}\"");
+        let raw = if serde_json::from_str::<String>(&raw).is_ok() { raw } else { json(echoed) };
+        let text = json(&format!("it says {echoed}, it does"));
+        let list = |fields: String| say(200, format!(r#"{{"data":[{{"id":42,{fields}}}],"hasMore":false}}"#));
+        match self {
+            Self::Message => say(401, format!(r#"{{"message":{text}}}"#)),
+            Self::Details => say(422, format!(r#"{{"message":"m","details":{text}}}"#)),
+            Self::RawDetails => say(422, format!(r#"{{"message":"m","details":{{"sent":[{raw}],"again":{raw}}}}}"#)),
+            Self::Body => say(500, echoed),
+            Self::Headers => {
+                let names = ["x-echo", "retry-after", "www-authenticate", "location", "date"];
+                let headers = names.map(|name| (name, echoed.to_owned())).to_vec();
+                super::stage::Say { headers, ..say(503, "") }
+            }
+            _ if triggers => say(200, r#"{"id":"42"}"#),
+            Self::Error => list(format!(r#""status":"failed","error":{text}"#)),
+            Self::RawError => list(format!(r#""status":"failed","error":{{"sent":{raw}}}"#)),
+            Self::Status => list(format!(r#""status":{}"#, json(echoed))),
+            Self::Times => {
+                list(format!(r#""status":"failed","createdAt":{text},"startedAt":{raw},"finishedAt":{text}"#))
+            }
+            Self::Cut => {
+                let long = json(&format!("{}{echoed}", "x".repeat(16 * 1024 - 12)));
+                list(format!(
+                    r#""status":"failed","error":{long},"createdAt":{}"#,
+                    json(&format!("{}{echoed}", "x".repeat(116)))
+                ))
+            }
+        }
+    }
+}
+
+#[test]
+fn it_shows_in_no_form_and_at_no_place() {
+    let all: Vec<(Form, Echo)> = Form::ALL.iter().flat_map(|form| Echo::ALL.map(|echo| (*form, echo))).collect();
+    each(&all, |&(form, echo)| {
+        stage(async |stage| {
+            let hightouch = Scripted::start(move |what, authorization| {
+                let key = authorization.trim_start_matches("Bearer ");
+                assert_eq!(key, KEY, "the token is for the endpoint alone");
+                echo.answer(what.starts_with("POST"), &form.of(key))
+            })
+            .await;
+            let origin = hightouch.origin();
+            let mut output = String::new();
+            let short = RunOptions { max_wait_ms: Some(5_000), ..options() };
+            let library = Library { connection: connection(origin, KEY), ..stage.library(origin) };
+            output += &format!("{:?}", library.run_sync(1, short).await.unwrap_err());
+            for kind in ENDPOINTS {
+                let mut config = Config { outbound: Outbound::only([origin]), ..stage.config(origin) };
+                for (name, value) in [("ENDPOINT_TOKEN", TOKEN), ("HIGHTOUCH_API_KEY_ONE", KEY)] {
+                    config.environment.push((name.into(), value.into()));
+                    config.variables.insert(name.to_ascii_lowercase(), value.into());
+                }
+                let endpoint = Endpoint::serve(&Host::new(components().unwrap().path(kind), config).unwrap()).await;
+                for accept in ["*/*", "text/event-stream"] {
+                    let request =
+                        endpoint.post("/syncs/1/runs?account=one").bearer_auth(TOKEN).header("prefer", "wait=2");
+                    output += &format!("{:?}", tell(request.header("accept", accept)).await);
+                }
+            }
+            assert!(hightouch.triggers() >= 5, "{}", hightouch.triggers());
+            output += &stage.stderr.text();
+            for secret in [KEY, TOKEN] {
+                assert_eq!(hidden_in(secret, &output), None, "{output}");
+            }
+        });
     });
 }

@@ -301,7 +301,8 @@ fn of_many_jobs_with_long_errors_each_keeps_its_status_and_all_together_little_t
     });
     let jobs = &played.failure().report.as_ref().unwrap().jobs;
     let text: usize = jobs.iter().filter_map(|job| job.error.as_ref()).map(String::capacity).sum();
-    assert_eq!((jobs.len(), text), (80, 256 * 1024));
+    assert_eq!(jobs.len(), 80);
+    assert!(text <= 128 * 1024 + 80 * 128, "{text} bytes");
 }
 
 #[test]

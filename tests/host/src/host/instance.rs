@@ -9,9 +9,9 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::config::Config;
+use super::memory::{Memory, Peak};
 use super::outbound::Allowed;
 use super::outgoing::Outgoing;
-use super::room::{Largest, Room};
 use super::variables::Variables;
 
 /// What every instance of a component starts with.
@@ -20,7 +20,7 @@ pub(super) struct Setup {
     pub(super) outbound: Allowed,
     pub(super) variables: Variables,
     pub(super) alive: Count,
-    pub(super) largest_memory: Largest,
+    pub(super) peak: Peak,
 }
 
 impl Setup {
@@ -41,11 +41,11 @@ impl Setup {
                 http: WasiHttpCtx::new(),
                 outgoing: Outgoing::new(self.outbound.clone(), config.clock.as_virtual()),
                 variables: self.variables.clone(),
-                room: Room::new(config.limits.memory, self.largest_memory.clone()),
+                memory: Memory::new(config.limits.memory, self.peak.clone()),
                 _alive: self.alive.one(),
             },
         );
-        store.limiter(|instance| &mut instance.room);
+        store.limiter(|instance| &mut instance.memory);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store
@@ -59,7 +59,7 @@ pub(super) struct Instance {
     http: WasiHttpCtx,
     outgoing: Outgoing,
     variables: Variables,
-    room: Room,
+    memory: Memory,
     _alive: Counted,
 }
 

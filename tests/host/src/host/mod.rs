@@ -13,10 +13,10 @@ mod error;
 mod guest;
 mod instance;
 mod linker;
+mod memory;
 mod outbound;
 mod outcome;
 mod outgoing;
-mod room;
 mod serving;
 mod stderr;
 mod tasks;
@@ -45,7 +45,7 @@ pub use virtual_time::{InFlight, VirtualTime, in_virtual_time};
 use bindings::HostedPre;
 use error::into_anyhow;
 use instance::{Count, Instance, Setup};
-use room::Largest;
+use memory::Peak;
 use variables::Variables;
 
 /// A component, ready to be instantiated. Clones share it.
@@ -80,7 +80,7 @@ impl Host {
             outbound,
             config,
             alive: Count::default(),
-            largest_memory: Largest::default(),
+            peak: Peak::default(),
         };
         Ok(Self {
             component: Arc::new(Component {
@@ -97,8 +97,8 @@ impl Host {
         self.component.setup.alive.get()
     }
 
-    /// How many bytes of linear memory the instance had that had the most, of all there have been.
-    pub fn largest_memory(&self) -> usize {
-        self.component.setup.largest_memory.get()
+    /// The most linear memory that any instance has had so far, in bytes.
+    pub fn peak_memory(&self) -> usize {
+        self.component.setup.peak.get()
     }
 }

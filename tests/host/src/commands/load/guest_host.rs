@@ -35,7 +35,7 @@ pub(super) struct Counts {
     /// How many instances are alive.
     pub(super) instances: usize,
     /// The most linear memory that any instance has had, in bytes.
-    pub(super) largest_memory: usize,
+    pub(super) peak_memory: usize,
 }
 
 /// The process, at one moment.
@@ -75,7 +75,7 @@ pub(crate) async fn host(arguments: HostArguments) -> Result<ExitCode> {
     println!("{url}");
     let mut asked = BufReader::new(tokio::io::stdin()).lines();
     while asked.next_line().await?.is_some() {
-        let counts = Counts { instances: host.instances(), largest_memory: host.largest_memory() };
+        let counts = Counts { instances: host.instances(), peak_memory: host.peak_memory() };
         println!("{}", serde_json::to_string(&counts)?);
     }
     Ok(ExitCode::SUCCESS)

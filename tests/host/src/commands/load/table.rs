@@ -34,7 +34,7 @@ pub(super) fn of(arguments: &Arguments, judgement: &Judgement, figures: &Figures
     rows.add("the host's process", "");
     rows.add("  instances alive at the peak", fullest.counts.instances);
     rows.add("  linear memory of an instance", {
-        let most = fullest.counts.largest_memory;
+        let most = fullest.counts.peak_memory;
         format!("at most {} pages, {} KiB", most / PAGE, most >> 10)
     });
     rows.add("  resident before", mebibytes(before.resident));

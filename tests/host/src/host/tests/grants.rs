@@ -80,15 +80,21 @@ fn standard_error_can_be_captured() {
     });
 }
 
+/// A page of linear memory, of which [`GROW`] asks for 64.
+const PAGE: usize = 64 << 10;
+
 #[test]
-fn memory_is_limited() {
+fn memory_is_limited_and_its_peak_is_told() {
     in_virtual_time(async |time| {
         let (mut config, _) = config(&time);
         let enough = serve("enough", GROW, config.clone()).await;
         assert_eq!(status(&get(&enough).await), 200);
+        let peak = enough.host.peak_memory();
+        assert!(peak >= 64 * PAGE, "{peak}");
         config.limits.memory = 1 << 20;
         let little = serve("little", GROW, config).await;
         assert_eq!(status(&get(&little).await), 507);
+        assert_eq!(little.host.peak_memory(), peak - 64 * PAGE, "what was refused does not count");
     });
 }
 
