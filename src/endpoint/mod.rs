@@ -4,6 +4,7 @@
 
 #[cfg(feature = "endpoint")]
 mod access;
+mod account;
 mod answer;
 mod call;
 mod caller;
@@ -21,5 +22,6 @@ mod route;
 mod settings;
 #[cfg(feature = "endpoint")]
 mod stderr;
+mod target;
 #[cfg(feature = "endpoint")]
 mod teller;
