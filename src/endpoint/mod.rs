@@ -16,6 +16,8 @@ mod handler;
 mod log;
 mod prefer;
 mod problem;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod report;
 mod route;
 #[cfg(feature = "endpoint")]

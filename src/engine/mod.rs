@@ -20,6 +20,8 @@ mod options;
 mod outcome;
 mod pace;
 mod pages;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod setback;
 mod time;
 mod trigger;

@@ -14,6 +14,8 @@ mod key;
 mod lenient;
 mod origin;
 mod page;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod request;
 mod run;
 mod sync;
