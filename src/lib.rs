@@ -12,6 +12,8 @@ pub mod engine;
 pub mod hightouch;
 #[cfg_attr(not(feature = "endpoint"), allow(dead_code))]
 mod host;
+#[cfg(any(test, fuzzing))]
+pub mod properties;
 mod runs;
 
 // Symbols named as WIT names them mean nothing to another linker.

@@ -2,6 +2,7 @@
 
 use subtle::ConstantTimeEq as _;
 
+use super::account::Account;
 use super::caller::Caller;
 use super::problem::Problem;
 use super::settings;
@@ -53,10 +54,7 @@ impl Access {
 
 /// A setting's name, for an account if there is one.
 fn named(setting: &str, account: Option<&Account>) -> String {
-    match account {
-        Some(account) => format!("{setting}_{}", account.0.to_ascii_uppercase()),
-        None => setting.into(),
-    }
+    account.map_or_else(|| setting.into(), |account| account.named(setting))
 }
 
 fn stored_key(setting: &str, of_account: bool) -> Result<ApiKey, Problem> {
@@ -73,25 +71,4 @@ fn stored_key(setting: &str, of_account: bool) -> Result<ApiKey, Problem> {
     ApiKey::new(&key).map_err(|error| {
         Problem::not_configured(format!("{setting} is wrong: {error}. Nothing was sent to Hightouch."))
     })
-}
-
-/// An account's name: `[a-z0-9_]+`, at most 64 characters.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Account(String);
-
-impl Account {
-    pub(super) fn read(text: &str) -> Result<Self, Problem> {
-        let named = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
-        if (1..=64).contains(&text.len()) && text.bytes().all(named) {
-            Ok(Self(text.into()))
-        } else {
-            Err(Problem::invalid(
-                "an account's name has 1 to 64 lower-case letters, digits and underscores, and nothing else",
-            ))
-        }
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
 }

@@ -1,6 +1,7 @@
 //! The body of `POST /syncs/{sync}/runs`.
 
 use serde::Deserialize;
+use serde::de::{Deserializer, IntoDeserializer as _};
 
 use super::problem::Problem;
 use crate::engine::{IfRunning, Options};
@@ -15,6 +16,7 @@ pub(super) struct Body {
     reset_cdc: bool,
     clear_and_fill: bool,
     accept_warnings: bool,
+    #[serde(deserialize_with = "from_word")]
     if_running: WhenGoing,
 }
 
@@ -25,6 +27,11 @@ enum WhenGoing {
     Queue,
     Join,
     Refuse,
+}
+
+/// A derived reader takes `{"join":null}` for the word `"join"` too.
+fn from_word<'de, D: Deserializer<'de>>(from: D) -> Result<WhenGoing, D::Error> {
+    WhenGoing::deserialize(String::deserialize(from)?.into_deserializer())
 }
 
 impl Body {
@@ -56,7 +63,7 @@ impl Body {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use super::*;
 
     #[test]
@@ -72,6 +79,16 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_says_what_is_wrong_and_does_not_echo_the_whole_body() {
+        let detail = |body: &str| {
+            let problem = Body::read(body.as_bytes()).unwrap_err();
+            String::from(serde_json::to_value(problem.view()).unwrap()["detail"].as_str().unwrap())
+        };
+        assert!(detail(r#"{"ifRunning":"later"}"#).contains("unknown variant `later`, expected one of `queue`"));
+        assert!(detail(&format!(r#"{{"{}":true}}"#, "x".repeat(60_000))).len() <= crate::engine::Failure::DETAILS);
+    }
+
+    #[test]
     fn what_is_no_such_object_is_refused() {
         for body in [
             "{",
@@ -84,6 +101,7 @@ mod tests {
             r#"{"fullResync":1}"#,
             r#"{"fullResync":"true"}"#,
             r#"{"ifRunning":"later"}"#,
+            r#"{"ifRunning":{"join":null}}"#,
             r#"{"full":true}"#,
             r#"{"fullResync":true,"fullResync":false}"#,
             "\u{feff}{}",

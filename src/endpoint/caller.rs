@@ -7,6 +7,7 @@ use waki::bindings::wasi::io::poll::poll;
 use waki::bindings::wasi::io::streams::StreamError;
 
 use super::problem::Problem;
+use super::target::Target;
 use crate::host::Clock;
 
 /// The most of a body that is read, in bytes.
@@ -16,6 +17,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The request. Children stand before parents: they must be dropped first.
 pub(super) struct Caller {
+    pub(super) target: Target,
     headers: Headers,
     request: IncomingRequest,
     clock: Clock,
@@ -23,7 +25,8 @@ pub(super) struct Caller {
 
 impl Caller {
     pub(super) fn new(request: IncomingRequest, clock: Clock) -> Self {
-        Self { headers: request.headers(), request, clock }
+        let target = Target::new(request.path_with_query().unwrap_or_default());
+        Self { target, headers: request.headers(), request, clock }
     }
 
     pub(super) fn method(&self) -> String {
@@ -36,31 +39,9 @@ impl Caller {
         }
     }
 
-    pub(super) fn path(&self) -> String {
-        let target = self.request.path_with_query().unwrap_or_default();
-        target.split_once('?').map_or(target.as_str(), |(path, _)| path).into()
-    }
-
     /// The values of a header that are text.
     pub(super) fn header(&self, name: &str) -> Vec<String> {
         self.headers.get(&name.into()).into_iter().filter_map(|value| String::from_utf8(value).ok()).collect()
-    }
-
-    /// A parameter of the query. None of those there are needs escaping, so none is unescaped.
-    pub(super) fn query(&self, name: &str) -> Option<String> {
-        let target = self.request.path_with_query().unwrap_or_default();
-        let query = target.split_once('?').map_or("", |(_, query)| query);
-        let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.find(|(key, _)| *key == name).map(|(_, value)| value.into())
-    }
-
-    /// A truth value in the query; false where it is not there.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
-        match self.query(name).as_deref() {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(_) => Err(Problem::invalid(format!("the query's `{name}` must be true or false"))),
-        }
     }
 
     /// The one bearer token that the caller shows.

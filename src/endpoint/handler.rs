@@ -2,7 +2,8 @@
 
 use waki::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 
-use super::access::{Access, Account};
+use super::access::Access;
+use super::account::Account;
 use super::answer::Answer;
 use super::caller::Caller;
 use super::events;
@@ -52,7 +53,7 @@ enum Taken {
 /// Takes up a request as far as it goes without Hightouch.
 fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Problem> {
     log.request = "unknown";
-    let (goal, options, (access, account)) = match Route::of(&caller.method(), &caller.path())? {
+    let (goal, options, (access, account)) = match Route::of(&caller.method(), caller.target.path())? {
         Route::Health => {
             log.request = "health";
             return Ok(Taken::Answer(Answer::health()));
@@ -72,7 +73,7 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
             log.sync = Some(run.sync.to_string());
             log.run = Some(run.run.get());
             let let_in = let_in(caller, log)?;
-            let accept_warnings = caller.flag("acceptWarnings")?;
+            let accept_warnings = caller.target.flag("acceptWarnings")?;
             (Goal::Await(run), Options { accept_warnings, ..Options::default() }, let_in)
         }
     };
@@ -97,7 +98,7 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
 }
 
 fn let_in(caller: &Caller, log: &mut Log) -> Result<(Access, Option<Account>), Problem> {
-    let account = caller.query("account").map(|name| Account::read(&name)).transpose();
+    let account = caller.target.query("account").map(Account::read).transpose();
     let (access, account) = Access::of(caller, account)?;
     log.account = account.as_ref().map(|account| account.as_str().into());
     Ok((access, account))

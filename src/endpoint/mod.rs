@@ -4,6 +4,7 @@
 
 #[cfg(feature = "endpoint")]
 mod access;
+mod account;
 mod answer;
 mod call;
 mod caller;
@@ -15,11 +16,14 @@ mod handler;
 mod log;
 mod prefer;
 mod problem;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod report;
 mod route;
 #[cfg(feature = "endpoint")]
 mod settings;
 #[cfg(feature = "endpoint")]
 mod stderr;
+mod target;
 #[cfg(feature = "endpoint")]
 mod teller;

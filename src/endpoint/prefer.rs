@@ -22,9 +22,9 @@ impl Prefer {
     /// Reads the values of the header. The first of each preference counts, as the RFC has it.
     pub(super) fn read(values: &[String]) -> Self {
         let mut prefer = Self::Unsaid;
-        for preference in values.iter().flat_map(|value| value.split(',')) {
+        for preference in values.iter().flat_map(|value| unquoted(value, ',')) {
             // A preference may have parameters, and blanks around everything.
-            let token = preference.split(';').next().unwrap_or_default();
+            let token = unquoted(preference, ';').next().unwrap_or_default();
             let (name, value) = token.split_once('=').unwrap_or((token, ""));
             let (name, value) = (name.trim(), value.trim().trim_matches('"'));
             if name.eq_ignore_ascii_case("wait") && !matches!(prefer, Self::Wait(_)) {
@@ -62,6 +62,16 @@ impl Prefer {
     }
 }
 
+/// The parts of a text between those separators that stand in no quoted string.
+fn unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.split(move |char| {
+        quoted ^= char == '"' && !escaped;
+        escaped = quoted && char == '\\' && !escaped;
+        char == separator && !quoted
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +86,7 @@ mod tests {
             (&["wait=10"][..], Prefer::Wait(10)),
             (&["return=minimal, wait = \"7\" ; foo"][..], Prefer::Wait(7)),
             (&["respond-async, wait=10"][..], Prefer::Wait(10)),
+            (&[r#"handling="a, wait=5; \", wait=6", wait=7; x="1, wait=8""#][..], Prefer::Wait(7)),
             (&["wait=10", "wait=20", "respond-async"][..], Prefer::Wait(10)),
             (&["wait=0"][..], Prefer::Wait(0)),
             (&["wait=-1"][..], Prefer::Unsaid),

@@ -28,9 +28,9 @@ impl Problem {
         Self { status, ..Self::from(Failure::unsent(kind, detail)) }
     }
 
-    /// The caller's input cannot be right.
+    /// The caller's input cannot be right. What is wrong with it may quote it, but not all of it.
     pub(super) fn invalid(error: impl core::fmt::Display) -> Self {
-        crate::runs::invalid(error).into()
+        crate::runs::invalid(error).trimmed().into()
     }
 
     /// The path is none of this endpoint's.

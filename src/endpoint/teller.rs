@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::access::Account;
+use super::account::Account;
 use super::answer::Answer;
 use super::problem::Problem;
 use super::report::View;

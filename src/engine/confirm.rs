@@ -49,6 +49,8 @@ pub(super) struct Confirm {
     candidates: Vec<Candidate>,
     /// Those that the list before showed.
     before: Vec<Candidate>,
+    /// Whether the list has entries that could not be read as runs: any of them may be it.
+    unread: bool,
 }
 
 /// A run that may be the one in question.
@@ -82,6 +84,7 @@ impl Confirm {
             order: Order::default(),
             candidates: Vec::new(),
             before: Vec::new(),
+            unread: false,
         }
     }
 
@@ -122,6 +125,7 @@ impl Confirm {
         let of = |one: When| candidates.iter().filter(move |(_, when)| *when == one);
         let mut new = of(When::After);
         match (new.next(), new.next()) {
+            _ if self.unread && !resync => Told::NothingYet,
             // What contradicts an earlier answer may itself be an earlier answer, kept somewhere on the way.
             _ if self.candidates.is_empty() && clock.contradicts_itself() => Told::NothingYet,
             _ if self.candidates.is_empty() => Told::None,
@@ -138,11 +142,20 @@ impl Operation {
         phase.asked.get_or_insert(self.sent);
         let mut pages = std::mem::take(&mut phase.pages);
         let (clock, pace) = (&mut self.clock, &mut self.pace);
+        let mut runs = 0;
         let mut note = |run: Run| {
             pace.note_earlier(&run);
             phase.note(&run, clock, now);
+            runs += 1;
         };
-        let more = match pages.note(reply, |body| Run::read_page(body, &mut note)) {
+        let mut entries = 0;
+        let read = pages.note(reply, |body| {
+            let page = Run::read_page(body, &mut note)?;
+            entries = page.entries;
+            Ok(page)
+        });
+        phase.unread |= entries > runs;
+        let more = match read {
             Ok(more) => more,
             Err(setback) => {
                 let again = phase.again();

@@ -20,6 +20,8 @@ mod options;
 mod outcome;
 mod pace;
 mod pages;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod server_clock;
 mod setback;
 mod time;

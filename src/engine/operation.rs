@@ -225,7 +225,7 @@ impl Operation {
     /// Whether so much of the wait is left that an answer to a trigger may be hoped for. The first request of all is always sent: how short
     /// a wait makes sense is the caller's to decide.
     pub(super) fn has_room_for_trigger(&self, now: Instant) -> bool {
-        now == self.began || self.deadline().since(now) >= TRIGGER_ROOM
+        self.requests == 0 || self.deadline().since(now) >= TRIGGER_ROOM
     }
 
     /// Waits, then sends the request of the phase: after `delay`, or in time for one last request before the deadline. `setback` is

@@ -15,6 +15,8 @@ mod lenient;
 mod moment;
 mod origin;
 mod page;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod properties;
 mod request;
 mod run;
 mod sync;

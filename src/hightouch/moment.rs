@@ -15,6 +15,11 @@ impl Moment {
         Self(millis)
     }
 
+    /// How many milliseconds after the beginning of 1970 it is.
+    pub fn millis(self) -> i64 {
+        self.0
+    }
+
     /// Reads a time as the API writes it, RFC 3339 with `Z` or an offset.
     pub fn rfc3339(text: &str) -> Option<Self> {
         OffsetDateTime::parse(text, &Rfc3339).ok().map(Self::of)

@@ -9,7 +9,7 @@ use super::page::{Page, read_page};
 use super::{RunId, Unreadable};
 
 /// The most of a word or a time, which no word or time comes near.
-const WORD: usize = 128;
+pub(super) const WORD: usize = 128;
 
 /// Declares the statuses once: the variant, the word for it, and whether a run in it has ended.
 macro_rules! statuses {
@@ -206,6 +206,7 @@ impl From<WireCounts<'_>> for RowCounts {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use super::super::error::TEXT;
     use super::*;
 
     fn read(body: &str) -> Result<(Vec<Run>, Page), Unreadable> {
@@ -296,6 +297,15 @@ mod tests {
         );
         // Read or refused, but never a stack that overflows.
         let _ = read(&deep);
+    }
+
+    #[test]
+    fn of_a_text_that_is_too_long_only_what_is_kept_takes_memory() {
+        let long = "x".repeat(100_000);
+        let (runs, _) = read(&format!(r#"{{"data":[{{"id":1,"error":"{long}","createdAt":"{long}"}}]}}"#)).unwrap();
+        let (error, created_at) = (runs[0].error.as_ref().unwrap(), runs[0].created_at.as_ref().unwrap());
+        assert_eq!((error.len(), created_at.len()), (TEXT, WORD));
+        assert!(error.capacity() < 2 * TEXT && created_at.capacity() < 2 * WORD);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::lenient::Scalar;
+use super::lenient::{Object, Scalar};
 use super::{RunId, Unreadable};
 
 /// What a run does beyond sending the rows that changed.
@@ -41,8 +41,10 @@ pub fn read_trigger(body: &[u8]) -> Result<RunId, Unreadable> {
         #[serde(borrow, default)]
         id: Scalar<'a>,
     }
-    let triggered: Triggered<'_> = serde_json::from_slice(body)?;
-    triggered.id.number().and_then(|id| RunId::try_from(id).ok()).ok_or(Unreadable::Missing("id"))
+    // A derived reader by itself takes a list of the fields' values too.
+    let Object(triggered) = serde_json::from_slice::<Object<Triggered<'_>>>(body)?;
+    let id = triggered.and_then(|triggered| triggered.id.number());
+    id.and_then(|id| RunId::try_from(id).ok()).ok_or(Unreadable::Missing("id"))
 }
 
 #[cfg(test)]
@@ -65,6 +67,8 @@ mod tests {
             "[]",
             "null",
             "42",
+            "[42]",
+            r#"["42"]"#,
             "{}",
             r#"{"id":null}"#,
             r#"{"id":0}"#,

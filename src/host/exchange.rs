@@ -41,6 +41,8 @@ impl Exchange {
         let mut headers = vec![
             ("authorization", to.key.bearer()),
             ("accept", "application/json".into()),
+            // A list that was kept on the way would not show a run that was started since.
+            ("cache-control", "no-cache".into()),
             ("user-agent", concat!("hightouch-sync/", env!("CARGO_PKG_VERSION")).into()),
         ];
         headers.extend(to.trace.iter().cloned());

@@ -232,3 +232,14 @@ fn a_resync_is_never_sent_again() {
     let played = unclear(flags, lost(), |at| listed(at, &[]));
     assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
 }
+
+#[test]
+fn a_list_of_what_cannot_be_read_does_not_prove_that_there_is_no_run() {
+    for data in ["[[]]", "[null]", r#"[{"status":"queued"}]"#, r#"["42"]"#] {
+        let body = format!(r#"{{"data":{data},"hasMore":false}}"#);
+        for first in [lost(), ok("<html>")] {
+            let played = unclear(Options::default(), first, |_| ok(body.clone()));
+            assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1), "{data}");
+        }
+    }
+}

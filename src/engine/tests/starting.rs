@@ -267,3 +267,10 @@ fn being_asked_to_come_back_at_once_does_not_switch_backoff_off() {
     });
     assert!(played.triggers() < 60, "{} triggers", played.triggers());
 }
+
+#[test]
+fn the_first_request_is_sent_however_short_the_wait_and_however_late_the_first_step() {
+    let mut operation = Operation::new(Goal::Run(sync()), wait(Duration::from_millis(300)), Instant::default(), 1);
+    let a_moment_later = Instant::default().plus(Duration::from_nanos(1));
+    assert!(matches!(operation.step(a_moment_later, Event::Woke), Action::Send { .. }));
+}

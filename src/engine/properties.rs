@@ -1,0 +1,231 @@
+//! What holds of every operation, whatever Hightouch and the network do to it.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+use core::time::Duration;
+
+use super::{
+    ANSWER_WAIT, Action, Event, Failure, FailureKind, Goal, IfRunning, Instant, Operation, Options, Outcome, Trouble,
+    TroubleKind,
+};
+use crate::hightouch::{
+    Answer, BASE_PATH, BodyEnd, Method, Moment, Resync, RetryAfter, Run, RunId, RunRef, RunStatus, SyncRef,
+    read_trigger,
+};
+
+/// The longest wait that is tried, so that each ends within a reasonable number of steps.
+const LONGEST: u64 = 600;
+
+/// A script: what is asked for on the first line, then what comes of each request, one a line; the last goes for all that follow.
+///
+/// ```text
+/// run demo join 60
+/// 200 {"data":[{"id":7,"slug":"demo"}]}
+/// +1500 429 after=7
+/// dated 200 {"id":"42"}
+/// lost
+/// cut 200 {"data":[{"id":42
+/// 200 {"data":[{"id":42,"status":"success"}]}
+/// ```
+pub fn operation(bytes: &[u8]) {
+    let mut lines = bytes.split(|byte| *byte == b'\n');
+    let (goal, options) = asked(&String::from_utf8_lossy(lines.next().unwrap_or_default()));
+    let mut witness = Witness::new(goal.clone(), options);
+    let mut operation = Operation::new(goal, options, Instant::default(), 1);
+    let (mut now, mut event, mut line) = (Instant::default(), Event::Woke, &b"lost"[..]);
+    for _ in 0..100_000 {
+        let action = operation.step(now, event);
+        witness.knows(&operation, now);
+        match action {
+            Action::Done(outcome) => return witness.ended(now, *outcome),
+            Action::Wait { until } => {
+                assert!(now <= until && until <= witness.deadline, "{now:?} {until:?}");
+                (now, event) = (until, Event::Woke);
+            }
+            Action::Send { request, give_up } => {
+                assert!(now <= give_up && give_up <= witness.deadline, "{now:?} {give_up:?}");
+                assert!(request.target.starts_with(BASE_PATH), "{request:?}");
+                line = lines.next().filter(|line| !line.is_empty()).unwrap_or(line);
+                witness.sends(request.method);
+                (now, event) = comes(line, now, give_up);
+                witness.receives(request.method, &event);
+            }
+        }
+    }
+    panic!("it does not end");
+}
+
+/// What is asked for.
+fn asked(line: &str) -> (Goal, Options) {
+    let word = |name| line.split(' ').any(|word| word == name);
+    let number = |text: &str| text.parse().ok();
+    let sync = line.split(' ').nth(1).and_then(|sync| sync.parse().ok());
+    let sync = sync.unwrap_or(SyncRef::Id(1.try_into().expect("an ID")));
+    let goal = match sync {
+        SyncRef::Id(sync) if word("await") => Goal::Await(RunRef { sync, run: 42.try_into().expect("an ID") }),
+        sync if word("start") => Goal::Start(sync),
+        sync => Goal::Run(sync),
+    };
+    let if_running = match () {
+        () if word("join") => IfRunning::Join,
+        () if word("refuse") => IfRunning::Refuse,
+        () => IfRunning::Queue,
+    };
+    let options = Options {
+        resync: Resync { full: word("resync"), ..Resync::default() },
+        accept_warnings: word("warnings"),
+        if_running,
+        max_wait: Duration::from_secs(line.rsplit(' ').next().and_then(number).unwrap_or(60).min(LONGEST)),
+        answer_wait: if word("answer") { ANSWER_WAIT } else { Duration::ZERO },
+    };
+    (goal, options)
+}
+
+/// What comes of a request, and when.
+fn comes(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
+    let (mut rest, mut took) = (line, Duration::ZERO);
+    let mut answer = Answer::new(200, "");
+    loop {
+        let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+        let word = core::str::from_utf8(&rest[..end]).unwrap_or_default();
+        let trouble = |kind| (now.plus(took).min(give_up), Event::Trouble(Trouble { kind, text: word.into() }));
+        match word {
+            "denied" => return trouble(TroubleKind::NotGranted),
+            "unsent" => return trouble(TroubleKind::NotSent),
+            "lost" => return trouble(TroubleKind::Lost),
+            "silence" => return (give_up, trouble(TroubleKind::TimedOut).1),
+            "cut" => answer.end = BodyEnd::Cut,
+            "long" => answer.end = BodyEnd::TooLong,
+            "dated" => answer.date = Moment::rfc3339("2022-02-08T16:11:05Z"),
+            _ => match (word.strip_prefix('+'), word.strip_prefix("after="), word.parse()) {
+                (Some(millis), ..) => took = Duration::from_millis(millis.parse().unwrap_or_default()),
+                (_, Some(asked), _) => answer.retry_after = RetryAfter::read(asked),
+                (.., Ok(status)) => answer.status = status,
+                _ => break,
+            },
+        }
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    let came = now.plus(took);
+    if came > give_up {
+        return (give_up, Event::Trouble(Trouble { kind: TroubleKind::TimedOut, text: "late".into() }));
+    }
+    answer.date = answer.date.map(|date| date.plus(came.since_start()));
+    answer.body = rest.into();
+    (came, Event::Answer(answer))
+}
+
+/// What is known of the last request that starts a run.
+#[derive(Debug)]
+enum Trigger {
+    NeverSent,
+    UnderWay,
+    Started(RunId),
+    NotStarted,
+    /// Its answer was lost on the way, and Hightouch has not been asked since what came of it.
+    Lost,
+    /// The same, and since then Hightouch has listed its runs.
+    LostAndLookedFor,
+    /// It cannot be told, or the server may still be at it.
+    Unclear,
+}
+
+/// Somebody who watches an operation from outside.
+#[derive(Debug)]
+struct Witness {
+    goal: Goal,
+    options: Options,
+    deadline: Instant,
+    trigger: Trigger,
+    requests: u32,
+    run: Option<RunId>,
+}
+
+impl Witness {
+    fn new(goal: Goal, options: Options) -> Self {
+        let deadline = Instant::default().plus(options.max_wait.max(options.answer_wait));
+        Self { goal, options, deadline, trigger: Trigger::NeverSent, requests: 0, run: None }
+    }
+
+    fn sends(&mut self, method: Method) {
+        self.requests += 1;
+        if method == Method::Post {
+            assert!(!matches!(self.goal, Goal::Await(_)), "who awaits a run starts none");
+            assert_eq!(self.run, None, "with a run at hand, no other is started");
+            assert!(
+                matches!(self.trigger, Trigger::NeverSent | Trigger::NotStarted | Trigger::LostAndLookedFor),
+                "a run is started twice only where none came of the first: {self:?}"
+            );
+            self.trigger = Trigger::UnderWay;
+        }
+    }
+
+    fn receives(&mut self, method: Method, event: &Event) {
+        if method == Method::Get {
+            let listed = matches!(event, Event::Answer(answer) if answer.ok()
+                && answer.whole().is_ok_and(|body| Run::read_page(body, &mut |_| {}).is_ok()));
+            if matches!(self.trigger, Trigger::Lost) && listed {
+                self.trigger = Trigger::LostAndLookedFor;
+            }
+            return;
+        }
+        self.trigger = match event {
+            Event::Trouble(trouble) => match trouble.kind {
+                TroubleKind::NotGranted | TroubleKind::NotSent => Trigger::NotStarted,
+                TroubleKind::Lost => Trigger::Lost,
+                TroubleKind::TimedOut => Trigger::Unclear,
+            },
+            Event::Answer(answer) if answer.ok() => match answer.whole().and_then(read_trigger) {
+                Ok(run) => Trigger::Started(run),
+                Err(_) => Trigger::Unclear,
+            },
+            Event::Answer(answer) if matches!(answer.status, 408 | 500..=599) => Trigger::Unclear,
+            Event::Answer(_) | Event::Woke => Trigger::NotStarted,
+        };
+    }
+
+    /// What the operation says that it knows: a run that was named stays the run.
+    fn knows(&mut self, operation: &Operation, now: Instant) {
+        let known = operation.report(now).map(|report| report.run.run);
+        if let Trigger::Started(run) = self.trigger {
+            assert_eq!(known, Some(run), "what was started is known");
+        }
+        assert!(self.run.is_none() || self.run == known, "{:?} became {known:?}", self.run);
+        self.run = known;
+    }
+
+    fn ended(&self, now: Instant, outcome: Outcome) {
+        assert!(now <= self.deadline, "{now:?} {self:?}");
+        let (report, requests, elapsed) = match &outcome {
+            Ok(report) => (Some(report), report.requests, report.elapsed),
+            Err(failure) => (failure.report.as_ref(), failure.requests, failure.elapsed),
+        };
+        assert_eq!((requests, elapsed), (self.requests, now.since_start()));
+        assert_eq!(report.map(|report| report.run.run), self.run, "whatever the end, the run is named");
+        match outcome {
+            Ok(report) if !matches!(self.goal, Goal::Start(_)) => {
+                let good = |status: &RunStatus| {
+                    *status == RunStatus::Success || *status == RunStatus::Warning && self.options.accept_warnings
+                };
+                assert!(!report.jobs.is_empty(), "a success was seen");
+                for job in &report.jobs {
+                    assert!(job.id == report.run.run && good(&job.status), "{job:?}");
+                }
+            }
+            Ok(_) => {}
+            Err(failure) => {
+                if failure.kind == FailureKind::SyncFailed {
+                    assert!(failure.report.as_ref().is_some_and(|report| report.status.ended()), "{failure:?}");
+                }
+                let none_started = matches!(self.trigger, Trigger::NeverSent | Trigger::NotStarted);
+                if failure.kind == FailureKind::TriggerUnconfirmed {
+                    assert!(!none_started && self.run.is_none(), "{failure:?}");
+                }
+                assert!(!failure.message.is_empty());
+                let trimmed = failure.trimmed();
+                let texts = [Some(&trimmed.message), trimmed.details.as_ref()];
+                assert!(texts.into_iter().flatten().all(|text| text.len() <= Failure::DETAILS), "{trimmed:?}");
+            }
+        }
+    }
+}
