@@ -49,7 +49,7 @@ pub(super) struct Confirm {
     candidates: Vec<Candidate>,
     /// Those that the list before showed.
     before: Vec<Candidate>,
-    /// Whether the list has entries that could not be read as runs: any of them may be it.
+    /// Whether the list has entries that could not be read as runs, any of which may be it, or was kept somewhere on the way.
     unread: bool,
 }
 
@@ -126,8 +126,6 @@ impl Confirm {
         let mut new = of(When::After);
         match (new.next(), new.next()) {
             _ if self.unread && !resync => Told::NothingYet,
-            // What contradicts an earlier answer may itself be an earlier answer, kept somewhere on the way.
-            _ if self.candidates.is_empty() && clock.contradicts_itself() => Told::NothingYet,
             _ if self.candidates.is_empty() => Told::None,
             _ if resync => Told::Nothing,
             (Some(_), Some(_)) => Told::Nothing,
@@ -140,6 +138,7 @@ impl Confirm {
 impl Operation {
     pub(super) fn confirmed(&mut self, now: Instant, mut phase: Confirm, reply: Reply) -> Action {
         phase.asked.get_or_insert(self.sent);
+        phase.unread |= reply.as_ref().is_ok_and(|answer| answer.is_old);
         let mut pages = std::mem::take(&mut phase.pages);
         let (clock, pace) = (&mut self.clock, &mut self.pace);
         let mut runs = 0;

@@ -55,11 +55,6 @@ impl ServerClock {
         self.contradicts_itself |= self.start.is_some_and(|(_, high)| happened > at(high, now).plus(SKEW));
     }
 
-    /// Whether what was told of it cannot all be true.
-    pub(super) fn contradicts_itself(&self) -> bool {
-        self.contradicts_itself
-    }
-
     /// Whether something happened before or after a moment of the driver's.
     pub(super) fn compare(&self, happened: Option<Moment>, moment: Instant) -> When {
         let Some((happened, (low, high))) = happened.zip(self.start) else { return When::Unknown };

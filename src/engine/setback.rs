@@ -49,7 +49,7 @@ impl Setback {
         match self {
             Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
             // A list that is too long will be no shorter.
-            Self::Unreadable { why, .. } => !matches!(why, Unreadable::TooManyPages(_) | Unreadable::TooManyJobs(_)),
+            Self::Unreadable { why, .. } => !matches!(why, Unreadable::TooManyPages(_)),
             Self::Trouble(trouble) => trouble.kind != TroubleKind::NotGranted,
         }
     }

@@ -45,6 +45,8 @@ pub struct Answer {
     pub retry_after: Option<RetryAfter>,
     /// The `Date` header: the server's clock when it answered, to the second.
     pub date: Option<Moment>,
+    /// Whether a cache on the way kept it for a second or more, as `Age` tells (RFC 9111, section 5.1).
+    pub is_old: bool,
     /// The body, or what came of it.
     pub body: Vec<u8>,
     /// How the body ended.
@@ -54,11 +56,11 @@ pub struct Answer {
 impl Answer {
     /// An answer with a whole body and no headers that matter.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, retry_after: None, date: None, body: body.into(), end: BodyEnd::Complete }
+        Self { status, retry_after: None, date: None, is_old: false, body: body.into(), end: BodyEnd::Complete }
     }
 
     /// The headers that matter.
-    pub const HEADERS: &[&str] = &["retry-after", "date"];
+    pub const HEADERS: &[&str] = &["retry-after", "date", "age"];
 
     /// Takes note of a header, if it is one that matters.
     pub fn note_header(&mut self, name: &str, value: &[u8]) {
@@ -67,6 +69,8 @@ impl Answer {
             self.retry_after = RetryAfter::read(value);
         } else if name.eq_ignore_ascii_case("date") {
             self.date = Moment::http_date(value);
+        } else if name.eq_ignore_ascii_case("age") {
+            self.is_old = value.trim() != "0";
         }
     }
 

@@ -60,7 +60,7 @@ fn a_hundred_at_once_with_a_third_of_all_requests_going_wrong() {
 #[test]
 fn answers_that_are_late_or_never_come() {
     stage(async |stage| {
-        let course = Course::run(stage, Kind::Endpoint, 15, with_mishaps(20, Mishap::ALL.iter().copied())).await;
+        let course = Course::run(stage, Kind::Endpoint, 40, with_mishaps(20, Mishap::ALL.iter().copied())).await;
         let judgement = course.judgement();
         assert!(judgement.wrong.is_empty(), "{}", judgement.wrong.join("\n"));
         assert!(judgement.mishaps.keys().any(|mishap| mishap.takes_time()), "{judgement:?}");

@@ -122,7 +122,7 @@ fn judge(case: &Case, ended: &Ended, world: &World) {
 }
 
 /// How long a run may take to be listed.
-const SETTLE: Duration = Duration::from_secs(10);
+const SETTLE: Duration = Duration::from_secs(8);
 
 #[test]
 fn whatever_fails_wherever_it_fails_however_long_the_wait() {

@@ -214,7 +214,7 @@ fn fare(
             return ("an envelope".into(), Some(Ok(dated(hightouch, arrives, 200, body))));
         }
         Some(Fault::Repeated) if !trigger => {
-            if let Some(answer) = again(before, hightouch, request) {
+            if let Some(answer) = again(before, hightouch, request, arrives) {
                 return ("the answer before".into(), Some(Ok(answer)));
             }
         }
@@ -247,7 +247,9 @@ fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Ans
 }
 
 /// The answer that came before, if the same was asked.
-fn again(before: &[Sent], hightouch: &Hightouch<'_>, request: &Request) -> Option<Answer> {
+fn again(before: &[Sent], hightouch: &Hightouch<'_>, request: &Request, now: Millis) -> Option<Answer> {
     let last = before.last().filter(|last| last.target == request.target && last.fault.is_none())?;
-    Some(dated(hightouch, last.at, 200, last.body.as_deref()?))
+    let mut answer = dated(hightouch, last.at, 200, last.body.as_deref()?);
+    answer.is_old = now - last.at >= 1_000;
+    Some(answer)
 }
