@@ -47,5 +47,7 @@ mod stored_keys_are_for_those_who_show_the_token;
 mod the_document_describes_the_endpoint;
 #[path = "promises/the_endpoint_answers_in_http.rs"]
 mod the_endpoint_answers_in_http;
+#[path = "promises/the_readme_names_what_holds_it.rs"]
+mod the_readme_names_what_holds_it;
 #[path = "promises/the_spin_manifest_fits_the_component.rs"]
 mod the_spin_manifest_fits_the_component;
