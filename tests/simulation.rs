@@ -47,7 +47,8 @@ fn run(world: &World) -> Result<Vec<Came>, (Broken, String)> {
         Ok(Err((how, sent))) => return Err((Broken { promise: "never hangs", how }, story(&sent))),
         Err(_) => return Err((Broken { promise: "no panic", how: "it panicked".into() }, String::new())),
     };
-    truth::check(played).map_err(|(broken, played)| {
+    truth::check(played).map_err(|found| {
+        let (broken, played) = *found;
         let mut story = story(&played.sent);
         for run in &played.hightouch.runs {
             writeln!(story, "{run:?} ends {:?}", run.ends()).unwrap();

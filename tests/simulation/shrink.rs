@@ -9,8 +9,7 @@ pub fn shrunk(world: &World, promise: &str) -> World {
     std::panic::set_hook(Box::new(|_| {}));
     let still = |world: &World| run(world).is_err_and(|(broken, _)| broken.promise == promise);
     let mut small = world.clone();
-    loop {
-        let Some(smaller) = candidates(&small).into_iter().find(|candidate| still(candidate)) else { break };
+    while let Some(smaller) = candidates(&small).into_iter().find(|candidate| still(candidate)) {
         small = smaller;
     }
     std::panic::set_hook(hook);

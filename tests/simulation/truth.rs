@@ -57,12 +57,12 @@ impl Came {
 }
 
 /// Checks every promise; what it came to, or which promise was broken and how.
-pub fn check(mut played: Played<'_>) -> Result<Vec<Came>, (Broken, Played<'_>)> {
+pub fn check(mut played: Played<'_>) -> Result<Vec<Came>, Box<(Broken, Played<'_>)>> {
     played.hightouch.go_on_for_ever();
     let checks = [once, never_false, never_lost, never_hangs, patient, polite];
     match checks.iter().try_for_each(|check| check(&played)) {
         Ok(()) => Ok(came(&played)),
-        Err(broken) => Err((broken, played)),
+        Err(broken) => Err(Box::new((broken, played))),
     }
 }
 
@@ -110,10 +110,9 @@ fn once(played: &Played<'_>) -> Result<(), Broken> {
         return broken("once", format!("it started the runs {ours:?}"));
     }
     let arrived = |sent: &&Sent| sent.trigger && sent.fault != Some(Fault::Refused) && sent.status != Some(429);
-    if let (true, Some(first)) = (played.world.call.resync, played.sent.iter().find(arrived)) {
-        if played.sent.iter().any(|sent| sent.trigger && sent.at > first.at) {
-            return broken("once", "a resync that may have arrived was sent again");
-        }
+    let first = played.sent.iter().find(arrived).filter(|_| played.world.call.resync);
+    if first.is_some_and(|first| played.sent.iter().any(|sent| sent.trigger && sent.at > first.at)) {
+        return broken("once", "a resync that may have arrived was sent again");
     }
     if played.world.call.goal == Goal::Await && played.sent.iter().any(|sent| sent.trigger) {
         return broken("once", "awaiting a run sent a trigger");
@@ -195,10 +194,9 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
 /// Once Hightouch has given a run's ID, every way out carries it; and what cannot be told names what it may be.
 fn never_lost(played: &Played<'_>) -> Result<(), Broken> {
     let known = report(&played.outcome).map(|report| report.run.run.get());
-    if let Some(named) = played.sent.iter().find_map(|sent| sent.named) {
-        if known != Some(named) {
-            return broken("never lost", format!("run {named} was named by Hightouch, and {known:?} is told"));
-        }
+    let named = played.sent.iter().find_map(|sent| sent.named);
+    if named.is_some() && known != named {
+        return broken("never lost", format!("run {named:?} was named by Hightouch, and {known:?} is told"));
     }
     let Err(failure) = &played.outcome else { return Ok(()) };
     if failure.kind != FailureKind::TriggerUnconfirmed {
