@@ -19,7 +19,7 @@ use crate::hightouch::{Moment, Request, Run, RunId};
 
 /// How long a run may take to be listed. Only what a list shows that was asked for after that is the whole truth: that there is no run,
 /// or that there is no other.
-pub(super) const SETTLE: Duration = Duration::from_secs(8);
+const SETTLE: Duration = Duration::from_secs(8);
 /// When the list is asked for, besides at once. At each of these the fraction of the server's second is another, so that its clock, whose
 /// `Date` tells whole seconds, becomes known to a quarter of one.
 const LOOKS: [Duration; 4] =
@@ -119,17 +119,15 @@ impl Confirm {
     /// What the list tells, which has been read.
     fn tell(&mut self, clock: &ServerClock, resync: bool) -> Told {
         let when = |candidate: &Candidate| clock.compare(candidate.created, self.sent);
-        let candidates: Vec<(RunId, When)> =
-            self.candidates.iter().map(|candidate| (candidate.run, when(candidate))).collect();
-        self.candidates.retain(|candidate| clock.compare(candidate.created, self.sent) != When::LongBefore);
-        let of = |one: When| candidates.iter().filter(move |(_, when)| *when == one);
+        self.candidates.retain(|candidate| when(candidate) != When::LongBefore);
+        let of = |one: When| self.candidates.iter().filter(move |candidate| when(candidate) == one);
         let mut new = of(When::After);
         match (new.next(), new.next()) {
             _ if self.unread && !resync => Told::NothingYet,
             _ if self.candidates.is_empty() => Told::None,
             _ if resync => Told::Nothing,
             (Some(_), Some(_)) => Told::Nothing,
-            (Some((run, _)), None) if of(When::Unknown).next().is_none() => Told::One(*run),
+            (Some(new), None) if of(When::Unknown).next().is_none() => Told::One(new.run),
             _ => Told::NothingYet,
         }
     }

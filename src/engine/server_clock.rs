@@ -7,9 +7,9 @@ use crate::hightouch::Moment;
 
 /// By how much the clocks of Hightouch's own machines differ at most where all is well, and how closely they can be read besides: what
 /// happened so little before a moment counts as after it.
-pub(super) const SKEW: Duration = Duration::from_secs(1);
+const SKEW: Duration = Duration::from_secs(1);
 /// By how much they may differ where it is not.
-pub(super) const GREATEST_SKEW: Duration = Duration::from_secs(30);
+const GREATEST_SKEW: Duration = Duration::from_secs(30);
 /// The `Date` of an answer is the second that has begun.
 const DATE_UNIT: Duration = Duration::from_secs(1);
 

@@ -178,7 +178,7 @@ impl Figures {
         }
     }
 
-    /// Whether these take both fewer looks and less time than others, by more than chance.
+    /// Whether these take both fewer looks and less time than others.
     pub fn beat(&self, others: &Self) -> bool {
         self.looks < others.looks && self.lag < others.lag
     }

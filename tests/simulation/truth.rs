@@ -205,18 +205,15 @@ fn never_lost(played: &Played<'_>) -> Result<(), Broken> {
     let listed = played.sent.iter().rfind(|sent| sent.list && sent.body.is_some());
     let details = failure.details.as_deref().unwrap_or_default();
     match (listed, played.ours().next()) {
-        (Some(list), Some(run)) if run.listed() < list.at && played.world.server.page == 100 && listed_right(list) => {
+        (Some(list), Some(run))
+            if run.listed() < list.at && played.world.server.page == 100 && list.fault.is_none() =>
+        {
             let id = run.id.to_string();
             let is_named = details.split(|other: char| !other.is_ascii_digit()).any(|word| word == id);
             if is_named { Ok(()) } else { broken("never lost", format!("run {id} was listed, and is not named")) }
         }
         _ => Ok(()),
     }
-}
-
-/// Whether the last list that came is a true one.
-fn listed_right(list: &Sent) -> bool {
-    list.fault.is_none()
 }
 
 /// It ends in time.
