@@ -27,7 +27,7 @@ pub enum RetryAfter {
 impl RetryAfter {
     /// Reads the header's value: whole seconds, or an HTTP date.
     pub fn read(value: &str) -> Option<Self> {
-        let value = value.trim();
+        let value = value.trim_ascii();
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
             // More seconds than 64 bits hold are as good as the most that they hold.
             return Some(Self::Delay(Duration::from_secs(value.parse().unwrap_or(u64::MAX))));
@@ -70,7 +70,7 @@ impl Answer {
         } else if name.eq_ignore_ascii_case("date") {
             self.date = Moment::http_date(value);
         } else if name.eq_ignore_ascii_case("age") {
-            self.is_old = value.trim() != "0";
+            self.is_old = value.trim_ascii() != "0";
         }
     }
 

@@ -1,9 +1,6 @@
 //! What Hightouch says when it says no.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
-use super::lenient::{Object, Scalar, beginning, beginning_of_string};
+use super::json::Json;
 
 /// Why an answer could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +11,9 @@ pub enum Unreadable {
     /// The body lacks something without which it tells nothing.
     #[error("Hightouch's answer has no usable `{0}`")]
     Missing(&'static str),
+    /// The body has a field twice, so that it tells two things.
+    #[error("Hightouch's answer has `{0}` twice")]
+    Twice(&'static str),
     /// The connection ended in the middle of the body.
     #[error("Hightouch's answer was cut off")]
     Cut,
@@ -34,13 +34,7 @@ pub enum Unreadable {
 impl From<serde_json::Error> for Unreadable {
     fn from(error: serde_json::Error) -> Self {
         // The category and the place, not serde's own text, which can quote the body.
-        let what = if error.is_eof() {
-            "it ends too early"
-        } else if error.is_data() {
-            "a value has the wrong form"
-        } else {
-            "it is no JSON"
-        };
+        let what = if error.is_eof() { "it ends too early" } else { "it is no JSON" };
         Self::Json(format!("{what}, line {} column {}", error.line(), error.column()))
     }
 }
@@ -60,46 +54,33 @@ pub struct ApiError {
 impl ApiError {
     /// Reads what can be read; a body of another form gives neither message nor details.
     pub fn read(body: &[u8]) -> Self {
-        #[derive(Deserialize)]
-        struct Envelope<'a> {
-            #[serde(borrow, default)]
-            message: Scalar<'a>,
-            #[serde(borrow, default)]
-            details: Option<&'a RawValue>,
+        let Ok(json) = Json::check(body) else { return Self::default() };
+        match json.fields(["message", "details"]) {
+            Ok(Some([message, details])) => {
+                let message = message.and_then(|message| message.text(TEXT));
+                Self { message: message.filter(said), details: details.and_then(text_of) }
+            }
+            _ => Self { message: json.text(TEXT).filter(said), details: None },
         }
-        if let Ok(Object(Some(Envelope { message, details }))) = serde_json::from_slice(body) {
-            return Self { message: message.text(TEXT).filter(said), details: details.and_then(text_of) };
-        }
-        let string =
-            serde_json::from_slice::<&RawValue>(body).ok().and_then(|raw| beginning_of_string(raw.get(), TEXT));
-        Self { message: string.filter(said), details: None }
     }
 
     /// Whether the body is an error's envelope with a message, and nothing beside.
     pub fn is_all_of(body: &[u8]) -> bool {
-        #[derive(Deserialize)]
-        #[serde(deny_unknown_fields)]
-        struct Whole<'a> {
-            #[serde(borrow)]
-            message: Scalar<'a>,
-            #[serde(default)]
-            details: serde::de::IgnoredAny,
-        }
-        serde_json::from_slice::<Object<Whole<'_>>>(body).is_ok_and(|Object(whole)| {
-            whole.is_some_and(|Whole { message, details: serde::de::IgnoredAny }| matches!(message, Scalar::Text(_)))
-        })
+        let Ok(json) = Json::check(body) else { return false };
+        let Ok(Some([Some(message), _])) = json.fields(["message", "details"]) else { return false };
+        let known = |name: Json<'_>| name.is_text("message") || name.is_text("details");
+        message.string().is_some() && json.members().is_some_and(|mut members| members.all(|(name, _)| known(name)))
     }
 }
 
 /// The text of a JSON string, the JSON of anything else, up to [`TEXT`]; none where that says nothing.
-pub(super) fn text_of(raw: &RawValue) -> Option<String> {
-    let text = beginning_of_string(raw.get(), TEXT).unwrap_or_else(|| beginning(raw.get(), TEXT).into());
-    Some(text).filter(said)
+pub(super) fn text_of(json: Json<'_>) -> Option<String> {
+    Some(json.text_or_json(TEXT)).filter(said)
 }
 
 /// Whether a text says anything.
 fn said(text: &String) -> bool {
-    !text.trim().is_empty() && text != "null"
+    !text.trim_ascii().is_empty() && text != "null"
 }
 
 /// The standard reason phrase of an HTTP status; wasi:http carries none of the server's own.

@@ -10,8 +10,8 @@
 mod answer;
 mod error;
 mod id;
+mod json;
 mod key;
-mod lenient;
 mod moment;
 mod origin;
 mod page;

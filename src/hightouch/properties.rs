@@ -72,7 +72,7 @@ pub fn runs(bytes: &[u8]) {
             kept += within(word, WORD);
         }
         kept += within(run.error.as_ref(), TEXT);
-        assert!(run.error.as_ref().is_none_or(|text| !text.trim().is_empty()), "an error text says something");
+        assert!(run.error.as_ref().is_none_or(|text| !text.trim_ascii().is_empty()), "an error text says something");
         assert!(run.completion_ratio.is_none_or(f64::is_finite));
     }
     assert!(kept <= bytes.len(), "no more is kept than came: {kept} of {}", bytes.len());
@@ -121,7 +121,7 @@ pub fn trigger(bytes: &[u8]) {
 /// The body of an error.
 pub fn error(bytes: &[u8]) {
     let read = |bytes: &[u8]| Some(ApiError::read(bytes)).filter(|error| *error != ApiError::default());
-    let said = |text: String| (!text.trim().is_empty() && text != "null").then_some(text);
+    let said = |text: String| (!text.trim_ascii().is_empty() && text != "null").then_some(text);
     let model = |value: &Value| {
         let message = value.as_str().or_else(|| value.get("message")?.as_str()).map(String::from).and_then(said);
         let details =
@@ -233,7 +233,7 @@ fn entries(value: &Value) -> Option<(&Vec<Value>, bool)> {
 fn run(entry: &Value) -> Option<Run> {
     let cut = |text: String, most| text[..text.floor_char_boundary(most)].to_owned();
     let word = |field| text(entry.get(field)).map(|word| cut(word, WORD));
-    let real = |value: &Value| value.as_str().map_or_else(|| value.as_f64(), |text| text.parse().ok());
+    let real = |value: &Value| value.as_str().map_or_else(|| value.as_f64(), |text| serde_json::from_str(text).ok());
     let error = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
     Some(Run {
         id: RunId::try_from(number(entry.get("id")?)?).ok()?,
@@ -241,7 +241,7 @@ fn run(entry: &Value) -> Option<Run> {
         error: entry
             .get("error")
             .map(error)
-            .filter(|text| !text.trim().is_empty() && text != "null")
+            .filter(|text| !text.trim_ascii().is_empty() && text != "null")
             .map(|text| cut(text, TEXT)),
         created_at: word("createdAt"),
         started_at: word("startedAt"),

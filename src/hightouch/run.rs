@@ -1,10 +1,7 @@
 //! Runs, as `GET /syncs/{syncId}/runs` lists them.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-
 use super::error::text_of;
-use super::lenient::{Object, Scalar, beginning};
+use super::json::{Json, beginning};
 use super::page::{Page, read_page};
 use super::{RunId, Unreadable};
 
@@ -36,7 +33,7 @@ macro_rules! statuses {
 
             /// Reads the API's word, in whatever letter case.
             pub fn read(word: &str) -> Self {
-                match word.trim() {
+                match word.trim_ascii() {
                     $(known if known.eq_ignore_ascii_case($word) => Self::$variant,)*
                     _ => Self::Other(word.into()),
                 }
@@ -120,9 +117,13 @@ impl Run {
     /// After an error, what was handed over counts for nothing.
     pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<RunsPage, Unreadable> {
         let mut unnamed = 0;
-        let page = read_page::<WireRun<'_>>(body, &mut |wire| match wire.into_run() {
-            Some(run) => each(run),
-            None => unnamed += 1,
+        let page = read_page(body, &mut |entry| {
+            match read_run(entry)? {
+                Some(Some(run)) => each(run),
+                Some(None) => unnamed += 1,
+                None => {}
+            }
+            Ok(())
         })?;
         Ok(Page { unnamed, ..page })
     }
@@ -137,70 +138,53 @@ impl Run {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireRun<'a> {
-    #[serde(borrow, default)]
-    id: Scalar<'a>,
-    #[serde(borrow, default)]
-    status: Scalar<'a>,
-    #[serde(borrow, default)]
-    error: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    created_at: Scalar<'a>,
-    #[serde(borrow, default)]
-    started_at: Scalar<'a>,
-    #[serde(borrow, default)]
-    finished_at: Scalar<'a>,
-    #[serde(borrow, default)]
-    query_size: Scalar<'a>,
-    #[serde(borrow, default)]
-    completion_ratio: Scalar<'a>,
-    #[serde(borrow, default)]
-    planned_rows: Object<WireCounts<'a>>,
-    #[serde(borrow, default)]
-    successful_rows: Object<WireCounts<'a>>,
-    #[serde(borrow, default)]
-    failed_rows: Object<WireCounts<'a>>,
+/// Reads an entry of a list of runs. None where it is no object; none within where it is one that bears no ID.
+fn read_run(entry: Json<'_>) -> Result<Option<Option<Run>>, Unreadable> {
+    let names = [
+        "id",
+        "status",
+        "error",
+        "createdAt",
+        "startedAt",
+        "finishedAt",
+        "querySize",
+        "completionRatio",
+        "plannedRows",
+        "successfulRows",
+        "failedRows",
+    ];
+    let Some(fields) = entry.fields(names)? else { return Ok(None) };
+    let [id, status, error, created, started, finished, size, ratio, planned, successful, failed] = fields;
+    let word = |field: Option<Json<'_>>| field.and_then(|field| field.text(WORD));
+    let (planned, successful, failed) = (read_rows(planned)?, read_rows(successful)?, read_rows(failed)?);
+    let Some(id) = id.and_then(Json::number).and_then(|id| RunId::try_from(id).ok()) else { return Ok(Some(None)) };
+    Ok(Some(Some(Run {
+        id,
+        status: RunStatus::read(&word(status).unwrap_or_default()),
+        error: error.and_then(text_of),
+        created_at: word(created),
+        started_at: word(started),
+        finished_at: word(finished),
+        query_size: size.and_then(Json::number),
+        completion_ratio: ratio.and_then(Json::real),
+        planned_rows: planned,
+        successful_rows: successful,
+        failed_rows: failed,
+    })))
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct WireCounts<'a> {
-    #[serde(borrow, default)]
-    added_count: Scalar<'a>,
-    #[serde(borrow, default)]
-    changed_count: Scalar<'a>,
-    #[serde(borrow, default)]
-    removed_count: Scalar<'a>,
-}
-
-impl WireRun<'_> {
-    fn into_run(self) -> Option<Run> {
-        Some(Run {
-            id: RunId::try_from(self.id.number()?).ok()?,
-            status: RunStatus::read(&self.status.text(WORD).unwrap_or_default()),
-            error: self.error.and_then(text_of),
-            created_at: self.created_at.text(WORD),
-            started_at: self.started_at.text(WORD),
-            finished_at: self.finished_at.text(WORD),
-            query_size: self.query_size.number(),
-            completion_ratio: self.completion_ratio.real(),
-            planned_rows: self.planned_rows.0.map(RowCounts::from),
-            successful_rows: self.successful_rows.0.map(RowCounts::from),
-            failed_rows: self.failed_rows.0.map(RowCounts::from),
-        })
-    }
-}
-
-impl From<WireCounts<'_>> for RowCounts {
-    fn from(wire: WireCounts<'_>) -> Self {
-        Self {
-            added: wire.added_count.number().unwrap_or(0),
-            changed: wire.changed_count.number().unwrap_or(0),
-            removed: wire.removed_count.number().unwrap_or(0),
-        }
-    }
+/// Reads counts of rows; none where the field is none or no object.
+fn read_rows(field: Option<Json<'_>>) -> Result<Option<RowCounts>, Unreadable> {
+    let counts = match field {
+        Some(field) => field.fields(["addedCount", "changedCount", "removedCount"])?,
+        None => None,
+    };
+    let count = |field: Option<Json<'_>>| field.and_then(Json::number).unwrap_or(0);
+    Ok(counts.map(|[added, changed, removed]| RowCounts {
+        added: count(added),
+        changed: count(changed),
+        removed: count(removed),
+    }))
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Syncs, as `GET /syncs` lists them: only what tells which is which.
 
-use serde::Deserialize;
-
-use super::lenient::Scalar;
+use super::json::Json;
 use super::page::{Page, read_page};
 use super::{SyncId, Unreadable};
 
@@ -22,17 +20,13 @@ impl SyncEntry {
     /// Reads a page of syncs and hands over each entry that has an ID.
     /// After an error, what was handed over counts for nothing.
     pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<SyncsPage, Unreadable> {
-        #[derive(Deserialize)]
-        struct Wire<'a> {
-            #[serde(borrow, default)]
-            id: Scalar<'a>,
-            #[serde(borrow, default)]
-            slug: Scalar<'a>,
-        }
-        read_page::<Wire<'_>>(body, &mut |wire| {
-            if let Some(id) = wire.id.number().and_then(|id| SyncId::try_from(id).ok()) {
-                each(Self { id, slug: wire.slug.text(usize::MAX).unwrap_or_default() });
+        read_page(body, &mut |entry| {
+            let Some([id, slug]) = entry.fields(["id", "slug"])? else { return Ok(()) };
+            if let Some(id) = id.and_then(Json::number).and_then(|id| SyncId::try_from(id).ok()) {
+                let slug = slug.and_then(Json::string).map(Into::into).unwrap_or_default();
+                each(Self { id, slug });
             }
+            Ok(())
         })
     }
 }

@@ -1,8 +1,6 @@
 //! Starting a run.
 
-use serde::Deserialize;
-
-use super::lenient::{Object, Scalar};
+use super::json::Json;
 use super::{RunId, Unreadable};
 
 /// What a run does beyond sending the rows that changed.
@@ -36,14 +34,8 @@ impl Resync {
 /// An envelope of an error, which comes with status 200 too, has no ID and is therefore unreadable here;
 /// [`ApiError::read`](super::ApiError::read) reads it.
 pub fn read_trigger(body: &[u8]) -> Result<RunId, Unreadable> {
-    #[derive(Deserialize)]
-    struct Triggered<'a> {
-        #[serde(borrow, default)]
-        id: Scalar<'a>,
-    }
-    // A derived reader by itself takes a list of the fields' values too.
-    let Object(triggered) = serde_json::from_slice::<Object<Triggered<'_>>>(body)?;
-    let id = triggered.and_then(|triggered| triggered.id.number());
+    let [id] = Json::check(body)?.fields(["id"])?.unwrap_or_default();
+    let id = id.and_then(Json::number);
     id.and_then(|id| RunId::try_from(id).ok()).ok_or(Unreadable::Missing("id"))
 }
 

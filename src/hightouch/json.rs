@@ -1,0 +1,264 @@
+//! Reading JSON as it comes: a body is checked once, as a whole, and then looked at where it matters.
+//!
+//! Everything here works on the text of a value, so that one small reader serves every form of answer, and a value that nobody asks for
+//! takes no memory, however large it is. `serde_json` says what JSON is and reads its strings and numbers; what is left to do here is to
+//! find where in a text that has been checked a value ends.
+
+use core::fmt;
+use std::borrow::Cow;
+
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Deserializer;
+
+use super::Unreadable;
+
+/// The text of one JSON value, which has been checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Json<'a>(&'a str);
+
+impl<'a> Json<'a> {
+    /// Takes bytes that are one JSON value and nothing beside.
+    pub(crate) fn check(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+        serde_json::from_slice::<IgnoredAny>(bytes)?;
+        let text = core::str::from_utf8(bytes).map_err(|_| Unreadable::Json("it is not UTF-8".into()))?;
+        Ok(Self(text.trim_ascii()))
+    }
+
+    /// The values of these fields; none where it is no object. It cannot be read where it has one of them twice.
+    pub(crate) fn fields<const N: usize>(
+        self,
+        names: [&'static str; N],
+    ) -> Result<Option<[Option<Self>; N]>, Unreadable> {
+        let mut values = [None; N];
+        Ok(self.fill(&names, &mut values)?.then_some(values))
+    }
+
+    fn fill(self, names: &[&'static str], values: &mut [Option<Self>]) -> Result<bool, Unreadable> {
+        let Some(members) = self.members() else { return Ok(false) };
+        for (name, value) in members {
+            let known = names.iter().zip(&mut *values).find(|(known, _)| name.is_text(known));
+            if let Some((known, slot)) = known
+                && slot.replace(value).is_some()
+            {
+                return Err(Unreadable::Twice(known));
+            }
+        }
+        Ok(true)
+    }
+
+    /// The names, strings all of them, and the values of an object; none where it is none.
+    pub(crate) fn members(self) -> Option<impl Iterator<Item = (Self, Self)>> {
+        let mut inner = Values(self.0.strip_prefix('{')?);
+        Some(core::iter::from_fn(move || Some((inner.next()?, inner.next()?))))
+    }
+
+    /// The entries of a list; none where it is none.
+    pub(super) fn entries(self) -> Option<impl Iterator<Item = Self>> {
+        self.0.strip_prefix('[').map(Values)
+    }
+
+    /// A truth value.
+    pub(crate) fn flag(self) -> Option<bool> {
+        match self.0 {
+            "true" => Some(true),
+            "false" => Some(false),
+            _ => None,
+        }
+    }
+
+    /// A whole number, or a string of digits.
+    pub(super) fn number(self) -> Option<u64> {
+        let text = self.string().unwrap_or(Cow::Borrowed(self.0));
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+    }
+
+    /// Any finite number, or a string of one.
+    pub(super) fn real(self) -> Option<f64> {
+        let text = self.string().unwrap_or(Cow::Borrowed(self.0));
+        match Simple::read(&text) {
+            Some(Simple::Number(number)) if number.is_finite() => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The whole text of a string.
+    pub(crate) fn string(self) -> Option<Cow<'a, str>> {
+        let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
+        if !inner.contains('\\') {
+            return Some(Cow::Borrowed(inner));
+        }
+        match Simple::read(self.0) {
+            Some(Simple::Text(text)) => Some(Cow::Owned(text)),
+            _ => None,
+        }
+    }
+
+    /// The beginning of the text of a string, at most so many bytes. However long the string is, this needs no more memory than a few times
+    /// that.
+    pub(super) fn text(self, most: usize) -> Option<String> {
+        /// The most bytes of JSON that one byte of text takes: `\u0000`.
+        const ESCAPED: usize = 6;
+        self.0.starts_with('"').then_some(())?;
+        let enough = 1 + most.saturating_mul(ESCAPED);
+        if self.0.len() <= enough || !self.0.contains('\\') {
+            return self.string().map(|text| beginning(&text, most).into());
+        }
+        // The cut may fall into an escaped character, or between the two halves of one.
+        (0..2 * ESCAPED).find_map(|less| {
+            let cut = format!("{}\"", beginning(self.0, enough - less));
+            Json(&cut).string().map(|text| beginning(&text, most).into())
+        })
+    }
+
+    /// Whether it is a string of just this text.
+    pub(crate) fn is_text(self, text: &str) -> bool {
+        // A longer one is not unescaped to find out.
+        self.text(text.len() + 1).is_some_and(|own| own == text)
+    }
+
+    /// The text of a string, the JSON of anything else, at most so many bytes.
+    pub(super) fn text_or_json(self, most: usize) -> String {
+        self.text(most).unwrap_or_else(|| beginning(self.0, most).into())
+    }
+}
+
+/// The beginning of a text, at most so many bytes.
+pub(super) fn beginning(text: &str, most: usize) -> &str {
+    text.get(..text.floor_char_boundary(most)).unwrap_or(text)
+}
+
+/// What is left of the inside of an object or a list that has been checked: its values one after the other, names among them.
+struct Values<'a>(&'a str);
+
+impl<'a> Iterator for Values<'a> {
+    type Item = Json<'a>;
+    fn next(&mut self) -> Option<Json<'a>> {
+        let separates = |byte: &u8| matches!(byte, b',' | b':') || byte.is_ascii_whitespace();
+        let begin = self.0.bytes().position(|byte| !separates(&byte))?;
+        let text = self.0.get(begin..)?;
+        let end = end_of_value(text.as_bytes());
+        self.0 = text.get(end..)?;
+        // What begins with the end of the whole is no value.
+        text.get(..end).filter(|value| !value.is_empty()).map(Json)
+    }
+}
+
+/// How long the value is that a text begins with.
+fn end_of_value(text: &[u8]) -> usize {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for (at, byte) in text.iter().enumerate() {
+        if in_string {
+            in_string = escaped || *byte != b'"';
+            escaped = !escaped && *byte == b'\\';
+            if in_string || depth > 0 {
+                continue;
+            }
+            return at + 1;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' if depth > 1 => depth -= 1,
+            b']' | b'}' => return at + depth,
+            b',' | b' ' | b'\t' | b'\r' | b'\n' if depth == 0 => return at,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// A value that is neither an object nor a list.
+enum Simple {
+    Number(f64),
+    Text(String),
+    Other,
+}
+
+impl Simple {
+    /// Reads JSON; none where it is none.
+    fn read(text: &str) -> Option<Self> {
+        let mut json = Deserializer::from_slice(text.as_bytes());
+        let simple = json.deserialize_any(Any).ok()?;
+        json.end().ok()?;
+        Some(simple)
+    }
+}
+
+/// It takes whatever comes, so that there is nothing to say of what does not fit.
+struct Any;
+
+impl<'de> Visitor<'de> for Any {
+    type Value = Simple;
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a JSON value")
+    }
+    fn visit_unit<E>(self) -> Result<Simple, E> {
+        Ok(Simple::Other)
+    }
+    fn visit_bool<E>(self, _: bool) -> Result<Simple, E> {
+        Ok(Simple::Other)
+    }
+    fn visit_u64<E>(self, number: u64) -> Result<Simple, E> {
+        Ok(Simple::Number(number as f64))
+    }
+    fn visit_i64<E>(self, number: i64) -> Result<Simple, E> {
+        Ok(Simple::Number(number as f64))
+    }
+    fn visit_f64<E>(self, number: f64) -> Result<Simple, E> {
+        Ok(Simple::Number(number))
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Simple, E> {
+        Ok(Simple::Text(text.into()))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Simple, A::Error> {
+        Ok(Simple::Other)
+    }
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Simple, A::Error> {
+        Ok(Simple::Other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn check(text: &str) -> Json<'_> {
+        Json::check(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn the_values_of_lists_and_objects_are_found_whatever_stands_in_them() {
+        for values in [
+            &[][..],
+            &["1"],
+            &["-1.5e+3", "true", "null", "\"\"", "[]", "{}"],
+            &[r#""a\"b""#, r#""\\""#, r#""]},:""#, r#"[["]"],{"}":"{"}]"#, r#"{"a" : [ 1 , 2 ]}"#],
+            &["\"\u{e4}\u{1f980}\"", "[[[[]]]]", "0"],
+        ] {
+            for (comma, blank) in [(",", ""), (" ,\t", "\r\n ")] {
+                let list = format!("{blank}[{blank}{}{blank}]{blank}", values.join(comma));
+                let entries: Vec<&str> = check(&list).entries().unwrap().map(|entry| entry.0).collect();
+                assert_eq!(entries, values, "{list}");
+                let members: Vec<String> = values.iter().map(|value| format!("\"n:\"{blank}:{blank}{value}")).collect();
+                let object = format!("{blank}{{{blank}{}{blank}}}{blank}", members.join(comma));
+                let members: Vec<(&str, &str)> =
+                    check(&object).members().unwrap().map(|(name, value)| (name.0, value.0)).collect();
+                assert_eq!(members, values.iter().map(|value| ("\"n:\"", *value)).collect::<Vec<_>>(), "{object}");
+            }
+        }
+    }
+
+    #[test]
+    fn names_are_found_however_they_are_written_and_none_may_come_twice() {
+        let fields = |text| {
+            check(text)
+                .fields(["data", "more"])
+                .map(|fields| fields.map(|fields| fields.map(|field| field.map(|field| field.0))))
+        };
+        assert_eq!(fields(r#"{"d\u0061ta":1,"x":{"more":2}}"#), Ok(Some([Some("1"), None])));
+        assert_eq!(fields(r#"{"data":1,"data":1}"#), Err(Unreadable::Twice("data")));
+        assert_eq!(fields(r#"["data",1]"#), Ok(None));
+        assert_eq!(fields(r#""data""#), Ok(None));
+    }
+}
