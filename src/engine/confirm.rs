@@ -211,9 +211,13 @@ impl Operation {
             ([], Some(setback)) => format!("Hightouch's list of runs could not tell: {}", setback.sentence()),
             ([], None) => "Hightouch's list of runs has not shown it so far.".into(),
             (runs, _) => {
-                let names: Vec<String> = runs.iter().take(NAMED).map(|candidate| candidate.run.to_string()).collect();
+                let mut names = String::new();
+                for candidate in runs.iter().take(NAMED) {
+                    names += if names.is_empty() { "" } else { ", " };
+                    names += &candidate.run.to_string();
+                }
                 let more = if runs.len() > NAMED { " and more" } else { "" };
-                format!("These runs may be it: {}{more}.", names.join(", "))
+                format!("These runs may be it: {names}{more}.")
             }
         };
         let details = format!(

@@ -31,8 +31,12 @@ impl ApiKey {
             return Err(InvalidKey);
         }
         let number = |piece: &[u8]| piece.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-        let mut pieces: Vec<u64> = text.as_bytes().windows(PIECE.min(text.len())).map(number).collect();
-        pieces.sort_unstable();
+        let mut pieces = Vec::new();
+        for piece in text.as_bytes().windows(PIECE.min(text.len())).map(number) {
+            if let Err(at) = pieces.binary_search(&piece) {
+                pieces.insert(at, piece);
+            }
+        }
         Ok(Self { text: text.into(), pieces })
     }
 
@@ -45,16 +49,29 @@ impl ApiKey {
     /// are, or as URLs, JSON and HTML escape them.
     pub fn redact(&self, text: &mut String) {
         // A key can hold what looks escaped, so that it is found only as it is.
-        let mut found = self.pieces_in(text, unescaped);
-        found.extend(self.pieces_in(text, plain));
-        found.sort_unstable_by_key(|found| found.start);
-        found.dedup_by(|next, before| {
-            let overlap = next.start < before.end;
-            before.end = if overlap { before.end.max(next.end) } else { before.end };
-            overlap
-        });
-        for found in found.into_iter().rev() {
-            text.replace_range(found, REDACTED);
+        let found = [self.pieces_in(text, unescaped), self.pieces_in(text, plain)];
+        if found.iter().any(|found| !found.is_empty()) {
+            let mut rest = found.each_ref().map(|found| found.iter().peekable());
+            let mut told = String::new();
+            let mut end = 0;
+            // The next of either, with all that overlaps it.
+            while let Some(begin) = rest.iter_mut().filter_map(|rest| rest.peek().map(|next| next.start)).min() {
+                told += text.get(end..begin).unwrap_or_default();
+                told += REDACTED;
+                end = begin + 1;
+                let mut grown = true;
+                while grown {
+                    grown = false;
+                    for rest in &mut rest {
+                        while let Some(next) = rest.next_if(|next| next.start < end) {
+                            end = end.max(next.end);
+                            grown = true;
+                        }
+                    }
+                }
+            }
+            told += text.get(end..).unwrap_or_default();
+            *text = told;
         }
         // A text that was cut may end in the middle of the key.
         let begun = |at: &usize| self.text.get(..*at).is_some_and(|beginning| text.ends_with(beginning));

@@ -58,7 +58,8 @@ impl core::fmt::Display for ApiOrigin {
 impl FromStr for ApiOrigin {
     type Err = InvalidOrigin;
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
-        let (scheme, authority) = text.split_once("://").ok_or(InvalidOrigin)?;
+        let (scheme, rest) = text.split_once(':').ok_or(InvalidOrigin)?;
+        let authority = rest.strip_prefix("//").ok_or(InvalidOrigin)?;
         let scheme = match scheme {
             _ if scheme.eq_ignore_ascii_case("https") => Scheme::Https,
             _ if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
@@ -68,7 +69,9 @@ impl FromStr for ApiOrigin {
         let (host, port) = match authority.strip_prefix('[') {
             Some(rest) => {
                 let (address, after) = rest.split_once(']').ok_or(InvalidOrigin)?;
-                address.parse::<core::net::Ipv6Addr>().map_err(|_| InvalidOrigin)?;
+                // Whether it is an address is the host's to say; nothing else can stand here.
+                let numbered = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+                (address.contains(':') && address.bytes().all(numbered)).then_some(()).ok_or(InvalidOrigin)?;
                 (None, after.strip_prefix(':').or(after.is_empty().then_some("")).ok_or(InvalidOrigin)?)
             }
             None => match authority.split_once(':') {

@@ -23,9 +23,13 @@ impl Resync {
     /// The trigger's body; none where nothing beyond the ordinary is asked for.
     pub(super) fn to_json(self) -> Option<String> {
         let flags = [(self.full, "fullResync"), (self.reset_cdc, "resetCDC"), (self.clear_and_fill, "clearAndFill")];
-        let set: Vec<String> =
-            flags.iter().filter(|(set, _)| *set).map(|(_, name)| format!("\"{name}\":true")).collect();
-        self.any().then(|| format!("{{{}}}", set.join(",")))
+        let mut json = String::new();
+        for (_, name) in flags.iter().filter(|(set, _)| *set) {
+            json += if json.is_empty() { "{\"" } else { ",\"" };
+            json += name;
+            json += "\":true";
+        }
+        self.any().then_some(json + "}")
     }
 }
 

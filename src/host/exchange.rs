@@ -142,8 +142,8 @@ impl Exchange {
     fn given_up(self) -> Event {
         match self.stage {
             Stage::Head { .. } => {
-                let tenths = self.give_up.since(self.sent).as_millis() / 100;
-                let text = format!("no answer came within {}.{} s", tenths / 10, tenths % 10);
+                let waited = self.give_up.since(self.sent);
+                let text = format!("no answer came within {}.{} s", waited.as_secs(), waited.subsec_millis() / 100);
                 Event::Trouble(Trouble { kind: TroubleKind::TimedOut, text })
             }
             Stage::Body { answer, .. } => Event::Answer(Answer { end: BodyEnd::Cut, ..answer }),

@@ -39,7 +39,24 @@ pub(super) fn from_code(code: &ErrorCode) -> Trouble {
         ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
             (TroubleKind::TimedOut, "no answer came in time".into())
         }
-        other => (TroubleKind::Lost, format!("{other:?}")),
+        ErrorCode::HttpProtocolError => (TroubleKind::Lost, "its answer was no HTTP".into()),
+        ErrorCode::HttpResponseIncomplete => (TroubleKind::Lost, "its answer was cut off".into()),
+        ErrorCode::TlsAlertReceived(_) => (TroubleKind::Lost, "its TLS ended the connection".into()),
+        ErrorCode::ConfigurationError => (TroubleKind::Lost, "the host's configuration is wrong".into()),
+        ErrorCode::LoopDetected => (TroubleKind::Lost, "the host found itself in a loop".into()),
+        ErrorCode::InternalError(Some(text)) => (TroubleKind::Lost, format!("the host failed: {text}")),
+        ErrorCode::HttpResponseHeaderSectionSize(_)
+        | ErrorCode::HttpResponseHeaderSize(_)
+        | ErrorCode::HttpResponseBodySize(_)
+        | ErrorCode::HttpResponseTrailerSectionSize(_)
+        | ErrorCode::HttpResponseTrailerSize(_) => {
+            (TroubleKind::Lost, "its answer is larger than the host takes".into())
+        }
+        ErrorCode::HttpResponseTransferCoding(_) | ErrorCode::HttpResponseContentCoding(_) => {
+            (TroubleKind::Lost, "its answer is written in a way that the host does not know".into())
+        }
+        // What is left speaks of the request, which is always of the same few forms, or says nothing.
+        _ => (TroubleKind::Lost, "the host failed and does not say why".into()),
     };
     Trouble { kind, text }
 }
