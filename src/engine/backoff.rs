@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use super::time::times;
+
 /// A source of numbers that differ from caller to caller. Not for secrets.
 #[derive(Clone, Debug)]
 pub(super) struct Jitter(u64);
@@ -52,8 +54,8 @@ impl Backoff {
             Self::FIRST.saturating_mul(1_u32.checked_shl(self.setbacks).unwrap_or(u32::MAX)).min(Self::LONGEST);
         self.setbacks = self.setbacks.saturating_add(1);
         match asked {
-            Some(asked) => asked.max(doubled / 2).saturating_add(Self::FIRST.mul_f64(jitter.between(0.0, 1.0))),
-            None => doubled.mul_f64(jitter.between(0.5, 1.0)),
+            Some(asked) => asked.max(doubled / 2).saturating_add(times(Self::FIRST, jitter.between(0.0, 1.0))),
+            None => times(doubled, jitter.between(0.5, 1.0)),
         }
     }
 }

@@ -109,7 +109,7 @@ impl Operation {
                     }
                     _ => format!("The run ended as `{word}`."),
                 });
-                let details = self.report(now).map(|report| format!("{} ended as `{word}`.", report.run));
+                let details = self.run_ref().map(|run| format!("{run} ended as `{word}`."));
                 self.fail(now, FailureKind::SyncFailed, message, details)
             }
         }

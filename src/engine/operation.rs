@@ -12,7 +12,7 @@ use super::outcome::{Failure, FailureKind, Outcome, Report};
 use super::pace::Pace;
 use super::server_clock::ServerClock;
 use super::setback::{Setback, Trouble};
-use super::time::Instant;
+use super::time::{Instant, times};
 use super::trigger::Trigger;
 use super::verdict::verdict;
 use crate::hightouch::{Answer, Request, Run, RunId, RunRef, SyncId, SyncRef};
@@ -168,15 +168,29 @@ impl Operation {
 
     /// Where the run stands, as soon as its ID is known.
     pub fn report(&self, now: Instant) -> Option<Report> {
-        let run = RunRef { sync: self.sync?, run: self.run? };
+        self.report_with(now, self.jobs.clone())
+    }
+
+    /// The same where it is over, with the jobs taken out.
+    fn last_report(&mut self, now: Instant) -> Option<Report> {
+        let jobs = mem::take(&mut self.jobs);
+        self.report_with(now, jobs)
+    }
+
+    fn report_with(&self, now: Instant, jobs: Vec<Run>) -> Option<Report> {
         Some(Report {
-            run,
-            status: verdict(&self.jobs, self.options.accept_warnings).status(),
-            jobs: self.jobs.clone(),
+            run: self.run_ref()?,
+            status: verdict(&jobs, self.options.accept_warnings).status(),
+            jobs,
             joined: self.joined,
             requests: self.requests,
             elapsed: now.since(self.began),
         })
+    }
+
+    /// The run, once its ID is known.
+    pub(super) fn run_ref(&self) -> Option<RunRef> {
+        Some(RunRef { sync: self.sync?, run: self.run? })
     }
 
     /// Whether Hightouch has told of the run: its ID, when it was started, or where it stands.
@@ -209,7 +223,7 @@ impl Operation {
             Phase::FindSync(phase) => (phase.request(), READ_TIMEOUT),
             Phase::FindGoing(phase) => (phase.request(), READ_TIMEOUT),
             // Not the whole of a short wait: if no answer comes, there must be time to find out what came of it.
-            Phase::Trigger(phase) => (phase.request(self.options.resync), TRIGGER_TIMEOUT.min(left.mul_f64(0.6))),
+            Phase::Trigger(phase) => (phase.request(self.options.resync), TRIGGER_TIMEOUT.min(times(left, 0.6))),
             Phase::Confirm(phase) => (phase.request(), READ_TIMEOUT),
             Phase::Look(phase) => match (self.sync, self.run) {
                 (Some(sync), Some(run)) => (phase.request(sync, run), READ_TIMEOUT),
@@ -274,7 +288,7 @@ impl Operation {
 
     /// Ends in success.
     pub(super) fn succeed(&mut self, now: Instant) -> Action {
-        match self.report(now) {
+        match self.last_report(now) {
             Some(report) => Action::Done(Box::new(Ok(report))),
             None => self.fail(now, FailureKind::Other, "There is no run to report.", None),
         }
@@ -311,7 +325,7 @@ impl Operation {
             message,
             details,
             sync: self.sync,
-            report: self.report(now),
+            report: self.last_report(now),
             requests: self.requests,
             elapsed: now.since(self.began),
             ..Failure::unsent(kind, "")
@@ -323,22 +337,21 @@ impl Operation {
         if let Phase::Confirm(phase) = mem::replace(&mut self.phase, Phase::Over) {
             return self.unconfirmed(now, phase, setback);
         }
-        match (self.report(now), setback) {
+        match (self.run_ref(), setback) {
             // Nothing told that this run exists: what stood in the way is what there is to say.
             (Some(_), Some(setback)) if !self.sighted => self.give_up(now, setback),
-            (Some(report), setback) if report.jobs.is_empty() && matches!(self.goal, Goal::Await(_)) => {
+            (Some(run), setback) if self.jobs.is_empty() && matches!(self.goal, Goal::Await(_)) => {
                 let message = format!(
-                    "The wait is over and Hightouch's list has not shown {}: look whether both IDs are right, and whether the key is that of \
-                     their workspace",
-                    report.run
+                    "The wait is over and Hightouch's list has not shown {run}: look whether both IDs are right, and whether the key is that \
+                     of their workspace",
                 );
                 self.fail(now, FailureKind::StillRunning, message, setback.map(|setback| setback.sentence()))
             }
-            (Some(report), setback) => {
+            (Some(run), setback) => {
+                let verdict = verdict(&self.jobs, self.options.accept_warnings);
                 let message = format!(
-                    "The wait is over and {} is not: it was last seen `{}`. It goes on at Hightouch; await it again to learn how it ends",
-                    report.run,
-                    report.status.as_str()
+                    "The wait is over and {run} is not: it was last seen `{}`. It goes on at Hightouch; await it again to learn how it ends",
+                    verdict.status().as_str()
                 );
                 self.fail(now, FailureKind::StillRunning, message, setback.map(|setback| setback.sentence()))
             }

@@ -12,7 +12,7 @@
 use core::time::Duration;
 
 use super::backoff::Jitter;
-use super::time::Instant;
+use super::time::{Instant, times};
 use crate::hightouch::{Moment, Run, RunId, RunStatus};
 
 /// The shortest pause, and the first.
@@ -86,7 +86,7 @@ impl Pace {
             return;
         }
         let left = took.as_secs_f64() * (1.0 - ratio) / rise;
-        let end = now.plus(Duration::try_from_secs_f64(left).unwrap_or(Duration::MAX));
+        let end = now.plus(times(Duration::from_secs(1), left));
         let slack =
             |share: f64| Duration::try_from_secs_f64((left + took.as_secs_f64()) * share).unwrap_or(Duration::MAX);
         let agrees = self.forecast.replace(end).is_some_and(|forecast| {
@@ -101,8 +101,8 @@ impl Pace {
     fn usual(&self) -> Option<(Duration, Duration)> {
         let lengths = || self.earlier.iter().map(|(_, length)| *length);
         let (shortest, longest) = (lengths().min()?, lengths().max()?);
-        let alike = self.earlier.len() > 1 && longest <= shortest.mul_f64(ALIKE);
-        alike.then(|| (shortest.mul_f64(1.0 - SLACK), longest.mul_f64(1.0 + SLACK)))
+        let alike = self.earlier.len() > 1 && longest <= times(shortest, ALIKE);
+        alike.then(|| (times(shortest, 1.0 - SLACK), times(longest, 1.0 + SLACK)))
     }
 
     /// How long to wait before the next look at a run that is so old.
@@ -110,9 +110,9 @@ impl Pace {
         let pause = pause(age);
         let around = |from: Duration, to: Duration| {
             if !from.is_zero() {
-                pause.mul_f64(FAR).min(from.max(pause.mul_f64(NEAR)))
+                times(pause, FAR).min(from.max(times(pause, NEAR)))
             } else if !to.is_zero() {
-                pause.mul_f64(NEAR)
+                times(pause, NEAR)
             } else {
                 pause
             }
@@ -122,15 +122,15 @@ impl Pace {
             (None, Some((from, to))) => around(from.saturating_sub(age), to.saturating_sub(age)),
             (None, None) => pause,
         };
-        let first = if age < SHORTEST { SPREAD.mul_f64(jitter.between(0.0, 1.0)) } else { Duration::ZERO };
-        pause.mul_f64(jitter.between(1.0 - JITTER, 1.0 + JITTER)).saturating_add(first)
+        let first = if age < SHORTEST { times(SPREAD, jitter.between(0.0, 1.0)) } else { Duration::ZERO };
+        times(pause, jitter.between(1.0 - JITTER, 1.0 + JITTER)).saturating_add(first)
     }
 }
 
 /// The pause after a look at a run that is so old, where nothing else is known of it.
 fn pause(age: Duration) -> Duration {
     let steps = STEPS.iter().filter(|(from, ..)| age >= *from);
-    steps.map(|(_, share, most)| age.mul_f64(*share).min(*most)).fold(SHORTEST, Duration::max)
+    steps.map(|(_, share, most)| times(age, *share).min(*most)).fold(SHORTEST, Duration::max)
 }
 
 #[cfg(test)]

@@ -2,6 +2,12 @@
 
 use core::time::Duration;
 
+/// So many times a span, which is never negative; the longest that there is where it would be longer than five centuries.
+pub(super) fn times(span: Duration, factor: f64) -> Duration {
+    // `Duration::mul_f64` panics where this ends, and is ten times as large.
+    Duration::from_nanos((span.as_secs_f64() * factor * 1e9) as u64)
+}
+
 /// A moment, as the time since some beginning that the driver chose. It never goes back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(Duration);

@@ -48,13 +48,13 @@ impl<'a> Json<'a> {
 
     /// The names, strings all of them, and the values of an object; none where it is none.
     pub(crate) fn members(self) -> Option<impl Iterator<Item = (Self, Self)>> {
-        let mut inner = Values(self.0.strip_prefix('{')?);
+        let mut inner = Values(self.0.strip_prefix("{")?);
         Some(core::iter::from_fn(move || Some((inner.next()?, inner.next()?))))
     }
 
     /// The entries of a list; none where it is none.
     pub(super) fn entries(self) -> Option<impl Iterator<Item = Self>> {
-        self.0.strip_prefix('[').map(Values)
+        self.0.strip_prefix("[").map(Values)
     }
 
     /// A truth value.
@@ -83,8 +83,8 @@ impl<'a> Json<'a> {
 
     /// The whole text of a string.
     pub(crate) fn string(self) -> Option<Cow<'a, str>> {
-        let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        if !inner.contains('\\') {
+        let inner = self.0.strip_prefix("\"")?.strip_suffix("\"")?;
+        if !has_escapes(inner) {
             return Some(Cow::Borrowed(inner));
         }
         match Simple::read(self.0) {
@@ -98,9 +98,9 @@ impl<'a> Json<'a> {
     pub(super) fn text(self, most: usize) -> Option<String> {
         /// The most bytes of JSON that one byte of text takes: `\u0000`.
         const ESCAPED: usize = 6;
-        self.0.starts_with('"').then_some(())?;
+        self.0.starts_with("\"").then_some(())?;
         let enough = 1 + most.saturating_mul(ESCAPED);
-        if self.0.len() <= enough || !self.0.contains('\\') {
+        if self.0.len() <= enough || !has_escapes(self.0) {
             return self.string().map(|text| beginning(&text, most).into());
         }
         // The cut may fall into an escaped character, or between the two halves of one.
@@ -125,6 +125,10 @@ impl<'a> Json<'a> {
 /// The beginning of a text, at most so many bytes.
 pub(super) fn beginning(text: &str, most: usize) -> &str {
     text.get(..text.floor_char_boundary(most)).unwrap_or(text)
+}
+
+fn has_escapes(string: &str) -> bool {
+    string.bytes().any(|byte| byte == b'\\')
 }
 
 /// What is left of the inside of an object or a list that has been checked: its values one after the other, names among them.

@@ -118,11 +118,7 @@ fn plain(text: &[u8]) -> (u8, usize) {
 /// The first character of a text that may be escaped, and how many bytes it takes. Bytes that are not ASCII are taken one by one.
 fn unescaped(text: &[u8]) -> (u8, usize) {
     let first = plain(text);
-    let hex = |from: usize, digits: usize| {
-        let digits = text.get(from..from + digits)?;
-        let all = digits.iter().all(u8::is_ascii_hexdigit);
-        u8::try_from(all.then(|| u32::from_str_radix(core::str::from_utf8(digits).ok()?, 16).ok()).flatten()?).ok()
-    };
+    let hex = |from: usize, digits: usize| text.get(from..from + digits).and_then(|digits| number(digits, 16));
     let found = match first.0 {
         b'%' => {
             // The sign itself may be escaped, also more than once.
@@ -150,22 +146,26 @@ fn entity(text: &[u8]) -> Option<(u8, usize)> {
     /// The longest that is known here, `&#x0002F;`, with room for two zeros more.
     const LONGEST: usize = 11;
     let end = text.iter().take(LONGEST).position(|byte| *byte == b';')?;
-    let name = core::str::from_utf8(text.get(1..end)?).ok()?;
-    let byte = match name {
-        "amp" => b'&',
-        "lt" => b'<',
-        "gt" => b'>',
-        "quot" => b'"',
-        "apos" => b'\'',
-        _ => {
-            let code = name.strip_prefix('#')?;
-            match code.strip_prefix(['x', 'X']) {
-                Some(hex) => u8::from_str_radix(hex, 16).ok()?,
-                None => code.parse().ok()?,
-            }
-        }
+    let byte = match text.get(1..end)? {
+        b"amp" => b'&',
+        b"lt" => b'<',
+        b"gt" => b'>',
+        b"quot" => b'"',
+        b"apos" => b'\'',
+        [b'#', b'x' | b'X', hex @ ..] => number(hex, 16)?,
+        [b'#', code @ ..] => number(code, 10)?,
+        _ => return None,
     };
     Some((byte, end + 1))
+}
+
+/// The byte whose number is written in these digits, at least one.
+fn number(digits: &[u8], radix: u32) -> Option<u8> {
+    let first = (!digits.is_empty()).then_some(0_u32)?;
+    let add = |number: u32, digit: &u8| {
+        char::from(*digit).to_digit(radix).map(|digit| number.saturating_mul(radix).saturating_add(digit))
+    };
+    digits.iter().try_fold(first, add).and_then(|number| u8::try_from(number).ok())
 }
 
 impl fmt::Debug for ApiKey {

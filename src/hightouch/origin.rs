@@ -58,7 +58,7 @@ impl core::fmt::Display for ApiOrigin {
 impl FromStr for ApiOrigin {
     type Err = InvalidOrigin;
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
-        let (scheme, rest) = text.split_once(':').ok_or(InvalidOrigin)?;
+        let (scheme, rest) = cut(text, b':').ok_or(InvalidOrigin)?;
         let authority = rest.strip_prefix("//").ok_or(InvalidOrigin)?;
         let scheme = match scheme {
             _ if scheme.eq_ignore_ascii_case("https") => Scheme::Https,
@@ -66,15 +66,17 @@ impl FromStr for ApiOrigin {
             _ => return Err(InvalidOrigin),
         };
         // The address of an IPv6 host stands in brackets and has colons of its own.
-        let (host, port) = match authority.strip_prefix('[') {
+        let (host, port) = match authority.strip_prefix("[") {
             Some(rest) => {
-                let (address, after) = rest.split_once(']').ok_or(InvalidOrigin)?;
+                let (address, after) = cut(rest, b']').ok_or(InvalidOrigin)?;
                 // Whether it is an address is the host's to say; nothing else can stand here.
                 let numbered = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-                (address.contains(':') && address.bytes().all(numbered)).then_some(()).ok_or(InvalidOrigin)?;
-                (None, after.strip_prefix(':').or(after.is_empty().then_some("")).ok_or(InvalidOrigin)?)
+                (address.bytes().any(|byte| byte == b':') && address.bytes().all(numbered))
+                    .then_some(())
+                    .ok_or(InvalidOrigin)?;
+                (None, after.strip_prefix(":").or(after.is_empty().then_some("")).ok_or(InvalidOrigin)?)
             }
-            None => match authority.split_once(':') {
+            None => match cut(authority, b':') {
                 Some((_, "")) => return Err(InvalidOrigin),
                 Some((host, port)) => (Some(host), port),
                 None => (Some(authority), ""),
@@ -85,11 +87,17 @@ impl FromStr for ApiOrigin {
             return Err(InvalidOrigin);
         }
         let numbered = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
-        if !(port.is_empty() && !authority.ends_with(':') || numbered) {
+        if !(port.is_empty() && !authority.ends_with(":") || numbered) {
             return Err(InvalidOrigin);
         }
         Ok(Self { scheme, authority: authority.into() })
     }
+}
+
+/// What stands before and after the first such byte, which is ASCII.
+fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
+    let place = text.bytes().position(|byte| byte == at)?;
+    Some((text.get(..place)?, text.get(place + 1..)?))
 }
 
 #[cfg(test)]
