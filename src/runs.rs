@@ -192,7 +192,7 @@ impl From<Run> for wit::Job {
             started_at: run.started_at,
             finished_at: run.finished_at,
             query_size: run.query_size,
-            completion_ratio: run.completion_ratio,
+            completion_ratio: run.completion_ratio.map(|ratio| ratio.value()),
             planned_rows: run.planned_rows.map(Into::into),
             successful_rows: run.successful_rows.map(Into::into),
             failed_rows: run.failed_rows.map(Into::into),

@@ -1,18 +1,41 @@
 //! The answer to the caller.
 
 use core::time::Duration;
-use std::collections::VecDeque;
-use std::io;
 
-use serde::Serialize;
 use waki::bindings::wasi::http::types::{ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
 use waki::bindings::wasi::io::poll::{Pollable, poll};
 use waki::bindings::wasi::io::streams::{OutputStream, StreamError};
 
+use super::json::{Object, View};
+use super::pieces::Pieces;
 use crate::host::Clock;
 
 /// How long a caller may take to read what is left of an answer.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The OpenAPI document, as it is sent: without the blanks that are there for its readers.
+const OPENAPI: &str = match core::str::from_utf8(COMPACT.0.split_at(COMPACT.1).0) {
+    Ok(text) => text,
+    Err(_) => "",
+};
+const COMPACT: ([u8; WRITTEN.len()], usize) = compact(WRITTEN);
+const WRITTEN: &[u8] = include_bytes!("openapi.json");
+
+/// JSON less the blanks outside its strings, and its length.
+const fn compact<const N: usize>(json: &[u8]) -> ([u8; N], usize) {
+    let (mut out, mut length, mut at, mut in_string) = ([0; N], 0, 0, false);
+    while let Some((_, [byte, ..])) = json.split_at_checked(at) {
+        if *byte == b'"' && !(at > 0 && matches!(json.split_at(at - 1).1, [b'\\', ..])) {
+            in_string = !in_string;
+        }
+        if in_string || !byte.is_ascii_whitespace() {
+            out.split_at_mut(length).1[0] = *byte;
+            length += 1;
+        }
+        at += 1;
+    }
+    (out, length)
+}
 
 /// An answer with a whole body.
 #[derive(Debug)]
@@ -22,27 +45,31 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn json(status: u16, view: &impl Serialize) -> Self {
+    pub(super) fn json(status: u16, view: &dyn View) -> Self {
         Self::json_as("application/json", status, view)
     }
 
-    pub(super) fn json_as(media_type: &str, status: u16, view: &impl Serialize) -> Self {
-        Self { head: Head::new(status, media_type), body: Pieces::written("", view, "") }
+    pub(super) fn json_as(media_type: &str, status: u16, view: &dyn View) -> Self {
+        let mut body = Pieces::default();
+        Object::write(view, &mut body);
+        Self { head: Head::new(status, media_type), body }
     }
 
     /// `GET /healthz`.
     pub(super) fn health() -> Self {
-        #[derive(Serialize)]
-        struct Health {
-            status: &'static str,
-            version: &'static str,
+        struct Health;
+        impl View for Health {
+            fn fields(&self, object: &mut Object<'_>) {
+                object.text("status", "ok");
+                object.text("version", env!("CARGO_PKG_VERSION"));
+            }
         }
-        Self::json(200, &Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
+        Self::json(200, &Health)
     }
 
     /// `GET /openapi.json`.
     pub(super) fn openapi() -> Self {
-        Self { head: Head::new(200, "application/json"), body: Pieces::of(include_bytes!("openapi.json")) }
+        Self { head: Head::new(200, "application/json"), body: Pieces::of(OPENAPI) }
     }
 
     #[must_use]
@@ -62,49 +89,6 @@ impl Answer {
             body.push(self.body);
             body.finish(clock);
         }
-    }
-}
-
-/// A text in pieces: what is long fits into whatever memory there is, and goes back to it as it is sent.
-#[derive(Debug, Default)]
-pub(super) struct Pieces(VecDeque<Vec<u8>>);
-
-impl Pieces {
-    /// How long a piece may become, in bytes.
-    const MOST: usize = 64 * 1024;
-
-    pub(super) fn of(text: impl Into<Vec<u8>>) -> Self {
-        Self(VecDeque::from([text.into()]))
-    }
-
-    /// A view in JSON, between two texts.
-    pub(super) fn written(before: &str, view: &impl Serialize, after: &str) -> Self {
-        let mut text = Self::of(before);
-        // Views hold text and numbers only, which can always be written.
-        let _: serde_json::Result<()> = serde_json::to_writer(&mut text, view);
-        text.0.push_back(after.into());
-        text
-    }
-
-    fn len(&self) -> usize {
-        self.0.iter().map(Vec::len).sum()
-    }
-}
-
-impl io::Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let room = |piece: &Vec<u8>| Self::MOST.saturating_sub(piece.len());
-        if self.0.back().is_none_or(|last| room(last) == 0) {
-            self.0.push_back(Vec::new());
-        }
-        let Some(last) = self.0.back_mut() else { return Ok(0) };
-        let taken = bytes.get(..room(last)).unwrap_or(bytes);
-        last.extend_from_slice(taken);
-        Ok(taken.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -156,9 +140,8 @@ pub(super) struct Body {
 }
 
 impl Body {
-    pub(super) fn push(&mut self, mut text: Pieces) {
-        text.0.retain(|piece| !piece.is_empty());
-        self.pending.0.append(&mut text.0);
+    pub(super) fn push(&mut self, text: Pieces) {
+        self.pending.append(text);
     }
 
     /// How much has not been written yet, in bytes.
@@ -168,12 +151,12 @@ impl Body {
 
     /// What to wait for, if there is anything to write.
     pub(super) fn waits_for(&self) -> Option<&Pollable> {
-        (!self.pending.0.is_empty()).then_some(&self.ready)
+        (!self.pending.is_empty()).then_some(&self.ready)
     }
 
     /// Writes what can be written now. An error where the caller has gone.
     pub(super) fn write(&mut self) -> Result<(), StreamError> {
-        while let Some(first) = self.pending.0.front() {
+        while let Some(first) = self.pending.first() {
             let room = usize::try_from(self.stream.check_write()?).unwrap_or(usize::MAX);
             if room == 0 {
                 return Ok(());
@@ -183,8 +166,9 @@ impl Body {
             self.stream.write(chunk)?;
             self.written += chunk.len();
             if self.written == first.len() {
-                (self.written, _) = (0, self.pending.0.pop_front());
-                if self.pending.0.is_empty() {
+                self.written = 0;
+                self.pending.drop_first();
+                if self.pending.is_empty() {
                     self.stream.flush()?;
                 }
             }
@@ -208,6 +192,19 @@ impl Body {
 
     /// Whether all of it was written and flushed, or nobody takes it.
     fn gone_out(&self) -> bool {
-        self.pending.0.is_empty() && !matches!(self.stream.check_write(), Ok(0))
+        self.pending.is_empty() && !matches!(self.stream.check_write(), Ok(0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_openapi_document_that_is_sent_says_what_was_written() {
+        let written: serde_json::Value = serde_json::from_slice(WRITTEN).unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(OPENAPI).unwrap(), written);
+        assert!(!OPENAPI.contains('\n') && OPENAPI.len() < WRITTEN.len());
     }
 }

@@ -2,11 +2,12 @@
 
 use core::time::Duration;
 
-use serde::Serialize;
 use waki::bindings::wasi::http::types::ResponseOutparam;
 
-use super::answer::{Body, Head, Pieces};
+use super::answer::{Body, Head};
+use super::json::{Object, View};
 use super::log::Log;
+use super::pieces::Pieces;
 use super::teller::Teller;
 use crate::engine::{Instant, Report};
 use crate::host::{Clock, Drive};
@@ -44,7 +45,7 @@ pub(super) fn stream(
             log.outcome(&outcome);
             match outcome {
                 Ok(report) => events.push("report", &teller.report(&report)),
-                Err(failure) => events.push("problem", &teller.problem(failure).view()),
+                Err(failure) => events.push("problem", &teller.problem(failure)),
             }
             return events.body.finish(clock);
         }
@@ -97,7 +98,10 @@ impl Events {
     }
 
     /// JSON has no line breaks of its own.
-    fn push(&mut self, event: &str, data: &impl Serialize) {
-        self.body.push(Pieces::written(&format!("event: {event}\ndata: "), data, "\n\n"));
+    fn push(&mut self, event: &str, data: &dyn View) {
+        let mut text = Pieces::of(format!("event: {event}\ndata: "));
+        Object::write(data, &mut text);
+        text.push("\n\n");
+        self.body.push(text);
     }
 }

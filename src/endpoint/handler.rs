@@ -66,7 +66,7 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
             log.request = "run";
             log.sync = Some(sync.to_string());
             let let_in = let_in(caller, log)?;
-            (Goal::Run(sync), call::Body::read(&caller.body()?)?.into_options(), let_in)
+            (Goal::Run(sync), call::read(&caller.body()?)?, let_in)
         }
         Route::Await(run) => {
             log.request = "await";

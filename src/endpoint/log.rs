@@ -2,34 +2,29 @@
 
 use core::time::Duration;
 
-use serde::Serialize;
-
+use super::json::{Object, View};
+use super::pieces::Pieces;
 use super::problem::Problem;
+use super::report::millis;
 use super::stderr;
 use crate::engine::{Outcome, Report};
 
 /// What is known of an invocation.
-#[derive(Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(super) struct Log {
     /// What was asked for.
     pub(super) request: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sync: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) run: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) account: Option<String>,
     /// The run's status.
-    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<String>,
     /// The problem's kind.
-    #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     /// The status of the answer.
     http: u16,
     requests: u32,
-    elapsed_ms: u128,
+    elapsed: Duration,
 }
 
 impl Log {
@@ -68,10 +63,34 @@ impl Log {
 
     /// Writes the line.
     pub(super) fn write(mut self, elapsed: Duration) {
-        self.elapsed_ms = elapsed.as_millis();
-        if let Ok(mut line) = serde_json::to_string(&self) {
-            line.push('\n');
-            stderr::write(&line);
+        self.elapsed = elapsed;
+        let mut line = Pieces::default();
+        Object::write(&self, &mut line);
+        line.push("\n");
+        stderr::write(line);
+    }
+}
+
+impl View for Log {
+    fn fields(&self, object: &mut Object<'_>) {
+        object.text("request", self.request);
+        if let Some(sync) = &self.sync {
+            object.text("sync", sync);
         }
+        if let Some(run) = self.run {
+            object.whole("run", run);
+        }
+        if let Some(account) = &self.account {
+            object.text("account", account);
+        }
+        if let Some(status) = &self.status {
+            object.text("status", status);
+        }
+        if let Some(kind) = self.kind {
+            object.text("kind", kind);
+        }
+        object.whole("http", u64::from(self.http));
+        object.whole("requests", u64::from(self.requests));
+        object.whole("elapsedMs", millis(self.elapsed));
     }
 }

@@ -12,8 +12,10 @@ mod caller;
 mod events;
 #[cfg(feature = "endpoint")]
 mod handler;
+mod json;
 #[cfg(feature = "endpoint")]
 mod log;
+mod pieces;
 mod prefer;
 mod problem;
 #[cfg(any(test, fuzzing))]

@@ -2,10 +2,9 @@
 
 use core::time::Duration;
 
-use serde::Serialize;
-
 use super::answer::Answer;
-use super::report::Job;
+use super::json::{Object, View};
+use super::report::millis;
 use crate::engine::{Failure, FailureKind};
 
 /// Why a request did not end in a report.
@@ -118,32 +117,37 @@ fn seconds(span: Duration) -> String {
     span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).to_string()
 }
 
-impl Problem {
-    /// The problem in JSON.
-    pub(super) fn view(&self) -> View<'_> {
-        let failure = &self.failure;
-        let report = failure.report.as_ref();
-        let sent = failure.requests > 0;
-        View {
-            r#type: format!("urn:hightouch-sync:problem:{}", self.kind),
-            title: self.title,
-            status: self.status,
-            detail: &failure.message,
-            kind: self.kind,
-            hightouch_status: failure.http_status,
-            details: failure.details.as_deref(),
-            sync_id: failure.sync.map(|sync| sync.get()),
-            run_id: report.map(|report| report.run.run.get()),
-            jobs: report.map(|report| report.jobs.iter().map(Job::of).collect()),
-            requests: sent.then_some(failure.requests),
-            elapsed_ms: sent.then_some(failure.elapsed.as_millis()),
+impl View for Problem {
+    fn fields(&self, object: &mut Object<'_>) {
+        let Failure { message, details, http_status, sync, report, requests, elapsed, .. } = &*self.failure;
+        object.text("type", &format!("urn:hightouch-sync:problem:{}", self.kind));
+        object.text("title", self.title);
+        object.whole("status", u64::from(self.status));
+        object.text("detail", message);
+        object.text("kind", self.kind);
+        if let Some(status) = http_status {
+            object.whole("hightouchStatus", u64::from(*status));
+        }
+        if let Some(details) = details {
+            object.text("details", details);
+        }
+        if let Some(sync) = sync {
+            object.whole("syncId", sync.get());
+        }
+        if let Some(report) = report {
+            object.whole("runId", report.run.run.get());
+            object.list("jobs", &mut report.jobs.iter().map(|job| job as &dyn View));
+        }
+        if *requests > 0 {
+            object.whole("requests", u64::from(*requests));
+            object.whole("elapsedMs", millis(*elapsed));
         }
     }
 }
 
 impl From<Problem> for Answer {
     fn from(problem: Problem) -> Self {
-        let answer = Self::json_as("application/problem+json", problem.status, &problem.view());
+        let answer = Self::json_as("application/problem+json", problem.status, &problem);
         match problem.header {
             Some((name, value)) => answer.with(name, value),
             None => answer,
@@ -151,26 +155,12 @@ impl From<Problem> for Answer {
     }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct View<'a> {
-    r#type: String,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    kind: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hightouch_status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sync_id: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    run_id: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    jobs: Option<Vec<Job<'a>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    requests: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    elapsed_ms: Option<u128>,
+#[cfg(any(test, fuzzing))]
+impl Problem {
+    /// What is written, as others read it.
+    pub(super) fn json(&self) -> serde_json::Value {
+        let mut text = super::pieces::Pieces::default();
+        Object::write(self, &mut text);
+        serde_json::from_str(&text.into_text()).unwrap_or_default()
+    }
 }

@@ -7,7 +7,7 @@ use core::time::Duration;
 use serde_json::{Map, Value};
 
 use super::account::Account;
-use super::call::Body;
+use super::call;
 use super::prefer::Prefer;
 use super::problem::Problem;
 use super::route::Route;
@@ -125,8 +125,8 @@ fn account(target: &Target) {
 
 /// The body of a request that starts a run.
 pub fn body(bytes: &[u8]) {
-    let options = |bytes: &[u8]| match Body::read(bytes) {
-        Ok(body) => Some(body.into_options()),
+    let options = |bytes: &[u8]| match call::read(bytes) {
+        Ok(options) => Some(options),
         Err(problem) => {
             refused(&problem, &[400]);
             None
@@ -217,7 +217,7 @@ pub fn prefer(bytes: &[u8]) {
 /// A problem says no more than it may, whatever the caller sent.
 fn refused(problem: &Problem, statuses: &[u16]) {
     assert!(statuses.contains(&problem.status), "{problem:?}");
-    let view = serde_json::to_value(problem.view()).expect("it can be written");
+    let view = problem.json();
     let detail = view.get("detail").and_then(Value::as_str).unwrap_or_default();
     assert!(!detail.is_empty() && detail.len() <= Failure::DETAILS, "{} bytes: {detail}", detail.len());
 }

@@ -1,87 +1,70 @@
 //! A report in JSON.
 
-use serde::Serialize;
+use core::time::Duration;
 
+use super::json::{Object, View};
 use crate::engine;
 use crate::hightouch::{RowCounts, Run};
 
 /// Where a run stands, or how it ended.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct View<'a> {
-    sync_id: u64,
-    run_id: u64,
-    status: &'a str,
-    jobs: Vec<Job<'a>>,
-    joined: bool,
-    requests: u32,
-    elapsed_ms: u128,
-    /// The run in Hightouch's own interface; null where the workspace's slug is not configured.
-    url: Option<String>,
+pub(super) struct Report<'a> {
+    pub(super) report: &'a engine::Report,
+    /// The slug of the run's workspace, where it is configured.
+    pub(super) workspace: Option<&'a str>,
 }
 
-impl<'a> View<'a> {
-    pub(super) fn of(report: &'a engine::Report, workspace: Option<&str>) -> Self {
-        let engine::Report { run, .. } = report;
+impl View for Report<'_> {
+    fn fields(&self, object: &mut Object<'_>) {
+        let engine::Report { run, status, jobs, joined, requests, elapsed } = self.report;
+        object.whole("syncId", run.sync.get());
+        object.whole("runId", run.run.get());
+        object.text("status", status.as_str());
+        object.list("jobs", &mut jobs.iter().map(|job| job as &dyn View));
+        object.flag("joined", *joined);
+        object.whole("requests", u64::from(*requests));
+        object.whole("elapsedMs", millis(*elapsed));
+        // The run in Hightouch's own interface.
         let url = |slug| format!("https://app.hightouch.com/{slug}/syncs/{}/runs/{}", run.sync, run.run);
-        Self {
-            sync_id: report.run.sync.get(),
-            run_id: report.run.run.get(),
-            status: report.status.as_str(),
-            jobs: report.jobs.iter().map(Job::of).collect(),
-            joined: report.joined,
-            requests: report.requests,
-            elapsed_ms: report.elapsed.as_millis(),
-            url: workspace.map(url),
-        }
+        object.text_or_null("url", self.workspace.map(url).as_deref());
     }
+}
+
+/// Whole milliseconds.
+pub(super) fn millis(span: Duration) -> u64 {
+    span.as_secs().saturating_mul(1000).saturating_add(u64::from(span.subsec_millis()))
 }
 
 /// One job, under the API's own field names. What is unknown is null.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Job<'a> {
-    id: u64,
-    status: &'a str,
-    error: Option<&'a str>,
-    created_at: Option<&'a str>,
-    started_at: Option<&'a str>,
-    finished_at: Option<&'a str>,
-    query_size: Option<u64>,
-    completion_ratio: Option<f64>,
-    planned_rows: Option<Rows>,
-    successful_rows: Option<Rows>,
-    failed_rows: Option<Rows>,
-}
-
-impl<'a> Job<'a> {
-    pub(super) fn of(run: &'a Run) -> Self {
-        Self {
-            id: run.id.get(),
-            status: run.status.as_str(),
-            error: run.error.as_deref(),
-            created_at: run.created_at.as_deref(),
-            started_at: run.started_at.as_deref(),
-            finished_at: run.finished_at.as_deref(),
-            query_size: run.query_size,
-            completion_ratio: run.completion_ratio,
-            planned_rows: run.planned_rows.map(Rows::of),
-            successful_rows: run.successful_rows.map(Rows::of),
-            failed_rows: run.failed_rows.map(Rows::of),
+impl View for Run {
+    fn fields(&self, object: &mut Object<'_>) {
+        object.whole("id", self.id.get());
+        object.text("status", self.status.as_str());
+        object.text_or_null("error", self.error.as_deref());
+        object.text_or_null("createdAt", self.created_at.as_deref());
+        object.text_or_null("startedAt", self.started_at.as_deref());
+        object.text_or_null("finishedAt", self.finished_at.as_deref());
+        object.whole_or_null("querySize", self.query_size);
+        match &self.completion_ratio {
+            Some(ratio) => object.number("completionRatio", ratio.as_str()),
+            None => object.null("completionRatio"),
+        }
+        for (name, rows) in [
+            ("plannedRows", &self.planned_rows),
+            ("successfulRows", &self.successful_rows),
+            ("failedRows", &self.failed_rows),
+        ] {
+            match rows {
+                Some(rows) => object.object(name, rows),
+                None => object.null(name),
+            }
         }
     }
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Rows {
-    added_count: u64,
-    changed_count: u64,
-    removed_count: u64,
-}
-
-impl Rows {
-    fn of(rows: RowCounts) -> Self {
-        Self { added_count: rows.added, changed_count: rows.changed, removed_count: rows.removed }
+impl View for RowCounts {
+    fn fields(&self, object: &mut Object<'_>) {
+        object.whole("addedCount", self.added);
+        object.whole("changedCount", self.changed);
+        object.whole("removedCount", self.removed);
     }
 }

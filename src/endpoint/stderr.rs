@@ -2,14 +2,19 @@
 
 use std::sync::Once;
 
+use super::pieces::Pieces;
+
 /// Writes a text; nobody is left to be told where that fails.
-pub(super) fn write(text: &str) {
+pub(super) fn write(mut text: Pieces) {
     let stderr = wasi::cli::stderr::get_stderr();
-    // The most that one call may be given.
-    for chunk in text.as_bytes().chunks(4096) {
-        if stderr.blocking_write_and_flush(chunk).is_err() {
-            return;
+    while let Some(piece) = text.first() {
+        // The most that one call may be given.
+        for chunk in piece.chunks(4096) {
+            if stderr.blocking_write_and_flush(chunk).is_err() {
+                return;
+            }
         }
+        text.drop_first();
     }
 }
 
@@ -20,7 +25,7 @@ pub(super) fn report_panics() {
         std::panic::set_hook(Box::new(|info| {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             let message = info.payload_as_str().unwrap_or("no message");
-            write(&format!("hightouch-sync panicked at {place}: {message}\n"));
+            write(Pieces::of(format!("hightouch-sync panicked at {place}: {message}\n")));
         }));
     });
 }

@@ -5,7 +5,7 @@ use core::time::Duration;
 use super::account::Account;
 use super::answer::Answer;
 use super::problem::Problem;
-use super::report::View;
+use super::report;
 use crate::engine::{Failure, FailureKind, Outcome, Report};
 
 /// How reports and failures are put to this caller.
@@ -20,8 +20,8 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    pub(super) fn report<'a>(&self, report: &'a Report) -> View<'a> {
-        View::of(report, self.workspace.as_deref())
+    pub(super) fn report<'a>(&'a self, report: &'a Report) -> report::Report<'a> {
+        report::Report { report, workspace: self.workspace.as_deref() }
     }
 
     pub(super) fn problem(&self, failure: Failure) -> Problem {
@@ -31,11 +31,18 @@ impl Teller {
 
     /// Where the run is taken up again.
     fn location(&self, report: &Report) -> String {
-        let account = self.account.as_ref().map(|account| format!("account={}", account.as_str()));
-        let warnings = self.accept_warnings.then(|| String::from("acceptWarnings=true"));
-        let query: Vec<String> = account.into_iter().chain(warnings).collect();
-        let mark = if query.is_empty() { "" } else { "?" };
-        format!("/syncs/{}/runs/{}{mark}{}", report.run.sync, report.run.run, query.join("&"))
+        let mut location = format!("/syncs/{}/runs/{}", report.run.sync, report.run.run);
+        let mut mark = "?";
+        if let Some(account) = &self.account {
+            location += "?account=";
+            location += account.as_str();
+            mark = "&";
+        }
+        if self.accept_warnings {
+            location += mark;
+            location += "acceptWarnings=true";
+        }
+        location
     }
 
     /// The answer to an operation that ended so.

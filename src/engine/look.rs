@@ -93,8 +93,8 @@ impl Operation {
         match verdict(&self.jobs, self.options.accept_warnings) {
             Verdict::Going(status) => {
                 let going = self.jobs.iter().find(|job| job.status == status);
-                if let Some(ratio) = going.and_then(|job| job.completion_ratio) {
-                    self.pace.note_ratio(now, ratio);
+                if let Some(ratio) = going.and_then(|job| job.completion_ratio.as_ref()) {
+                    self.pace.note_ratio(now, ratio.value());
                 }
                 self.look_later(now, Phase::Look(Look::default()))
             }

@@ -1,6 +1,6 @@
 //! What Hightouch says when it says no.
 
-use super::json::Json;
+use super::json::{Flaw, Json};
 
 /// Why an answer could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,11 +31,12 @@ pub enum Unreadable {
     TooManyJobs(usize),
 }
 
-impl From<serde_json::Error> for Unreadable {
-    fn from(error: serde_json::Error) -> Self {
-        // The category and the place, not serde's own text, which can quote the body.
-        let what = if error.is_eof() { "it ends too early" } else { "it is no JSON" };
-        Self::Json(format!("{what}, line {} column {}", error.line(), error.column()))
+impl From<Flaw> for Unreadable {
+    fn from(flaw: Flaw) -> Self {
+        match flaw {
+            Flaw::NoJson(why) => Self::Json(why),
+            Flaw::Twice(name) => Self::Twice(name),
+        }
     }
 }
 

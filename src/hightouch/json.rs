@@ -10,7 +10,22 @@ use std::borrow::Cow;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Deserializer;
 
-use super::Unreadable;
+/// Why a text is not what is looked for in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// It is no JSON: why, and where.
+    NoJson(String),
+    /// It has a field twice, so that it says two things.
+    Twice(&'static str),
+}
+
+impl From<serde_json::Error> for Flaw {
+    fn from(error: serde_json::Error) -> Self {
+        // The category and the place, not serde's own text, which can quote the body.
+        let what = if error.is_eof() { "it ends too early" } else { "it is no JSON" };
+        Self::NoJson(format!("{what}, line {} column {}", error.line(), error.column()))
+    }
+}
 
 /// The text of one JSON value, which has been checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,29 +33,26 @@ pub(crate) struct Json<'a>(&'a str);
 
 impl<'a> Json<'a> {
     /// Takes bytes that are one JSON value and nothing beside.
-    pub(crate) fn check(bytes: &'a [u8]) -> Result<Self, Unreadable> {
+    pub(crate) fn check(bytes: &'a [u8]) -> Result<Self, Flaw> {
         serde_json::from_slice::<IgnoredAny>(bytes)?;
-        let text = core::str::from_utf8(bytes).map_err(|_| Unreadable::Json("it is not UTF-8".into()))?;
+        let text = core::str::from_utf8(bytes).map_err(|_| Flaw::NoJson("it is not UTF-8".into()))?;
         Ok(Self(text.trim_ascii()))
     }
 
     /// The values of these fields; none where it is no object. It cannot be read where it has one of them twice.
-    pub(crate) fn fields<const N: usize>(
-        self,
-        names: [&'static str; N],
-    ) -> Result<Option<[Option<Self>; N]>, Unreadable> {
+    pub(crate) fn fields<const N: usize>(self, names: [&'static str; N]) -> Result<Option<[Option<Self>; N]>, Flaw> {
         let mut values = [None; N];
         Ok(self.fill(&names, &mut values)?.then_some(values))
     }
 
-    fn fill(self, names: &[&'static str], values: &mut [Option<Self>]) -> Result<bool, Unreadable> {
+    fn fill(self, names: &[&'static str], values: &mut [Option<Self>]) -> Result<bool, Flaw> {
         let Some(members) = self.members() else { return Ok(false) };
         for (name, value) in members {
             let known = names.iter().zip(&mut *values).find(|(known, _)| name.is_text(known));
             if let Some((known, slot)) = known
                 && slot.replace(value).is_some()
             {
-                return Err(Unreadable::Twice(known));
+                return Err(Flaw::Twice(known));
             }
         }
         Ok(true)
@@ -72,11 +84,11 @@ impl<'a> Json<'a> {
         text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
     }
 
-    /// Any finite number, or a string of one.
-    pub(super) fn real(self) -> Option<f64> {
+    /// Any finite number, or a string of one, and how it is written.
+    pub(super) fn real(self) -> Option<(f64, String)> {
         let text = self.string().unwrap_or(Cow::Borrowed(self.0));
         match Simple::read(&text) {
-            Some(Simple::Number(number)) if number.is_finite() => Some(number),
+            Some(Simple::Number(number)) if number.is_finite() => Some((number, text.trim_ascii().into())),
             _ => None,
         }
     }
@@ -95,7 +107,7 @@ impl<'a> Json<'a> {
 
     /// The beginning of the text of a string, at most so many bytes. However long the string is, this needs no more memory than a few times
     /// that.
-    pub(super) fn text(self, most: usize) -> Option<String> {
+    pub(crate) fn text(self, most: usize) -> Option<String> {
         /// The most bytes of JSON that one byte of text takes: `\u0000`.
         const ESCAPED: usize = 6;
         self.0.starts_with("\"").then_some(())?;
@@ -261,7 +273,7 @@ mod tests {
                 .map(|fields| fields.map(|fields| fields.map(|field| field.map(|field| field.0))))
         };
         assert_eq!(fields(r#"{"d\u0061ta":1,"x":{"more":2}}"#), Ok(Some([Some("1"), None])));
-        assert_eq!(fields(r#"{"data":1,"data":1}"#), Err(Unreadable::Twice("data")));
+        assert_eq!(fields(r#"{"data":1,"data":1}"#), Err(Flaw::Twice("data")));
         assert_eq!(fields(r#"["data",1]"#), Ok(None));
         assert_eq!(fields(r#""data""#), Ok(None));
     }

@@ -10,7 +10,7 @@
 mod answer;
 mod error;
 mod id;
-mod json;
+pub(crate) mod json;
 mod key;
 mod moment;
 mod origin;
@@ -29,7 +29,7 @@ pub use key::{ApiKey, InvalidKey};
 pub use moment::Moment;
 pub use origin::{ApiOrigin, InvalidOrigin, Scheme};
 pub use request::{Method, Request};
-pub use run::{RowCounts, Run, RunStatus, RunsPage};
+pub use run::{Ratio, RowCounts, Run, RunStatus, RunsPage};
 pub use sync::{SyncEntry, SyncsPage};
 pub use trigger::{Resync, read_trigger};
 

@@ -11,7 +11,7 @@ use super::answer::RetryAfter;
 use super::error::TEXT;
 use super::moment::Moment;
 use super::page::Page;
-use super::run::WORD;
+use super::run::{Ratio, WORD};
 use super::{Answer, ApiError, ApiKey, PAGE, RowCounts, Run, RunId, RunStatus, SyncEntry, SyncId, read_trigger};
 use crate::properties::cuts;
 
@@ -73,7 +73,7 @@ pub fn runs(bytes: &[u8]) {
         }
         kept += within(run.error.as_ref(), TEXT);
         assert!(run.error.as_ref().is_none_or(|text| !text.trim_ascii().is_empty()), "an error text says something");
-        assert!(run.completion_ratio.is_none_or(f64::is_finite));
+        assert!(run.completion_ratio.as_ref().is_none_or(|ratio| ratio.value().is_finite()));
     }
     assert!(kept <= bytes.len(), "no more is kept than came: {kept} of {}", bytes.len());
 }
@@ -233,7 +233,11 @@ fn entries(value: &Value) -> Option<(&Vec<Value>, bool)> {
 fn run(entry: &Value) -> Option<Run> {
     let cut = |text: String, most| text[..text.floor_char_boundary(most)].to_owned();
     let word = |field| text(entry.get(field)).map(|word| cut(word, WORD));
-    let real = |value: &Value| value.as_str().map_or_else(|| value.as_f64(), |text| serde_json::from_str(text).ok());
+    let ratio = |value: &Value| {
+        let written = value.as_str().map_or_else(|| value.to_string(), |text| text.trim_ascii().to_owned());
+        let value = serde_json::from_str(&written).ok().filter(|value: &f64| value.is_finite())?;
+        (written.len() <= WORD).then_some(Ratio { value, written })
+    };
     let error = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
     Some(Run {
         id: RunId::try_from(number(entry.get("id")?)?).ok()?,
@@ -247,7 +251,7 @@ fn run(entry: &Value) -> Option<Run> {
         started_at: word("startedAt"),
         finished_at: word("finishedAt"),
         query_size: entry.get("querySize").and_then(number),
-        completion_ratio: entry.get("completionRatio").and_then(real).filter(|ratio: &f64| ratio.is_finite()),
+        completion_ratio: entry.get("completionRatio").and_then(ratio),
         planned_rows: counts(entry.get("plannedRows")),
         successful_rows: counts(entry.get("successfulRows")),
         failed_rows: counts(entry.get("failedRows")),

@@ -82,6 +82,30 @@ pub struct RowCounts {
     pub removed: u64,
 }
 
+/// A finite number, as Hightouch wrote it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ratio {
+    pub(super) value: f64,
+    pub(super) written: String,
+}
+
+impl Ratio {
+    fn read(json: Json<'_>) -> Option<Self> {
+        let (value, written) = json.real()?;
+        (written.len() <= WORD).then_some(Self { value, written })
+    }
+
+    /// The number.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// How it was written, which is how JSON writes numbers.
+    pub fn as_str(&self) -> &str {
+        &self.written
+    }
+}
+
 /// One entry of a list of runs. What is missing, null or of another type than the API promises is none.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
@@ -100,7 +124,7 @@ pub struct Run {
     /// `querySize`: how many rows the model's query returned.
     pub query_size: Option<u64>,
     /// `completionRatio`, a hint: a run can end in success at 0.54.
-    pub completion_ratio: Option<f64>,
+    pub completion_ratio: Option<Ratio>,
     /// `plannedRows`.
     pub planned_rows: Option<RowCounts>,
     /// `successfulRows`.
@@ -166,7 +190,7 @@ fn read_run(entry: Json<'_>) -> Result<Option<Option<Run>>, Unreadable> {
         started_at: word(started),
         finished_at: word(finished),
         query_size: size.and_then(Json::number),
-        completion_ratio: ratio.and_then(Json::real),
+        completion_ratio: ratio.and_then(Ratio::read),
         planned_rows: planned,
         successful_rows: successful,
         failed_rows: failed,
@@ -215,7 +239,7 @@ mod tests {
                 started_at: Some("2022-02-08T16:11:04.712Z".into()),
                 finished_at: Some("2022-02-08T16:11:11.698Z".into()),
                 query_size: Some(773),
-                completion_ratio: Some(0.54),
+                completion_ratio: Some(Ratio { value: 0.54, written: "0.54".into() }),
                 planned_rows: added(773),
                 successful_rows: added(773),
                 failed_rows: added(0),
@@ -247,7 +271,8 @@ mod tests {
         .unwrap();
         assert_eq!((page.entries, page.has_more, runs.len()), (11, false, 1));
         let run = &runs[0];
-        assert_eq!((run.query_size, run.completion_ratio, run.planned_rows), (Some(12), Some(0.5), None));
+        assert_eq!((run.query_size, run.planned_rows), (Some(12), None));
+        assert_eq!(run.completion_ratio, Some(Ratio { value: 0.5, written: "0.5".into() }));
         assert_eq!(run.failed_rows, Some(RowCounts { added: 3, changed: 0, removed: 0 }));
         assert_eq!(run.error.as_deref(), Some(r#"{"code":1}"#));
     }
