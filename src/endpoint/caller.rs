@@ -8,6 +8,7 @@ use waki::bindings::wasi::io::streams::StreamError;
 
 use super::problem::Problem;
 use super::target::Target;
+use crate::hightouch::text::{cut, parts};
 use crate::host::Clock;
 
 /// The most of a body that is read, in bytes.
@@ -34,8 +35,8 @@ impl Caller {
             Method::Get => "GET".into(),
             Method::Head => "HEAD".into(),
             Method::Post => "POST".into(),
-            Method::Other(other) => other,
-            other => format!("{other:?}"),
+            // Nothing here takes these, so that their names do not matter.
+            _ => String::new(),
         }
     }
 
@@ -48,27 +49,32 @@ impl Caller {
     pub(super) fn bearer(&self) -> Option<String> {
         let values = self.header("authorization");
         let [value] = values.as_slice() else { return None };
-        let (scheme, token) = value.trim().split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().into())
+        let (scheme, token) = cut(value.trim_ascii(), b' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_ascii().into())
     }
 
     /// Whether the caller wants to follow the run by events: asks for them by name, and for a body at all.
     pub(super) fn wants_events(&self) -> bool {
         let media_type = "text/event-stream";
-        let asks = self.header("accept").iter().flat_map(|value| value.split(',')).any(|range| {
-            let mut parts = range.split(';').map(str::trim);
+        let asked_for = |range: &str| {
+            let mut parts = parts(range, b';').map(str::trim_ascii);
             let named = parts.next().is_some_and(|range| range.eq_ignore_ascii_case(media_type));
             // A weight of nothing means: not this.
             named && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
-        });
+        };
+        let asks = self.header("accept").iter().any(|value| parts(value, b',').any(asked_for));
         asks && !matches!(self.request.method(), Method::Head)
     }
 
     /// The caller's trace, to go on with the calls to Hightouch. None is made up.
     pub(super) fn trace(&self) -> Vec<(&'static str, String)> {
-        let value = |name| self.header(name).into_iter().next().map(|value| (name, value));
-        // Without the one the other means nothing.
-        value("traceparent").into_iter().flat_map(|parent| [Some(parent), value("tracestate")]).flatten().collect()
+        let mut trace = Vec::new();
+        for name in ["traceparent", "tracestate"] {
+            // Without the one the other means nothing.
+            let Some(value) = self.header(name).into_iter().next() else { break };
+            trace.push((name, value));
+        }
+        trace
     }
 
     /// The body, up to what is read of one. Called once.
@@ -102,7 +108,7 @@ impl Caller {
     /// Whether the body's type is JSON, or not said.
     fn says_json(&self) -> bool {
         self.header("content-type").iter().all(|value| {
-            let essence = value.split(';').next().unwrap_or_default().trim();
+            let essence = parts(value, b';').next().unwrap_or_default().trim_ascii();
             essence.eq_ignore_ascii_case("application/json")
         })
     }

@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use crate::engine::DEFAULT_WAIT;
+use crate::hightouch::text::cut;
 
 /// How long to wait where the caller says nothing: under the 30 s after which gateways and serverless hosts usually hang up.
 const DEFAULT: Duration = Duration::from_secs(25);
@@ -25,8 +26,9 @@ impl Prefer {
         for preference in values.iter().flat_map(|value| unquoted(value, ',')) {
             // A preference may have parameters, and blanks around everything.
             let token = unquoted(preference, ';').next().unwrap_or_default();
-            let (name, value) = token.split_once('=').unwrap_or((token, ""));
-            let (name, value) = (name.trim(), value.trim().trim_matches('"'));
+            let (name, value) = cut(token, b'=').unwrap_or((token, ""));
+            let (name, value) = (name.trim_ascii(), value.trim_ascii());
+            let value = value.strip_prefix("\"").and_then(|value| value.strip_suffix("\"")).unwrap_or(value);
             if name.eq_ignore_ascii_case("wait") && !matches!(prefer, Self::Wait(_)) {
                 if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
                     prefer = Self::Wait(value.parse().unwrap_or(u64::MAX));

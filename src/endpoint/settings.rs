@@ -13,7 +13,7 @@ pub(super) const WORKSPACE: &str = "HIGHTOUCH_WORKSPACE";
 
 /// A setting by the name it has in the environment. Empty counts as not set.
 pub(super) fn get(name: &str) -> Result<Option<String>, Problem> {
-    Ok(look_up(name)?.map(|value| value.trim().into()).filter(|value: &String| !value.is_empty()))
+    Ok(look_up(name)?.map(|value| value.trim_ascii().into()).filter(|value: &String| !value.is_empty()))
 }
 
 #[cfg(not(feature = "spin"))]
@@ -41,7 +41,7 @@ fn look_up(name: &str) -> Result<Option<String>, Problem> {
 pub(super) fn any_key(asked_for: &str) -> Result<Option<String>, Problem> {
     #[cfg(not(feature = "spin"))]
     for (name, value) in wasi::cli::environment::get_environment() {
-        if name.starts_with(API_KEY) && !value.trim().is_empty() {
+        if name.starts_with(API_KEY) && !value.trim_ascii().is_empty() {
             return Ok(Some(name));
         }
     }

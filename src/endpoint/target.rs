@@ -1,6 +1,7 @@
 //! The target of a request: its path and its query.
 
 use super::problem::Problem;
+use crate::hightouch::text::{cut, parts};
 
 /// Path and query, as the caller sent them.
 pub(super) struct Target(String);
@@ -11,13 +12,13 @@ impl Target {
     }
 
     pub(super) fn path(&self) -> &str {
-        self.0.split_once('?').map_or(self.0.as_str(), |(path, _)| path)
+        cut(&self.0, b'?').map_or(self.0.as_str(), |(path, _)| path)
     }
 
     /// A parameter of the query. None of those there are needs escaping, so none is unescaped.
     pub(super) fn query(&self, name: &str) -> Option<&str> {
-        let (_, query) = self.0.split_once('?')?;
-        let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let (_, query) = cut(&self.0, b'?')?;
+        let mut pairs = parts(query, b'&').map(|pair| cut(pair, b'=').unwrap_or((pair, "")));
         pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
     }
 

@@ -20,6 +20,7 @@ pub(crate) mod properties;
 mod request;
 mod run;
 mod sync;
+pub(crate) mod text;
 mod trigger;
 
 pub use answer::{Answer, BodyEnd, RetryAfter};

@@ -2,6 +2,8 @@
 
 use core::str::FromStr;
 
+use super::text::cut;
+
 /// The two schemes an API can be reached by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
@@ -92,12 +94,6 @@ impl FromStr for ApiOrigin {
         }
         Ok(Self { scheme, authority: authority.into() })
     }
-}
-
-/// What stands before and after the first such byte, which is ASCII.
-fn cut(text: &str, at: u8) -> Option<(&str, &str)> {
-    let place = text.bytes().position(|byte| byte == at)?;
-    Some((text.get(..place)?, text.get(place + 1..)?))
 }
 
 #[cfg(test)]
