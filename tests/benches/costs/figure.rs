@@ -20,9 +20,15 @@ pub struct Figure {
     pub name: String,
     pub unit: Unit,
     pub ours: Option<f64>,
-    /// The same of something else, and of what.
-    pub beside: Option<(f64, &'static str)>,
+    pub beside: Option<Beside>,
     pub target: Option<f64>,
+}
+
+/// The same of something else.
+#[derive(Serialize)]
+pub struct Beside {
+    pub what: &'static str,
+    pub amount: f64,
 }
 
 impl Figure {
@@ -31,11 +37,11 @@ impl Figure {
     }
 
     pub fn beside(mut self, what: &'static str, amount: impl Into<Option<f64>>) -> Self {
-        self.beside = amount.into().map(|amount| (amount, what));
+        self.beside = amount.into().map(|amount| Beside { what, amount });
         self
     }
 
-    /// At most this much, or at least where more is better.
+    /// At most this much.
     pub fn target(mut self, target: impl Into<Option<f64>>) -> Self {
         self.target = target.into();
         self

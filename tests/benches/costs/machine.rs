@@ -30,7 +30,7 @@ impl Machine {
         self.load_after = load();
     }
 
-    /// More load than the measuring itself makes: times say little then.
+    /// Whether others wanted the machine just before: times say less then.
     pub fn was_busy(&self) -> bool {
         self.load_before.is_some_and(|load| load > 0.5)
     }
