@@ -23,7 +23,9 @@ impl Host {
     ) -> anyhow::Result<Result<Report, Failure>> {
         let (mut store, hosted) = self.hosted().await?;
         let runs = hosted.hightouch_sync_runs();
-        runs.call_run_sync(&mut store, connection, sync, options).await.map_err(into_anyhow)
+        let outcome = runs.call_run_sync(&mut store, connection, sync, options).await;
+        self.component.setup.fuel.note(&store);
+        outcome.map_err(into_anyhow)
     }
 
     /// `hightouch:sync/runs.start-sync`.
@@ -39,7 +41,9 @@ impl Host {
     ) -> anyhow::Result<Result<RunRef, Failure>> {
         let (mut store, hosted) = self.hosted().await?;
         let runs = hosted.hightouch_sync_runs();
-        runs.call_start_sync(&mut store, connection, sync, options).await.map_err(into_anyhow)
+        let outcome = runs.call_start_sync(&mut store, connection, sync, options).await;
+        self.component.setup.fuel.note(&store);
+        outcome.map_err(into_anyhow)
     }
 
     /// `hightouch:sync/runs.await-run`.
@@ -55,7 +59,9 @@ impl Host {
     ) -> anyhow::Result<Result<Report, Failure>> {
         let (mut store, hosted) = self.hosted().await?;
         let runs = hosted.hightouch_sync_runs();
-        runs.call_await_run(&mut store, connection, run, options).await.map_err(into_anyhow)
+        let outcome = runs.call_await_run(&mut store, connection, run, options).await;
+        self.component.setup.fuel.note(&store);
+        outcome.map_err(into_anyhow)
     }
 
     async fn hosted(&self) -> anyhow::Result<(Store<Instance>, Hosted)> {
