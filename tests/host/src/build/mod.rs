@@ -15,6 +15,7 @@ mod imports;
 mod kind;
 mod linker;
 mod module;
+mod optimizer;
 mod options;
 mod process;
 mod rustup;
@@ -110,8 +111,15 @@ fn bring_up_to_date<'a>(
     if fingerprint::is_current(stamp, &sources, options.std_source, files) {
         return Ok(());
     }
-    let (source, compiler) = std_source::find(options)?;
+    let (source, mut compiler) = std_source::find(options)?;
     options.say(&format!("Standard library for {TARGET}: {}", compiler.described));
+    match optimizer::find(options) {
+        Ok(optimizer) => {
+            options.say(&format!("Made smaller by {}", optimizer.described));
+            compiler.optimizer = Some(optimizer);
+        }
+        Err(error) => options.say(&format!("There is no wasm-opt, so components are an eighth larger: {error:#}")),
+    }
     // A build that stops half-way must not leave new components under an old stamp.
     fingerprint::forget(stamp)?;
     make(&compiler)?;

@@ -62,5 +62,9 @@ pub(super) fn compile(package: &str, features: &[&str], compiler: &Compiler, opt
     process::run_shown(&mut command, options.children)?;
     // Read at once: the module of another world has the same name.
     let module = output.join(&file);
-    fs::read(&module).with_context(|| format!("cargo left no {}", module.display()))
+    let module = fs::read(&module).with_context(|| format!("cargo left no {}", module.display()))?;
+    match &compiler.optimizer {
+        Some(optimizer) => optimizer.shrink(&module, &output),
+        None => Ok(module),
+    }
 }

@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::optimizer::Optimizer;
 use super::{TARGET, process};
 
 /// How to call cargo so that it builds for the target.
@@ -19,6 +20,8 @@ pub(super) struct Compiler {
     pub(super) variables: Vec<(&'static str, OsString)>,
     /// Given to cargo's `build`.
     pub(super) arguments: Vec<&'static str>,
+    /// What makes its output smaller, where there is anything.
+    pub(super) optimizer: Option<Optimizer>,
 }
 
 /// The active toolchain's own standard library for the target.
