@@ -65,8 +65,9 @@ fn compiler_in(root: &Path) -> Result<Compiler> {
             ("LD_LIBRARY_PATH", libraries),
             ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker.into()),
         ],
-        arguments: vec!["-Zbuild-std=std,panic_abort"],
-        optimizer: None,
+        arguments: vec!["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"],
+        builds_std: true,
+        ..Compiler::default()
     })
 }
 

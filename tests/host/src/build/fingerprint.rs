@@ -21,7 +21,7 @@ pub(super) fn of_sources<'a>(workspace: &Path, sources: impl IntoIterator<Item =
     }
     files.sort();
     let mut hasher = DefaultHasher::new();
-    module::rust_flags(workspace).hash(&mut hasher);
+    module::rust_flags(workspace, &[]).hash(&mut hasher);
     for file in files {
         file.strip_prefix(workspace).unwrap_or(&file).hash(&mut hasher);
         fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?.hash(&mut hasher);

@@ -83,6 +83,8 @@ pub fn build(options: &Options) -> Result<Components> {
     let files = Kind::ALL.map(|kind| components.path(kind));
     bring_up_to_date(&stamp, sources, &files, options, |compiler| {
         for kind in Kind::ALL {
+            let mute = compiler.without_last_words();
+            let compiler = if kind.has_stderr() { compiler } else { &mute };
             let module = module::compile(module::PACKAGE, kind.features(), compiler, options)
                 .with_context(|| format!("cannot compile the `{}` world", kind.world()))?;
             let component = component::encode(&module)

@@ -22,7 +22,7 @@ const PROFILE: &str = "component";
 ///
 /// Messages of panics name source files: without the folders that they lie in on this machine, two machines make the
 /// same component.
-pub(super) fn rust_flags(workspace: &Path) -> String {
+pub(super) fn rust_flags(workspace: &Path, more: &[&str]) -> String {
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo_home = cargo_home.or_else(|| Some(env::home_dir()?.join(".cargo")));
     let mut flags = vec![format!("-Clink-arg=-zstack-size={STACK_BYTES}")];
@@ -32,6 +32,7 @@ pub(super) fn rust_flags(workspace: &Path) -> String {
             flags.push(format!("--remap-path-prefix={folder}={name}"));
         }
     }
+    flags.extend(more.iter().copied().map(str::to_owned));
     flags.join("\u{1f}")
 }
 
@@ -50,7 +51,7 @@ pub(super) fn compile(package: &str, features: &[&str], compiler: &Compiler, opt
         .arg("--target-dir")
         .arg(&target)
         .env("CARGO_BUILD_BUILD_DIR", &target)
-        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(workspace))
+        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(workspace, &compiler.flags))
         .args(&compiler.arguments)
         .envs(compiler.variables.iter().map(|(name, value)| (name, value)));
     if workspace.join("Cargo.lock").is_file() {
