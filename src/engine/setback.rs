@@ -130,6 +130,7 @@ impl Setback {
         let said = self.details().map(|details| format!(" ({details})")).unwrap_or_default();
         match self.status() {
             Some(status) if matches!(self, Self::Refused { .. }) => {
+                let status = u64::from(status);
                 format!("Hightouch answered {status} {}{said}.", self.message())
             }
             _ => format!("{}{said}.", self.message()),
