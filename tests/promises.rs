@@ -51,3 +51,5 @@ mod the_endpoint_answers_in_http;
 mod the_readme_names_what_holds_it;
 #[path = "promises/the_spin_manifest_fits_the_component.rs"]
 mod the_spin_manifest_fits_the_component;
+#[path = "promises/the_wit_is_documented_and_stays.rs"]
+mod the_wit_is_documented_and_stays;
