@@ -17,6 +17,8 @@ mod stage;
 mod answers_of_any_size_cost_little_memory;
 #[path = "promises/bad_input_never_reaches_hightouch.rs"]
 mod bad_input_never_reaches_hightouch;
+#[path = "promises/components_compose.rs"]
+mod components_compose;
 #[path = "promises/components_import_what_their_world_says.rs"]
 mod components_import_what_their_world_says;
 #[path = "promises/deadlines_hold.rs"]
