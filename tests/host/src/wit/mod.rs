@@ -3,6 +3,8 @@
 mod compatible;
 mod complete;
 mod frozen;
+#[cfg(test)]
+mod invoked;
 mod page;
 
 use std::path::Path;
