@@ -39,6 +39,8 @@ mod no_sync_runs_twice;
 mod nothing_is_lost_on_a_line_that_fails;
 #[path = "promises/real_answers_are_understood.rs"]
 mod real_answers_are_understood;
+#[path = "promises/sequences_end_as_their_syncs_do.rs"]
+mod sequences_end_as_their_syncs_do;
 #[path = "promises/statuses_are_told_truly.rs"]
 mod statuses_are_told_truly;
 #[path = "promises/stored_keys_are_for_those_who_show_the_token.rs"]
