@@ -8,6 +8,8 @@ mod calls;
 mod cases;
 #[path = "promises/openapi.rs"]
 mod openapi;
+#[path = "benches/costs/pages.rs"]
+mod pages;
 #[path = "promises/raw.rs"]
 mod raw;
 #[path = "promises/stage.rs"]
@@ -27,6 +29,8 @@ mod each_of_many_gets_its_own_end;
 mod errors_follow_the_rule;
 #[path = "promises/events_tell_how_a_run_goes.rs"]
 mod events_tell_how_a_run_goes;
+#[path = "promises/instances_take_little_memory.rs"]
+mod instances_take_little_memory;
 #[path = "promises/invocations_leave_one_line.rs"]
 mod invocations_leave_one_line;
 #[path = "promises/keys_stay_secret.rs"]

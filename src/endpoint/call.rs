@@ -46,7 +46,12 @@ pub(super) fn read(bytes: &[u8], fields: &[&str]) -> Result<Options, Problem> {
         Some(word) if word.is_text("queue") => IfRunning::Queue,
         Some(word) if word.is_text("join") => IfRunning::Join,
         Some(word) if word.is_text("refuse") => IfRunning::Refuse,
-        Some(_) => return Err(Problem::invalid("the body's `ifRunning` must be one of `queue`, `join` and `refuse`")),
+        Some(other) => {
+            let other = other.text_or_json(64);
+            return Err(Problem::invalid(format!(
+                "the body's `ifRunning` must be one of `queue`, `join` and `refuse`, and is `{other}`"
+            )));
+        }
     };
     Ok(options)
 }

@@ -129,7 +129,7 @@ impl<'a> Json<'a> {
     }
 
     /// The text of a string, the JSON of anything else, at most so many bytes.
-    pub(super) fn text_or_json(self, most: usize) -> String {
+    pub(crate) fn text_or_json(self, most: usize) -> String {
         self.text(most).unwrap_or_else(|| beginning(self.0, most).into())
     }
 }

@@ -65,7 +65,9 @@ fn compiler_in(root: &Path) -> Result<Compiler> {
             ("LD_LIBRARY_PATH", libraries),
             ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker.into()),
         ],
-        arguments: vec!["-Zbuild-std=std,panic_abort"],
+        arguments: vec!["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=optimize_for_size"],
+        builds_std: true,
+        ..Compiler::default()
     })
 }
 
@@ -125,7 +127,7 @@ fn keep_only_the_library(sources: &Path) -> Result<()> {
 }
 
 /// The folders with the compiler's shared libraries, before those that are looked in already.
-fn library_path(root: &Path) -> Result<OsString> {
+pub(super) fn library_path(root: &Path) -> Result<OsString> {
     let top = root.join("usr/lib");
     let mut folders = vec![top.clone()];
     for entry in fs::read_dir(&top).with_context(|| format!("cannot read {}", top.display()))? {
@@ -144,7 +146,7 @@ fn has_shared_libraries(folder: &Path) -> bool {
     entries.flatten().any(|entry| entry.file_name().to_string_lossy().contains(".so"))
 }
 
-fn remove(path: &Path) -> Result<()> {
+pub(super) fn remove(path: &Path) -> Result<()> {
     let removed = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),

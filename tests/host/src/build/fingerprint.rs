@@ -7,21 +7,21 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::{Components, Kind, StdSource, module};
+use super::{StdSource, module};
 
-/// What a component is made of, under the workspace's root. The compiler itself is not among it: one that was updated
-/// makes no component out of date.
-const SOURCES: &[&str] = &["src", "wit", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml"];
+/// What every component is made of beside its own code, under the workspace's root. The compiler itself is not among it:
+/// one that was updated makes no component out of date.
+pub(super) const SHARED: &[&str] = &["wit", "Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo/config.toml"];
 
-/// One word that changes with the sources' names or contents.
-pub(super) fn of_sources(workspace: &Path) -> Result<String> {
+/// One word that changes with the names or contents of these sources, files or folders under the workspace's root.
+pub(super) fn of_sources<'a>(workspace: &Path, sources: impl IntoIterator<Item = &'a str>) -> Result<String> {
     let mut files = Vec::new();
-    for source in SOURCES {
+    for source in sources {
         collect(&workspace.join(source), &mut files)?;
     }
     files.sort();
     let mut hasher = DefaultHasher::new();
-    module::rust_flags(workspace).hash(&mut hasher);
+    module::rust_flags(workspace, &[]).hash(&mut hasher);
     for file in files {
         file.strip_prefix(workspace).unwrap_or(&file).hash(&mut hasher);
         fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?.hash(&mut hasher);
@@ -29,8 +29,8 @@ pub(super) fn of_sources(workspace: &Path) -> Result<String> {
     Ok(format!("{:016x}", hasher.finish()))
 }
 
-/// Whether the components are there and were built from these sources, with the standard library that is asked for.
-pub(super) fn is_current(stamp: &Path, sources: &str, asked_for: Option<StdSource>, components: &Components) -> bool {
+/// Whether the files are there and were built from these sources, with the standard library that is asked for.
+pub(super) fn is_current(stamp: &Path, sources: &str, asked_for: Option<StdSource>, files: &[&Path]) -> bool {
     let Ok(text) = fs::read_to_string(stamp) else {
         return false;
     };
@@ -39,10 +39,10 @@ pub(super) fn is_current(stamp: &Path, sources: &str, asked_for: Option<StdSourc
     };
     built_from == sources
         && asked_for.is_none_or(|asked_for| asked_for.name() == built_with)
-        && Kind::ALL.iter().all(|&kind| components.path(kind).is_file())
+        && files.iter().all(|file| file.is_file())
 }
 
-/// Says that the components are not to be relied on.
+/// Says that the files are not to be relied on.
 pub(super) fn forget(stamp: &Path) -> Result<()> {
     match fs::remove_file(stamp) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -52,7 +52,7 @@ pub(super) fn forget(stamp: &Path) -> Result<()> {
     }
 }
 
-/// Says what the components were built from.
+/// Says what the files were built from.
 pub(super) fn remember(stamp: &Path, sources: &str, source: StdSource) -> Result<()> {
     super::write_atomically(stamp, format!("{sources} {source}\n").as_bytes())
 }
@@ -84,6 +84,7 @@ mod tests {
     #[test]
     fn a_source_that_is_changed_added_or_renamed_changes_the_fingerprint() {
         let workspace = workspace("fingerprint");
+        let of_sources = |workspace| of_sources(workspace, ["src", "Cargo.toml", "Cargo.lock"]);
         let mut seen = vec![of_sources(&workspace).unwrap()];
         assert_eq!(seen.first().unwrap(), &of_sources(&workspace).unwrap());
         fs::write(workspace.join("src/engine/a.rs"), "two").unwrap();
@@ -101,23 +102,22 @@ mod tests {
     }
 
     #[test]
-    fn components_are_current_while_their_sources_and_what_is_asked_for_stay_the_same() {
+    fn files_are_current_while_their_sources_and_what_is_asked_for_stay_the_same() {
         let workspace = workspace("current");
-        let components = Components::of(&workspace);
-        fs::create_dir_all(components.library.parent().unwrap()).unwrap();
+        let (one, other) = (workspace.join("one.wasm"), workspace.join("other.wasm"));
+        let files: &[&Path] = &[&one, &other];
         let stamp = workspace.join("stamp");
         remember(&stamp, "1a", StdSource::Debian).unwrap();
-        assert!(!is_current(&stamp, "1a", None, &components), "a component is missing");
-        for kind in Kind::ALL {
-            fs::write(components.path(kind), "").unwrap();
-        }
-        assert!(is_current(&stamp, "1a", None, &components));
-        assert!(is_current(&stamp, "1a", Some(StdSource::Debian), &components));
-        assert!(!is_current(&stamp, "1a", Some(StdSource::Rustup), &components));
-        assert!(!is_current(&stamp, "1b", None, &components));
+        fs::write(&one, "").unwrap();
+        assert!(!is_current(&stamp, "1a", None, files), "one is missing");
+        fs::write(&other, "").unwrap();
+        assert!(is_current(&stamp, "1a", None, files));
+        assert!(is_current(&stamp, "1a", Some(StdSource::Debian), files));
+        assert!(!is_current(&stamp, "1a", Some(StdSource::Rustup), files));
+        assert!(!is_current(&stamp, "1b", None, files));
         forget(&stamp).unwrap();
         forget(&stamp).unwrap();
-        assert!(!is_current(&stamp, "1a", None, &components));
+        assert!(!is_current(&stamp, "1a", None, files));
         fs::remove_dir_all(&workspace).unwrap();
     }
 }

@@ -35,6 +35,12 @@ impl Kind {
         }
     }
 
+    /// Whether it can write to the host's stderr.
+    #[must_use]
+    pub const fn has_stderr(self) -> bool {
+        !matches!(self, Self::Library)
+    }
+
     /// The component's file in `target/components/`.
     #[must_use]
     pub fn file_name(self) -> String {

@@ -2,7 +2,7 @@
 //!
 //! One crate is compiled three times, once for each world, by the cargo that runs us; each core module becomes a
 //! component, and a component that imports more than its world declares is refused. What the target's standard library
-//! is taken from is [`StdSource`]'s story.
+//! is taken from is [`StdSource`]'s story. Other components that the tests need are built the same way: see [`Guest`].
 
 mod apt;
 mod component;
@@ -10,10 +10,12 @@ mod control;
 mod debian;
 mod environment;
 mod fingerprint;
+mod guest;
 mod imports;
 mod kind;
 mod linker;
 mod module;
+mod optimizer;
 mod options;
 mod process;
 mod rustup;
@@ -26,11 +28,14 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
 
+pub use guest::{Guest, build_guest, guest};
 pub use imports::{declared_exports, declared_imports, exports, imports};
 pub use kind::Kind;
 pub use module::STACK_BYTES;
 pub use options::{Children, Options, workspace};
 pub use std_source::{STD_VARIABLE, StdSource};
+
+use toolchain::Compiler;
 
 /// The target triple of the components' core modules.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -72,30 +77,55 @@ impl Components {
 /// No standard library for [`TARGET`] could be had (the error lists what was tried and the one command that mends it),
 /// the crate does not compile, or a component's imports or exports are not those of its world.
 pub fn build(options: &Options) -> Result<Components> {
+    let components = Components::of(&options.workspace);
+    let sources = ["src"].into_iter().chain(fingerprint::SHARED.iter().copied());
+    let stamp = folder(&options.workspace).join(".built-from");
+    let files = Kind::ALL.map(|kind| components.path(kind));
+    bring_up_to_date(&stamp, sources, &files, options, |compiler| {
+        for kind in Kind::ALL {
+            let mute = compiler.without_last_words();
+            let compiler = if kind.has_stderr() { compiler } else { &mute };
+            let module = module::compile(module::PACKAGE, kind.features(), compiler, options)
+                .with_context(|| format!("cannot compile the `{}` world", kind.world()))?;
+            let component = component::encode(&module)
+                .with_context(|| format!("cannot make a component of the `{}` world", kind.world()))?;
+            imports::check(&component, kind, &options.workspace)?;
+            write_if_changed(components.path(kind), &component)?;
+        }
+        Ok(())
+    })?;
+    Ok(components)
+}
+
+/// Lets `make` write `files`, unless they are there already and `stamp` says that they were made from what these sources hold.
+fn bring_up_to_date<'a>(
+    stamp: &Path,
+    sources: impl IntoIterator<Item = &'a str>,
+    files: &[&Path],
+    options: &Options,
+    make: impl FnOnce(&Compiler) -> Result<()>,
+) -> Result<()> {
     let folder = folder(&options.workspace);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    // One lock for all that is built: the standard library is fetched once.
     let _lock = lock(&folder.join(".lock"), options)?;
-
-    let components = Components::of(&options.workspace);
-    let sources = fingerprint::of_sources(&options.workspace)?;
-    let stamp = folder.join(".built-from");
-    if fingerprint::is_current(&stamp, &sources, options.std_source, &components) {
-        return Ok(components);
+    let sources = fingerprint::of_sources(&options.workspace, sources)?;
+    if fingerprint::is_current(stamp, &sources, options.std_source, files) {
+        return Ok(());
     }
-
-    let (source, compiler) = std_source::find(options)?;
+    let (source, mut compiler) = std_source::find(options)?;
     options.say(&format!("Standard library for {TARGET}: {}", compiler.described));
-    // A build that stops half-way must not leave new components under an old stamp.
-    fingerprint::forget(&stamp)?;
-    for kind in Kind::ALL {
-        let module = module::compile(kind, &compiler, options)?;
-        let component = component::encode(&module)
-            .with_context(|| format!("cannot make a component of the `{}` world", kind.world()))?;
-        imports::check(&component, kind, &options.workspace)?;
-        write_if_changed(components.path(kind), &component)?;
+    match optimizer::find(options) {
+        Ok(optimizer) => {
+            options.say(&format!("Made smaller by {}", optimizer.described));
+            compiler.optimizer = Some(optimizer);
+        }
+        Err(error) => options.say(&format!("There is no wasm-opt, so components are an eighth larger: {error:#}")),
     }
-    fingerprint::remember(&stamp, &sources, source)?;
-    Ok(components)
+    // A build that stops half-way must not leave new components under an old stamp.
+    fingerprint::forget(stamp)?;
+    make(&compiler)?;
+    fingerprint::remember(stamp, &sources, source)
 }
 
 /// For tests: the components of this workspace, built once per process. Prints nothing unless the build fails.

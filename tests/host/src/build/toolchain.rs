@@ -8,6 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use super::optimizer::Optimizer;
 use super::{TARGET, process};
 
 /// How to call cargo so that it builds for the target.
@@ -19,6 +20,23 @@ pub(super) struct Compiler {
     pub(super) variables: Vec<(&'static str, OsString)>,
     /// Given to cargo's `build`.
     pub(super) arguments: Vec<&'static str>,
+    /// Flags for rustc besides those that every build has.
+    pub(super) flags: Vec<&'static str>,
+    /// Whether it compiles the standard library too, so that what that one does in a panic can be chosen.
+    pub(super) builds_std: bool,
+    /// What makes its output smaller, where there is anything.
+    pub(super) optimizer: Option<Optimizer>,
+}
+
+impl Compiler {
+    /// The same for a component that has no way to tell of a panic: there the text of it is not even put together, where that can be had.
+    pub(super) fn without_last_words(&self) -> Self {
+        let mut mute = self.clone();
+        if self.builds_std {
+            mute.flags.extend(["-Zunstable-options", "-Cpanic=immediate-abort"]);
+        }
+        mute
+    }
 }
 
 /// The active toolchain's own standard library for the target.

@@ -15,6 +15,8 @@ use clap::{Args, Parser, Subcommand};
 use crate::build;
 use crate::hightouch::{self, LocalHightouch, Scenario};
 
+pub use self::load::{Counts, GuestHost, Sample};
+
 /// Runs a Hightouch sync to its end through the WebAssembly component, and says truly how it ended.
 ///
 /// Without a command: builds the components, starts the bundled local Hightouch and the embedded host, and runs sync 1 through the HTTP
@@ -87,6 +89,18 @@ impl std::str::FromStr for ApiKey {
     type Err = std::convert::Infallible;
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(Self(text.into()))
+    }
+}
+
+/// Carries out the command that this program was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Arguments::parse().carry_out() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }
 

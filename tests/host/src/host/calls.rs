@@ -25,7 +25,9 @@ impl Host {
     ) -> anyhow::Result<Result<Report, Failure>> {
         let (mut store, hosted) = self.hosted().await?;
         let runs = hosted.hightouch_sync_runs();
-        runs.call_run_sync(&mut store, connection, sync, options).await.map_err(into_anyhow)
+        let outcome = runs.call_run_sync(&mut store, connection, sync, options).await;
+        self.component.setup.fuel.note(&store);
+        outcome.map_err(into_anyhow)
     }
 
     /// `hightouch:sync/runs.start-sync`.
@@ -41,7 +43,9 @@ impl Host {
     ) -> anyhow::Result<Result<RunRef, Failure>> {
         let (mut store, hosted) = self.hosted().await?;
         let runs = hosted.hightouch_sync_runs();
-        runs.call_start_sync(&mut store, connection, sync, options).await.map_err(into_anyhow)
+        let outcome = runs.call_start_sync(&mut store, connection, sync, options).await;
+        self.component.setup.fuel.note(&store);
+        outcome.map_err(into_anyhow)
     }
 
     /// `hightouch:sync/runs.await-run`.
@@ -57,7 +61,9 @@ impl Host {
     ) -> anyhow::Result<Result<Report, Failure>> {
         let (mut store, hosted) = self.hosted().await?;
         let runs = hosted.hightouch_sync_runs();
-        runs.call_await_run(&mut store, connection, run, options).await.map_err(into_anyhow)
+        let outcome = runs.call_await_run(&mut store, connection, run, options).await;
+        self.component.setup.fuel.note(&store);
+        outcome.map_err(into_anyhow)
     }
 
     /// `hightouch:sync/runs.run-sequence`.

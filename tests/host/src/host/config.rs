@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::answers::Answers;
 use super::outbound::Outbound;
 use super::stderr::Stderr;
 use super::virtual_time::VirtualTime;
@@ -24,6 +25,10 @@ pub struct Config {
     pub clock: Clock,
     /// Where the guest's standard error goes, and what the host has to say of a guest that failed.
     pub stderr: Stderr,
+    /// What the guest's HTTP requests are answered with in place of being sent.
+    pub answers: Option<Answers>,
+    /// Whether [`Host::fuel`](super::Host::fuel) is counted, which makes guests slower.
+    pub metered: bool,
     /// What one guest, and all of them together, may use.
     pub limits: Limits,
 }

@@ -12,24 +12,24 @@ const TICK: Duration = Duration::from_millis(10);
 /// Address space that a linear memory gets: all that 32 bits can name, so that no access needs a check.
 const MEMORY: usize = 4 << 30;
 
-/// The engine of this process for so many instances at once.
-pub(super) fn engine(instances: u32) -> wasmtime::Result<Engine> {
-    static ENGINES: Mutex<BTreeMap<u32, Engine>> = Mutex::new(BTreeMap::new());
+/// The engine of this process for so many instances at once, which counts their fuel or does not.
+pub(super) fn engine(instances: u32, metered: bool) -> wasmtime::Result<Engine> {
+    static ENGINES: Mutex<BTreeMap<(u32, bool), Engine>> = Mutex::new(BTreeMap::new());
     let mut engines = ENGINES.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    if let Some(engine) = engines.get(&instances) {
+    if let Some(engine) = engines.get(&(instances, metered)) {
         return Ok(engine.clone());
     }
-    let engine = Engine::new(config().allocation_strategy(pool(instances)))
+    let engine = Engine::new(config(metered).allocation_strategy(pool(instances)))
         // Where address space is limited: slower to instantiate, but it runs.
-        .or_else(|_| Engine::new(&config()))?;
+        .or_else(|_| Engine::new(&config(metered)))?;
     tick(&engine)?;
-    engines.insert(instances, engine.clone());
+    engines.insert((instances, metered), engine.clone());
     Ok(engine)
 }
 
-fn config() -> Config {
+fn config(metered: bool) -> Config {
     let mut config = Config::new();
-    config.wasm_component_model(true).epoch_interruption(true);
+    config.wasm_component_model(true).epoch_interruption(true).consume_fuel(metered);
     config
 }
 

@@ -9,6 +9,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::config::Config;
+use super::fuel::Fuel;
 use super::memory::{Memory, Peak};
 use super::outbound::Allowed;
 use super::outgoing::Outgoing;
@@ -21,6 +22,7 @@ pub(super) struct Setup {
     pub(super) variables: Variables,
     pub(super) alive: Count,
     pub(super) peak: Peak,
+    pub(super) fuel: Fuel,
 }
 
 impl Setup {
@@ -39,12 +41,13 @@ impl Setup {
                 table: ResourceTable::new(),
                 wasi: wasi.build(),
                 http: WasiHttpCtx::new(),
-                outgoing: Outgoing::new(self.outbound.clone(), config.clock.as_virtual()),
+                outgoing: Outgoing::new(self.outbound.clone(), config.answers.clone(), config.clock.as_virtual()),
                 variables: self.variables.clone(),
                 memory: Memory::new(config.limits.memory, self.peak.clone()),
                 _alive: self.alive.one(),
             },
         );
+        self.fuel.fill(&mut store);
         store.limiter(|instance| &mut instance.memory);
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);

@@ -4,12 +4,15 @@
 //! It links what the worlds in `wit/` name and nothing else, so a component that loads here imports nothing else. Each
 //! request and each call gets a fresh instance.
 
+mod answers;
 mod artifact;
 mod bindings;
 mod calls;
 mod config;
+mod direct;
 mod engine;
 mod error;
+mod fuel;
 mod guest;
 mod instance;
 mod linker;
@@ -31,8 +34,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use wasmtime::Engine;
+use wasmtime::component::InstancePre;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
+pub use answers::Answers;
 pub use bindings::{
     Connection, Failure, FailureKind, IfRunning, Job, Report, Resync, RowCounts, RunOptions, RunRef, RunStatus,
     SequenceFailure, SequenceOptions, SequenceReport, SequenceRun, SequenceStatus, SyncRef, SyncRun,
@@ -45,6 +50,7 @@ pub use virtual_time::{InFlight, VirtualTime, in_virtual_time};
 
 use bindings::HostedPre;
 use error::into_anyhow;
+use fuel::Fuel;
 use instance::{Count, Instance, Setup};
 use memory::Peak;
 use variables::Variables;
@@ -58,6 +64,7 @@ pub struct Host {
 struct Component {
     engine: Engine,
     setup: Setup,
+    pre: InstancePre<Instance>,
     runs: Option<HostedPre<Instance>>,
     handler: Option<ProxyPre<Instance>>,
 }
@@ -71,7 +78,7 @@ impl Host {
     /// to what is no origin.
     pub fn new(component: &Path, config: Config) -> anyhow::Result<Self> {
         let outbound = config.outbound.parse()?;
-        let engine = engine::engine(config.limits.instances).map_err(into_anyhow)?;
+        let engine = engine::engine(config.limits.instances, config.metered).map_err(into_anyhow)?;
         let linker = linker::linker(&engine).map_err(into_anyhow)?;
         let pre = artifact::load(&engine, component)
             .and_then(|loaded| linker.instantiate_pre(&loaded).map_err(into_anyhow))
@@ -79,6 +86,7 @@ impl Host {
         let setup = Setup {
             variables: Variables::new(config.variables.clone()),
             outbound,
+            fuel: Fuel::new(config.metered),
             config,
             alive: Count::default(),
             peak: Peak::default(),
@@ -86,7 +94,8 @@ impl Host {
         Ok(Self {
             component: Arc::new(Component {
                 runs: HostedPre::new(pre.clone()).ok(),
-                handler: ProxyPre::new(pre).ok(),
+                handler: ProxyPre::new(pre.clone()).ok(),
+                pre,
                 engine,
                 setup,
             }),
@@ -101,5 +110,11 @@ impl Host {
     /// The most linear memory that any instance has had so far, in bytes.
     pub fn peak_memory(&self) -> usize {
         self.component.setup.peak.get()
+    }
+
+    /// The fuel that all instances have burnt so far that were called directly, where [`Config::metered`] says that it is counted:
+    /// about one for each WebAssembly instruction.
+    pub fn fuel(&self) -> u64 {
+        self.component.setup.fuel.burnt()
     }
 }

@@ -8,6 +8,7 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::{Request, Response};
 use wasmtime_wasi_http::{Error, RequestOptions, Result, WasiBody, WasiHttpHooks, default_send_request};
 
+use super::answers::Answers;
 use super::outbound::Allowed;
 use super::virtual_time::{InFlight, VirtualTime};
 
@@ -16,12 +17,13 @@ type Boxed<T> = Box<dyn Future<Output = Result<T>> + Send>;
 /// Sends the requests that are allowed, as wasmtime does by default.
 pub(super) struct Outgoing {
     allowed: Allowed,
+    answers: Option<Answers>,
     time: Option<VirtualTime>,
 }
 
 impl Outgoing {
-    pub(super) fn new(allowed: Allowed, time: Option<&VirtualTime>) -> Self {
-        Self { allowed, time: time.cloned() }
+    pub(super) fn new(allowed: Allowed, answers: Option<Answers>, time: Option<&VirtualTime>) -> Self {
+        Self { allowed, answers, time: time.cloned() }
     }
 }
 
@@ -34,6 +36,11 @@ impl WasiHttpHooks for Outgoing {
     ) -> Boxed<(Response<WasiBody>, Boxed<()>)> {
         if !self.allowed.allows(request.uri()) {
             return Box::new(async { Err(Error::HttpRequestDenied) });
+        }
+        if let Some(answers) = self.answers.clone() {
+            return Box::new(async move {
+                Ok((answers.answer(request).await, Box::new(std::future::ready(Ok(()))) as Boxed<()>))
+            });
         }
         let in_flight = self.time.as_ref().map(VirtualTime::in_flight);
         Box::new(async move {

@@ -31,19 +31,20 @@ pub(crate) struct HostArguments {
 
 /// What the process says of itself.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-pub(super) struct Counts {
+pub struct Counts {
     /// How many instances are alive.
-    pub(super) instances: usize,
+    pub instances: usize,
     /// The most linear memory that any instance has had, in bytes.
-    pub(super) peak_memory: usize,
+    pub peak_memory: usize,
 }
 
 /// The process, at one moment.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sample {
-    pub(super) counts: Counts,
+pub struct Sample {
+    /// What the process says of itself.
+    pub counts: Counts,
     /// Its resident memory in bytes, where the system tells.
-    pub(super) resident: Option<u64>,
+    pub resident: Option<u64>,
 }
 
 /// Serves a component and prints where. Then it prints its counts for each line that it reads, until there are no more.
@@ -81,8 +82,10 @@ pub(crate) async fn host(arguments: HostArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The running process.
-pub(super) struct GuestHost {
+/// A process that hosts a component and nothing else, so that what is measured of it is the host. The program is the one that
+/// starts it: `load-host` as its first argument has to lead to [`main`](super::super::main).
+#[derive(Debug)]
+pub struct GuestHost {
     child: Child,
     asking: ChildStdin,
     told: Lines<BufReader<ChildStdout>>,
@@ -91,8 +94,11 @@ pub(super) struct GuestHost {
 }
 
 impl GuestHost {
-    /// Starts it for so many instances at most.
-    pub(super) async fn start(kind: Kind, origin: &str, instances: u32) -> Result<Self> {
+    /// Starts it for a component that may speak to this origin, with room for so many instances.
+    ///
+    /// # Errors
+    /// It cannot be started, or ends at once.
+    pub async fn start(kind: Kind, origin: &str, instances: u32) -> Result<Self> {
         let program = std::env::current_exe().context("cannot find this program")?;
         let mut child = Command::new(program)
             .args(["load-host", "--kind", kind.world(), "--origin", origin, "--instances", &instances.to_string()])
@@ -125,12 +131,15 @@ impl GuestHost {
     }
 
     /// Where it serves.
-    pub(super) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         &self.url
     }
 
     /// How it stands now.
-    pub(super) async fn sample(&mut self) -> Result<Sample> {
+    ///
+    /// # Errors
+    /// It has ended.
+    pub async fn sample(&mut self) -> Result<Sample> {
         self.asking.write_all(b"\n").await.context("the host's process has ended")?;
         let line = self.told.next_line().await?.context("the host's process has ended")?;
         let resident = self.child.id().and_then(resident);
@@ -138,7 +147,10 @@ impl GuestHost {
     }
 
     /// Waits until no instance is alive, but no longer than this; how many are alive then.
-    pub(super) async fn until_quiet(&mut self, most: Duration) -> Result<usize> {
+    ///
+    /// # Errors
+    /// It has ended.
+    pub async fn until_quiet(&mut self, most: Duration) -> Result<usize> {
         let began = std::time::Instant::now();
         loop {
             let alive = self.sample().await?.counts.instances;
@@ -150,7 +162,10 @@ impl GuestHost {
     }
 
     /// Ends it; what it complained of meanwhile.
-    pub(super) async fn stop(self) -> Result<Vec<String>> {
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub async fn stop(self) -> Result<Vec<String>> {
         let Self { mut child, asking, complaints, .. } = self;
         drop(asking);
         let ended = child.wait().await?;

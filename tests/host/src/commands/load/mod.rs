@@ -16,12 +16,12 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use tokio::time::Instant;
 
-use self::guest_host::GuestHost;
 use self::measure::{Figures, Watch};
 use crate::build::{self, Kind};
 use crate::hightouch::{self, LocalHightouch, Mishap, Mishaps, Options, RateLimit, RetryAfter};
 use crate::load::{Judgement, Plan, client, converse_all, truths};
 
+pub use self::guest_host::{Counts, GuestHost, Sample};
 pub(super) use self::guest_host::{HostArguments, host};
 
 /// How long the host may take to end every instance once the last caller has its answer.

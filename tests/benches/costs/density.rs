@@ -1,0 +1,88 @@
+//! How many waiting runs a host can hold: real ones, over real sockets and in real time, in a host that is a process of its own.
+
+use std::time::Duration;
+
+use hightouch_sync_host::build::Kind;
+use hightouch_sync_host::commands::{GuestHost, Sample};
+use hightouch_sync_host::hightouch::{KEY, LocalHightouch, Options, RateLimit, Status, SyncFixture, Timeline};
+use hightouch_sync_host::load::client;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::figure::{Figure, Section, Unit};
+
+/// How many runs wait at once.
+const RUNS: u64 = 400;
+/// How long the last caller may take to be among them.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long they are looked at then, and how often.
+const LOOKED_AT: Duration = Duration::from_secs(4);
+const EVERY: Duration = Duration::from_millis(200);
+
+const GIBIBYTE: f64 = (1_u64 << 30) as f64;
+
+pub fn measure() -> Section {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let mut figures = Vec::new();
+    for kind in [Kind::Endpoint, Kind::Library] {
+        let bytes = runtime.block_on(per_run(kind));
+        let name = |what: &str| format!("{}, {what}", kind.world());
+        figures.push(Figure::new(name("memory per run"), Unit::Kibibytes, bytes.map(|bytes| bytes / 1024.0)));
+        figures.push(Figure::new(name("waiting runs"), Unit::RunsPerGibibyte, bytes.map(|bytes| GIBIBYTE / bytes)));
+    }
+    // Several runs in one instance belong here as soon as one call can wait for several.
+    let how = format!(
+        "Resident memory of the host's process for each of {RUNS} runs that wait at once, one run to an instance, beyond what it had \
+         after one run. Callers and Hightouch are in another process; the library is called through a door of HTTP."
+    );
+    Section { name: "density", how, figures }
+}
+
+/// The host's bytes for one waiting run; none where the system does not tell.
+async fn per_run(kind: Kind) -> Option<f64> {
+    let hour = || Timeline::over(Duration::from_secs(3600), Status::Success);
+    let warm_up = SyncFixture::new(1, "short", Timeline::over(Duration::from_secs(1), Status::Success));
+    let others = (2..2 + RUNS).map(|id| SyncFixture::new(id, format!("long-{id}"), hour()));
+    let hightouch = LocalHightouch::start(Options {
+        syncs: std::iter::once(warm_up).chain(others).collect(),
+        rate_limit: RateLimit { requests: usize::MAX, ..RateLimit::default() },
+        ..Options::default()
+    });
+    let hightouch = hightouch.await.unwrap();
+    let mut host = GuestHost::start(kind, &hightouch.origin(), u32::try_from(RUNS * 2).unwrap()).await.expect("a host");
+    let (client, url) = (client().unwrap(), host.url().to_owned());
+    let call = |sync: u64| {
+        let request = client.post(format!("{url}/syncs/{sync}/runs")).bearer_auth(KEY).header("prefer", "wait=600");
+        request.header("content-type", "application/json").body("{}").send()
+    };
+    assert_eq!(call(1).await.unwrap().status(), 200);
+    host.until_quiet(PATIENCE).await.unwrap();
+    let before = host.sample().await.unwrap();
+
+    let mut callers = JoinSet::new();
+    (2..2 + RUNS).for_each(|sync| drop(callers.spawn(call(sync))));
+    let fullest = fullest(&mut host, &hightouch).await;
+    callers.abort_all();
+    // It holds instances whose callers have gone: it is ended rather than waited for.
+    drop(host);
+    Some(fullest.resident?.saturating_sub(before.resident?) as f64 / RUNS as f64)
+}
+
+/// The host when it holds all the runs, each of which was looked at before.
+async fn fullest(host: &mut GuestHost, hightouch: &LocalHightouch) -> Sample {
+    let began = Instant::now();
+    let looked_at_twice = usize::try_from(RUNS).unwrap() * 3;
+    while hightouch.requests().len() < looked_at_twice {
+        assert!(began.elapsed() < PATIENCE, "not all runs wait after {PATIENCE:?}");
+        sleep(EVERY).await;
+    }
+    let mut most = host.sample().await.unwrap();
+    let end = Instant::now() + LOOKED_AT;
+    while Instant::now() < end {
+        sleep(EVERY).await;
+        let sample = host.sample().await.unwrap();
+        assert_eq!(sample.counts.instances as u64, RUNS, "a run to an instance");
+        most = if sample.resident > most.resident { sample } else { most };
+    }
+    most
+}

@@ -1,0 +1,47 @@
+//! The machine that figures were measured on, and whether it had anything else to do.
+
+use std::fs;
+use std::time::Duration;
+
+use serde::Serialize;
+
+#[derive(Serialize)]
+pub struct Machine {
+    pub processor: String,
+    pub cores: usize,
+    /// The mean number of runnable tasks in the last minute, before and after. None where the system does not tell.
+    pub load_before: Option<f64>,
+    pub load_after: Option<f64>,
+}
+
+impl Machine {
+    pub fn look() -> Self {
+        let table = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = table.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        Self {
+            processor: model.map_or("an unnamed processor", |(_, name)| name).to_owned(),
+            cores: std::thread::available_parallelism().map_or(1, usize::from),
+            load_before: load(),
+            load_after: None,
+        }
+    }
+
+    pub fn look_again(&mut self) {
+        self.load_after = load();
+    }
+
+    /// Whether others wanted the machine just before: times say less then.
+    pub fn was_busy(&self) -> bool {
+        self.load_before.is_some_and(|load| load > 0.5)
+    }
+}
+
+/// How long this thread has had a processor: steadier than time where others want it too. None where the system does not tell.
+pub fn on_processor() -> Option<Duration> {
+    let nanos = fs::read_to_string("/proc/thread-self/schedstat").ok()?.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_nanos(nanos))
+}
+
+fn load() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
+}

@@ -1,0 +1,28 @@
+//! How many bytes the components have.
+
+use std::path::Path;
+
+use hightouch_sync_host::build::{Guest, Kind, components, guest};
+
+use super::figure::{Figure, Section, Unit};
+
+pub fn measure() -> Section {
+    let floor = kibibytes(&guest(Guest::Ok).unwrap());
+    let figures = Kind::ALL.map(|kind| {
+        let target = match kind {
+            Kind::Library => Some(120.0),
+            Kind::Endpoint => Some(160.0),
+            Kind::SpinEndpoint => None,
+        };
+        let ours = kibibytes(components().unwrap().path(kind));
+        Figure::new(kind.file_name(), Unit::Kibibytes, ours).beside("only says ok", floor).target(target)
+    });
+    let how = "The component's file: counted. Beside it and below tests/guests/ok, which answers `ok` to everything, built from waki with the same \
+               profile and flags."
+        .into();
+    Section { name: "size", how, figures: figures.into() }
+}
+
+fn kibibytes(file: &Path) -> f64 {
+    file.metadata().unwrap().len() as f64 / 1024.0
+}

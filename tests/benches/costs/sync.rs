@@ -1,0 +1,80 @@
+//! What one sync costs beside waiting: its guest, and the host's side of what that imports. Pauses take no time and no request
+//! passes through a socket.
+
+use std::time::{Duration, Instant};
+
+use hightouch_sync_host::build::components;
+use hightouch_sync_host::host::{
+    Answers, Clock, Config, Connection, Host, IfRunning, Outbound, RunOptions, SyncRef, VirtualTime, in_virtual_time,
+};
+
+use super::figure::{Figure, Section, Times, Unit};
+use super::machine::on_processor;
+use super::native;
+use super::scene::{Hightouch, REQUESTS, SLUG};
+
+const SYNCS: u32 = 1_000;
+const WARM_UP: u32 = 100;
+/// More, for they are short beside the system's account of processor time.
+const NATIVE_SYNCS: u32 = 20_000;
+
+pub fn measure() -> Section {
+    let (fuel, processor, times) = in_virtual_time(async |time| {
+        let metered = host(&time, true);
+        sync(&metered).await;
+        let fuel = metered.fuel() as f64;
+        let (host, mut times) = (host(&time, false), Times::default());
+        for _ in 0..WARM_UP {
+            sync(&host).await;
+        }
+        let before = on_processor();
+        for _ in 0..SYNCS {
+            let began = Instant::now();
+            sync(&host).await;
+            times.note(began.elapsed());
+        }
+        let processor = on_processor().zip(before).map(|(after, before)| (after - before) / SYNCS);
+        (fuel, processor, times)
+    });
+    let mut how = format!(
+        "run-sync by slug, {REQUESTS} requests: the slug, a list of 20 runs, the trigger, three looks. Answered at once and in the same \
+         process, on virtual time; time is of the whole call, from a fresh instance to the report, the host's side included. Natively \
+         the same engine gets the same answers, without a host. Processor time is a mean over {SYNCS} syncs, natively {NATIVE_SYNCS}."
+    );
+    let counted = native::instructions();
+    if counted.is_none() {
+        how.push_str(" Native instructions could not be counted: neither perf nor valgrind can here.");
+    }
+    let mut instructions = Figure::new("library, fuel", Unit::Instructions, fuel);
+    if let Some((count, by)) = counted {
+        instructions = instructions.beside(by, count);
+    }
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
+    let figures = vec![
+        instructions,
+        Figure::new("library, processor time", Unit::Microseconds, processor.map(micros))
+            .beside("natively", native::time(NATIVE_SYNCS).map(micros)),
+        Figure::new("library, median", Unit::Microseconds, times.median()),
+        Figure::new("library, 95th percentile", Unit::Microseconds, times.quantile(0.95)),
+    ];
+    Section { name: "one sync", how, figures }
+}
+
+fn host(time: &VirtualTime, metered: bool) -> Host {
+    let hightouch = Hightouch::default();
+    let config = Config {
+        outbound: Outbound::Any,
+        clock: Clock::Virtual(time.clone()),
+        answers: Some(Answers::new(move |method, target| hightouch.answer(method, target))),
+        metered,
+        ..Config::default()
+    };
+    Host::new(&components().unwrap().library, config).unwrap()
+}
+
+async fn sync(host: &Host) {
+    let connection = Connection { api_key: "key".into(), api_origin: Some("http://127.0.0.1:4000".into()) };
+    let options = RunOptions { if_running: IfRunning::Join, ..RunOptions::default() };
+    let report = host.run_sync(&connection, &SyncRef::Slug(SLUG.into()), options).await.unwrap().unwrap();
+    assert_eq!(report.requests, REQUESTS);
+}
