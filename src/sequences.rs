@@ -54,7 +54,7 @@ impl From<Failure> for wit::SequenceFailure {
             message: failure.message,
             details: failure.details,
             http_status: failure.http_status,
-            run: failure.sequence.map(|report| report.run.into()),
+            run: failure.sequence.map(|run| (*run).into()),
             requests: failure.requests,
             elapsed_ms: millis(failure.elapsed),
         }

@@ -7,7 +7,8 @@ use super::pieces::Pieces;
 use super::problem::Problem;
 use super::report::millis;
 use super::stderr;
-use crate::engine::{Outcome, Report, SequenceReport, Standing};
+use crate::engine::{Outcome, Report, Standing};
+use crate::hightouch::SequenceRun;
 
 /// What is known of an invocation.
 #[derive(Debug, Default)]
@@ -38,8 +39,8 @@ impl Log {
                 if let Some(report) = &failure.report {
                     self.report(report);
                 }
-                if let Some(report) = &failure.sequence {
-                    self.sequence_report(report);
+                if let Some(run) = &failure.sequence {
+                    self.sequence_run(run);
                 }
                 self.requests = failure.requests;
                 self.kind = Some(failure.kind.as_str());
@@ -51,14 +52,16 @@ impl Log {
     pub(super) fn standing(&mut self, standing: &Standing) {
         match standing {
             Standing::Sync(report) => self.report(report),
-            Standing::Sequence(report) => self.sequence_report(report),
+            Standing::Sequence(report) => {
+                self.requests = report.requests;
+                self.sequence_run(&report.run);
+            }
         }
     }
 
-    fn sequence_report(&mut self, report: &SequenceReport) {
-        self.requests = report.requests;
-        self.sequence_run = Some(report.run.id.as_str().into());
-        self.status = Some(report.run.status.as_str().into());
+    fn sequence_run(&mut self, run: &SequenceRun) {
+        self.sequence_run = Some(run.id.as_str().into());
+        self.status = Some(run.status.as_str().into());
     }
 
     fn report(&mut self, report: &Report) {

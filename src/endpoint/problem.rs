@@ -138,9 +138,9 @@ impl View for Problem {
             object.whole("runId", report.run.run.get());
             object.list("jobs", &mut report.jobs.iter().map(|job| job as &dyn View));
         }
-        if let Some(report) = sequence {
-            object.text("sequenceRunId", report.run.id.as_str());
-            object.list("syncRuns", &mut report.run.sync_runs.iter().map(|run| run as &dyn View));
+        if let Some(run) = sequence {
+            object.text("sequenceRunId", run.id.as_str());
+            object.list("syncRuns", &mut run.sync_runs.iter().map(|run| run as &dyn View));
         }
         if *requests > 0 {
             object.whole("requests", u64::from(*requests));

@@ -205,17 +205,11 @@ impl Operation {
 
     /// Where the sequence's run stands, as soon as its ID is known.
     pub fn sequence_report(&self, now: Instant) -> Option<SequenceReport> {
-        self.sequence_report_with(now, self.sequence_run.clone())
+        self.sequence_run.clone().map(|run| self.sequence_report_of(run, now))
     }
 
-    /// The same where it is over, with the run taken out.
-    fn last_sequence_report(&mut self, now: Instant) -> Option<SequenceReport> {
-        let run = self.sequence_run.take();
-        self.sequence_report_with(now, run)
-    }
-
-    fn sequence_report_with(&self, now: Instant, run: Option<SequenceRun>) -> Option<SequenceReport> {
-        Some(SequenceReport { run: run?, requests: self.requests, elapsed: now.since(self.began) })
+    fn sequence_report_of(&self, run: SequenceRun, now: Instant) -> SequenceReport {
+        SequenceReport { run, requests: self.requests, elapsed: now.since(self.began) }
     }
 
     /// Where the run stands, of whichever kind it is, as soon as its ID is known.
@@ -336,8 +330,8 @@ impl Operation {
 
     /// Ends in success.
     pub(super) fn succeed(&mut self, now: Instant) -> Action {
-        let standing = match self.last_sequence_report(now) {
-            Some(report) => Some(Standing::Sequence(report)),
+        let standing = match self.sequence_run.take() {
+            Some(run) => Some(Standing::Sequence(self.sequence_report_of(run, now))),
             None => self.last_report(now).map(Standing::Sync),
         };
         match standing {
@@ -378,7 +372,7 @@ impl Operation {
             details,
             sync: self.sync,
             report: self.last_report(now),
-            sequence: self.last_sequence_report(now),
+            sequence: self.sequence_run.take().map(Box::new),
             requests: self.requests,
             elapsed: now.since(self.began),
             ..Failure::unsent(kind, "")

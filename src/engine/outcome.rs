@@ -115,7 +115,7 @@ pub struct Failure {
     /// The run as it was last seen, as soon as its ID is known.
     pub report: Option<Report>,
     /// The sequence's run as it was last seen, as soon as its ID is known.
-    pub sequence: Option<SequenceReport>,
+    pub sequence: Option<Box<SequenceRun>>,
     /// How many requests were sent.
     pub requests: u32,
     /// How long the operation took.
@@ -145,7 +145,10 @@ impl Failure {
     /// Takes out where the run was last seen, of whichever kind it is.
     pub fn take_standing(&mut self) -> Option<Standing> {
         match self.sequence.take() {
-            Some(report) => Some(Standing::Sequence(report)),
+            Some(run) => {
+                let Self { requests, elapsed, .. } = *self;
+                Some(Standing::Sequence(SequenceReport { run: *run, requests, elapsed }))
+            }
             None => self.report.take().map(Standing::Sync),
         }
     }

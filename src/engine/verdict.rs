@@ -48,7 +48,7 @@ pub fn sequence_verdict(run: &SequenceRun, accept_warnings: bool) -> Option<bool
 }
 
 /// Judges what has these parts by the statuses of all of them.
-pub(super) fn of_all<'a>(statuses: &mut dyn Iterator<Item = &'a RunStatus>, accept_warnings: bool) -> Verdict {
+pub(super) fn of_all(statuses: &mut dyn Iterator<Item = &RunStatus>, accept_warnings: bool) -> Verdict {
     let mut worst: Option<&RunStatus> = None;
     for status in statuses {
         if !status.ended() {

@@ -28,8 +28,8 @@ impl Connection {
                 if let Some(report) = &mut failure.report {
                     self.redact_run(&mut report.status, &mut report.jobs);
                 }
-                if let Some(report) = &mut failure.sequence {
-                    self.redact_sequence_run(&mut report.run);
+                if let Some(run) = &mut failure.sequence {
+                    self.redact_sequence_run(run);
                 }
                 Err(failure.trimmed())
             }

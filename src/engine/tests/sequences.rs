@@ -44,12 +44,12 @@ fn through(options: Options, looks: &[(&str, &[&str])]) -> Played {
 
 /// The run's UUID in whatever came out.
 fn named(played: &Played) -> Option<&str> {
-    let report = match &played.outcome {
-        Ok(Standing::Sequence(report)) => Some(report),
+    let run = match &played.outcome {
+        Ok(Standing::Sequence(report)) => Some(&report.run),
         Ok(Standing::Sync(_)) => None,
-        Err(failure) => failure.sequence.as_ref(),
+        Err(failure) => failure.sequence.as_deref(),
     };
-    report.map(|report| report.run.id.as_str())
+    run.map(|run| run.id.as_str())
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_run_that_is_done_has_succeeded_only_if_each_of_its_syncs_has() {
         assert!(failure.message.contains(&format!("run 2 of sync 12 (`{bad}`)")), "{}", failure.message);
         assert!(!failure.message.contains("run 1 of"), "{}", failure.message);
         assert_eq!(failure.message.contains("unless warnings are accepted"), bad == "warning", "{}", failure.message);
-        assert_eq!(failure.sequence.as_ref().unwrap().run.sync_runs.len(), 3);
+        assert_eq!(failure.sequence.as_ref().unwrap().sync_runs.len(), 3);
     }
 }
 
@@ -142,7 +142,7 @@ fn an_unknown_status_has_not_ended() {
         let played = through(wait(seconds(30)), &[(word, &["success"])]);
         let failure = played.failure();
         assert_eq!(failure.kind, FailureKind::StillRunning, "{word}");
-        assert_eq!(failure.sequence.as_ref().unwrap().run.status, SequenceStatus::Other(word.into()));
+        assert_eq!(failure.sequence.as_ref().unwrap().status, SequenceStatus::Other(word.into()));
     }
 }
 
@@ -151,7 +151,7 @@ fn a_list_that_became_shorter_is_not_believed() {
     let played = through(wait(seconds(20)), &[("running", &["success", "processing"]), ("done", &["success"])]);
     let failure = played.failure();
     assert_eq!(failure.kind, FailureKind::StillRunning, "what is not listed may have failed");
-    assert_eq!(failure.sequence.as_ref().unwrap().run.sync_runs.len(), 2);
+    assert_eq!(failure.sequence.as_ref().unwrap().sync_runs.len(), 2);
     let played = through(Options::default(), &[("running", &["success", "processing"]), ("failed", &[])]);
     assert_eq!(played.failure().kind, FailureKind::SyncFailed, "that it failed is the end of it");
 }
