@@ -15,6 +15,7 @@ mod host;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
 mod runs;
+mod sequences;
 
 // Symbols named as WIT names them mean nothing to another linker.
 #[cfg(target_arch = "wasm32")]

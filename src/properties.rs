@@ -8,7 +8,7 @@ mod tests;
 
 pub use crate::endpoint::properties::{body, prefer, request};
 pub use crate::engine::properties::operation;
-pub use crate::hightouch::properties::{error, headers, runs, syncs, trigger};
+pub use crate::hightouch::properties::{error, headers, runs, sequence, syncs, trigger};
 
 /// A property: it panics where it does not hold of the bytes.
 pub type Property = fn(&[u8]);
@@ -18,6 +18,7 @@ pub const ALL: &[(&str, Property)] = &[
     ("runs", runs),
     ("syncs", syncs),
     ("trigger", trigger),
+    ("sequence", sequence),
     ("error", error),
     ("headers", headers),
     ("request", request),

@@ -4,9 +4,12 @@ use core::time::Duration;
 
 use crate::bindings::exports::hightouch::sync::runs::Guest;
 use crate::bindings::hightouch::sync::types as wit;
-use crate::engine::{ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, Goal, IfRunning, Options, Outcome, Report};
+use crate::engine::{
+    ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, Goal, IfRunning, Options, Outcome, Report, Standing,
+};
 use crate::hightouch::{ApiKey, ApiOrigin, Resync, RowCounts, Run, RunId, RunRef, RunStatus, SyncId, SyncRef};
 use crate::host::{Clock, Connection, Drive, Task};
+use crate::sequences;
 
 /// The component.
 pub(crate) struct Component;
@@ -17,7 +20,7 @@ impl Guest for Component {
         sync: wit::SyncRef,
         options: wit::RunOptions,
     ) -> Result<wit::Report, wit::Failure> {
-        carry_out(connection, sync_ref(sync).map(Goal::Run), options).map(Into::into)
+        call(connection, sync_ref(sync).map(Goal::Run), options).map(Into::into)
     }
 
     fn start_sync(
@@ -25,7 +28,7 @@ impl Guest for Component {
         sync: wit::SyncRef,
         options: wit::RunOptions,
     ) -> Result<wit::RunRef, wit::Failure> {
-        carry_out(connection, sync_ref(sync).map(Goal::Start), options).map(|report| report.run.into())
+        call(connection, sync_ref(sync).map(Goal::Start), options).map(|report| report.run.into())
     }
 
     fn await_run(
@@ -33,22 +36,53 @@ impl Guest for Component {
         run: wit::RunRef,
         options: wit::RunOptions,
     ) -> Result<wit::Report, wit::Failure> {
-        carry_out(connection, run_ref(run).map(Goal::Await), options).map(Into::into)
+        call(connection, run_ref(run).map(Goal::Await), options).map(Into::into)
+    }
+
+    fn run_sequence(
+        connection: wit::Connection,
+        sequence_id: String,
+        options: wit::SequenceOptions,
+    ) -> Result<wit::SequenceReport, wit::SequenceFailure> {
+        sequences::call(connection, sequences::goal(&sequence_id, Goal::RunSequence), options).map(Into::into)
+    }
+
+    fn start_sequence(
+        connection: wit::Connection,
+        sequence_id: String,
+        options: wit::SequenceOptions,
+    ) -> Result<String, wit::SequenceFailure> {
+        let report = sequences::call(connection, sequences::goal(&sequence_id, Goal::StartSequence), options)?;
+        Ok(report.run.id.as_str().into())
+    }
+
+    fn await_sequence_run(
+        connection: wit::Connection,
+        run_id: String,
+        options: wit::SequenceOptions,
+    ) -> Result<wit::SequenceReport, wit::SequenceFailure> {
+        sequences::call(connection, sequences::goal(&run_id, Goal::AwaitSequence), options).map(Into::into)
     }
 }
 
-/// Runs one operation to its end.
-fn carry_out(
+/// Runs a sync, starts a run of one, or awaits one, to its end.
+fn call(
     connection: wit::Connection,
     goal: Result<Goal, Failure>,
     options: wit::RunOptions,
 ) -> Result<Report, wit::Failure> {
-    let outcome = goal.and_then(|goal| {
-        let connection = connect(&connection)?;
-        let clock = Clock::start();
-        run(goal, options.into(), connection, clock)
-    });
-    outcome.map_err(Into::into)
+    let other = || Failure::unsent(FailureKind::Other, "The operation ended with another's result.");
+    match carry_out(connection, goal, options.into()) {
+        Ok(Standing::Sync(report)) => Ok(report),
+        Ok(Standing::Sequence(_)) => Err(other().into()),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// Runs one operation to its end.
+pub(crate) fn carry_out(connection: wit::Connection, goal: Result<Goal, Failure>, options: Options) -> Outcome {
+    let connection = connect(&connection)?;
+    run(goal?, options, connection, Clock::start())
 }
 
 /// Runs one operation to its end.
@@ -206,6 +240,6 @@ impl From<RowCounts> for wit::RowCounts {
     }
 }
 
-fn millis(span: Duration) -> u64 {
+pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

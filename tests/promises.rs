@@ -47,6 +47,8 @@ mod nothing_is_lost_on_a_line_that_fails;
 mod real_answers_are_understood;
 #[path = "promises/recipes_fail_when_the_sync_fails.rs"]
 mod recipes_fail_when_the_sync_fails;
+#[path = "promises/sequences_end_as_their_syncs_do.rs"]
+mod sequences_end_as_their_syncs_do;
 #[path = "promises/statuses_are_told_truly.rs"]
 mod statuses_are_told_truly;
 #[path = "promises/stored_keys_are_for_those_who_show_the_token.rs"]

@@ -1,11 +1,18 @@
-//! The body of `POST /syncs/{sync}/runs`.
+//! The body of a request that starts a run.
 
 use super::problem::Problem;
 use crate::engine::{IfRunning, Options};
 use crate::hightouch::json::{Flaw, Json};
 
-/// Reads how the sync is to be run. Every field may be left out, and a body may be empty.
-pub(super) fn read(bytes: &[u8]) -> Result<Options, Problem> {
+/// The fields there are for a sync, and for a sequence.
+pub(super) const OF_SYNC: &[&str] = &NAMES;
+pub(super) const OF_SEQUENCE: &[&str] = &[ACCEPT_WARNINGS];
+
+const ACCEPT_WARNINGS: &str = "acceptWarnings";
+const NAMES: [&str; 5] = ["fullResync", "resetCDC", "clearAndFill", ACCEPT_WARNINGS, "ifRunning"];
+
+/// Reads how a sync or a sequence is to be run, of which there are these fields. Every field may be left out, and a body may be empty.
+pub(super) fn read(bytes: &[u8], fields: &[&str]) -> Result<Options, Problem> {
     let mut options = Options::default();
     if bytes.trim_ascii().is_empty() {
         return Ok(options);
@@ -17,12 +24,15 @@ pub(super) fn read(bytes: &[u8]) -> Result<Options, Problem> {
     let json = Json::check(bytes).map_err(unread)?;
     let Some(members) = json.members() else { return Err(Problem::invalid("the body must be a JSON object")) };
     for (name, _) in members {
-        if !NAMES.iter().any(|known| name.is_text(known)) {
-            let name = name.text(64).unwrap_or_default();
-            return Err(Problem::invalid(format!(
-                "the body's `{name}` is none of the fields that there are: `fullResync`, `resetCDC`, `clearAndFill`, `acceptWarnings`, \
-                 `ifRunning`"
-            )));
+        if !fields.iter().any(|known| name.is_text(known)) {
+            let mut wrong =
+                format!("the body's `{}` is none of the fields that there are:", name.text(64).unwrap_or_default());
+            for (at, known) in fields.iter().enumerate() {
+                wrong += if at == 0 { " `" } else { ", `" };
+                wrong += known;
+                wrong += "`";
+            }
+            return Err(Problem::invalid(wrong));
         }
     }
     let [full, reset_cdc, clear_and_fill, accept_warnings, if_running] =
@@ -30,7 +40,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Options, Problem> {
     options.resync.full = flag(full, "fullResync")?;
     options.resync.reset_cdc = flag(reset_cdc, "resetCDC")?;
     options.resync.clear_and_fill = flag(clear_and_fill, "clearAndFill")?;
-    options.accept_warnings = flag(accept_warnings, "acceptWarnings")?;
+    options.accept_warnings = flag(accept_warnings, ACCEPT_WARNINGS)?;
     options.if_running = match if_running {
         None => IfRunning::Queue,
         Some(word) if word.is_text("queue") => IfRunning::Queue,
@@ -46,8 +56,6 @@ pub(super) fn read(bytes: &[u8]) -> Result<Options, Problem> {
     Ok(options)
 }
 
-const NAMES: [&str; 5] = ["fullResync", "resetCDC", "clearAndFill", "acceptWarnings", "ifRunning"];
-
 fn flag(value: Option<Json<'_>>, name: &str) -> Result<bool, Problem> {
     let wrong = || Problem::invalid(format!("the body's `{name}` must be true or false"));
     value.map_or(Ok(false), |value| value.flag().ok_or_else(wrong))
@@ -62,11 +70,11 @@ mod tests {
     #[test]
     fn fields_may_be_left_out_and_an_empty_body_says_nothing() {
         for body in ["", " \n", "{}", " {} "] {
-            assert_eq!(read(body.as_bytes()).unwrap(), Options::default(), "{body:?}");
+            assert_eq!(read(body.as_bytes(), OF_SYNC).unwrap(), Options::default(), "{body:?}");
         }
         let body =
             r#"{"fullResync":true,"resetCDC":true,"clearAndFill":true,"acceptWarnings":true,"ifRunning":"refuse"}"#;
-        let options = read(body.as_bytes()).unwrap();
+        let options = read(body.as_bytes(), OF_SYNC).unwrap();
         assert_eq!(options.resync, Resync { full: true, reset_cdc: true, clear_and_fill: true });
         assert!(options.accept_warnings && options.if_running == IfRunning::Refuse);
     }
@@ -74,7 +82,7 @@ mod tests {
     #[test]
     fn a_refusal_says_what_is_wrong_and_does_not_echo_the_whole_body() {
         let detail = |body: &str| {
-            let problem = read(body.as_bytes()).unwrap_err().json();
+            let problem = read(body.as_bytes(), OF_SYNC).unwrap_err().json();
             String::from(problem["detail"].as_str().unwrap())
         };
         assert!(detail(r#"{"ifRunning":"later"}"#).contains("must be one of `queue`"));
@@ -101,7 +109,17 @@ mod tests {
             "\u{feff}{}",
             "full=true",
         ] {
-            assert_eq!(read(body.as_bytes()).map_err(|problem| problem.status), Err(400), "{body}");
+            assert_eq!(read(body.as_bytes(), OF_SYNC).map_err(|problem| problem.status), Err(400), "{body}");
+        }
+    }
+
+    #[test]
+    fn of_a_sequence_only_warnings_can_be_said() {
+        let accepts = |body: &str| read(body.as_bytes(), OF_SEQUENCE).map(|options| options.accept_warnings);
+        assert!(!accepts("").unwrap() && !accepts(r#"{"acceptWarnings":false}"#).unwrap());
+        assert!(accepts(r#"{"acceptWarnings":true}"#).unwrap());
+        for body in [r#"{"fullResync":false}"#, r#"{"ifRunning":"queue"}"#, r#"{"acceptWarnings":1}"#, "[]"] {
+            assert_eq!(accepts(body).map_err(|problem| problem.status), Err(400), "{body}");
         }
     }
 }

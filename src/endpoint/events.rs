@@ -9,7 +9,7 @@ use super::json::{Object, View};
 use super::log::Log;
 use super::pieces::Pieces;
 use super::teller::Teller;
-use crate::engine::{Instant, Report};
+use crate::engine::{Instant, Standing};
 use crate::host::{Clock, Drive};
 
 /// How long a stream may be silent: gateways hang up on one that says nothing.
@@ -17,7 +17,7 @@ const SILENCE: Duration = Duration::from_secs(15);
 /// How much may wait for a caller who reads slowly before progress is left out.
 const BACKLOG: usize = 64 * 1024;
 
-/// Carries out an operation and tells by events how it goes: `progress` each time the run's status or jobs change, a comment where nothing
+/// Carries out an operation and tells by events how it goes: `progress` each time the run's status, jobs or sync runs change, a comment where nothing
 /// changes, and at the end `report` or `problem`. Where the caller hangs up it ends, but not before the run is known that is being started.
 pub(super) fn stream(
     mut drive: Drive,
@@ -44,22 +44,22 @@ pub(super) fn stream(
             let Some(outcome) = drive.finish().pop() else { return };
             log.outcome(&outcome);
             match outcome {
-                Ok(report) => events.push("report", &teller.report(&report)),
+                Ok(standing) => events.push("report", &teller.view(&standing)),
                 Err(failure) => events.push("problem", &teller.problem(failure)),
             }
             return events.body.finish(clock);
         }
         let Some(task) = drive.tasks().first() else { return };
         if hung_up {
-            if let Some(report) = task.report(clock) {
-                return log.report(&report);
+            if let Some(standing) = task.standing(clock) {
+                return log.standing(&standing);
             }
             drive.wait(None, None);
         } else {
             let news = task.steps() != seen && events.body.backlog() < BACKLOG;
-            let report = if news { task.report(clock) } else { None };
+            let standing = if news { task.standing(clock) } else { None };
             seen = if news { task.steps() } else { seen };
-            events.progress(report, teller, clock);
+            events.progress(standing, teller, clock);
             hung_up = events.body.write().is_err();
             drive.wait(events.body.waits_for(), Some(events.last.plus(SILENCE)));
         }
@@ -71,20 +71,16 @@ struct Events {
     /// When something was last said.
     last: Instant,
     /// The run as it was last told.
-    told: Option<Report>,
+    told: Option<Standing>,
 }
 
 impl Events {
-    fn progress(&mut self, report: Option<Report>, teller: &Teller, clock: Clock) {
+    fn progress(&mut self, standing: Option<Standing>, teller: &Teller, clock: Clock) {
         let now = clock.now();
-        let changed = |told: &Report| {
-            report.as_ref().is_some_and(|report| report.status != told.status || report.jobs != told.jobs)
-        };
-        let news = self.told.as_ref().map_or(report.is_some(), changed);
-        match report {
-            Some(report) if news => {
-                self.push("progress", &teller.report(&report));
-                self.told = Some(report);
+        match standing {
+            Some(standing) if self.told.as_ref().is_none_or(|told| differ(told, &standing)) => {
+                self.push("progress", &teller.view(&standing));
+                self.told = Some(standing);
                 self.last = now;
             }
             _ if now.since(self.last) >= SILENCE => {
@@ -103,5 +99,14 @@ impl Events {
         Object::write(data, &mut text);
         text.push("\n\n");
         self.body.push(text);
+    }
+}
+
+/// Whether a run stands elsewhere than before, whatever time has passed.
+fn differ(before: &Standing, now: &Standing) -> bool {
+    match (before, now) {
+        (Standing::Sync(before), Standing::Sync(now)) => before.status != now.status || before.jobs != now.jobs,
+        (Standing::Sequence(before), Standing::Sequence(now)) => before.run != now.run,
+        _ => true,
     }
 }

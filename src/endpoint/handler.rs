@@ -66,7 +66,7 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
             log.request = "run";
             log.sync = Some(sync.to_string());
             let let_in = let_in(caller, log)?;
-            (Goal::Run(sync), call::read(&caller.body()?)?, let_in)
+            (Goal::Run(sync), call::read(&caller.body()?, call::OF_SYNC)?, let_in)
         }
         Route::Await(run) => {
             log.request = "await";
@@ -75,6 +75,19 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
             let let_in = let_in(caller, log)?;
             let accept_warnings = caller.target.flag("acceptWarnings")?;
             (Goal::Await(run), Options { accept_warnings, ..Options::default() }, let_in)
+        }
+        Route::RunSequence(sequence) => {
+            log.request = "run-sequence";
+            log.sequence = Some(sequence.as_str().into());
+            let let_in = let_in(caller, log)?;
+            (Goal::RunSequence(sequence), call::read(&caller.body()?, call::OF_SEQUENCE)?, let_in)
+        }
+        Route::AwaitSequence(run) => {
+            log.request = "await-sequence";
+            log.sequence_run = Some(run.as_str().into());
+            let let_in = let_in(caller, log)?;
+            let accept_warnings = caller.target.flag("acceptWarnings")?;
+            (Goal::AwaitSequence(run), Options { accept_warnings, ..Options::default() }, let_in)
         }
     };
     let origin = match settings::get(settings::API_ORIGIN)? {

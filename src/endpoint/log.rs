@@ -7,7 +7,8 @@ use super::pieces::Pieces;
 use super::problem::Problem;
 use super::report::millis;
 use super::stderr;
-use crate::engine::{Outcome, Report};
+use crate::engine::{Outcome, Report, Standing};
+use crate::hightouch::SequenceRun;
 
 /// What is known of an invocation.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(super) struct Log {
     pub(super) request: &'static str,
     pub(super) sync: Option<String>,
     pub(super) run: Option<u64>,
+    pub(super) sequence: Option<String>,
+    pub(super) sequence_run: Option<String>,
     pub(super) account: Option<String>,
     /// The run's status.
     status: Option<String>,
@@ -31,10 +34,13 @@ impl Log {
     /// Takes note of how an operation ended.
     pub(super) fn outcome(&mut self, outcome: &Outcome) {
         match outcome {
-            Ok(report) => self.report(report),
+            Ok(standing) => self.standing(standing),
             Err(failure) => {
                 if let Some(report) = &failure.report {
                     self.report(report);
+                }
+                if let Some(run) = &failure.sequence {
+                    self.sequence_run(run);
                 }
                 self.requests = failure.requests;
                 self.kind = Some(failure.kind.as_str());
@@ -43,7 +49,22 @@ impl Log {
     }
 
     /// Takes note of where a run stands.
-    pub(super) fn report(&mut self, report: &Report) {
+    pub(super) fn standing(&mut self, standing: &Standing) {
+        match standing {
+            Standing::Sync(report) => self.report(report),
+            Standing::Sequence(report) => {
+                self.requests = report.requests;
+                self.sequence_run(&report.run);
+            }
+        }
+    }
+
+    fn sequence_run(&mut self, run: &SequenceRun) {
+        self.sequence_run = Some(run.id.as_str().into());
+        self.status = Some(run.status.as_str().into());
+    }
+
+    fn report(&mut self, report: &Report) {
         self.requests = report.requests;
         self.sync = Some(report.run.sync.to_string());
         self.run = Some(report.run.run.get());
@@ -79,6 +100,12 @@ impl View for Log {
         }
         if let Some(run) = self.run {
             object.whole("run", run);
+        }
+        if let Some(sequence) = &self.sequence {
+            object.text("sequence", sequence);
+        }
+        if let Some(run) = &self.sequence_run {
+            object.text("sequenceRun", run);
         }
         if let Some(account) = &self.account {
             object.text("account", account);

@@ -34,8 +34,8 @@ impl Problem {
 
     /// The path is none of this endpoint's.
     pub(super) fn no_such_path() -> Self {
-        let paths = "There is nothing at this path: it is POST /syncs/{sync}/runs, GET /syncs/{syncId}/runs/{runId}, GET /healthz or GET \
-                     /openapi.json. Nothing was sent to Hightouch.";
+        let paths = "There is nothing at this path: it is POST /syncs/{sync}/runs, GET /syncs/{syncId}/runs/{runId}, POST \
+                     /sync-sequences/{sequenceId}/runs, GET /sync-sequences/runs/{runId}, GET /healthz or GET /openapi.json. Nothing was sent to Hightouch.";
         Self::own(404, FailureKind::InvalidInput, paths)
     }
 
@@ -87,9 +87,9 @@ impl From<Failure> for Problem {
         let (status, title) = match failure.kind {
             FailureKind::InvalidInput => (400, "The request cannot be right"),
             FailureKind::Unauthorized => (401, "Hightouch did not accept the API key"),
-            FailureKind::NotFound => (404, "Hightouch knows no such sync"),
+            FailureKind::NotFound => (404, "Hightouch knows no such sync, sequence or run"),
             FailureKind::Busy => (409, "A run of this sync is already going"),
-            FailureKind::SyncFailed => (424, "The sync ran and did not succeed"),
+            FailureKind::SyncFailed => (424, "It ran and did not succeed"),
             FailureKind::NotConfigured => (500, "A setting of this endpoint is missing or wrong"),
             FailureKind::NotGranted => (500, "The host does not let this component call Hightouch"),
             FailureKind::Api if failure.http_status == Some(429) => (503, "Hightouch's rate limit outlasted the wait"),
@@ -119,7 +119,7 @@ fn seconds(span: Duration) -> String {
 
 impl View for Problem {
     fn fields(&self, object: &mut Object<'_>) {
-        let Failure { message, details, http_status, sync, report, requests, elapsed, .. } = &*self.failure;
+        let Failure { message, details, http_status, sync, report, sequence, requests, elapsed, .. } = &*self.failure;
         object.text("type", &format!("urn:hightouch-sync:problem:{}", self.kind));
         object.text("title", self.title);
         object.whole("status", u64::from(self.status));
@@ -137,6 +137,10 @@ impl View for Problem {
         if let Some(report) = report {
             object.whole("runId", report.run.run.get());
             object.list("jobs", &mut report.jobs.iter().map(|job| job as &dyn View));
+        }
+        if let Some(run) = sequence {
+            object.text("sequenceRunId", run.id.as_str());
+            object.list("syncRuns", &mut run.sync_runs.iter().map(|run| run as &dyn View));
         }
         if *requests > 0 {
             object.whole("requests", u64::from(*requests));

@@ -50,6 +50,19 @@ fn route(method: &str, path: &str) {
             assert_eq!(Route::of("GET", &again).ok(), Some(Route::Await(*run)), "where Location leads is the same run");
             Goal::Await(*run)
         }
+        Route::RunSequence(sequence) => {
+            assert_eq!(method, "POST", "only a POST starts anything");
+            let again = format!("/sync-sequences/{sequence}/runs");
+            assert_eq!(Route::of("POST", &again).ok(), Some(Route::RunSequence(sequence.clone())));
+            Goal::RunSequence(sequence.clone())
+        }
+        Route::AwaitSequence(run) => {
+            assert!(matches!(method, "GET" | "HEAD"), "{method}");
+            let again = format!("/sync-sequences/runs/{run}");
+            let found = Route::of("GET", &again).ok();
+            assert_eq!(found, Some(Route::AwaitSequence(run.clone())), "where Location leads is the same run");
+            Goal::AwaitSequence(run.clone())
+        }
     };
     for if_running in [IfRunning::Queue, IfRunning::Join, IfRunning::Refuse] {
         let options = Options { if_running, ..Options::default() };
@@ -69,6 +82,8 @@ fn route(method: &str, path: &str) {
             sent(&Request::syncs_with_slug(slug, usize::MAX), &goal);
         }
         Goal::Await(run) => sent(&Request::run(run.sync, run.run, usize::MAX), &goal),
+        // The first request is the only one of its kind.
+        Goal::RunSequence(_) | Goal::StartSequence(_) | Goal::AwaitSequence(_) => {}
     }
 }
 
@@ -96,6 +111,12 @@ fn sent(request: &Request, goal: &Goal) {
         (Method::Get, ["syncs", id, "runs"], Goal::Await(run)) => {
             assert_eq!(*id, run.sync.to_string());
             assert_eq!(named("runId"), [run.run.to_string()]);
+        }
+        (Method::Post, ["sync-sequences", id, "trigger"], Goal::RunSequence(sequence)) => {
+            assert_eq!((*id, query.as_ref()), (sequence.as_str(), None));
+        }
+        (Method::Get, ["sync-sequences", "runs", id], Goal::AwaitSequence(run)) => {
+            assert_eq!((*id, query.as_ref()), (run.as_str(), None));
         }
         other => panic!("{other:?}"),
     }
@@ -125,7 +146,7 @@ fn account(target: &Target) {
 
 /// The body of a request that starts a run.
 pub fn body(bytes: &[u8]) {
-    let options = |bytes: &[u8]| match call::read(bytes) {
+    let options = |bytes: &[u8]| match call::read(bytes, call::OF_SYNC) {
         Ok(options) => Some(options),
         Err(problem) => {
             refused(&problem, &[400]);

@@ -3,19 +3,22 @@
 use core::time::Duration;
 
 use super::json::{Object, View};
-use crate::engine;
-use crate::hightouch::{RowCounts, Run};
+use crate::engine::{self, SequenceReport, Standing};
+use crate::hightouch::{RowCounts, Run, SyncRun};
 
 /// Where a run stands, or how it ended.
 pub(super) struct Report<'a> {
-    pub(super) report: &'a engine::Report,
+    pub(super) standing: &'a Standing,
     /// The slug of the run's workspace, where it is configured.
     pub(super) workspace: Option<&'a str>,
 }
 
 impl View for Report<'_> {
     fn fields(&self, object: &mut Object<'_>) {
-        let engine::Report { run, status, jobs, joined, requests, elapsed } = self.report;
+        let engine::Report { run, status, jobs, joined, requests, elapsed } = match self.standing {
+            Standing::Sync(report) => report,
+            Standing::Sequence(report) => return report.fields(object),
+        };
         object.whole("syncId", run.sync.get());
         object.whole("runId", run.run.get());
         object.text("status", status.as_str());
@@ -26,6 +29,26 @@ impl View for Report<'_> {
         // The run in Hightouch's own interface.
         let url = |slug| format!("https://app.hightouch.com/{slug}/syncs/{}/runs/{}", run.sync, run.run);
         object.text_or_null("url", self.workspace.map(url).as_deref());
+    }
+}
+
+impl View for SequenceReport {
+    fn fields(&self, object: &mut Object<'_>) {
+        object.text("sequenceRunId", self.run.id.as_str());
+        object.text("status", self.run.status.as_str());
+        object.list("syncRuns", &mut self.run.sync_runs.iter().map(|run| run as &dyn View));
+        object.whole("requests", u64::from(self.requests));
+        object.whole("elapsedMs", millis(self.elapsed));
+    }
+}
+
+/// One sync's run in a run of a sequence, under the API's own field names. What is unknown is null.
+impl View for SyncRun {
+    fn fields(&self, object: &mut Object<'_>) {
+        object.whole_or_null("syncId", self.sync.map(|sync| sync.get()));
+        object.whole_or_null("syncRunId", self.run.map(|run| run.get()));
+        object.text("status", self.status.as_str());
+        object.text_or_null("finishedAt", self.finished_at.as_deref());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use crate::hightouch::text::parts;
-use crate::hightouch::{RunRef, SyncRef};
+use crate::hightouch::{RunRef, SequenceId, SequenceRunId, SyncRef};
 
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,6 +15,10 @@ pub(super) enum Route {
     Run(SyncRef),
     /// `GET /syncs/{syncId}/runs/{runId}`
     Await(RunRef),
+    /// `POST /sync-sequences/{sequenceId}/runs`
+    RunSequence(SequenceId),
+    /// `GET /sync-sequences/runs/{runId}`
+    AwaitSequence(SequenceRunId),
 }
 
 impl Route {
@@ -34,6 +38,14 @@ impl Route {
                 let sync = sync.parse().map_err(Problem::invalid)?;
                 let run = run.parse().map_err(Problem::invalid)?;
                 Ok(Self::Await(RunRef { sync, run }))
+            }
+            (Some("sync-sequences"), Some("runs"), Some(run), None, _) => {
+                reads(method)?;
+                run.parse().map(Self::AwaitSequence).map_err(Problem::invalid)
+            }
+            (Some("sync-sequences"), Some(sequence), Some("runs"), None, _) => {
+                allow(method, "POST")?;
+                sequence.parse().map(Self::RunSequence).map_err(Problem::invalid)
             }
             _ => Err(Problem::no_such_path()),
         }
@@ -93,6 +105,25 @@ mod tests {
         for path in ["/syncs/0/runs/1", "/syncs/1/runs/0", "/syncs/demo/runs/1", "/syncs/1/runs/1a", "/syncs/1/runs/-1"]
         {
             assert_eq!(status("GET", path), Some(400), "{path}");
+        }
+    }
+
+    #[test]
+    fn sequences_and_their_runs_are_named_by_uuids() {
+        let uuid = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
+        let (start, look) = (format!("/sync-sequences/{uuid}/runs"), format!("/sync-sequences/runs/{uuid}"));
+        assert_eq!(Route::of("POST", &start).ok(), uuid.parse().map(Route::RunSequence).ok());
+        assert_eq!(Route::of("GET", &look).ok(), uuid.parse().map(Route::AwaitSequence).ok());
+        assert_eq!((status("GET", &start), status("POST", &look)), (Some(405), Some(405)));
+        for name in
+            ["1", "demo", "", "runs", "0cb7da35-1fff-4d4a-bf1b-6534d515e5b", "0cb7da35-1fff-4d4a-bf1b-6534d515e5%2f"]
+        {
+            let expected = if name == "runs" { 405 } else { 400 };
+            assert_eq!(status("POST", &format!("/sync-sequences/{name}/runs")), Some(expected), "{name}");
+            assert_eq!(status("GET", &format!("/sync-sequences/runs/{name}")), Some(400), "{name}");
+        }
+        for path in ["/sync-sequences", "/sync-sequences/runs", &format!("{start}/{uuid}"), &format!("{look}/runs")] {
+            assert_eq!(status("GET", path), Some(404), "{path}");
         }
     }
 }

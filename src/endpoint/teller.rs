@@ -6,7 +6,7 @@ use super::account::Account;
 use super::answer::Answer;
 use super::problem::Problem;
 use super::report;
-use crate::engine::{Failure, FailureKind, Outcome, Report};
+use crate::engine::{Failure, FailureKind, Outcome, Standing};
 
 /// How reports and failures are put to this caller.
 pub(super) struct Teller {
@@ -20,8 +20,8 @@ pub(super) struct Teller {
 }
 
 impl Teller {
-    pub(super) fn report<'a>(&'a self, report: &'a Report) -> report::Report<'a> {
-        report::Report { report, workspace: self.workspace.as_deref() }
+    pub(super) fn view<'a>(&'a self, standing: &'a Standing) -> report::Report<'a> {
+        report::Report { standing, workspace: self.workspace.as_deref() }
     }
 
     pub(super) fn problem(&self, failure: Failure) -> Problem {
@@ -30,8 +30,11 @@ impl Teller {
     }
 
     /// Where the run is taken up again.
-    fn location(&self, report: &Report) -> String {
-        let mut location = format!("/syncs/{}/runs/{}", report.run.sync, report.run.run);
+    fn location(&self, standing: &Standing) -> String {
+        let mut location = match standing {
+            Standing::Sync(report) => format!("/syncs/{}/runs/{}", report.run.sync, report.run.run),
+            Standing::Sequence(report) => format!("/sync-sequences/runs/{}", report.run.id),
+        };
         let mut mark = "?";
         if let Some(account) = &self.account {
             location += "?account=";
@@ -47,17 +50,19 @@ impl Teller {
 
     /// The answer to an operation that ended so.
     pub(super) fn answer(&self, outcome: Outcome) -> Result<Answer, Problem> {
-        let failure = match outcome {
-            Ok(report) => return Ok(Answer::json(200, &self.report(&report))),
+        let mut failure = match outcome {
+            Ok(standing) => return Ok(Answer::json(200, &self.view(&standing))),
             Err(failure) => failure,
         };
-        match (failure.kind, &failure.report) {
-            (FailureKind::StillRunning, Some(report)) => {
-                let answer = Answer::json(202, &self.report(report));
-                Ok(answer.with("location", self.location(report)).with("retry-after", come_back(failure.elapsed)))
-            }
-            _ => Err(self.problem(failure)),
+        if failure.kind == FailureKind::StillRunning
+            && let Some(standing) = failure.take_standing()
+        {
+            let answer = Answer::json(202, &self.view(&standing));
+            return Ok(answer
+                .with("location", self.location(&standing))
+                .with("retry-after", come_back(failure.elapsed)));
         }
+        Err(self.problem(failure))
     }
 }
 

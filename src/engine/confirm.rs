@@ -225,6 +225,11 @@ impl Operation {
              sync's runs first. {}",
             cause.sentence()
         );
+        self.cannot_be_told(now, &cause, details)
+    }
+
+    /// Ends in the failure of a trigger of which it cannot be told what came of it.
+    pub(super) fn cannot_be_told(&mut self, now: Instant, cause: &Setback, details: String) -> Action {
         let message = match cause.status() {
             Some(_) => cause.message(),
             None => format!("{}. Whether the run was started is not known.", cause.message()),

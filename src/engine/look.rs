@@ -89,7 +89,9 @@ impl Operation {
         if !phase.jobs.is_empty() && phase.jobs.len() >= self.jobs.len() {
             self.jobs = phase.jobs;
         }
-        self.learn_age(now, date);
+        let created = |job: &Run| job.created_at.as_deref().and_then(Moment::rfc3339);
+        let oldest = self.jobs.iter().filter_map(created).min();
+        self.learn_age(now, date, oldest);
         match verdict(&self.jobs, self.options.accept_warnings) {
             Verdict::Going(status) => {
                 let going = self.jobs.iter().find(|job| job.status == status);
@@ -115,11 +117,11 @@ impl Operation {
         }
     }
 
-    /// A run that was taken up is older than this operation: how old, the server's own clock tells.
-    fn learn_age(&mut self, now: Instant, date: Option<Moment>) {
-        let created = self.jobs.iter().filter_map(|job| job.created_at.as_deref().and_then(Moment::rfc3339)).min();
-        if let Some((date, created)) = date.zip(created) {
-            let age = date.since(created);
+    /// A run that was taken up is older than this operation: how old at least, the server's own clock tells, and the first thing that is
+    /// known to have happened.
+    pub(super) fn learn_age(&mut self, now: Instant, date: Option<Moment>, first: Option<Moment>) {
+        if let Some((date, first)) = date.zip(first) {
+            let age = date.since(first);
             self.run_age = (now, self.run_age(now).max(age));
         }
     }

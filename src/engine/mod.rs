@@ -1,6 +1,6 @@
-//! What to do next, and how it ended: the whole rule of running a sync, without a clock, a network or a host.
+//! What to do next, and how it ended: the whole rule of running a sync or a sequence of syncs, without a clock, a network or a host.
 //!
-//! An [`Operation`] is one call: run a sync, start one, or await a run. It is a state machine. Whoever drives it calls
+//! An [`Operation`] is one call: run a sync or a sequence, start one, or await a run. It is a state machine. Whoever drives it calls
 //! [`Operation::step`] with the time and what happened (it woke, an answer came, or none came) and carries out the [`Action`] that
 //! comes back: send this request, wake me then, or done. The same events at the same times give the same actions, so that an
 //! hour-long sync is tested in microseconds, and one driver can run as many operations at once as it likes.
@@ -22,6 +22,7 @@ mod pace;
 mod pages;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod sequence;
 mod server_clock;
 mod setback;
 mod time;
@@ -33,7 +34,7 @@ mod tests;
 
 pub use operation::{Action, Event, Operation};
 pub use options::{ANSWER_WAIT, DEFAULT_WAIT, Goal, IfRunning, Options};
-pub use outcome::{Failure, FailureKind, Outcome, Report};
+pub use outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, Standing};
 pub use setback::{Trouble, TroubleKind};
 pub use time::Instant;
-pub use verdict::{Verdict, verdict};
+pub use verdict::{Verdict, sequence_verdict, verdict};

@@ -8,14 +8,14 @@ use super::confirm::Confirm;
 use super::find::{FindGoing, FindSync};
 use super::look::Look;
 use super::options::{Goal, IfRunning, Options};
-use super::outcome::{Failure, FailureKind, Outcome, Report};
+use super::outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, Standing};
 use super::pace::Pace;
 use super::server_clock::ServerClock;
 use super::setback::{Setback, Trouble};
 use super::time::{Instant, times};
 use super::trigger::Trigger;
 use super::verdict::verdict;
-use crate::hightouch::{Answer, Request, Run, RunId, RunRef, SyncId, SyncRef};
+use crate::hightouch::{Answer, Request, Run, RunId, RunRef, SequenceId, SequenceRun, SequenceStatus, SyncId, SyncRef};
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -68,13 +68,15 @@ pub(super) enum Phase {
     Trigger(Trigger),
     Confirm(Confirm),
     Look(Look),
+    TriggerSequence(SequenceId),
+    LookAtSequence,
     Over,
 }
 
 /// What came back for a request.
 pub(super) type Reply = Result<Answer, Trouble>;
 
-/// One call: run a sync, start one, or await a run.
+/// One call: run a sync or a sequence, start one, or await a run.
 #[derive(Debug)]
 pub struct Operation {
     pub(super) goal: Goal,
@@ -85,6 +87,8 @@ pub struct Operation {
     pub(super) sync: Option<SyncId>,
     /// The run, once its ID is known. It never becomes unknown again.
     pub(super) run: Option<RunId>,
+    /// The sequence's run as it was last seen, once its ID is known. The ID never becomes unknown again.
+    pub(super) sequence_run: Option<SequenceRun>,
     /// How old the run was at a moment, as far as this operation knows.
     pub(super) run_age: (Instant, Duration),
     pub(super) joined: bool,
@@ -111,6 +115,14 @@ impl Operation {
                 (None, None, Phase::FindSync(FindSync::new(slug.clone())))
             }
             Goal::Run(SyncRef::Id(sync)) | Goal::Start(SyncRef::Id(sync)) => (Some(*sync), None, Phase::Over),
+            Goal::RunSequence(sequence) | Goal::StartSequence(sequence) => {
+                (None, None, Phase::TriggerSequence(sequence.clone()))
+            }
+            Goal::AwaitSequence(_) => (None, None, Phase::LookAtSequence),
+        };
+        let sequence_run = match &goal {
+            Goal::AwaitSequence(run) => Some(SequenceRun::unseen(run.clone())),
+            _ => None,
         };
         let mut operation = Self {
             goal,
@@ -119,6 +131,7 @@ impl Operation {
             phase,
             sync,
             run,
+            sequence_run,
             run_age: (now, Duration::ZERO),
             joined: false,
             jobs: Vec::new(),
@@ -162,6 +175,8 @@ impl Operation {
             Phase::Trigger(phase) => self.triggered(now, phase, reply),
             Phase::Confirm(phase) => self.confirmed(now, phase, reply),
             Phase::Look(phase) => self.looked(now, phase, reply),
+            Phase::TriggerSequence(sequence) => self.sequence_triggered(now, sequence, reply),
+            Phase::LookAtSequence => self.sequence_looked(now, reply),
             Phase::Over => self.fail(now, FailureKind::Other, "The operation was stepped after its end.", None),
         }
     }
@@ -186,6 +201,23 @@ impl Operation {
             requests: self.requests,
             elapsed: now.since(self.began),
         })
+    }
+
+    /// Where the sequence's run stands, as soon as its ID is known.
+    pub fn sequence_report(&self, now: Instant) -> Option<SequenceReport> {
+        self.sequence_run.clone().map(|run| self.sequence_report_of(run, now))
+    }
+
+    fn sequence_report_of(&self, run: SequenceRun, now: Instant) -> SequenceReport {
+        SequenceReport { run, requests: self.requests, elapsed: now.since(self.began) }
+    }
+
+    /// Where the run stands, of whichever kind it is, as soon as its ID is known.
+    pub fn standing(&self, now: Instant) -> Option<Standing> {
+        match self.sequence_report(now) {
+            Some(report) => Some(Standing::Sequence(report)),
+            None => self.report(now).map(Standing::Sync),
+        }
     }
 
     /// The run, once its ID is known.
@@ -216,7 +248,7 @@ impl Operation {
         if left.is_zero() {
             return self.time_is_up(now, None);
         }
-        if matches!(self.phase, Phase::Trigger(_)) && !self.has_room_for_trigger(now) {
+        if matches!(self.phase, Phase::Trigger(_) | Phase::TriggerSequence(_)) && !self.has_room_for_trigger(now) {
             return self.time_is_up(now, None);
         }
         let (request, timeout) = match &self.phase {
@@ -228,6 +260,11 @@ impl Operation {
             Phase::Look(phase) => match (self.sync, self.run) {
                 (Some(sync), Some(run)) => (phase.request(sync, run), READ_TIMEOUT),
                 _ => return self.fail(now, FailureKind::Other, "There is no run to look at.", None),
+            },
+            Phase::TriggerSequence(sequence) => (Request::trigger_sequence(sequence), TRIGGER_TIMEOUT),
+            Phase::LookAtSequence => match &self.sequence_run {
+                Some(run) => (Request::sequence_run(&run.id), READ_TIMEOUT),
+                None => return self.fail(now, FailureKind::Other, "There is no run to look at.", None),
             },
             Phase::Over => return self.fail(now, FailureKind::Other, "The operation was woken after its end.", None),
         };
@@ -250,8 +287,8 @@ impl Operation {
         // What leads to a trigger must leave room for it: its answer must not find nobody waiting.
         let kept = match self.phase {
             Phase::FindSync(_) | Phase::FindGoing(_) => TRIGGER_ROOM.saturating_add(reserve),
-            Phase::Trigger(_) => TRIGGER_ROOM,
-            Phase::Confirm(_) | Phase::Look(_) | Phase::Over => reserve,
+            Phase::Trigger(_) | Phase::TriggerSequence(_) => TRIGGER_ROOM,
+            Phase::Confirm(_) | Phase::Look(_) | Phase::LookAtSequence | Phase::Over => reserve,
         };
         let last = self.deadline().minus(kept);
         let unsaid_too_long = !self.sighted && now >= self.began.plus(self.options.max_wait);
@@ -275,6 +312,11 @@ impl Operation {
     /// The run is known from now on.
     pub(super) fn run_is(&mut self, now: Instant, run: RunId) {
         self.run = Some(run);
+        self.begun(now);
+    }
+
+    /// The run, whose ID is known from now on, begins.
+    pub(super) fn begun(&mut self, now: Instant) {
         self.run_age = (now, Duration::ZERO);
         self.sighted = true;
         self.backoff.reset();
@@ -288,8 +330,12 @@ impl Operation {
 
     /// Ends in success.
     pub(super) fn succeed(&mut self, now: Instant) -> Action {
-        match self.last_report(now) {
-            Some(report) => Action::Done(Box::new(Ok(report))),
+        let standing = match self.sequence_run.take() {
+            Some(run) => Some(Standing::Sequence(self.sequence_report_of(run, now))),
+            None => self.last_report(now).map(Standing::Sync),
+        };
+        match standing {
+            Some(standing) => Action::Done(Box::new(Ok(standing))),
             None => self.fail(now, FailureKind::Other, "There is no run to report.", None),
         }
     }
@@ -308,7 +354,7 @@ impl Operation {
     /// Ends in the failure that a setback is where it is the last word.
     pub(super) fn give_up(&mut self, now: Instant, setback: Setback) -> Action {
         let mut message = setback.message();
-        if self.run.is_none() && setback.status().is_none() {
+        if self.run.is_none() && self.sequence_run.is_none() && setback.status().is_none() {
             message += ". No run was started.";
         }
         let failure = Failure {
@@ -326,6 +372,7 @@ impl Operation {
             details,
             sync: self.sync,
             report: self.last_report(now),
+            sequence: self.sequence_run.take().map(Box::new),
             requests: self.requests,
             elapsed: now.since(self.began),
             ..Failure::unsent(kind, "")
@@ -337,29 +384,48 @@ impl Operation {
         if let Phase::Confirm(phase) = mem::replace(&mut self.phase, Phase::Over) {
             return self.unconfirmed(now, phase, setback);
         }
-        match (self.run_ref(), setback) {
+        let Some((run, seen)) = self.last_seen() else {
+            return match setback {
+                Some(setback) => self.give_up(now, setback),
+                None => {
+                    let message = "Too little of the wait was left to start a run. No run was started.";
+                    self.fail(now, FailureKind::Unreachable, message, None)
+                }
+            };
+        };
+        let unseen = match self.goal {
+            Goal::Await(_) => self.jobs.is_empty(),
+            Goal::AwaitSequence(_) => !self.sighted,
+            _ => false,
+        };
+        match setback {
             // Nothing told that this run exists: what stood in the way is what there is to say.
-            (Some(_), Some(setback)) if !self.sighted => self.give_up(now, setback),
-            (Some(run), setback) if self.jobs.is_empty() && matches!(self.goal, Goal::Await(_)) => {
-                let message = format!(
-                    "The wait is over and Hightouch's list has not shown {run}: look whether both IDs are right, and whether the key is that \
-                     of their workspace",
-                );
+            Some(setback) if !self.sighted => self.give_up(now, setback),
+            setback => {
+                let message = if unseen {
+                    format!(
+                        "The wait is over and Hightouch has not shown {run}: look whether its ID is right, and whether the key is that of \
+                         its workspace"
+                    )
+                } else {
+                    format!(
+                        "The wait is over and {run} is not: it was last seen {seen}. It goes on at Hightouch; await it again to learn how \
+                         it ends"
+                    )
+                };
                 self.fail(now, FailureKind::StillRunning, message, setback.map(|setback| setback.sentence()))
-            }
-            (Some(run), setback) => {
-                let verdict = verdict(&self.jobs, self.options.accept_warnings);
-                let message = format!(
-                    "The wait is over and {run} is not: it was last seen `{}`. It goes on at Hightouch; await it again to learn how it ends",
-                    verdict.status().as_str()
-                );
-                self.fail(now, FailureKind::StillRunning, message, setback.map(|setback| setback.sentence()))
-            }
-            (None, Some(setback)) => self.give_up(now, setback),
-            (None, None) => {
-                let message = "Too little of the wait was left to start a run. No run was started.";
-                self.fail(now, FailureKind::Unreachable, message, None)
             }
         }
+    }
+
+    /// What the run is called and where it was last seen, for a person, once its ID is known.
+    fn last_seen(&self) -> Option<(String, String)> {
+        if let Some(run) = &self.sequence_run {
+            // With the ends of all its sync runs it would be over.
+            let lacks = if run.status == SequenceStatus::Done { " without the ends of all its sync runs" } else { "" };
+            return Some((format!("sequence run {}", run.id), format!("`{}`{lacks}", run.status.as_str())));
+        }
+        let status = verdict(&self.jobs, self.options.accept_warnings).status();
+        Some((self.run_ref()?.to_string(), format!("`{}`", status.as_str())))
     }
 }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::hightouch::{Resync, RunRef, SyncRef};
+use crate::hightouch::{Resync, RunRef, SequenceId, SequenceRunId, SyncRef};
 
 /// How long to wait where nobody says: one hour.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(60 * 60);
@@ -16,6 +16,12 @@ pub enum Goal {
     Start(SyncRef),
     /// Wait for the end of a run that was started before.
     Await(RunRef),
+    /// Start a run of the sequence and wait for its end.
+    RunSequence(SequenceId),
+    /// Start a run of the sequence. The report that comes back is the run as it then stands, not a success of the run.
+    StartSequence(SequenceId),
+    /// Wait for the end of a run of a sequence that was started before.
+    AwaitSequence(SequenceRunId),
 }
 
 /// What to do when a run of the sync is already going.
@@ -30,7 +36,7 @@ pub enum IfRunning {
     Refuse,
 }
 
-/// How to run a sync.
+/// How to run a sync. Of a sequence, `resync` and `if_running` say nothing: Hightouch starts it in one way only, and never beside itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// What the run does beyond sending the rows that changed.

@@ -2,12 +2,21 @@
 
 use core::time::Duration;
 
-use crate::hightouch::{Run, RunRef, RunStatus, SyncId};
+use crate::hightouch::{Run, RunRef, RunStatus, SequenceRun, SyncId};
 
 /// How an operation ended.
-pub type Outcome = Result<Report, Failure>;
+pub type Outcome = Result<Standing, Failure>;
 
 /// Where a run stands, or how it ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Standing {
+    /// A run of a sync.
+    Sync(Report),
+    /// A run of a sequence.
+    Sequence(SequenceReport),
+}
+
+/// Where a run of a sync stands, or how it ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
     /// The run.
@@ -18,6 +27,17 @@ pub struct Report {
     pub jobs: Vec<Run>,
     /// Whether the run was going before the operation began.
     pub joined: bool,
+    /// How many requests were sent.
+    pub requests: u32,
+    /// How long the operation took.
+    pub elapsed: Duration,
+}
+
+/// Where a run of a sequence stands, or how it ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SequenceReport {
+    /// The run as it was last seen.
+    pub run: SequenceRun,
     /// How many requests were sent.
     pub requests: u32,
     /// How long the operation took.
@@ -52,7 +72,7 @@ failure_kinds! {
     InvalidInput "invalid-input",
     /// Hightouch answered 401.
     Unauthorized "unauthorized",
-    /// Hightouch knows no such sync.
+    /// Hightouch knows no such sync, sequence or run.
     NotFound "not-found",
     /// Hightouch answered with another error.
     Api "api",
@@ -94,6 +114,8 @@ pub struct Failure {
     pub sync: Option<SyncId>,
     /// The run as it was last seen, as soon as its ID is known.
     pub report: Option<Report>,
+    /// The sequence's run as it was last seen, as soon as its ID is known.
+    pub sequence: Option<Box<SequenceRun>>,
     /// How many requests were sent.
     pub requests: u32,
     /// How long the operation took.
@@ -114,8 +136,20 @@ impl Failure {
             retry_after: None,
             sync: None,
             report: None,
+            sequence: None,
             requests: 0,
             elapsed: Duration::ZERO,
+        }
+    }
+
+    /// Takes out where the run was last seen, of whichever kind it is.
+    pub fn take_standing(&mut self) -> Option<Standing> {
+        match self.sequence.take() {
+            Some(run) => {
+                let Self { requests, elapsed, .. } = *self;
+                Some(Standing::Sequence(SequenceReport { run: *run, requests, elapsed }))
+            }
+            None => self.report.take().map(Standing::Sync),
         }
     }
 

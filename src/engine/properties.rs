@@ -5,8 +5,8 @@
 use core::time::Duration;
 
 use super::{
-    ANSWER_WAIT, Action, Event, Failure, FailureKind, Goal, IfRunning, Instant, Operation, Options, Outcome, Trouble,
-    TroubleKind,
+    ANSWER_WAIT, Action, Event, Failure, FailureKind, Goal, IfRunning, Instant, Operation, Options, Outcome, Standing,
+    Trouble, TroubleKind,
 };
 use crate::hightouch::{
     Answer, BASE_PATH, BodyEnd, Method, Moment, Resync, RetryAfter, Run, RunId, RunRef, RunStatus, SyncRef,
@@ -197,13 +197,14 @@ impl Witness {
     fn ended(&self, now: Instant, outcome: Outcome) {
         assert!(now <= self.deadline, "{now:?} {self:?}");
         let (report, requests, elapsed) = match &outcome {
-            Ok(report) => (Some(report), report.requests, report.elapsed),
+            Ok(Standing::Sync(report)) => (Some(report), report.requests, report.elapsed),
+            Ok(Standing::Sequence(report)) => panic!("nobody asked for {report:?}"),
             Err(failure) => (failure.report.as_ref(), failure.requests, failure.elapsed),
         };
         assert_eq!((requests, elapsed), (self.requests, now.since_start()));
         assert_eq!(report.map(|report| report.run.run), self.run, "whatever the end, the run is named");
         match outcome {
-            Ok(report) if !matches!(self.goal, Goal::Start(_)) => {
+            Ok(Standing::Sync(report)) if !matches!(self.goal, Goal::Start(_)) => {
                 let good = |status: &RunStatus| {
                     *status == RunStatus::Success || *status == RunStatus::Warning && self.options.accept_warnings
                 };

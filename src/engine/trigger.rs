@@ -6,7 +6,7 @@ use super::operation::{Action, Operation, Phase, Reply, TRIES};
 use super::options::Goal;
 use super::setback::{Setback, TroubleKind};
 use super::time::Instant;
-use crate::hightouch::{ApiError, Request, Resync, RunId, SyncId, read_trigger};
+use crate::hightouch::{Answer, ApiError, Request, Resync, RunId, SyncId, Unreadable, read_trigger};
 
 /// Starting a run.
 #[derive(Clone, Debug)]
@@ -30,53 +30,57 @@ impl Trigger {
     }
 }
 
-/// What came of the request.
-enum Triggered {
-    /// A run.
-    Run(RunId),
+/// What came of a request that starts a run, where the answer does not name one.
+pub(super) enum Untold {
     /// No run.
     No(Setback),
     /// Perhaps a run.
     Unclear(Setback),
 }
 
-fn judge(reply: Reply) -> Triggered {
+/// Reads what came of a request that starts a run.
+pub(super) fn judge<T>(reply: Reply, read: fn(&[u8]) -> Result<T, Unreadable>) -> Result<T, Untold> {
+    let answer = accepted(reply)?;
+    answer.whole().and_then(read).map_err(|why| unnamed(&answer, why))
+}
+
+/// An answer of success.
+fn accepted(reply: Reply) -> Result<Answer, Untold> {
     let answer = match reply {
+        Ok(answer) if answer.ok() => return Ok(answer),
         Ok(answer) => answer,
         Err(trouble) => {
-            return match trouble.kind {
-                TroubleKind::NotGranted | TroubleKind::NotSent => Triggered::No(Setback::Trouble(trouble)),
-                TroubleKind::Lost | TroubleKind::TimedOut => Triggered::Unclear(Setback::Trouble(trouble)),
-            };
+            return Err(match trouble.kind {
+                TroubleKind::NotGranted | TroubleKind::NotSent => Untold::No(Setback::Trouble(trouble)),
+                TroubleKind::Lost | TroubleKind::TimedOut => Untold::Unclear(Setback::Trouble(trouble)),
+            });
         }
     };
-    if answer.ok() {
-        let unreadable = match answer.whole().and_then(read_trigger) {
-            Ok(run) => return Triggered::Run(run),
-            Err(why) => why,
-        };
-        // Hightouch documents error envelopes that come with status 200. What holds anything else beside may be news of a run.
-        let error = ApiError::read(&answer.body);
-        return if ApiError::is_all_of(&answer.body) {
-            Triggered::No(Setback::Refused { status: answer.status, error, asked: None })
-        } else {
-            Triggered::Unclear(Setback::Unreadable { status: answer.status, why: unreadable })
-        };
-    }
     let refused = Setback::refused(&answer);
-    match answer.status {
+    Err(match answer.status {
         // The server, or a proxy before it, failed at some point: before the run was started or after.
-        408 | 500..=599 => Triggered::Unclear(refused),
-        _ => Triggered::No(refused),
+        408 | 500..=599 => Untold::Unclear(refused),
+        _ => Untold::No(refused),
+    })
+}
+
+/// What an answer of success means that names no run. Hightouch documents error envelopes that come with status 200; what holds anything
+/// else beside may be news of a run.
+fn unnamed(answer: &Answer, why: Unreadable) -> Untold {
+    if ApiError::is_all_of(&answer.body) {
+        let error = ApiError::read(&answer.body);
+        Untold::No(Setback::Refused { status: answer.status, error, asked: None })
+    } else {
+        Untold::Unclear(Setback::Unreadable { status: answer.status, why })
     }
 }
 
 impl Operation {
     pub(super) fn triggered(&mut self, now: Instant, mut phase: Trigger, reply: Reply) -> Action {
-        match judge(reply) {
-            Triggered::Run(run) => self.started(now, run),
-            Triggered::No(setback) => self.not_started(now, phase, setback),
-            Triggered::Unclear(cause) => {
+        match judge(reply, read_trigger) {
+            Ok(run) => self.started(now, run),
+            Err(Untold::No(setback)) => self.not_started(now, Phase::Trigger(phase), setback),
+            Err(Untold::Unclear(cause)) => {
                 let sent = *phase.first_sent.get_or_insert(self.sent);
                 let confirm = Confirm::new(phase, cause, sent, now);
                 self.go(now, Phase::Confirm(confirm))
@@ -94,7 +98,7 @@ impl Operation {
     }
 
     /// There is provably none: sent again where that may help, for nothing can be started twice by it.
-    fn not_started(&mut self, now: Instant, phase: Trigger, setback: Setback) -> Action {
+    pub(super) fn not_started(&mut self, now: Instant, phase: Phase, setback: Setback) -> Action {
         let worth_it = match &setback {
             Setback::Trouble(trouble) => trouble.kind == TroubleKind::NotSent && self.backoff.setbacks() + 1 < TRIES,
             _ => setback.rate_limited(),
@@ -103,6 +107,6 @@ impl Operation {
             return self.give_up(now, setback);
         }
         let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
-        self.pause(now, delay, Phase::Trigger(phase), Some(setback))
+        self.pause(now, delay, phase, Some(setback))
     }
 }

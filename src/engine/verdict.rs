@@ -1,6 +1,6 @@
 //! Whether a run has ended, and how.
 
-use crate::hightouch::{Run, RunStatus};
+use crate::hightouch::{Run, RunStatus, SequenceRun, SequenceStatus};
 
 /// What a run's jobs say of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,26 +20,57 @@ impl Verdict {
             Self::Going(status) | Self::Succeeded(status) | Self::Failed(status) => status,
         }
     }
+
+    /// Whether it ended, and not well.
+    pub(super) fn failed(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
 }
 
 /// Judges a run by its jobs: it has succeeded when there are jobs, all have ended and the status of each is `success`, or `warning` where
 /// that is accepted. All of nothing is not success. Row counts and completion ratios say nothing about it.
 pub fn verdict(jobs: &[Run], accept_warnings: bool) -> Verdict {
-    if let Some(going) = jobs.iter().find(|job| !job.status.ended()) {
-        return Verdict::Going(going.status.clone());
+    of_all(&mut jobs.iter().map(|job| &job.status), accept_warnings)
+}
+
+/// Whether a run of a sequence has succeeded; none as long as it goes on. It has when Hightouch says `done`, and the syncs that ran in it
+/// have by the same rule as jobs. A run that is `done` and lists no sync runs, or one that goes on, is not yet told whole.
+pub fn sequence_verdict(run: &SequenceRun, accept_warnings: bool) -> Option<bool> {
+    match run.status {
+        SequenceStatus::Failed | SequenceStatus::Cancelled => Some(false),
+        SequenceStatus::Done => match of_all(&mut run.sync_runs.iter().map(|run| &run.status), accept_warnings) {
+            Verdict::Going(_) => None,
+            Verdict::Succeeded(_) => Some(true),
+            Verdict::Failed(_) => Some(false),
+        },
+        SequenceStatus::Pending | SequenceStatus::Running | SequenceStatus::Other(_) => None,
     }
-    let badness = |status: &RunStatus| match status {
+}
+
+/// Judges what has these parts by the statuses of all of them.
+pub(super) fn of_all(statuses: &mut dyn Iterator<Item = &RunStatus>, accept_warnings: bool) -> Verdict {
+    let mut worst: Option<&RunStatus> = None;
+    for status in statuses {
+        if !status.ended() {
+            return Verdict::Going(status.clone());
+        }
+        if worst.is_none_or(|worst| badness(worst) <= badness(status)) {
+            worst = Some(status);
+        }
+    }
+    let Some(worst) = worst else { return Verdict::Going(RunStatus::Queued) };
+    let good = if accept_warnings { RunStatus::Warning } else { RunStatus::Success };
+    if badness(worst) <= badness(&good) { Verdict::Succeeded(worst.clone()) } else { Verdict::Failed(worst.clone()) }
+}
+
+fn badness(status: &RunStatus) -> u8 {
+    match status {
         RunStatus::Success => 0,
         RunStatus::Warning => 1,
         RunStatus::Interrupted => 2,
         RunStatus::Cancelled => 3,
         _ => 4,
-    };
-    let Some(worst) = jobs.iter().map(|job| &job.status).max_by_key(|status| badness(status)) else {
-        return Verdict::Going(RunStatus::Queued);
-    };
-    let good = if accept_warnings { RunStatus::Warning } else { RunStatus::Success };
-    if badness(worst) <= badness(&good) { Verdict::Succeeded(worst.clone()) } else { Verdict::Failed(worst.clone()) }
+    }
 }
 
 #[cfg(test)]
@@ -85,5 +116,43 @@ mod tests {
     fn a_warning_counts_as_the_caller_says() {
         assert_eq!(verdict(&jobs(&[Success, Warning]), false), Verdict::Failed(Warning));
         assert_eq!(verdict(&jobs(&[Success, Warning]), true), Verdict::Succeeded(Warning));
+    }
+
+    fn sequence(status: &str, statuses: &[&str]) -> SequenceRun {
+        let runs: Vec<String> = statuses.iter().map(|status| format!(r#"{{"status":"{status}"}}"#)).collect();
+        let body = format!(
+            r#"{{"id":"0cb7da35-1fff-4d4a-bf1b-6534d515e5b5","status":"{status}","syncRuns":[{}]}}"#,
+            runs.join(",")
+        );
+        SequenceRun::read(body.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_sequence_has_succeeded_when_it_is_done_and_each_of_its_syncs_has() {
+        for (status, statuses, expected) in [
+            ("done", &["success", "success"][..], Some(true)),
+            ("done", &["success", "failed"], Some(false)),
+            ("done", &["cancelled"], Some(false)),
+            ("done", &["interrupted", "success"], Some(false)),
+            ("done", &["success", "queued"], None),
+            ("done", &["failed", "processing"], None),
+            ("done", &["success", "verifying"], None),
+            ("done", &["success", ""], None),
+            ("done", &[], None),
+            ("failed", &["success"], Some(false)),
+            ("failed", &["processing"], Some(false)),
+            ("cancelled", &[], Some(false)),
+            ("running", &["success"], None),
+            ("pending", &[], None),
+            ("finished", &["success"], None),
+            ("success", &["success"], None),
+            ("", &["success"], None),
+        ] {
+            for accept in [false, true] {
+                assert_eq!(sequence_verdict(&sequence(status, statuses), accept), expected, "{status} {statuses:?}");
+            }
+        }
+        let warned = sequence("done", &["success", "warning"]);
+        assert_eq!((sequence_verdict(&warned, false), sequence_verdict(&warned, true)), (Some(false), Some(true)));
     }
 }

@@ -12,6 +12,9 @@ pub enum InvalidId {
     /// Not a slug.
     #[error("a sync's slug has 1 to 255 letters, digits, hyphens, underscores or dots, and nothing else")]
     Slug,
+    /// Not a UUID.
+    #[error("the {0} ID must be a UUID: 36 characters, hexadecimal digits in five groups with hyphens between them")]
+    Uuid(&'static str),
 }
 
 /// A whole number of at least 1, written in digits and nothing else (no sign, no blank).

@@ -19,9 +19,12 @@ mod page;
 pub(crate) mod properties;
 mod request;
 mod run;
+mod sequence;
+mod status;
 mod sync;
 pub(crate) mod text;
 mod trigger;
+mod uuid;
 
 pub use answer::{Answer, BodyEnd, RetryAfter};
 pub use error::{ApiError, Unreadable, reason};
@@ -30,9 +33,12 @@ pub use key::{ApiKey, InvalidKey};
 pub use moment::Moment;
 pub use origin::{ApiOrigin, InvalidOrigin, Scheme};
 pub use request::{Method, Request};
-pub use run::{Ratio, RowCounts, Run, RunStatus, RunsPage};
+pub use run::{Ratio, RowCounts, Run, RunsPage};
+pub use sequence::{SequenceRun, SyncRun, read_sequence_trigger};
+pub use status::{RunStatus, SequenceStatus};
 pub use sync::{SyncEntry, SyncsPage};
 pub use trigger::{Resync, read_trigger};
+pub use uuid::{SequenceId, SequenceRunId};
 
 /// The path under an origin at which the API lives.
 pub const BASE_PATH: &str = "/api/v1";

@@ -12,7 +12,10 @@ use super::error::TEXT;
 use super::moment::Moment;
 use super::page::Page;
 use super::run::{Ratio, WORD};
-use super::{Answer, ApiError, ApiKey, PAGE, RowCounts, Run, RunId, RunStatus, SyncEntry, SyncId, read_trigger};
+use super::{
+    Answer, ApiError, ApiKey, PAGE, RowCounts, Run, RunId, RunStatus, SequenceRun, SequenceStatus, SyncEntry, SyncId,
+    SyncRun, read_sequence_trigger, read_trigger,
+};
 use crate::properties::cuts;
 
 /// What holds of everything that reads JSON, and what came of the bytes. `model` says the same of a value that somebody else has read.
@@ -116,6 +119,38 @@ pub fn trigger(bytes: &[u8]) {
     assert!(run.is_none() || !ApiError::is_all_of(bytes), "what names a run is no error that shows that there is none");
     // Should an answer come twice over one connection, it is not the answer to one request.
     assert!(read_trigger(&[bytes, bytes].concat()).is_err());
+}
+
+/// What tells of a sequence's run, and the answer to its trigger.
+pub fn sequence(bytes: &[u8]) {
+    let word =
+        |value: &Value, field| text(value.get(field)).map(|word| word[..word.floor_char_boundary(WORD)].to_owned());
+    let id = |value: &Value| word(value, "id")?.trim_ascii().parse().ok();
+    let model = |value: &Value| {
+        let sync_run = |entry: &Value| SyncRun {
+            sync: entry.get("syncId").and_then(number).and_then(|id| SyncId::try_from(id).ok()),
+            run: entry.get("syncRunId").and_then(number).and_then(|id| RunId::try_from(id).ok()),
+            status: RunStatus::read(&word(entry, "status").unwrap_or_default()),
+            finished_at: word(entry, "finishedAt"),
+        };
+        let entries = value.get("syncRuns").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        let status = SequenceStatus::read(&word(value, "status").unwrap_or_default());
+        let run = SequenceRun { id: id(value)?, status, sync_runs: entries.iter().map(sync_run).collect() };
+        (entries.len() <= SequenceRun::MOST).then_some(run)
+    };
+    let started = reads(bytes, |bytes| read_sequence_trigger(bytes).ok(), id);
+    let run = reads(bytes, |bytes| SequenceRun::read(bytes).ok(), model);
+    assert!(
+        started.is_none() || !ApiError::is_all_of(bytes),
+        "what names a run is no error that shows that there is none"
+    );
+    let Some(run) = run else { return };
+    assert_eq!(started.as_ref(), Some(&run.id), "both name the same run");
+    assert!(run.id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'), "it can stand in a path");
+    assert!(SequenceStatus::KNOWN.contains(&run.status) || !run.status.ended(), "what is not known has not ended");
+    for entry in &run.sync_runs {
+        assert!(RunStatus::KNOWN.contains(&entry.status) || !entry.status.ended(), "what is not known has not ended");
+    }
 }
 
 /// The body of an error.

@@ -1,6 +1,6 @@
 //! The requests this project sends.
 
-use super::{BASE_PATH, PAGE, Resync, RunId, Slug, SyncId};
+use super::{BASE_PATH, PAGE, Resync, RunId, SequenceId, SequenceRunId, Slug, SyncId};
 
 /// An HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +44,16 @@ impl Request {
         Self::get(format!("/syncs?slug={}", slug.as_str()), offset)
     }
 
+    /// `POST /sync-sequences/{uuid}/trigger`: starts a run of a sequence. Never repeat it unless it is known that no run came of it.
+    pub fn trigger_sequence(sequence: &SequenceId) -> Self {
+        Self { method: Method::Post, target: format!("{BASE_PATH}/sync-sequences/{sequence}/trigger"), body: None }
+    }
+
+    /// `GET /sync-sequences/runs/{uuid}`: one run of a sequence.
+    pub fn sequence_run(run: &SequenceRunId) -> Self {
+        Self::get(format!("/sync-sequences/runs/{run}"), 0)
+    }
+
     fn get(target: String, offset: usize) -> Self {
         let mut target = format!("{BASE_PATH}{target}");
         if offset > 0 {
@@ -70,6 +80,12 @@ mod tests {
         assert_eq!(Request::run(sync, run, 100).target, "/api/v1/syncs/7/runs?runId=42&orderBy=id&offset=100");
         assert_eq!(Request::runs(sync, 0).target, "/api/v1/syncs/7/runs?limit=100");
         assert_eq!(Request::runs(sync, 100).target, "/api/v1/syncs/7/runs?limit=100&orderBy=id&offset=100");
+        let uuid = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
+        let sequence = Request::trigger_sequence(&uuid.parse().unwrap());
+        assert_eq!((sequence.method, sequence.body), (Method::Post, None));
+        assert_eq!(sequence.target, format!("/api/v1/sync-sequences/{uuid}/trigger"));
+        let run = Request::sequence_run(&uuid.parse().unwrap());
+        assert_eq!((run.method, run.target), (Method::Get, format!("/api/v1/sync-sequences/runs/{uuid}")));
         assert_eq!(Request::syncs_with_slug(&"demo".parse().unwrap(), 0).target, "/api/v1/syncs?slug=demo");
     }
 }

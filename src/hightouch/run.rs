@@ -3,73 +3,10 @@
 use super::error::text_of;
 use super::json::{Json, beginning};
 use super::page::{Page, read_page};
-use super::{RunId, Unreadable};
+use super::{RunId, RunStatus, Unreadable};
 
 /// The most of a word or a time, which no word or time comes near.
 pub(super) const WORD: usize = 128;
-
-/// Declares the statuses once: the variant, the word for it, and whether a run in it has ended.
-macro_rules! statuses {
-    ($($(#[$doc:meta])* $variant:ident $word:literal ended $ended:literal,)*) => {
-        /// Where a run stands.
-        #[derive(Clone, Debug, PartialEq, Eq)]
-        pub enum RunStatus {
-            $($(#[$doc])* $variant,)*
-            /// A status that was added after this was written, as it was written. Taken as not ended.
-            Other(String),
-        }
-
-        impl RunStatus {
-            /// Every status that is known.
-            pub const KNOWN: &[Self] = &[$(Self::$variant),*];
-
-            /// The API's word for it.
-            pub fn as_str(&self) -> &str {
-                match self {
-                    $(Self::$variant => $word,)*
-                    Self::Other(word) => word,
-                }
-            }
-
-            /// Reads the API's word, in whatever letter case.
-            pub fn read(word: &str) -> Self {
-                match word.trim_ascii() {
-                    $(known if known.eq_ignore_ascii_case($word) => Self::$variant,)*
-                    _ => Self::Other(word.into()),
-                }
-            }
-
-            /// Whether a run in this status goes on no more.
-            pub fn ended(&self) -> bool {
-                match self {
-                    $(Self::$variant => $ended,)*
-                    Self::Other(_) => false,
-                }
-            }
-        }
-    };
-}
-
-statuses! {
-    /// Waits for its turn.
-    Queued "queued" ended false,
-    /// The warehouse query runs.
-    Querying "querying" ended false,
-    /// Rows go to the destination.
-    Processing "processing" ended false,
-    /// Results are being written down.
-    Reporting "reporting" ended false,
-    /// Ended well.
-    Success "success" ended true,
-    /// Ended; some rows were rejected.
-    Warning "warning" ended true,
-    /// Ended in failure.
-    Failed "failed" ended true,
-    /// Ended by a person.
-    Cancelled "cancelled" ended true,
-    /// Ended by Hightouch.
-    Interrupted "interrupted" ended true,
-}
 
 /// Rows by what happens to them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -321,12 +258,5 @@ mod tests {
     fn a_full_page_that_does_not_say_whether_there_is_more_may_have_more() {
         let body = format!(r#"{{"data":[{}{{}}]}}"#, "{},".repeat(99));
         assert!(read(&body).unwrap().1.has_more);
-    }
-
-    #[test]
-    fn every_status_reads_back_from_its_word() {
-        for status in RunStatus::KNOWN {
-            assert_eq!(&RunStatus::read(status.as_str()), status);
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! Which Hightouch to speak to.
 
-use crate::engine::{Outcome, Report};
-use crate::hightouch::{ApiKey, ApiOrigin, Run, RunStatus};
+use crate::engine::{Outcome, Standing};
+use crate::hightouch::{ApiKey, ApiOrigin, Run, RunStatus, SequenceRun, SequenceStatus, SyncRun};
 
 /// An origin, the key for it, and what goes along.
 #[derive(Clone, Debug)]
@@ -16,9 +16,9 @@ impl Connection {
     /// Takes the key out of what an answer may have echoed, then cuts the texts to their length.
     pub(super) fn redacted(&self, outcome: Outcome) -> Outcome {
         match outcome {
-            Ok(mut report) => {
-                self.redact_report(&mut report);
-                Ok(report)
+            Ok(mut standing) => {
+                self.redact(&mut standing);
+                Ok(standing)
             }
             Err(mut failure) => {
                 self.key.redact(&mut failure.message);
@@ -26,24 +26,48 @@ impl Connection {
                     self.key.redact(details);
                 }
                 if let Some(report) = &mut failure.report {
-                    self.redact_report(report);
+                    self.redact_run(&mut report.status, &mut report.jobs);
+                }
+                if let Some(run) = &mut failure.sequence {
+                    self.redact_sequence_run(run);
                 }
                 Err(failure.trimmed())
             }
         }
     }
 
-    pub(super) fn redact_report(&self, report: &mut Report) {
-        for job in &mut report.jobs {
+    pub(super) fn redact(&self, standing: &mut Standing) {
+        match standing {
+            Standing::Sync(report) => self.redact_run(&mut report.status, &mut report.jobs),
+            Standing::Sequence(report) => self.redact_sequence_run(&mut report.run),
+        }
+    }
+
+    fn redact_run(&self, status: &mut RunStatus, jobs: &mut [Run]) {
+        for job in jobs {
             let Run { status, error, created_at, started_at, finished_at, .. } = job;
-            if let RunStatus::Other(word) = status {
-                self.key.redact(word);
-            }
+            self.redact_status(status);
             for text in [error, created_at, started_at, finished_at].into_iter().flatten() {
                 self.key.redact(text);
             }
         }
-        if let RunStatus::Other(word) = &mut report.status {
+        self.redact_status(status);
+    }
+
+    fn redact_sequence_run(&self, run: &mut SequenceRun) {
+        if let SequenceStatus::Other(word) = &mut run.status {
+            self.key.redact(word);
+        }
+        for SyncRun { status, finished_at, .. } in &mut run.sync_runs {
+            self.redact_status(status);
+            if let Some(text) = finished_at {
+                self.key.redact(text);
+            }
+        }
+    }
+
+    fn redact_status(&self, status: &mut RunStatus) {
+        if let RunStatus::Other(word) = status {
             self.key.redact(word);
         }
     }

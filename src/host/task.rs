@@ -5,7 +5,7 @@ use waki::bindings::wasi::io::poll::{Pollable, poll};
 use super::clock::Clock;
 use super::connection::Connection;
 use super::exchange::Exchange;
-use crate::engine::{Action, Event, Goal, Instant, Operation, Options, Outcome, Report};
+use crate::engine::{Action, Event, Goal, Instant, Operation, Options, Outcome, Standing};
 
 /// One operation on its way.
 pub(crate) struct Task {
@@ -48,16 +48,16 @@ impl Task {
     }
 
     /// Where the run stands, as soon as Hightouch has said so.
-    pub(crate) fn report(&self, clock: Clock) -> Option<Report> {
+    pub(crate) fn standing(&self, clock: Clock) -> Option<Standing> {
         if !self.operation.sighted() {
             return None;
         }
-        let mut report = self.operation.report(clock.now())?;
-        self.connection.redact_report(&mut report);
-        Some(report)
+        let mut standing = self.operation.standing(clock.now())?;
+        self.connection.redact(&mut standing);
+        Some(standing)
     }
 
-    /// How many steps it has taken: as long as this stays the same, so does the report but for its times.
+    /// How many steps it has taken: as long as this stays the same, so does where the run stands but for its times.
     pub(crate) fn steps(&self) -> u64 {
         self.steps
     }

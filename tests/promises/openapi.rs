@@ -155,12 +155,13 @@ fn check_events(what: &str, body: &str) {
             _ => panic!("{what}, and an event has no name or no data: {block:?}"),
         }
     }
+    let report = if what.contains(" /sync-sequences/") { "SequenceReport" } else { "Report" };
     let last = events.len().checked_sub(1).unwrap_or_else(|| panic!("{what}, without any event: {body}"));
     for (at, (event, data)) in events.iter().enumerate() {
         let what = format!("{what}, event {at}, `{event}`");
         let value = json_of(&what, data);
         match (*event, at == last) {
-            ("progress", false) | ("report", true) => validate(&what, &component("Report"), &value),
+            ("progress", false) | ("report", true) => validate(&what, &component(report), &value),
             ("problem", true) => {
                 validate(&what, &component("Problem"), &value);
                 check_kind(&what, &value);
@@ -217,7 +218,7 @@ mod tests {
     use std::panic::catch_unwind;
 
     use hightouch_sync::engine::FailureKind;
-    use hightouch_sync::hightouch::RunStatus;
+    use hightouch_sync::hightouch::{RunStatus, SequenceStatus};
 
     use super::*;
 
@@ -381,5 +382,7 @@ mod tests {
         assert_eq!(words(&schemas["Problem"]["properties"]["kind"]["enum"]), kinds);
         let statuses = RunStatus::KNOWN.iter().map(|status| status.as_str().into()).collect();
         assert_eq!(words(&schemas["Status"]["examples"]), statuses);
+        let statuses = SequenceStatus::KNOWN.iter().map(|status| status.as_str().into()).collect();
+        assert_eq!(words(&schemas["SequenceReport"]["properties"]["status"]["examples"]), statuses);
     }
 }

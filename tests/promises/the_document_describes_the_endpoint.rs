@@ -3,11 +3,15 @@
 use std::collections::BTreeSet;
 
 use hightouch_sync_host::build::components;
+use hightouch_sync_host::hightouch::{LocalHightouch, Options, SequenceFixture, fixtures};
 use hightouch_sync_host::host::Host;
 use serde_json::{Value, json};
 
 use super::openapi::declared;
 use super::stage::{ENDPOINTS, Endpoint, Scripted, Told, say, stage, tell, with_each_endpoint, with_key};
+
+const SEQUENCE_OF_A_MINUTE: &str = "5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b50";
+const UNKNOWN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
 
 #[test]
 fn the_document_is_served_and_has_the_crates_version() {
@@ -26,7 +30,10 @@ fn the_document_is_served_and_has_the_crates_version() {
 #[test]
 fn every_path_and_status_in_it_can_be_provoked() {
     with_each_endpoint(async |stage, kind| {
-        let hightouch = stage.local().await;
+        let mut options = Options::default();
+        let id = SEQUENCE_OF_A_MINUTE.to_owned();
+        options.sequences.push(SequenceFixture { id, sync_ids: vec![4], stops_on_failure: true });
+        let hightouch = LocalHightouch::start(options).await.unwrap();
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         let mut provoked = BTreeSet::new();
         let mut note = |operation: &str, told: &Told| provoked.insert((operation.to_owned(), told.status));
@@ -64,6 +71,41 @@ fn every_path_and_status_in_it_can_be_provoked() {
             note(&format!("{method} /openapi.json"), &tell(endpoint.request(method, "/openapi.json")).await);
         }
 
+        const SEQUENCE: &str = "POST /sync-sequences/{sequenceId}/runs";
+        let start = |id: &str| with_key(endpoint.post(&format!("/sync-sequences/{id}/runs")));
+        let large = start(fixtures::SEQUENCE).header("content-type", "application/json").body(" ".repeat(65 * 1024));
+        let ended = tell(start(fixtures::SEQUENCE).json(&json!({"acceptWarnings": true}))).await;
+        note(SEQUENCE, &ended);
+        let failed = tell(start(fixtures::SEQUENCE_DONE_WITH_FAILURE)).await;
+        note(SEQUENCE, &failed);
+        let going = tell(start(SEQUENCE_OF_A_MINUTE).header("prefer", "respond-async")).await;
+        note(SEQUENCE, &going);
+        for request in [
+            start("0"),
+            endpoint.post(&format!("/sync-sequences/{UNKNOWN}/runs")),
+            start(UNKNOWN),
+            large,
+            start(UNKNOWN).header("content-type", "text/plain").body("x"),
+        ] {
+            note(SEQUENCE, &tell(request).await);
+        }
+        let run_of = |told: &Told| told.json()["sequenceRunId"].as_str().unwrap().to_owned();
+        for method in ["GET", "HEAD"] {
+            let operation = format!("{method} /sync-sequences/runs/{{runId}}");
+            let look = |id: &str, query: &str| endpoint.request(method, &format!("/sync-sequences/runs/{id}{query}"));
+            for (id, query) in [
+                (run_of(&ended), "?acceptWarnings=true"),
+                (run_of(&failed), ""),
+                (run_of(&going), ""),
+                ("0".into(), ""),
+                (UNKNOWN.into(), ""),
+            ] {
+                let request = with_key(look(&id, query)).header("prefer", "respond-async");
+                note(&operation, &tell(request).await);
+            }
+            note(&operation, &tell(look(UNKNOWN, "")).await);
+        }
+
         let mut refusing = vec![
             Endpoint::serve(&Host::new(components().unwrap().path(kind), stage.config(&hightouch.origin())).unwrap())
                 .await,
@@ -79,7 +121,12 @@ fn every_path_and_status_in_it_can_be_provoked() {
             for method in ["GET", "HEAD"] {
                 let request = with_key(endpoint.request(method, "/syncs/1/runs/1")).header("prefer", "respond-async");
                 note(&format!("{method} /syncs/{{syncId}}/runs/{{runId}}"), &tell(request).await);
+                let request = with_key(endpoint.request(method, &format!("/sync-sequences/runs/{UNKNOWN}")));
+                let request = request.header("prefer", "respond-async");
+                note(&format!("{method} /sync-sequences/runs/{{runId}}"), &tell(request).await);
             }
+            let request = with_key(endpoint.post(&format!("/sync-sequences/{UNKNOWN}/runs")));
+            note(SEQUENCE, &tell(request.header("prefer", "respond-async")).await);
         }
 
         let declared: BTreeSet<(String, u16)> = declared().into_iter().collect();

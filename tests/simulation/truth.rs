@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use hightouch_sync::engine::{FailureKind, Outcome, Report};
+use hightouch_sync::engine::{FailureKind, Outcome, Report, Standing};
 
 use super::hightouch::Run;
 use super::play::{Played, Sent, awaited};
@@ -79,7 +79,8 @@ fn broken(promise: &'static str, how: impl Into<String>) -> Result<(), Broken> {
 
 fn report(outcome: &Outcome) -> Option<&Report> {
     match outcome {
-        Ok(report) => Some(report),
+        Ok(Standing::Sync(report)) => Some(report),
+        Ok(Standing::Sequence(_)) => None,
         Err(failure) => failure.report.as_ref(),
     }
 }
@@ -172,7 +173,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     match &played.outcome {
         Ok(_) if waits && !ended => broken(format!("run {} is said to have succeeded while it was going", run.id)),
         Ok(_) if waits && !succeeded => broken(format!("run {} is said to have succeeded and did not", run.id)),
-        Ok(report) if waits => {
+        Ok(Standing::Sync(report)) if waits => {
             let mut statuses: Vec<&str> = report.jobs.iter().map(|job| job.status.as_str()).collect();
             let mut truth = run.statuses(played.over);
             statuses.sort_unstable();

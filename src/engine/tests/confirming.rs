@@ -185,7 +185,8 @@ fn a_list_counts_from_when_it_was_asked_for() {
             }
         }
     };
-    assert_eq!((outcome.unwrap().run, triggers), (the_run(), 1));
+    let Ok(Standing::Sync(report)) = outcome else { panic!("{outcome:?}") };
+    assert_eq!((report.run, triggers), (the_run(), 1));
 }
 
 #[test]

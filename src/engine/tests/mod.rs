@@ -5,6 +5,7 @@
 mod awaiting;
 mod confirming;
 mod running;
+mod sequences;
 mod starting;
 
 use core::time::Duration;
@@ -13,6 +14,7 @@ use super::*;
 use crate::hightouch::{Answer, Method, Request, RunId, RunRef, SyncId, SyncRef};
 
 /// What came of an operation.
+#[derive(Debug)]
 struct Played {
     outcome: Outcome,
     /// What was sent, and when.
@@ -23,7 +25,17 @@ struct Played {
 
 impl Played {
     fn report(&self) -> &Report {
-        self.outcome.as_ref().unwrap_or_else(|failure| panic!("not a success: {failure:#?}"))
+        match &self.outcome {
+            Ok(Standing::Sync(report)) => report,
+            other => panic!("no run of a sync that succeeded: {other:#?}"),
+        }
+    }
+
+    fn sequence(&self) -> &SequenceReport {
+        match &self.outcome {
+            Ok(Standing::Sequence(report)) => report,
+            other => panic!("no run of a sequence that succeeded: {other:#?}"),
+        }
     }
 
     fn failure(&self) -> &Failure {

@@ -27,8 +27,12 @@ mod generated {
     });
 }
 
-pub use generated::exports::hightouch::sync::runs::{Connection, Failure, Report, RunOptions, RunRef, SyncRef};
-pub use generated::hightouch::sync::types::{FailureKind, IfRunning, Job, Resync, RowCounts, RunStatus};
+pub use generated::exports::hightouch::sync::runs::{
+    Connection, Failure, Report, RunOptions, RunRef, SequenceFailure, SequenceOptions, SequenceReport, SyncRef,
+};
+pub use generated::hightouch::sync::types::{
+    FailureKind, IfRunning, Job, Resync, RowCounts, RunStatus, SequenceRun, SequenceStatus, SyncRun,
+};
 
 pub(super) use generated::fermyon::spin::variables;
 pub(super) use generated::{Hosted, HostedPre};

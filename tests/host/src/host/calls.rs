@@ -4,7 +4,9 @@ use anyhow::Context as _;
 use wasmtime::Store;
 
 use super::Host;
-use super::bindings::{Connection, Failure, Hosted, Report, RunOptions, RunRef, SyncRef};
+use super::bindings::{
+    Connection, Failure, Hosted, Report, RunOptions, RunRef, SequenceFailure, SequenceOptions, SequenceReport, SyncRef,
+};
 use super::error::into_anyhow;
 use super::instance::Instance;
 
@@ -62,6 +64,54 @@ impl Host {
         let outcome = runs.call_await_run(&mut store, connection, run, options).await;
         self.component.setup.fuel.note(&store);
         outcome.map_err(into_anyhow)
+    }
+
+    /// `hightouch:sync/runs.run-sequence`.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_sync`](Self::run_sync).
+    pub async fn run_sequence(
+        &self,
+        connection: &Connection,
+        sequence_id: &str,
+        options: SequenceOptions,
+    ) -> anyhow::Result<Result<SequenceReport, SequenceFailure>> {
+        let (mut store, hosted) = self.hosted().await?;
+        let runs = hosted.hightouch_sync_runs();
+        runs.call_run_sequence(&mut store, connection, sequence_id, options).await.map_err(into_anyhow)
+    }
+
+    /// `hightouch:sync/runs.start-sequence`.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_sync`](Self::run_sync).
+    pub async fn start_sequence(
+        &self,
+        connection: &Connection,
+        sequence_id: &str,
+        options: SequenceOptions,
+    ) -> anyhow::Result<Result<String, SequenceFailure>> {
+        let (mut store, hosted) = self.hosted().await?;
+        let runs = hosted.hightouch_sync_runs();
+        runs.call_start_sequence(&mut store, connection, sequence_id, options).await.map_err(into_anyhow)
+    }
+
+    /// `hightouch:sync/runs.await-sequence-run`.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_sync`](Self::run_sync).
+    pub async fn await_sequence_run(
+        &self,
+        connection: &Connection,
+        run_id: &str,
+        options: SequenceOptions,
+    ) -> anyhow::Result<Result<SequenceReport, SequenceFailure>> {
+        let (mut store, hosted) = self.hosted().await?;
+        let runs = hosted.hightouch_sync_runs();
+        runs.call_await_sequence_run(&mut store, connection, run_id, options).await.map_err(into_anyhow)
     }
 
     async fn hosted(&self) -> anyhow::Result<(Store<Instance>, Hosted)> {

@@ -39,7 +39,8 @@ use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 pub use answers::Answers;
 pub use bindings::{
-    Connection, Failure, FailureKind, IfRunning, Job, Report, Resync, RowCounts, RunOptions, RunRef, RunStatus, SyncRef,
+    Connection, Failure, FailureKind, IfRunning, Job, Report, Resync, RowCounts, RunOptions, RunRef, RunStatus,
+    SequenceFailure, SequenceOptions, SequenceReport, SequenceRun, SequenceStatus, SyncRef, SyncRun,
 };
 pub use config::{Clock, Config, Limits};
 pub use outbound::Outbound;
