@@ -5,6 +5,7 @@
 mod awaiting;
 mod confirming;
 mod running;
+mod since;
 mod starting;
 
 use core::time::Duration;
