@@ -23,6 +23,9 @@ pub(super) struct Log {
     /// The run's status.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<String>,
+    /// What a webhook led to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) action: Option<&'static str>,
     /// The problem's kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,

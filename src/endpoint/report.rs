@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::engine;
-use crate::hightouch::{RowCounts, Run};
+use crate::hightouch::{RowCounts, Run, RunRef};
 
 /// Where a run stands, or how it ended.
 #[derive(Serialize)]
@@ -22,8 +22,6 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     pub(super) fn of(report: &'a engine::Report, workspace: Option<&str>) -> Self {
-        let engine::Report { run, .. } = report;
-        let url = |slug| format!("https://app.hightouch.com/{slug}/syncs/{}/runs/{}", run.sync, run.run);
         Self {
             sync_id: report.run.sync.get(),
             run_id: report.run.run.get(),
@@ -32,9 +30,14 @@ impl<'a> View<'a> {
             joined: report.joined,
             requests: report.requests,
             elapsed_ms: report.elapsed.as_millis(),
-            url: workspace.map(url),
+            url: workspace.map(|slug| url(slug, report.run)),
         }
     }
+}
+
+/// A run in Hightouch's own interface.
+pub(super) fn url(workspace: &str, run: RunRef) -> String {
+    format!("https://app.hightouch.com/{workspace}/syncs/{}/runs/{}", run.sync, run.run)
 }
 
 /// One job, under the API's own field names. What is unknown is null.

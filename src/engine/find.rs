@@ -33,12 +33,11 @@ pub(super) struct FindGoing {
     sync: SyncId,
     pages: Pages,
     order: Order,
-    /// The newest run that is going, by ID.
-    going: Option<Run>,
+    /// The newest run that is going, by ID; or the first that came since, as soon as there is one.
+    found: Option<Run>,
+    came_since: bool,
     /// The highest ID of any run.
     highest: u64,
-    /// The first run that came since, by ID.
-    since: Option<Run>,
     /// The highest ID of a run that began before, and of one of which it cannot be told.
     before: u64,
     untold: u64,
@@ -52,9 +51,9 @@ impl FindGoing {
             sync,
             pages: Pages::default(),
             order: Order::default(),
-            going: None,
+            found: None,
+            came_since: false,
             highest: 0,
-            since: None,
             before: 0,
             untold: 0,
             unread: false,
@@ -68,8 +67,8 @@ impl FindGoing {
     fn note(&mut self, run: Run) {
         self.order.note(run.id);
         self.highest = self.highest.max(run.id.get());
-        if !run.status.ended() && self.going.as_ref().is_none_or(|going| going.id < run.id) {
-            self.going = Some(run);
+        if !run.status.ended() && self.found.as_ref().is_none_or(|going| going.id < run.id) {
+            self.found = Some(run);
         }
     }
 
@@ -77,15 +76,18 @@ impl FindGoing {
     fn note_since(&mut self, run: Run, moment: Moment) {
         let id = run.id.get();
         match came_since(&run, moment) {
-            Some(true) if self.since.as_ref().is_none_or(|since| run.id < since.id) => {
-                self.since = Some(run);
+            Some(true) => {
+                if !self.came_since || self.found.as_ref().is_none_or(|first| run.id < first.id) {
+                    (self.found, self.came_since) = (Some(run), true);
+                }
                 return;
             }
-            Some(true) => {}
             Some(false) => self.before = self.before.max(id),
             None => self.untold = self.untold.max(id),
         }
-        self.note(run);
+        if !self.came_since {
+            self.note(run);
+        }
     }
 
     /// Why the list does not tell that no run came since. Runs of one sync begin in the order of their IDs.
@@ -168,7 +170,9 @@ impl Operation {
             Err(setback) => return self.retry(now, Phase::FindGoing(FindGoing::new(phase.sync)), setback),
         };
         phase.pages = pages;
-        if let Some(run) = phase.since.take() {
+        if phase.came_since
+            && let Some(run) = phase.found
+        {
             self.take_up(now, run);
             return self.go_on(now);
         }
@@ -184,7 +188,7 @@ impl Operation {
             return self.retry(now, Phase::FindGoing(FindGoing::new(phase.sync)), setback);
         }
         self.backoff.reset();
-        let going = phase.going.filter(|_| self.options.if_running != IfRunning::Queue);
+        let going = phase.found.filter(|_| self.options.if_running != IfRunning::Queue);
         let Some(going) = going else {
             return self.go(now, Phase::Trigger(Trigger::new(phase.sync, Some(phase.highest))));
         };

@@ -67,7 +67,7 @@ impl<'a> Json<'a> {
     }
 
     /// A whole number, or a string of digits.
-    pub(super) fn number(self) -> Option<u64> {
+    pub(crate) fn number(self) -> Option<u64> {
         let text = self.string().unwrap_or(Cow::Borrowed(self.0));
         text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
     }
@@ -95,7 +95,7 @@ impl<'a> Json<'a> {
 
     /// The beginning of the text of a string, at most so many bytes. However long the string is, this needs no more memory than a few times
     /// that.
-    pub(super) fn text(self, most: usize) -> Option<String> {
+    pub(crate) fn text(self, most: usize) -> Option<String> {
         /// The most bytes of JSON that one byte of text takes: `\u0000`.
         const ESCAPED: usize = 6;
         self.0.starts_with('"').then_some(())?;
