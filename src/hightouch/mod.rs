@@ -25,6 +25,7 @@ mod trigger;
 pub use answer::{Answer, BodyEnd, RetryAfter};
 pub use error::{ApiError, Unreadable, reason};
 pub use id::{InvalidId, RunId, RunRef, Slug, SyncId, SyncRef};
+#[cfg(any(test, feature = "endpoint"))]
 pub(crate) use json::Json;
 pub use key::{ApiKey, InvalidKey};
 pub use moment::Moment;
