@@ -50,6 +50,13 @@ impl Access {
         let workspace = settings::get(&named(settings::WORKSPACE, account.as_ref()))?;
         Ok((Self { key, stored, workspace }, account))
     }
+
+    /// Lets in a caller who has shown otherwise than by the token that a stored key may be used for it.
+    pub(super) fn proven(account: Option<&Account>) -> Result<Self, Problem> {
+        let key = stored_key(&named(settings::API_KEY, account), account.is_some())?;
+        let workspace = settings::get(&named(settings::WORKSPACE, account))?;
+        Ok(Self { key, stored: true, workspace })
+    }
 }
 
 /// A setting's name, for an account if there is one.

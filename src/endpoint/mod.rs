@@ -8,11 +8,15 @@ mod account;
 mod answer;
 mod call;
 mod caller;
+#[cfg(any(test, feature = "endpoint"))]
+mod dbt;
 #[cfg(feature = "endpoint")]
 mod events;
 #[cfg(feature = "endpoint")]
 mod handler;
 mod json;
+#[cfg(feature = "endpoint")]
+mod hook;
 #[cfg(feature = "endpoint")]
 mod log;
 mod pieces;
