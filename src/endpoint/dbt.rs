@@ -18,7 +18,11 @@ const WORD: usize = 128;
 pub(super) fn signed(body: &[u8], signature: &str, secrets: &str) -> bool {
     let signature = signature.trim_ascii().as_bytes();
     let mut signed = Choice::from(0);
-    for secret in secrets.split(',').map(str::trim).filter(|secret| !secret.is_empty()) {
+    for secret in secrets.as_bytes().split(|byte| *byte == b',') {
+        let secret = secret.trim_ascii();
+        if secret.is_empty() {
+            continue;
+        }
         let mut expected = [0; 64];
         let digits = expected.as_chunks_mut::<2>().0;
         for (byte, digits) in HMAC::mac(body, secret).into_iter().zip(digits) {
@@ -48,21 +52,20 @@ impl Delivery {
     pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
         let fields = Json::check(body).and_then(|json| json.fields(["eventType", "data"]));
         let [event, data] = fields.ok().flatten().ok_or_else(|| unreadable("JSON object"))?;
-        let event = event.and_then(|event| event.text(WORD)).ok_or_else(|| unreadable("`eventType`"))?;
+        let event = word(event).ok_or_else(|| unreadable("`eventType`"))?;
         let data = match data {
             Some(data) => data.fields(["runId", "runStatus", "runStatusCode", "runFinishedAt"]),
             None => Ok(None),
         };
         let [run, status, code, finished] = data.map_err(|_| unreadable("`data`"))?.unwrap_or_default();
-        let run = run.and_then(|run| run.text(WORD).or_else(|| run.number().map(|run| run.to_string())));
+        let run = word(run).or_else(|| run.and_then(Json::number).map(|run| run.to_string()));
         let tested = if event != COMPLETED {
             Err(format!("`{event}` is not `{COMPLETED}`, after which runs are started."))
         } else if let Err(status) = succeeded(status, code) {
             Err(format!("The dbt run did not succeed: it ended as `{status}`."))
         } else {
-            let finished = finished.and_then(|finished| finished.text(WORD));
-            let finished = finished.and_then(|finished| Moment::rfc3339(&finished));
-            // Where dbt's own form of a time that is not set comes through, it is the year 1.
+            let finished = word(finished).and_then(|finished| Moment::rfc3339(&finished));
+            // A time that is not set is written as the beginning of the year 1 in some languages.
             let finished = finished.filter(|finished| finished.millis() > 0);
             Ok(finished.ok_or_else(|| unreadable("`data.runFinishedAt`"))?)
         };
@@ -73,7 +76,7 @@ impl Delivery {
 /// Whether the run succeeded; else how it ended. By word and number, of which old deliveries have only the word; where the two differ it did
 /// not.
 fn succeeded(status: Option<Json<'_>>, code: Option<Json<'_>>) -> Result<(), String> {
-    let status = status.and_then(|status| status.text(WORD));
+    let status = word(status);
     let code = code.and_then(Json::number);
     let by_word = status.as_ref().map(|status| status.eq_ignore_ascii_case(SUCCESS.1));
     let by_code = code.map(|code| code == SUCCESS.0);
@@ -85,6 +88,11 @@ fn succeeded(status: Option<Json<'_>>, code: Option<Json<'_>>) -> Result<(), Str
         (None, Some(code)) => code.to_string(),
         (None, None) => "unknown".into(),
     })
+}
+
+/// The text of a string.
+fn word(field: Option<Json<'_>>) -> Option<String> {
+    field?.text(WORD)
 }
 
 fn unreadable(what: &str) -> Problem {

@@ -32,6 +32,20 @@ struct World {
     lag: i64,
     /// What comes of the answers to the next triggers, where it is not the run's ID.
     spoilt: Vec<Say>,
+    /// By what chance requests go wrong, where they do.
+    chance: Option<fastrand::Rng>,
+}
+
+/// What can go wrong with any request.
+fn fault(rng: &mut fastrand::Rng) -> Say {
+    match rng.u8(..6) {
+        0 => Say::Silence,
+        1 => lost(),
+        2 => status(503),
+        3 => status(504),
+        4 => status(429),
+        _ => ok("<html>"),
+    }
 }
 
 impl World {
@@ -46,6 +60,7 @@ impl World {
             takes: 5_000,
             lag: 0,
             spoilt: Vec::new(),
+            chance: None,
         }
     }
 
@@ -89,8 +104,17 @@ impl World {
         let began = self.now;
         let played = play(Goal::Start(sync()), options, |request, at| {
             let at = began + i64::try_from(at.as_millis()).unwrap();
+            // Whether the answer is spoilt, and whether the request did not even arrive.
+            let chance = self.chance.as_mut();
+            let (spoilt, arrives) = chance.map_or((None, true), |rng| (rng.bool().then(|| fault(rng)), rng.bool()));
             if !is_trigger(request) {
-                return self.list(at);
+                return spoilt.unwrap_or_else(|| self.list(at));
+            }
+            if let Some(spoilt) = spoilt {
+                if arrives && !matches!(&spoilt, Say::Answer(answer) if answer.status == 429) {
+                    self.triggered(at);
+                }
+                return spoilt;
             }
             let id = self.triggered(at);
             if self.spoilt.is_empty() { ok(format!(r#"{{"id":"{id}"}}"#)) } else { self.spoilt.remove(0) }
@@ -146,6 +170,35 @@ fn where_the_first_trigger_was_lost_the_run_that_came_of_it_is_found_when_it_is_
             assert_eq!((came(&again), again.triggers(), world.started()), ((42, true), 0, 1), "{lag}");
         }
     }
+}
+
+#[test]
+fn whatever_goes_wrong_one_success_that_is_told_until_it_is_taken_starts_one_run() {
+    let mut taken = 0;
+    for seed in 0..2_000 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let (newest_first, lag) = (rng.bool(), rng.i64(..1_000));
+        let mut world = World { newest_first, lag, chance: Some(rng.fork()), ..World::new() };
+        if rng.bool() {
+            world = world.with(42, -10_000, -10_000, rng.i64(-9_000..60_000));
+        }
+        // dbt sends each event once, and five times again.
+        let told: Vec<Played> = (0..6)
+            .map(|_| {
+                let played = world.told(TESTED);
+                assert!(played.over <= seconds(8) && played.triggers() <= 4);
+                world.now += rng.i64(1_000..60_000);
+                played
+            })
+            .collect();
+        assert!(world.started() <= 1, "{} runs, seed {seed}", world.started());
+        for report in told.iter().filter_map(|played| played.outcome.as_ref().ok()) {
+            assert_eq!(report.run.run.get(), world.runs.last().unwrap().id, "seed {seed}");
+            assert_eq!(world.started(), 1, "seed {seed}");
+            taken += 1;
+        }
+    }
+    assert!(taken > 4_000, "{taken}");
 }
 
 #[test]
