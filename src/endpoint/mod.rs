@@ -14,9 +14,9 @@ mod dbt;
 mod events;
 #[cfg(feature = "endpoint")]
 mod handler;
-mod json;
 #[cfg(feature = "endpoint")]
 mod hook;
+mod json;
 #[cfg(feature = "endpoint")]
 mod log;
 mod pieces;
