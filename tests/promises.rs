@@ -19,6 +19,8 @@ mod stage;
 mod answers_of_any_size_cost_little_memory;
 #[path = "promises/bad_input_never_reaches_hightouch.rs"]
 mod bad_input_never_reaches_hightouch;
+#[path = "promises/components_compose.rs"]
+mod components_compose;
 #[path = "promises/components_import_what_their_world_says.rs"]
 mod components_import_what_their_world_says;
 #[path = "promises/deadlines_hold.rs"]
@@ -43,6 +45,8 @@ mod no_sync_runs_twice;
 mod nothing_is_lost_on_a_line_that_fails;
 #[path = "promises/real_answers_are_understood.rs"]
 mod real_answers_are_understood;
+#[path = "promises/recipes_fail_when_the_sync_fails.rs"]
+mod recipes_fail_when_the_sync_fails;
 #[path = "promises/sequences_end_as_their_syncs_do.rs"]
 mod sequences_end_as_their_syncs_do;
 #[path = "promises/statuses_are_told_truly.rs"]
@@ -57,3 +61,5 @@ mod the_endpoint_answers_in_http;
 mod the_readme_names_what_holds_it;
 #[path = "promises/the_spin_manifest_fits_the_component.rs"]
 mod the_spin_manifest_fits_the_component;
+#[path = "promises/the_wit_is_documented_and_stays.rs"]
+mod the_wit_is_documented_and_stays;

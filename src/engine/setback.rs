@@ -109,7 +109,7 @@ impl Setback {
             Self::Unreadable { why, .. } => why.to_string(),
             Self::Trouble(Trouble { kind: TroubleKind::NotGranted, text }) => format!(
                 "The host did not allow the call to Hightouch ({text}): add the API's origin to what this component may call, in Spin to \
-                 `allowed_outbound_hosts`"
+                 `allowed_outbound_hosts`, which a dependency has to inherit (`inherit_configuration`)"
             ),
             Self::Trouble(trouble) => format!("Hightouch could not be reached: {}", trouble.text),
         }
@@ -130,6 +130,7 @@ impl Setback {
         let said = self.details().map(|details| format!(" ({details})")).unwrap_or_default();
         match self.status() {
             Some(status) if matches!(self, Self::Refused { .. }) => {
+                let status = u64::from(status);
                 format!("Hightouch answered {status} {}{said}.", self.message())
             }
             _ => format!("{}{said}.", self.message()),

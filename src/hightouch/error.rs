@@ -88,7 +88,7 @@ fn said(text: &String) -> bool {
 pub fn reason(status: u16) -> String {
     match http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()) {
         Some(reason) => reason.into(),
-        None => format!("HTTP status {status}"),
+        None => format!("HTTP status {}", u64::from(status)),
     }
 }
 

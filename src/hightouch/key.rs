@@ -122,9 +122,12 @@ fn unescaped(text: &[u8]) -> (u8, usize) {
     let found = match first.0 {
         b'%' => {
             // The sign itself may be escaped, also more than once.
-            let signs = text.get(1..).unwrap_or_default().chunks(2).take_while(|pair| *pair == b"25").count();
+            let mut at = 1;
+            while text.get(at..).is_some_and(|rest| rest.starts_with(b"25")) {
+                at += 2;
+            }
             // In `%25` alone it is what is escaped.
-            (0..=signs).rev().find_map(|signs| Some((hex(1 + 2 * signs, 2)?, 3 + 2 * signs)))
+            hex(at, 2).map(|byte| (byte, at + 2)).or((at > 1).then_some((b'%', at)))
         }
         b'\\' => {
             // The sign itself may be escaped, also more than once.

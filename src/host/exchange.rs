@@ -38,22 +38,22 @@ impl Exchange {
     /// Sends a request.
     pub(super) fn start(request: Request, to: &Connection, sent: Instant, give_up: Instant) -> Result<Self, Trouble> {
         let bytes = request.body.unwrap_or_default().into_bytes();
-        let mut headers = vec![
-            ("authorization", to.key.bearer()),
-            ("accept", "application/json".into()),
-            // A list that was kept on the way would not show a run that was started since.
-            ("cache-control", "no-cache".into()),
-            ("user-agent", concat!("hightouch-sync/", env!("CARGO_PKG_VERSION")).into()),
-        ];
-        headers.extend(to.trace.iter().cloned());
+        let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
+        let mut header = |name: &str, value: &str| headers.push((name.into(), value.into()));
+        header("authorization", &to.key.bearer());
+        header("accept", "application/json");
+        // A list that was kept on the way would not show a run that was started since.
+        header("cache-control", "no-cache");
+        header("user-agent", concat!("hightouch-sync/", env!("CARGO_PKG_VERSION")));
+        for (name, value) in &to.trace {
+            header(name, value);
+        }
         if request.method == Method::Post {
-            headers.push(("content-length", bytes.len().to_string()));
+            header("content-length", &bytes.len().to_string());
         }
         if !bytes.is_empty() {
-            headers.push(("content-type", "application/json".into()));
+            header("content-type", "application/json");
         }
-        let headers: Vec<(String, Vec<u8>)> =
-            headers.into_iter().map(|(name, value)| (name.into(), value.into_bytes())).collect();
         // What the setters below refuse was checked when origin, IDs and key were taken; a host that refuses all the same has not sent it.
         let unset = |()| Trouble { kind: TroubleKind::NotSent, text: "the host refused the request's form".into() };
         let fields = Fields::from_list(&headers).map_err(|_| unset(()))?;

@@ -148,6 +148,10 @@ impl Drive {
         while !self.advance() {
             self.wait(None, None);
         }
-        self.tasks.into_iter().filter_map(Task::into_outcome).collect()
+        let mut outcomes = Vec::with_capacity(self.tasks.len());
+        for task in self.tasks {
+            outcomes.extend(task.into_outcome());
+        }
+        outcomes
     }
 }

@@ -11,7 +11,13 @@ pub(super) fn lost(text: impl Into<String>) -> Trouble {
 
 /// Reads an error with which the host would not even begin to send: whatever it is, nothing arrived.
 pub(super) fn unsent(code: &ErrorCode) -> Trouble {
-    let trouble = from_code(code);
+    let trouble = match code {
+        // What Spin puts before a dependency that does not inherit `allowed_outbound_hosts` says no more than that.
+        ErrorCode::InternalError(Some(text)) if text == "Access denied" => {
+            Trouble { kind: TroubleKind::NotGranted, text: text.clone() }
+        }
+        code => from_code(code),
+    };
     match trouble.kind {
         TroubleKind::Lost | TroubleKind::TimedOut => Trouble { kind: TroubleKind::NotSent, ..trouble },
         _ => trouble,

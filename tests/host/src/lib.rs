@@ -7,3 +7,4 @@ pub mod hightouch;
 pub mod host;
 mod listen;
 pub mod load;
+pub mod wit;

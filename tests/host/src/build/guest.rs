@@ -17,17 +17,23 @@ use super::{Options, bring_up_to_date, component, fingerprint, module, write_if_
 pub enum Guest {
     /// Answers `ok` to every HTTP request and can do nothing else: the least that a component built from the same crate costs.
     Ok,
+    /// Imports `hightouch:sync/runs` and runs syncs in order, each only if the one before it succeeded.
+    Consumer,
+    /// Exports `wasi:http/outgoing-handler` and denies every request, as Spin's adapter for dependencies that inherit nothing.
+    Denies,
 }
 
 impl Guest {
     /// All of them.
-    pub const ALL: [Self; 1] = [Self::Ok];
+    pub const ALL: [Self; 3] = [Self::Ok, Self::Consumer, Self::Denies];
 
     /// Its folder in `tests/guests/`. Its package is called `hightouch-sync-guest-NAME`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::Consumer => "consumer",
+            Self::Denies => "denies",
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod apt;
 mod component;
+mod compose;
 mod control;
 mod debian;
 mod environment;
@@ -28,6 +29,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
 
+pub use compose::composed;
 pub use guest::{Guest, build_guest, guest};
 pub use imports::{declared_exports, declared_imports, exports, imports};
 pub use kind::Kind;

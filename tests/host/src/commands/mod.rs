@@ -14,6 +14,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::build;
 use crate::hightouch::{self, LocalHightouch, Scenario};
+use crate::wit;
 
 pub use self::load::{Counts, GuestHost, Sample};
 
@@ -52,6 +53,8 @@ enum Command {
     },
     /// Builds the components into target/components/ and does nothing else.
     Build,
+    /// Renders wit/README.md from the WIT, and freezes the WIT's version as long as CHANGELOG.md does not list it as released.
+    Wit,
     /// Lets many callers call at once while requests go wrong, checks that each got its own run's true end, and measures.
     Load(load::Arguments),
     /// The host of `load`, in a process of its own so that it is measured alone.
@@ -121,6 +124,12 @@ impl Arguments {
                     let path = components.path(kind);
                     let bytes = path.metadata().with_context(|| format!("cannot read {}", path.display()))?.len();
                     println!("{} ({:.1} KiB)", path.display(), bytes as f64 / 1024.0);
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Wit => {
+                for path in wit::renew(&build::workspace())? {
+                    println!("{}", path.display());
                 }
                 Ok(ExitCode::SUCCESS)
             }

@@ -1,0 +1,35 @@
+//! Denies every outgoing request, as the adapter does that Spin puts before a dependency which inherits nothing.
+
+// Symbols named as WIT names them mean nothing to another linker.
+#![cfg(target_arch = "wasm32")]
+
+// Generated: the WIT holds the docs.
+#[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all)]
+mod bindings {
+    wit_bindgen::generate!({
+        path: "../../../wit",
+        inline: "
+            package example:denies;
+            world denies {
+                export wasi:http/outgoing-handler@0.2.2;
+            }
+        ",
+        world: "example:denies/denies",
+        generate_all,
+    });
+}
+
+use bindings::exports::wasi::http::outgoing_handler::{
+    ErrorCode, FutureIncomingResponse, Guest, OutgoingRequest, RequestOptions,
+};
+
+struct Denies;
+
+impl Guest for Denies {
+    fn handle(_: OutgoingRequest, _: Option<RequestOptions>) -> Result<FutureIncomingResponse, ErrorCode> {
+        // Spin's adapter says just that, and not `HTTP-request-denied`.
+        Err(ErrorCode::InternalError(Some("Access denied".to_owned())))
+    }
+}
+
+bindings::export!(Denies with_types_in bindings);

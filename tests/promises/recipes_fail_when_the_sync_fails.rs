@@ -1,0 +1,160 @@
+//! What tests/recipes holds can be read by whom it is written for, and fails when the sync fails.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use hightouch_sync_host::build::{Guest, Kind, components, exports, guest, imports, workspace};
+use hightouch_sync_host::hightouch::{KEY, LocalHightouch, Options};
+use hightouch_sync_host::host::{Captured, Config, Host, Outbound, Stderr};
+use serde::Deserialize as _;
+use serde_json::Value;
+use toml::Table;
+
+use super::stage::{Scripted, say};
+
+fn recipe(name: &str) -> PathBuf {
+    workspace().join("tests/recipes").join(name)
+}
+
+fn text(name: &str) -> String {
+    std::fs::read_to_string(recipe(name)).unwrap()
+}
+
+fn yaml(name: &str) -> Vec<Value> {
+    let text = text(name);
+    serde_yaml_ng::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap()).collect()
+}
+
+/// The script, where there is a curl that knows all that it asks of it.
+async fn run_sync(endpoint: String, sync: &'static str) -> Option<Output> {
+    let curl = Command::new("curl").arg("--version").output().ok()?;
+    let version: Vec<u32> = String::from_utf8_lossy(&curl.stdout)
+        .split([' ', '.'])
+        .skip(1)
+        .take(2)
+        .filter_map(|number| number.parse().ok())
+        .collect();
+    if version < vec![7, 84] {
+        println!("NOT TESTED: there is no curl 7.84 or later");
+        return None;
+    }
+    let mut script = Command::new("sh");
+    script.arg(recipe("run-sync.sh")).arg(sync).env("ENDPOINT", endpoint).env("TOKEN", KEY).env("no_proxy", "*");
+    tokio::task::spawn_blocking(move || script.output().ok()).await.unwrap()
+}
+
+/// On the real clock, for what the script waits for is real.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_script_succeeds_only_if_the_sync_did() {
+    let local = LocalHightouch::start(Options::default()).await.unwrap();
+    let config = Config {
+        outbound: Outbound::only([local.origin()]),
+        environment: vec![("HIGHTOUCH_API_ORIGIN".into(), local.origin())],
+        stderr: Stderr::Captured(Captured::new()),
+        ..Config::default()
+    };
+    let host = Host::new(components().unwrap().path(Kind::Endpoint), config).unwrap();
+    let serving = host.serve((std::net::Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+    for (sync, succeeds, says) in
+        [("demo-empty", true, r#""status":"success""#), ("3", false, "sync-failed"), ("404", false, "not-found")]
+    {
+        let Some(output) = run_sync(serving.url(), sync).await else {
+            return;
+        };
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.success(), succeeds, "{sync}: {output:?}");
+        assert!(out.contains(says), "{sync}: {output:?}");
+    }
+    assert_eq!(local.triggers(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_script_goes_on_asking_while_a_run_is_going_and_starts_it_once() {
+    for (end, succeeds) in [(200, true), (424, false)] {
+        let mut asked = 0;
+        let endpoint = Scripted::start(move |what, _| {
+            asked += 1;
+            let mut answer = say(if asked < 3 { 202 } else { end }, r#"{"runId":42}"#);
+            if asked < 3 {
+                answer.headers = vec![("location", "/syncs/1/runs/42".into()), ("retry-after", "1".into())];
+            }
+            assert_eq!(what.starts_with("POST"), asked == 1);
+            answer
+        })
+        .await;
+        let Some(output) = run_sync(endpoint.origin().to_owned(), "1").await else { return };
+        assert_eq!(output.status.success(), succeeds, "{output:?}");
+        assert_eq!(endpoint.seen(), ["POST /syncs/1/runs", "GET /syncs/1/runs/42", "GET /syncs/1/runs/42"]);
+    }
+}
+
+#[test]
+fn the_cron_job_runs_the_script_once_and_is_not_tried_again() {
+    let [job] = yaml("cronjob.yaml").try_into().unwrap();
+    assert_eq!(job["kind"], "CronJob");
+    let spec = &job["spec"]["jobTemplate"]["spec"];
+    assert_eq!(spec["backoffLimit"], 0);
+    let pod = &spec["template"]["spec"];
+    assert_eq!(pod["restartPolicy"], "Never");
+    let container = &pod["containers"][0];
+    let script = Path::new(container["command"][1].as_str().unwrap());
+    assert_eq!(script.parent().unwrap().to_str(), container["volumeMounts"][0]["mountPath"].as_str());
+    assert!(recipe(script.file_name().unwrap().to_str().unwrap()).is_file());
+    assert_eq!(names(&container["env"]), ["ENDPOINT", "TOKEN"]);
+}
+
+#[test]
+fn the_workflow_runs_the_script_after_the_data_was_tested() {
+    let [workflow] = yaml("github-actions.yml").try_into().unwrap();
+    let sync = &workflow["jobs"]["sync"];
+    assert_eq!(sync["needs"], "dbt");
+    assert!(sync["timeout-minutes"].is_number());
+    let step = &sync["steps"][1];
+    assert!(step["run"].as_str().unwrap().contains("run-sync.sh "));
+    assert!(step["env"]["ENDPOINT"].is_string() && step["env"]["TOKEN"].as_str().unwrap().contains("secrets."));
+}
+
+#[test]
+fn what_spinkube_is_told_fits_the_spin_manifest() {
+    let [app, scaler] = yaml("spinkube.yaml").try_into().unwrap();
+    let manifest: Table = std::fs::read_to_string(workspace().join("spin.toml")).unwrap().parse().unwrap();
+    for name in names(&app["spec"]["variables"]) {
+        assert_eq!(manifest["variables"][&name]["secret"].as_bool(), Some(true), "{name}");
+    }
+    assert_eq!(scaler["spec"]["scaleTargetRef"]["name"], app["metadata"]["name"]);
+    assert_eq!(app["spec"]["enableAutoscaling"], true);
+    assert!(app["spec"]["replicas"].is_null(), "with autoscaling there is no fixed number");
+}
+
+fn names(list: &Value) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Spin matches an entry with every import of the package, or of its one interface, and wants the dependency to export each of them.
+#[test]
+fn spin_finds_in_the_library_what_its_manifests_take_from_it() {
+    let wanted = imports(&guest(Guest::Consumer).unwrap()).unwrap();
+    let library = components().unwrap().path(Kind::Library);
+    let given = exports(library).unwrap();
+    for name in ["spin-dependency.toml", "spin-cron.toml"] {
+        let manifest: Table = text(name).parse().unwrap();
+        let component = &manifest["component"]["pipeline"];
+        let dependencies = component["dependencies"].as_table().unwrap();
+        assert_eq!(dependencies.len(), 1);
+        for (entry, dependency) in dependencies {
+            let of_entry =
+                |import: &&String| import.split('@').next() == Some(entry) || import.starts_with(&format!("{entry}/"));
+            let matched: Vec<_> = wanted.iter().filter(of_entry).collect();
+            assert!(!matched.is_empty(), "{name}: {entry} matches none of {wanted:?}");
+            assert!(matched.iter().all(|import| given.contains(import)), "{name}: {matched:?} of {given:?}");
+            let path = recipe(name).with_file_name(dependency["path"].as_str().unwrap());
+            assert_eq!(path.canonicalize().unwrap(), library.canonicalize().unwrap());
+            let inherited = dependency["inherit_configuration"].as_array().unwrap();
+            assert_eq!(
+                inherited.iter().map(|one| one.as_str().unwrap()).collect::<Vec<_>>(),
+                ["allowed_outbound_hosts"]
+            );
+        }
+        assert_eq!(component["allowed_outbound_hosts"][0].as_str(), Some("https://api.hightouch.com"));
+    }
+}
