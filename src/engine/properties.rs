@@ -9,12 +9,15 @@ use super::{
     Trouble, TroubleKind,
 };
 use crate::hightouch::{
-    Answer, BASE_PATH, BodyEnd, Method, Moment, Resync, RetryAfter, Run, RunId, RunRef, RunStatus, SyncRef,
-    read_trigger,
+    Answer, BASE_PATH, BodyEnd, Method, Moment, Resync, RetryAfter, Run, RunRef, RunStatus, SequenceStatus, SyncRef,
+    read_sequence_trigger, read_trigger,
 };
 
 /// The longest wait that is tried, so that each ends within a reasonable number of steps.
 const LONGEST: u64 = 600;
+
+/// The sequence that is run, and the run that is awaited.
+const UUID: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
 
 /// A script: what is asked for on the first line, then what comes of each request, one a line; the last goes for all that follow.
 ///
@@ -62,6 +65,9 @@ fn asked(line: &str) -> (Goal, Options) {
     let sync = line.split(' ').nth(1).and_then(|sync| sync.parse().ok());
     let sync = sync.unwrap_or(SyncRef::Id(1.try_into().expect("an ID")));
     let goal = match sync {
+        _ if word("sequence") && word("await") => Goal::AwaitSequence(UUID.parse().expect("a UUID")),
+        _ if word("sequence") && word("start") => Goal::StartSequence(UUID.parse().expect("a UUID")),
+        _ if word("sequence") => Goal::RunSequence(UUID.parse().expect("a UUID")),
         SyncRef::Id(sync) if word("await") => Goal::Await(RunRef { sync, run: 42.try_into().expect("an ID") }),
         sync if word("start") => Goal::Start(sync),
         sync => Goal::Run(sync),
@@ -121,7 +127,8 @@ fn comes(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
 enum Trigger {
     NeverSent,
     UnderWay,
-    Started(RunId),
+    /// By its name.
+    Started(String),
     NotStarted,
     /// Its answer was lost on the way, and Hightouch has not been asked since what came of it.
     Lost,
@@ -139,7 +146,8 @@ struct Witness {
     deadline: Instant,
     trigger: Trigger,
     requests: u32,
-    run: Option<RunId>,
+    /// The run's name.
+    run: Option<String>,
 }
 
 impl Witness {
@@ -148,13 +156,27 @@ impl Witness {
         Self { goal, options, deadline, trigger: Trigger::NeverSent, requests: 0, run: None }
     }
 
+    fn of_sequence(&self) -> bool {
+        matches!(self.goal, Goal::RunSequence(_) | Goal::StartSequence(_) | Goal::AwaitSequence(_))
+    }
+
+    /// The run that the answer to a trigger names.
+    fn named(&self, body: &[u8]) -> Option<String> {
+        if self.of_sequence() {
+            read_sequence_trigger(body).ok().map(|run| run.to_string())
+        } else {
+            read_trigger(body).ok().map(|run| run.to_string())
+        }
+    }
+
     fn sends(&mut self, method: Method) {
         self.requests += 1;
         if method == Method::Post {
-            assert!(!matches!(self.goal, Goal::Await(_)), "who awaits a run starts none");
+            assert!(!matches!(self.goal, Goal::Await(_) | Goal::AwaitSequence(_)), "who awaits a run starts none");
             assert_eq!(self.run, None, "with a run at hand, no other is started");
+            let looked_for = matches!(self.trigger, Trigger::LostAndLookedFor) && !self.of_sequence();
             assert!(
-                matches!(self.trigger, Trigger::NeverSent | Trigger::NotStarted | Trigger::LostAndLookedFor),
+                matches!(self.trigger, Trigger::NeverSent | Trigger::NotStarted) || looked_for,
                 "a run is started twice only where none came of the first: {self:?}"
             );
             self.trigger = Trigger::UnderWay;
@@ -176,9 +198,9 @@ impl Witness {
                 TroubleKind::Lost => Trigger::Lost,
                 TroubleKind::TimedOut => Trigger::Unclear,
             },
-            Event::Answer(answer) if answer.ok() => match answer.whole().and_then(read_trigger) {
-                Ok(run) => Trigger::Started(run),
-                Err(_) => Trigger::Unclear,
+            Event::Answer(answer) if answer.ok() => match answer.whole().ok().and_then(|body| self.named(body)) {
+                Some(run) => Trigger::Started(run),
+                None => Trigger::Unclear,
             },
             Event::Answer(answer) if matches!(answer.status, 408 | 500..=599) => Trigger::Unclear,
             Event::Answer(_) | Event::Woke => Trigger::NotStarted,
@@ -187,9 +209,9 @@ impl Witness {
 
     /// What the operation says that it knows: a run that was named stays the run.
     fn knows(&mut self, operation: &Operation, now: Instant) {
-        let known = operation.report(now).map(|report| report.run.run);
-        if let Trigger::Started(run) = self.trigger {
-            assert_eq!(known, Some(run), "what was started is known");
+        let known = operation.standing(now).as_ref().map(name);
+        if let Trigger::Started(run) = &self.trigger {
+            assert_eq!(known.as_ref(), Some(run), "what was started is known");
         }
         assert!(self.run.is_none() || self.run == known, "{:?} became {known:?}", self.run);
         self.run = known;
@@ -197,27 +219,36 @@ impl Witness {
 
     fn ended(&self, now: Instant, outcome: Outcome) {
         assert!(now <= self.deadline, "{now:?} {self:?}");
-        let (report, requests, elapsed) = match &outcome {
-            Ok(Standing::Sync(report)) => (Some(report), report.requests, report.elapsed),
-            Ok(Standing::Sequence(report)) => panic!("nobody asked for {report:?}"),
-            Err(failure) => (failure.report.as_ref(), failure.requests, failure.elapsed),
+        let mut over = outcome.clone();
+        let (standing, requests, elapsed) = match &mut over {
+            Ok(standing) => (Some(standing.clone()), requests(standing), elapsed(standing)),
+            Err(failure) => (failure.take_standing(), failure.requests, failure.elapsed),
         };
         assert_eq!((requests, elapsed), (self.requests, now.since_start()));
-        assert_eq!(report.map(|report| report.run.run), self.run, "whatever the end, the run is named");
+        assert_eq!(standing.as_ref().map(name), self.run, "whatever the end, the run is named");
+        let ended = match &standing {
+            Some(Standing::Sync(report)) => report.status.ended(),
+            Some(Standing::Sequence(report)) => report.run.status.ended(),
+            None => false,
+        };
+        let good = |status: &RunStatus| {
+            *status == RunStatus::Success || *status == RunStatus::Warning && self.options.accept_warnings
+        };
         match outcome {
             Ok(Standing::Sync(report)) if !matches!(self.goal, Goal::Start(_)) => {
-                let good = |status: &RunStatus| {
-                    *status == RunStatus::Success || *status == RunStatus::Warning && self.options.accept_warnings
-                };
                 assert!(!report.jobs.is_empty(), "a success was seen");
                 for job in &report.jobs {
                     assert!(job.id == report.run.run && good(&job.status), "{job:?}");
                 }
             }
+            Ok(Standing::Sequence(report)) if !matches!(self.goal, Goal::StartSequence(_)) => {
+                assert!(report.run.status == SequenceStatus::Done && !report.run.sync_runs.is_empty(), "{report:?}");
+                assert!(report.run.sync_runs.iter().all(|run| good(&run.status)), "{report:?}");
+            }
             Ok(_) => {}
             Err(failure) => {
                 if failure.kind == FailureKind::SyncFailed {
-                    assert!(failure.report.as_ref().is_some_and(|report| report.status.ended()), "{failure:?}");
+                    assert!(ended, "{failure:?}");
                 }
                 let none_started = matches!(self.trigger, Trigger::NeverSent | Trigger::NotStarted);
                 if failure.kind == FailureKind::TriggerUnconfirmed {
@@ -229,5 +260,26 @@ impl Witness {
                 assert!(texts.into_iter().flatten().all(|text| text.len() <= Failure::DETAILS), "{trimmed:?}");
             }
         }
+    }
+}
+
+fn name(standing: &Standing) -> String {
+    match standing {
+        Standing::Sync(report) => report.run.run.to_string(),
+        Standing::Sequence(report) => report.run.id.to_string(),
+    }
+}
+
+fn requests(standing: &Standing) -> u32 {
+    match standing {
+        Standing::Sync(report) => report.requests,
+        Standing::Sequence(report) => report.requests,
+    }
+}
+
+fn elapsed(standing: &Standing) -> Duration {
+    match standing {
+        Standing::Sync(report) => report.elapsed,
+        Standing::Sequence(report) => report.elapsed,
     }
 }
