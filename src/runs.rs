@@ -23,6 +23,22 @@ impl Guest for Component {
         call(connection, sync_ref(sync).map(Goal::Run), options).map(Into::into)
     }
 
+    fn run_syncs(
+        connection: wit::Connection,
+        syncs: Vec<wit::SyncRef>,
+        options: wit::RunOptions,
+    ) -> Vec<Result<wit::Report, wit::Failure>> {
+        let read = syncs.into_iter().map(sync_ref).collect();
+        let outcomes = match several(read) {
+            Ok(syncs) => match connect(&connection) {
+                Ok(connection) => run_all(syncs, options.into(), &connection, Clock::start()),
+                Err(failure) => syncs.iter().map(|_| Err(failure.clone())).collect(),
+            },
+            Err(wrong) => wrong.of_each.into_iter().map(Err).collect(),
+        };
+        outcomes.into_iter().map(|outcome| of_sync(outcome).map(Into::into).map_err(Into::into)).collect()
+    }
+
     fn start_sync(
         connection: wit::Connection,
         sync: wit::SyncRef,
@@ -71,12 +87,60 @@ fn call(
     goal: Result<Goal, Failure>,
     options: wit::RunOptions,
 ) -> Result<Report, wit::Failure> {
-    let other = || Failure::unsent(FailureKind::Other, "The operation ended with another's result.");
-    match carry_out(connection, goal, options.into()) {
-        Ok(Standing::Sync(report)) => Ok(report),
-        Ok(Standing::Sequence(_)) => Err(other().into()),
-        Err(failure) => Err(failure.into()),
+    of_sync(carry_out(connection, goal, options.into())).map_err(Into::into)
+}
+
+/// The outcome of an operation on a sync.
+pub(crate) fn of_sync(outcome: Outcome) -> Result<Report, Failure> {
+    match outcome? {
+        Standing::Sync(report) => Ok(report),
+        Standing::Sequence(_) => Err(Failure::unsent(FailureKind::Other, "The operation ended with another's result.")),
     }
+}
+
+/// The most syncs that one call runs: more would not fit into a call's memory where every answer is as long as it may be.
+const MOST: usize = 200;
+
+/// Why nothing was sent for a list of syncs.
+pub(crate) struct Wrong {
+    /// What is wrong with the first that cannot be right.
+    pub(crate) first: Failure,
+    /// What to say of each.
+    pub(crate) of_each: Vec<Failure>,
+}
+
+/// Takes the syncs of one call if all of them can be right and none is named twice; else says of each why nothing was sent for it.
+pub(crate) fn several(read: Vec<Result<SyncRef, Failure>>) -> Result<Vec<SyncRef>, Wrong> {
+    if read.len() > MOST {
+        let failure = invalid(format_args!("{} syncs are more than the {MOST} that one call runs", read.len()));
+        return Err(Wrong { of_each: vec![failure.clone(); read.len()], first: failure });
+    }
+    let mut syncs: Vec<SyncRef> = Vec::with_capacity(read.len());
+    let mut of_each = Vec::with_capacity(read.len());
+    let mut first = None;
+    for sync in read {
+        let sync = sync.and_then(|sync| {
+            let twice = syncs.contains(&sync);
+            if twice { Err(invalid(format_args!("the sync `{sync}` is named twice"))) } else { Ok(sync) }
+        });
+        match sync {
+            Ok(sync) => {
+                syncs.push(sync);
+                of_each.push(invalid("another sync of the list cannot be right"));
+            }
+            Err(failure) => {
+                first.get_or_insert_with(|| failure.clone());
+                of_each.push(failure);
+            }
+        }
+    }
+    first.map_or(Ok(syncs), |first| Err(Wrong { first, of_each }))
+}
+
+/// Runs syncs to their ends, at once. The outcomes are in the syncs' order.
+pub(crate) fn run_all(syncs: Vec<SyncRef>, options: Options, connection: &Connection, clock: Clock) -> Vec<Outcome> {
+    let goals = syncs.into_iter().map(Goal::Run).collect();
+    Drive::new(Task::several(goals, options, connection, clock), clock).finish()
 }
 
 /// Runs one operation to its end.
@@ -87,8 +151,7 @@ pub(crate) fn carry_out(connection: wit::Connection, goal: Result<Goal, Failure>
 
 /// Runs one operation to its end.
 pub(crate) fn run(goal: Goal, options: Options, connection: Connection, clock: Clock) -> Outcome {
-    let task = Task::new(goal, options, connection, clock);
-    Drive::new(vec![task], clock)
+    Drive::new(Task::several(vec![goal], options, &connection, clock), clock)
         .finish()
         .pop()
         .unwrap_or_else(|| Err(Failure::unsent(FailureKind::Other, "The operation ended without a result.")))

@@ -51,6 +51,8 @@ mod real_answers_are_understood;
 mod recipes_fail_when_the_sync_fails;
 #[path = "promises/sequences_end_as_their_syncs_do.rs"]
 mod sequences_end_as_their_syncs_do;
+#[path = "promises/several_syncs_run_at_once.rs"]
+mod several_syncs_run_at_once;
 #[path = "promises/statuses_are_told_truly.rs"]
 mod statuses_are_told_truly;
 #[path = "promises/stored_keys_are_for_those_who_show_the_token.rs"]

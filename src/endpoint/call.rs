@@ -3,11 +3,14 @@
 use super::problem::Problem;
 use crate::engine::{IfRunning, Options};
 use crate::hightouch::json::{Flaw, Json};
+use crate::hightouch::{SyncId, SyncRef};
 
 /// The fields there are for a sync, and for a sequence.
 pub(super) const OF_SYNC: &[&str] = &NAMES;
+pub(super) const OF_SEVERAL: &[&str] = &["fullResync", "resetCDC", "clearAndFill", ACCEPT_WARNINGS, "ifRunning", SYNCS];
 pub(super) const OF_SEQUENCE: &[&str] = &[ACCEPT_WARNINGS];
 
+const SYNCS: &str = "syncs";
 const ACCEPT_WARNINGS: &str = "acceptWarnings";
 const NAMES: [&str; 5] = ["fullResync", "resetCDC", "clearAndFill", ACCEPT_WARNINGS, "ifRunning"];
 
@@ -54,6 +57,26 @@ pub(super) fn read(bytes: &[u8], fields: &[&str]) -> Result<Options, Problem> {
         }
     };
     Ok(options)
+}
+
+/// Reads which syncs are to be run, IDs and slugs, in a body that [`read`] has taken.
+pub(super) fn syncs(bytes: &[u8]) -> Result<Vec<SyncRef>, Problem> {
+    let missing = || Problem::invalid("the body must have `syncs`, a list of the IDs and slugs of the syncs to run");
+    let fields = Json::check(bytes).and_then(|json| json.fields([SYNCS])).map_err(|_| missing())?;
+    let list = fields.and_then(|[syncs]| syncs).and_then(Json::entries).ok_or_else(missing)?;
+    let mut read = Vec::new();
+    for entry in list {
+        let sync = match entry.number() {
+            Some(id) => SyncId::try_from(id).map(SyncRef::Id),
+            // Anything else that is no text is no slug either.
+            None => entry.string().unwrap_or_default().parse(),
+        };
+        read.push(sync.map_err(crate::runs::invalid));
+    }
+    if read.is_empty() {
+        return Err(missing());
+    }
+    crate::runs::several(read).map_err(|wrong| wrong.first.trimmed().into())
 }
 
 fn flag(value: Option<Json<'_>>, name: &str) -> Result<bool, Problem> {
@@ -110,6 +133,38 @@ mod tests {
             "full=true",
         ] {
             assert_eq!(read(body.as_bytes(), OF_SYNC).map_err(|problem| problem.status), Err(400), "{body}");
+        }
+    }
+
+    #[test]
+    fn several_syncs_are_named_by_ids_and_slugs_and_each_once() {
+        let named = |body: &str| {
+            let syncs = read(body.as_bytes(), OF_SEVERAL).and_then(|_| syncs(body.as_bytes()));
+            syncs
+                .map(|syncs| syncs.iter().map(ToString::to_string).collect::<Vec<_>>())
+                .map_err(|problem| problem.status)
+        };
+        let body = r#"{"syncs":[1,"2","demo"],"acceptWarnings":true}"#;
+        assert_eq!(named(body), Ok(vec!["1".into(), "2".into(), "demo".into()]));
+        let many = format!(r#"{{"syncs":[{}1]}}"#, (2..=201).map(|id| format!("{id},")).collect::<String>());
+        for body in [
+            "",
+            "{}",
+            r#"{"syncs":[]}"#,
+            r#"{"syncs":{"a":1}}"#,
+            r#"{"syncs":1}"#,
+            r#"{"syncs":[1,1]}"#,
+            r#"{"syncs":["demo","demo"]}"#,
+            r#"{"syncs":[1,"1"]}"#,
+            r#"{"syncs":[0]}"#,
+            r#"{"syncs":[true]}"#,
+            r#"{"syncs":[null]}"#,
+            r#"{"syncs":[[1]]}"#,
+            r#"{"syncs":["a/b"]}"#,
+            r#"{"syncs":[1],"sync":2}"#,
+            &many,
+        ] {
+            assert_eq!(named(body), Err(400), "{body}");
         }
     }
 

@@ -12,9 +12,10 @@ use super::prefer::Prefer;
 use super::problem::Problem;
 use super::route::Route;
 use super::teller::Teller;
-use super::{call, hook, settings, stderr};
+use super::{call, hook, settings, several, stderr};
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
 use crate::engine::{ANSWER_WAIT, Goal, Options};
+use crate::hightouch::SyncRef;
 use crate::host::{Clock, Connection, Drive, Task};
 use crate::runs::Component;
 
@@ -26,12 +27,12 @@ impl Guest for Component {
         let mut log = Log::default();
         let answer = match take_up(&caller, &mut log, clock) {
             Ok(Taken::Answer(answer)) => Ok(answer),
-            Ok(Taken::Call(call)) if caller.wants_events() => {
+            Ok(Taken::Call(call)) if call.streams => {
                 log.answered(200);
                 call.stream(response, &mut log, clock);
                 return log.write(clock.now().since_start());
             }
-            Ok(Taken::Call(call)) => call.finish(&mut log),
+            Ok(Taken::Call(call)) => call.finish(&mut log, clock),
             Err(problem) => Err(problem),
         };
         let answer = answer.inspect_err(|problem| log.problem(problem)).unwrap_or_else(Answer::from);
@@ -52,7 +53,8 @@ enum Taken {
 /// Takes up a request as far as it goes without waiting for a run.
 fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Problem> {
     log.request = "unknown";
-    let (goal, options, (access, account)) = match Route::of(&caller.method(), caller.target.path())? {
+    let mut syncs = Vec::new();
+    let (goals, options, (access, account)) = match Route::of(&caller.method(), caller.target.path())? {
         Route::Health => {
             log.request = "health";
             return Ok(Taken::Answer(Answer::health()));
@@ -65,7 +67,15 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
             log.request = "run";
             log.sync = Some(sync.to_string());
             let let_in = let_in(caller, log)?;
-            (Goal::Run(sync), call::read(&caller.body()?, call::OF_SYNC)?, let_in)
+            (vec![Goal::Run(sync)], call::read(&caller.body()?, call::OF_SYNC)?, let_in)
+        }
+        Route::RunSeveral => {
+            log.request = "run-several";
+            let let_in = let_in(caller, log)?;
+            let body = caller.body()?;
+            let options = call::read(&body, call::OF_SEVERAL)?;
+            syncs = call::syncs(&body)?;
+            (syncs.iter().cloned().map(Goal::Run).collect(), options, let_in)
         }
         Route::DbtHook(sync) => {
             log.request = "dbt-hook";
@@ -78,31 +88,35 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
             log.run = Some(run.run.get());
             let let_in = let_in(caller, log)?;
             let accept_warnings = caller.target.flag("acceptWarnings")?;
-            (Goal::Await(run), Options { accept_warnings, ..Options::default() }, let_in)
+            (vec![Goal::Await(run)], Options { accept_warnings, ..Options::default() }, let_in)
         }
         Route::RunSequence(sequence) => {
             log.request = "run-sequence";
             log.sequence = Some(sequence.as_str().into());
             let let_in = let_in(caller, log)?;
-            (Goal::RunSequence(sequence), call::read(&caller.body()?, call::OF_SEQUENCE)?, let_in)
+            (vec![Goal::RunSequence(sequence)], call::read(&caller.body()?, call::OF_SEQUENCE)?, let_in)
         }
         Route::AwaitSequence(run) => {
             log.request = "await-sequence";
             log.sequence_run = Some(run.as_str().into());
             let let_in = let_in(caller, log)?;
             let accept_warnings = caller.target.flag("acceptWarnings")?;
-            (Goal::AwaitSequence(run), Options { accept_warnings, ..Options::default() }, let_in)
+            (vec![Goal::AwaitSequence(run)], Options { accept_warnings, ..Options::default() }, let_in)
         }
     };
     let origin = settings::origin()?;
     let prefer = Prefer::read(&caller.header("prefer"));
-    let max_wait = if caller.wants_events() { prefer.wait_of_stream() } else { prefer.wait() };
+    // Events tell how one run goes.
+    let streams = syncs.is_empty() && caller.wants_events();
+    let max_wait = if streams { prefer.wait_of_stream() } else { prefer.wait() };
     let options = Options { max_wait, answer_wait: ANSWER_WAIT, ..options };
     let accept_warnings = options.accept_warnings;
     let Access { key, stored, workspace } = access;
-    let task = Task::new(goal, options, Connection { origin, key, trace: caller.trace() }, clock);
+    let connection = Connection { origin, key, trace: caller.trace() };
     Ok(Taken::Call(Call {
-        drive: Drive::new(vec![task], clock),
+        drive: Drive::new(Task::several(goals, options, &connection, clock), clock),
+        syncs,
+        streams,
         teller: Teller { stored, workspace, account, accept_warnings },
         prefer,
     }))
@@ -118,19 +132,28 @@ fn let_in(caller: &Caller, log: &mut Log) -> Result<(Access, Option<Account>), P
 /// An operation to carry out.
 struct Call {
     drive: Drive,
+    /// Where it is several operations in one: the syncs as they were named.
+    syncs: Vec<SyncRef>,
+    /// Whether the caller follows it by events.
+    streams: bool,
     teller: Teller,
     prefer: Prefer,
 }
 
 impl Call {
     /// Carries it out and tells how it ended, or how far it came in the time that the caller prefers.
-    fn finish(self, log: &mut Log) -> Result<Answer, Problem> {
-        let Some(outcome) = self.drive.finish().pop() else { return Err(Problem::invalid("there is nothing to do")) };
-        log.outcome(&outcome);
-        let answer = self.teller.answer(outcome).unwrap_or_else(|problem| {
-            log.problem(&problem);
-            Answer::from(problem)
-        });
+    fn finish(self, log: &mut Log, clock: Clock) -> Result<Answer, Problem> {
+        let mut outcomes = self.drive.finish();
+        let answer = if self.syncs.is_empty() {
+            let Some(outcome) = outcomes.pop() else { return Err(Problem::invalid("there is nothing to do")) };
+            log.outcome(&outcome);
+            self.teller.answer(outcome).unwrap_or_else(|problem| {
+                log.problem(&problem);
+                Answer::from(problem)
+            })
+        } else {
+            several::answer(self.syncs, outcomes, &self.teller, clock.now().since_start(), log)
+        };
         Ok(match self.prefer.applied() {
             Some(applied) => answer.with("preference-applied", applied),
             None => answer,

@@ -68,7 +68,7 @@ pub(super) fn answer(caller: &Caller, sync: SyncRef, log: &mut Log, clock: Clock
             let connection = Connection { origin, key, trace: caller.trace() };
             let outcome = runs::run(Goal::Start(sync), options, connection, clock);
             log.outcome(&outcome);
-            let report = outcome.map_err(|failure| Problem::from(failure).behind_a_stored_key())?;
+            let report = runs::of_sync(outcome).map_err(|failure| Problem::from(failure).behind_a_stored_key())?;
             view.sync_id = Some(report.run.sync.get());
             view.run_id = Some(report.run.run.get());
             view.url = workspace.map(|slug| report::url(&slug, report.run));

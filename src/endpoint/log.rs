@@ -23,13 +23,12 @@ pub(super) struct Log {
     /// The run's status.
     status: Option<String>,
     /// What a webhook led to.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) action: Option<&'static str>,
     /// The problem's kind.
     kind: Option<&'static str>,
     /// The status of the answer.
     http: u16,
-    requests: u32,
+    pub(super) requests: u64,
     elapsed: Duration,
 }
 
@@ -45,7 +44,7 @@ impl Log {
                 if let Some(run) = &failure.sequence {
                     self.sequence_run(run);
                 }
-                self.requests = failure.requests;
+                self.requests = u64::from(failure.requests);
                 self.kind = Some(failure.kind.as_str());
             }
         }
@@ -56,7 +55,7 @@ impl Log {
         match standing {
             Standing::Sync(report) => self.report(report),
             Standing::Sequence(report) => {
-                self.requests = report.requests;
+                self.requests = u64::from(report.requests);
                 self.sequence_run(&report.run);
             }
         }
@@ -68,7 +67,7 @@ impl Log {
     }
 
     fn report(&mut self, report: &Report) {
-        self.requests = report.requests;
+        self.requests = u64::from(report.requests);
         self.sync = Some(report.run.sync.to_string());
         self.run = Some(report.run.run.get());
         self.status = Some(report.status.as_str().into());
@@ -116,11 +115,14 @@ impl View for Log {
         if let Some(status) = &self.status {
             object.text("status", status);
         }
+        if let Some(action) = self.action {
+            object.text("action", action);
+        }
         if let Some(kind) = self.kind {
             object.text("kind", kind);
         }
         object.whole("http", u64::from(self.http));
-        object.whole("requests", u64::from(self.requests));
+        object.whole("requests", self.requests);
         object.whole("elapsedMs", millis(self.elapsed));
     }
 }

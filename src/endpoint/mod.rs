@@ -29,6 +29,8 @@ mod route;
 #[cfg(feature = "endpoint")]
 mod settings;
 #[cfg(feature = "endpoint")]
+mod several;
+#[cfg(feature = "endpoint")]
 mod stderr;
 mod target;
 #[cfg(feature = "endpoint")]

@@ -34,7 +34,7 @@ impl Problem {
 
     /// The path is none of this endpoint's.
     pub(super) fn no_such_path() -> Self {
-        let paths = "There is nothing at this path: it is POST /syncs/{sync}/runs, GET /syncs/{syncId}/runs/{runId}, POST \
+        let paths = "There is nothing at this path: it is POST /syncs/{sync}/runs, GET /syncs/{syncId}/runs/{runId}, POST /runs, POST \
                      /sync-sequences/{sequenceId}/runs, GET /sync-sequences/runs/{runId}, POST /hooks/dbt/{sync}, GET /healthz or GET \
                      /openapi.json. Nothing was sent to Hightouch.";
         Self::own(404, FailureKind::InvalidInput, paths)

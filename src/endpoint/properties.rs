@@ -39,6 +39,7 @@ fn route(method: &str, path: &str) {
             assert!(matches!(path.trim_start_matches('/'), "healthz" | "openapi.json"), "{path:?}");
             return assert!(matches!(method, "GET" | "HEAD"), "{method}");
         }
+        Route::RunSeveral => return assert_eq!(method, "POST", "only a POST starts anything"),
         Route::Run(sync) => {
             assert_eq!(method, "POST", "only a POST starts anything");
             assert_eq!(Route::of("POST", &format!("/syncs/{sync}/runs")).ok(), Some(Route::Run(sync.clone())));

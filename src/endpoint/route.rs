@@ -13,6 +13,8 @@ pub(super) enum Route {
     OpenApi,
     /// `POST /syncs/{sync}/runs`
     Run(SyncRef),
+    /// `POST /runs`
+    RunSeveral,
     /// `GET /syncs/{syncId}/runs/{runId}`
     Await(RunRef),
     /// `POST /sync-sequences/{sequenceId}/runs`
@@ -31,6 +33,7 @@ impl Route {
         match parts {
             (Some("healthz"), None, ..) => reads(method).map(|()| Self::Health),
             (Some("openapi.json"), None, ..) => reads(method).map(|()| Self::OpenApi),
+            (Some("runs"), None, ..) => allow(method, "POST").map(|()| Self::RunSeveral),
             (Some("syncs"), Some(sync), Some("runs"), None, _) => {
                 allow(method, "POST")?;
                 sync.parse().map(Self::Run).map_err(Problem::invalid)
@@ -107,7 +110,6 @@ mod tests {
             "/syncs/1/runs/",
             "/syncs/1/runs/2/3",
             "//healthz",
-            "/runs",
             "/hooks",
             "/hooks/dbt",
             "/hooks/other/1",

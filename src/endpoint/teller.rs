@@ -30,7 +30,7 @@ impl Teller {
     }
 
     /// Where the run is taken up again.
-    fn location(&self, standing: &Standing) -> String {
+    pub(super) fn location(&self, standing: &Standing) -> String {
         let mut location = match standing {
             Standing::Sync(report) => format!("/syncs/{}/runs/{}", report.run.sync, report.run.run),
             Standing::Sequence(report) => format!("/sync-sequences/runs/{}", report.run.id),
@@ -67,6 +67,6 @@ impl Teller {
 }
 
 /// In how many seconds it is worth to ask again. The answer will wait for the run itself, so soon; later for a caller who waited long.
-fn come_back(waited: Duration) -> String {
+pub(super) fn come_back(waited: Duration) -> String {
     (waited.as_secs() / 20).clamp(1, 60).to_string()
 }

@@ -150,6 +150,26 @@ impl Operation {
         operation
     }
 
+    /// The same where so many operations go on at once with one key: each looks the more rarely, so that together they stay within the
+    /// workspace's rate limit.
+    #[must_use]
+    pub fn among(mut self, operations: u32) -> Self {
+        self.pace.among(operations);
+        self
+    }
+
+    /// The sync that is to run, once its ID is known.
+    pub fn sync(&self) -> Option<SyncId> {
+        self.sync
+    }
+
+    /// How it ends where another operation has the same sync, before anything was started.
+    pub fn twin(&mut self, now: Instant) -> Failure {
+        let message =
+            "The sync is named twice, by its ID and by its slug: it is run once. Nothing was started for this one.";
+        self.failure(now, FailureKind::InvalidInput, message.into(), None)
+    }
+
     /// What to do before a run of this sync is started.
     pub(super) fn first_for(&self, sync: SyncId) -> Phase {
         match self.options.if_running {
@@ -273,10 +293,10 @@ impl Operation {
         Action::Send { request, give_up: now.plus(timeout.min(left)) }
     }
 
-    /// Whether so much of the wait is left that an answer to a trigger may be hoped for. The first request of all is always sent: how short
-    /// a wait makes sense is the caller's to decide.
+    /// Whether so much of the wait is left that an answer to a trigger may be hoped for. The first request of all is always sent, unless the
+    /// operation had to wait for its turn: how short a wait makes sense is the caller's to decide.
     pub(super) fn has_room_for_trigger(&self, now: Instant) -> bool {
-        self.requests == 0 || self.deadline().since(now) >= TRIGGER_ROOM
+        self.requests == 0 && now.since(self.began) < TRIGGER_ROOM || self.deadline().since(now) >= TRIGGER_ROOM
     }
 
     /// Waits, then sends the request of the phase: after `delay`, or in time for one last request before the deadline. `setback` is

@@ -19,6 +19,8 @@ use crate::hightouch::{Moment, Run, RunId, RunStatus};
 const SHORTEST: Duration = Duration::from_millis(1_000);
 /// By how much the first pause may be longer: the runs that one cron tick starts all begin at once.
 const SPREAD: Duration = Duration::from_millis(200);
+/// How far apart the looks of a crowd are: half of the 20 a second that a workspace may send, so that others come through.
+const SHARE: Duration = Duration::from_millis(100);
 /// From which age of the run on a pause is which share of it, and the longest that it then is.
 const STEPS: [(Duration, f64, Duration); 3] = [
     (Duration::ZERO, 1.0 / 9.0, Duration::from_millis(2_700)),
@@ -50,11 +52,18 @@ pub(super) struct Pace {
     forecast: Option<Instant>,
     /// How many forecasts in a row agreed with the one before.
     agreed: u32,
+    /// How far apart looks are at the least: those of a crowd together are no more than Hightouch takes.
+    apart: Duration,
     /// Between which moments the end is expected, as the completion ratio tells.
     expected: Option<(Instant, Instant)>,
 }
 
 impl Pace {
+    /// Takes note that so many operations share a workspace's rate limit.
+    pub(super) fn among(&mut self, operations: u32) {
+        self.apart = SHARE.saturating_mul(operations);
+    }
+
     /// Takes note of an earlier run of the same sync. How long one took that failed tells nothing.
     pub(super) fn note_earlier(&mut self, run: &Run) {
         let moment = |text: &Option<String>| text.as_deref().and_then(Moment::rfc3339);
@@ -122,7 +131,9 @@ impl Pace {
             (None, Some((from, to))) => around(from.saturating_sub(age), to.saturating_sub(age)),
             (None, None) => pause,
         };
-        let first = if age < SHORTEST { times(SPREAD, jitter.between(0.0, 1.0)) } else { Duration::ZERO };
+        let pause = pause.max(self.apart);
+        let first =
+            if age < SHORTEST { times(SPREAD.max(self.apart), jitter.between(0.0, 1.0)) } else { Duration::ZERO };
         times(pause, jitter.between(1.0 - JITTER, 1.0 + JITTER)).saturating_add(first)
     }
 }
@@ -177,6 +188,21 @@ mod tests {
             let pause = pause_at(&pace, age);
             assert!((pause - expected).abs() < expected * 0.01, "{age} s: {pause}");
         }
+    }
+
+    #[test]
+    fn a_crowd_looks_no_more_often_than_ten_times_a_second() {
+        for crowd in [1, 20, 50] {
+            let mut pace = Pace::default();
+            pace.among(crowd);
+            for age in [1.0, 20.0, 100.0] {
+                let together = f64::from(crowd) / pause_at(&pace, age);
+                assert!(together < 10.1, "{crowd} runs of {age} s: {together} looks a second");
+            }
+        }
+        let mut alone = Pace::default();
+        alone.among(1);
+        assert!((pause_at(&alone, 2.0) - 1.0).abs() < 0.01, "one is no crowd");
     }
 
     #[test]

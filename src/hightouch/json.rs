@@ -65,7 +65,7 @@ impl<'a> Json<'a> {
     }
 
     /// The entries of a list; none where it is none.
-    pub(super) fn entries(self) -> Option<impl Iterator<Item = Self>> {
+    pub(crate) fn entries(self) -> Option<impl Iterator<Item = Self>> {
         self.0.strip_prefix("[").map(Values)
     }
 

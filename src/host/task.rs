@@ -6,6 +6,10 @@ use super::clock::Clock;
 use super::connection::Connection;
 use super::exchange::Exchange;
 use crate::engine::{Action, Event, Goal, Instant, Operation, Options, Outcome, Standing};
+use crate::hightouch::{Method, SyncId};
+
+/// How many operations are under way at a time. Each holds a connection now and then, and hosts allow a component only so many.
+const AT_ONCE: u32 = 50;
 
 /// One operation on its way.
 pub(crate) struct Task {
@@ -26,10 +30,21 @@ enum Pending {
 }
 
 impl Task {
-    /// An operation that begins now.
-    pub(crate) fn new(goal: Goal, options: Options, connection: Connection, clock: Clock) -> Self {
-        let operation = Operation::new(goal, options, clock.now(), clock.seed());
-        Self { operation, connection, pending: Pending::Step(Event::Woke), steps: 0 }
+    /// Operations that begin now and share what Hightouch allows one key.
+    pub(crate) fn several(goals: Vec<Goal>, options: Options, connection: &Connection, clock: Clock) -> Vec<Self> {
+        let crowd = u32::try_from(goals.len()).unwrap_or(AT_ONCE).min(AT_ONCE);
+        let now = clock.now();
+        let mut tasks = Vec::with_capacity(goals.len());
+        for (goal, seed) in goals.into_iter().zip(clock.seed()..) {
+            let operation = Operation::new(goal, options, now, seed).among(crowd);
+            tasks.push(Self {
+                operation,
+                connection: connection.clone(),
+                pending: Pending::Step(Event::Woke),
+                steps: 0,
+            });
+        }
+        tasks
     }
 
     /// How it ended, if it has.
@@ -62,8 +77,8 @@ impl Task {
         self.steps
     }
 
-    /// Goes as far as it goes without waiting.
-    fn advance(&mut self, clock: Clock) {
+    /// Goes as far as it goes without waiting. `claims` are the syncs that runs were asked for, and for which operation, by its place.
+    fn advance(&mut self, clock: Clock, place: usize, claims: &mut Vec<(SyncId, usize)>) {
         loop {
             let now = clock.now();
             let event = match std::mem::replace(&mut self.pending, Pending::Step(Event::Woke)) {
@@ -84,6 +99,9 @@ impl Task {
             self.steps += 1;
             self.pending = match self.operation.step(clock.now(), event) {
                 Action::Wait { until } => Pending::Timer(until),
+                Action::Send { request, .. } if request.method == Method::Post && !self.claims(place, claims) => {
+                    Pending::Over(Box::new(Err(self.operation.twin(clock.now()))))
+                }
                 Action::Send { request, give_up } => {
                     match Exchange::start(request, &self.connection, clock.now(), give_up) {
                         Ok(exchange) => Pending::Exchange(Box::new(exchange)),
@@ -92,6 +110,18 @@ impl Task {
                 }
                 Action::Done(outcome) => Pending::Over(Box::new(self.connection.redacted(*outcome))),
             };
+        }
+    }
+
+    /// Claims the sync that is to run; false where another operation has claimed it before.
+    fn claims(&self, place: usize, claims: &mut Vec<(SyncId, usize)>) -> bool {
+        let Some(sync) = self.operation.sync() else { return true };
+        match claims.iter().find(|(claimed, _)| *claimed == sync) {
+            Some((_, by)) => *by == place,
+            None => {
+                claims.push((sync, place));
+                true
+            }
         }
     }
 
@@ -111,20 +141,28 @@ impl Task {
 /// Operations that are driven at once, through one `poll`.
 pub(crate) struct Drive {
     tasks: Vec<Task>,
+    claims: Vec<(SyncId, usize)>,
     clock: Clock,
 }
 
 impl Drive {
     pub(crate) fn new(tasks: Vec<Task>, clock: Clock) -> Self {
-        Self { tasks, clock }
+        Self { tasks, claims: Vec::new(), clock }
     }
 
     /// Goes as far as it goes without waiting; true where every operation has ended.
     pub(crate) fn advance(&mut self) -> bool {
-        for task in &mut self.tasks {
-            task.advance(self.clock);
+        let mut going = 0;
+        for (place, task) in self.tasks.iter_mut().enumerate() {
+            if task.outcome().is_none() {
+                if going == AT_ONCE {
+                    break;
+                }
+                task.advance(self.clock, place, &mut self.claims);
+                going += u32::from(task.outcome().is_none());
+            }
         }
-        self.tasks.iter().all(|task| task.outcome().is_some())
+        going == 0
     }
 
     /// Waits until an operation can go on, `also` is ready, or the moment has come.

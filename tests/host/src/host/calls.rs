@@ -30,6 +30,24 @@ impl Host {
         outcome.map_err(into_anyhow)
     }
 
+    /// `hightouch:sync/runs.run-syncs`.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_sync`](Self::run_sync).
+    pub async fn run_syncs(
+        &self,
+        connection: &Connection,
+        syncs: &[SyncRef],
+        options: RunOptions,
+    ) -> anyhow::Result<Vec<Result<Report, Failure>>> {
+        let (mut store, hosted) = self.hosted().await?;
+        let runs = hosted.hightouch_sync_runs();
+        let outcomes = runs.call_run_syncs(&mut store, connection, syncs, options).await;
+        self.component.setup.fuel.note(&store);
+        outcomes.map_err(into_anyhow)
+    }
+
     /// `hightouch:sync/runs.start-sync`.
     ///
     /// # Errors

@@ -1,0 +1,115 @@
+//! `POST /runs`: several syncs at once.
+
+use core::time::Duration;
+
+use super::answer::Answer;
+use super::json::{Object, View};
+use super::log::Log;
+use super::problem::Problem;
+use super::report::millis;
+use super::teller::{Teller, come_back};
+use crate::engine::{Failure, FailureKind, Outcome, Standing};
+use crate::hightouch::SyncRef;
+
+/// What came of all of them.
+struct Several<'a> {
+    runs: Vec<One<'a>>,
+    succeeded: u64,
+    running: u64,
+    failed: u64,
+    requests: u64,
+    elapsed: Duration,
+}
+
+/// What came of one.
+struct One<'a> {
+    sync: SyncRef,
+    end: End,
+    teller: &'a Teller,
+}
+
+enum End {
+    Succeeded(Standing),
+    /// The wait is over and the run is not.
+    Running(Standing),
+    Failed(Problem),
+}
+
+/// The answer: 200 where all have succeeded, 424 as soon as one has failed, and 202 where none has and some are still going.
+pub(super) fn answer(
+    syncs: Vec<SyncRef>,
+    outcomes: Vec<Outcome>,
+    teller: &Teller,
+    elapsed: Duration,
+    log: &mut Log,
+) -> Answer {
+    let mut several = Several { runs: Vec::new(), succeeded: 0, running: 0, failed: 0, requests: 0, elapsed };
+    for (sync, outcome) in syncs.into_iter().zip(outcomes) {
+        several.requests += u64::from(match &outcome {
+            Ok(Standing::Sync(report)) => report.requests,
+            Ok(Standing::Sequence(report)) => report.requests,
+            Err(failure) => failure.requests,
+        });
+        let end = match outcome {
+            Ok(standing) => End::Succeeded(standing),
+            Err(failure) => match still_running(failure) {
+                Ok(standing) => End::Running(standing),
+                Err(failure) => End::Failed(teller.problem(failure)),
+            },
+        };
+        let count = match end {
+            End::Succeeded(_) => &mut several.succeeded,
+            End::Running(_) => &mut several.running,
+            End::Failed(_) => &mut several.failed,
+        };
+        *count += 1;
+        if let End::Failed(problem) = &end {
+            log.problem(problem);
+        }
+        several.runs.push(One { sync, end, teller });
+    }
+    log.requests = several.requests;
+    match (several.failed, several.running) {
+        (0, 0) => Answer::json(200, &several),
+        (0, _) => Answer::json(202, &several).with("retry-after", come_back(elapsed)),
+        _ => Answer::json(424, &several),
+    }
+}
+
+/// The run of a failure that only says that the wait was over before it.
+fn still_running(mut failure: Failure) -> Result<Standing, Failure> {
+    if failure.kind == FailureKind::StillRunning
+        && let Some(standing) = failure.take_standing()
+    {
+        return Ok(standing);
+    }
+    Err(failure)
+}
+
+impl View for Several<'_> {
+    fn fields(&self, object: &mut Object<'_>) {
+        object.whole("succeeded", self.succeeded);
+        object.whole("running", self.running);
+        object.whole("failed", self.failed);
+        object.list("runs", &mut self.runs.iter().map(|run| run as &dyn View));
+        object.whole("requests", self.requests);
+        object.whole("elapsedMs", millis(self.elapsed));
+    }
+}
+
+impl View for One<'_> {
+    fn fields(&self, object: &mut Object<'_>) {
+        match &self.sync {
+            SyncRef::Id(id) => object.whole("sync", id.get()),
+            SyncRef::Slug(slug) => object.text("sync", slug.as_str()),
+        }
+        match &self.end {
+            End::Succeeded(standing) => object.object("report", &self.teller.view(standing)),
+            End::Running(standing) => {
+                object.object("report", &self.teller.view(standing));
+                object.text("location", &self.teller.location(standing));
+            }
+            End::Failed(problem) => object.object("problem", problem),
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! Several syncs run at once in one instance, each once, and the whole has succeeded only if all have.
+
+use std::time::Duration;
+
+use hightouch_sync_host::hightouch::{LocalHightouch, Options, Status, SyncFixture, Timeline};
+use hightouch_sync_host::host::{Failure, FailureKind, Report, RunOptions, SyncRef};
+use serde_json::{Value, json};
+
+use super::stage::{Endpoint, Library, Told, millis, options, stage, tell, with_each_endpoint, with_key};
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A Hightouch with syncs 1 to `count`, of which each run takes so long.
+async fn with_syncs(count: u64, length: Duration) -> LocalHightouch {
+    let syncs = (1..=count).map(|id| SyncFixture::new(id, format!("s-{id}"), Timeline::over(length, Status::Success)));
+    LocalHightouch::start(Options { syncs: syncs.collect(), ..Options::default() }).await.unwrap()
+}
+
+/// A Hightouch in which sync 1 takes 5 s, sync 2 fails after 5 s, and sync 3 takes an hour.
+async fn mixed() -> LocalHightouch {
+    let syncs = [(1, 5, Status::Success), (2, 5, Status::Failed), (3, 3600, Status::Success)];
+    let syncs =
+        syncs.map(|(id, length, end)| SyncFixture::new(id, format!("s-{id}"), Timeline::over(seconds(length), end)));
+    LocalHightouch::start(Options { syncs: syncs.into(), ..Options::default() }).await.unwrap()
+}
+
+impl Library {
+    async fn run_syncs(&self, syncs: &[SyncRef], options: RunOptions) -> Vec<Result<Report, Failure>> {
+        self.host.run_syncs(&self.connection, syncs, options).await.expect("no trap")
+    }
+}
+
+fn within(wait: Duration) -> RunOptions {
+    RunOptions { max_wait_ms: Some(millis(wait)), ..options() }
+}
+
+#[test]
+fn sixty_syncs_take_hardly_longer_than_one_and_stay_within_the_rate_limit() {
+    stage(async |stage| {
+        let hightouch = with_syncs(60, seconds(20)).await;
+        let library = stage.library(&hightouch.origin());
+        let syncs: Vec<SyncRef> = (1..=60).map(SyncRef::Id).collect();
+        let began = stage.time.elapsed();
+        let reports: Vec<Report> =
+            library.run_syncs(&syncs, options()).await.into_iter().map(|outcome| outcome.unwrap()).collect();
+        let order: Vec<u64> = reports.iter().map(|report| report.run.sync_id).collect();
+        assert_eq!(order, (1..=60).collect::<Vec<_>>(), "in the order of the list");
+        assert_eq!(hightouch.triggers(), 60);
+        assert!((1..=60).all(|sync| hightouch.runs(sync).len() == 1), "each once");
+        let took = stage.time.elapsed() - began;
+        assert!(took < seconds(60), "two rounds of 20 s, and looks: {took:?}");
+        let asked: Vec<Duration> = hightouch.requests().iter().map(|request| request.at).collect();
+        let window = |from: &Duration| asked.iter().filter(|at| (*from..*from + seconds(10)).contains(*at)).count();
+        let most = asked.iter().map(window).max().unwrap();
+        assert!(most <= 200, "together they ask no more than Hightouch answers in 10 s: {most}");
+        assert_eq!(reports.iter().map(|report| report.requests as usize).sum::<usize>(), hightouch.requests().len());
+    });
+}
+
+#[test]
+fn each_gets_its_own_end() {
+    stage(async |stage| {
+        let hightouch = mixed().await;
+        let library = stage.library(&hightouch.origin());
+        let syncs = [SyncRef::Id(3), SyncRef::Slug("s-1".into()), SyncRef::Id(2), SyncRef::Slug("nowhere".into())];
+        let outcomes = library.run_syncs(&syncs, within(seconds(30))).await;
+        let kinds: Vec<Option<FailureKind>> =
+            outcomes.iter().map(|outcome| outcome.as_ref().err().map(|failure| failure.kind)).collect();
+        let expected =
+            [Some(FailureKind::StillRunning), None, Some(FailureKind::SyncFailed), Some(FailureKind::NotFound)];
+        assert_eq!(kinds, expected);
+        let run = outcomes[0].as_ref().unwrap_err().run.expect("the run that goes on");
+        assert_eq!((run.sync_id, run.run_id), (3, hightouch.runs(3)[0].id));
+        assert_eq!(hightouch.triggers(), 3);
+    });
+}
+
+#[test]
+fn those_whose_turn_never_comes_are_not_started() {
+    stage(async |stage| {
+        let hightouch = with_syncs(60, seconds(3600)).await;
+        let library = stage.library(&hightouch.origin());
+        let syncs: Vec<SyncRef> = (1..=60).map(SyncRef::Id).collect();
+        let began = stage.time.elapsed();
+        let outcomes = library.run_syncs(&syncs, within(seconds(30))).await;
+        let took = stage.time.elapsed() - began;
+        assert!(took <= Duration::from_millis(30_250), "{took:?}");
+        for (at, outcome) in outcomes.iter().enumerate() {
+            let failure = outcome.as_ref().unwrap_err();
+            if at < 50 {
+                assert_eq!((failure.kind, failure.run.is_some()), (FailureKind::StillRunning, true));
+            } else {
+                assert_eq!(failure.requests, 0);
+                assert!(failure.message.ends_with("No run was started."), "{}", failure.message);
+            }
+        }
+        assert_eq!(hightouch.triggers(), 50);
+    });
+}
+
+#[test]
+fn a_wait_of_nothing_starts_all_of_them() {
+    stage(async |stage| {
+        let hightouch = with_syncs(60, seconds(3600)).await;
+        let library = stage.library(&hightouch.origin());
+        let syncs: Vec<SyncRef> = (1..=60).map(SyncRef::Id).collect();
+        let outcomes = library.run_syncs(&syncs, within(Duration::ZERO)).await;
+        assert!(outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err().run.is_some()), "{outcomes:?}");
+        assert_eq!(hightouch.triggers(), 60);
+    });
+}
+
+#[test]
+fn a_list_that_cannot_be_right_is_not_begun() {
+    stage(async |stage| {
+        let hightouch = mixed().await;
+        let library = stage.library(&hightouch.origin());
+        let (one, slug) = (SyncRef::Id(1), |slug: &str| SyncRef::Slug(slug.into()));
+        for list in [
+            vec![one.clone(), SyncRef::Id(0)],
+            vec![one.clone(), one.clone()],
+            vec![slug("a"), slug("a/b")],
+            (1..=201).map(SyncRef::Id).collect(),
+        ] {
+            let outcomes = library.run_syncs(&list, options()).await;
+            assert_eq!(outcomes.len(), list.len());
+            for outcome in outcomes {
+                let failure = outcome.unwrap_err();
+                assert_eq!((failure.kind, failure.requests), (FailureKind::InvalidInput, 0));
+                assert!(failure.message.ends_with("Nothing was sent to Hightouch."), "{}", failure.message);
+            }
+        }
+        assert!(library.run_syncs(&[], options()).await.is_empty());
+        assert!(hightouch.requests().is_empty());
+    });
+}
+
+#[test]
+fn a_sync_that_is_named_by_its_id_and_by_its_slug_runs_once() {
+    for list in [[SyncRef::Id(1), SyncRef::Slug("s-1".into())], [SyncRef::Slug("s-1".into()), SyncRef::Id(1)]] {
+        stage(async |stage| {
+            let hightouch = mixed().await;
+            let outcomes = stage.library(&hightouch.origin()).run_syncs(&list, options()).await;
+            let refused: Vec<&Failure> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
+            let [failure] = refused.as_slice() else { panic!("one of the two: {outcomes:?}") };
+            assert_eq!(failure.kind, FailureKind::InvalidInput);
+            assert!(failure.message.contains("named twice"), "{}", failure.message);
+            assert_eq!(hightouch.triggers(), 1);
+        });
+    }
+}
+
+async fn post(endpoint: &Endpoint, wait: u64, body: Value) -> Told {
+    tell(with_key(endpoint.post("/runs")).header("prefer", format!("wait={wait}")).json(&body)).await
+}
+
+#[test]
+fn the_endpoint_answers_200_only_if_all_succeeded() {
+    with_each_endpoint(async |stage, kind| {
+        let hightouch = mixed().await;
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+
+        let told = post(&endpoint, 20, json!({"syncs": ["s-1"]})).await;
+        assert_eq!((told.status, &told.json()["succeeded"]), (200, &json!(1)));
+        assert_eq!(told.json()["runs"][0]["report"]["status"], json!("success"));
+
+        let told = post(&endpoint, 20, json!({"syncs": [1, 2]})).await;
+        let answer = told.json();
+        assert_eq!((told.status, &answer["succeeded"], &answer["failed"]), (424, &json!(1), &json!(1)));
+        assert_eq!(answer["runs"][0]["report"]["syncId"], json!(1));
+        assert_eq!(answer["runs"][1]["sync"], json!(2));
+        assert_eq!(answer["runs"][1]["problem"]["kind"], json!("sync-failed"));
+        assert_eq!(answer["runs"][1]["problem"]["runId"], json!(hightouch.runs(2)[0].id));
+
+        let told = post(&endpoint, 20, json!({"syncs": [1, 3]})).await;
+        let answer = told.json();
+        assert_eq!((told.status, &answer["running"], &answer["failed"]), (202, &json!(1), &json!(0)));
+        assert!(told.header("retry-after").is_some() && told.header("preference-applied") == Some("wait=20"));
+        let location = answer["runs"][1]["location"].as_str().unwrap();
+        let taken_up = with_key(endpoint.get(location)).header("prefer", "wait=0");
+        assert_eq!(tell(taken_up).await.json()["syncId"], json!(3));
+
+        let told = post(&endpoint, 20, json!({"syncs": [2, 3]})).await;
+        assert_eq!(told.status, 424, "one has failed, whatever becomes of the other");
+        assert_eq!(told.json()["running"], json!(1));
+    });
+}
+
+#[test]
+fn the_endpoint_begins_nothing_for_a_body_that_cannot_be_right() {
+    with_each_endpoint(async |stage, kind| {
+        let hightouch = mixed().await;
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+        for (body, says) in [
+            (json!({}), "syncs"),
+            (json!({"syncs": []}), "syncs"),
+            (json!({"syncs": [1, 1]}), "named twice"),
+            (json!({"syncs": [1, "a/b"]}), "slug"),
+            (json!({"syncs": [1], "wait": 1}), "`wait`"),
+        ] {
+            let told = post(&endpoint, 20, body).await;
+            assert_eq!(told.status, 400, "{}", told.text);
+            assert!(told.json()["detail"].as_str().unwrap().contains(says), "{}", told.text);
+        }
+        assert_eq!(tell(with_key(endpoint.get("/runs"))).await.status, 405);
+        assert!(hightouch.requests().is_empty());
+    });
+}
