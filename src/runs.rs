@@ -138,6 +138,7 @@ impl From<wit::RunOptions> for Options {
                 wit::IfRunning::Join => IfRunning::Join,
                 wit::IfRunning::Refuse => IfRunning::Refuse,
             },
+            unless_since: None,
             max_wait,
             answer_wait: if max_wait.is_zero() { ANSWER_WAIT } else { Duration::ZERO },
         }

@@ -15,6 +15,8 @@ mod raw;
 #[path = "promises/stage.rs"]
 mod stage;
 
+#[path = "promises/a_dbt_job_gates_the_sync.rs"]
+mod a_dbt_job_gates_the_sync;
 #[path = "promises/answers_of_any_size_cost_little_memory.rs"]
 mod answers_of_any_size_cost_little_memory;
 #[path = "promises/bad_input_never_reaches_hightouch.rs"]

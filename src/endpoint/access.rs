@@ -26,13 +26,13 @@ impl Access {
         account: Result<Option<Account>, Problem>,
     ) -> Result<(Self, Option<Account>), Problem> {
         let shown = caller.bearer();
-        let (key, stored, account) = match settings::get(settings::ENDPOINT_TOKEN)? {
+        match settings::get(settings::ENDPOINT_TOKEN)? {
             Some(token) => {
                 if !bool::from(shown.unwrap_or_default().as_bytes().ct_eq(token.as_bytes())) {
                     return Err(Problem::unauthenticated("this endpoint's token"));
                 }
                 let account = account?;
-                (stored_key(&named(settings::API_KEY, account.as_ref()), account.is_some())?, true, account)
+                Ok((Self::proven(account.as_ref())?, account))
             }
             None => {
                 let asked_for = named(settings::API_KEY, account.as_ref().ok().and_then(Option::as_ref));
@@ -44,11 +44,21 @@ impl Access {
                     )));
                 }
                 let key = shown.and_then(|token| ApiKey::new(&token).ok());
-                (key.ok_or_else(|| Problem::unauthenticated("a Hightouch API key"))?, false, account?)
+                let key = key.ok_or_else(|| Problem::unauthenticated("a Hightouch API key"))?;
+                let account = account?;
+                Ok((Self::with(key, false, account.as_ref())?, account))
             }
-        };
-        let workspace = settings::get(&named(settings::WORKSPACE, account.as_ref()))?;
-        Ok((Self { key, stored, workspace }, account))
+        }
+    }
+
+    /// Lets in a caller who has shown otherwise than by the token that a stored key may be used for it.
+    pub(super) fn proven(account: Option<&Account>) -> Result<Self, Problem> {
+        let key = stored_key(&named(settings::API_KEY, account), account.is_some())?;
+        Self::with(key, true, account)
+    }
+
+    fn with(key: ApiKey, stored: bool, account: Option<&Account>) -> Result<Self, Problem> {
+        Ok(Self { key, stored, workspace: settings::get(&named(settings::WORKSPACE, account))? })
     }
 }
 

@@ -45,10 +45,16 @@ impl Caller {
         self.headers.get(&name.into()).into_iter().filter_map(|value| String::from_utf8(value).ok()).collect()
     }
 
+    /// The one value of `Authorization`.
+    pub(super) fn authorization(&self) -> Option<String> {
+        let mut values = self.header("authorization");
+        let value = values.pop()?;
+        values.is_empty().then_some(value)
+    }
+
     /// The one bearer token that the caller shows.
     pub(super) fn bearer(&self) -> Option<String> {
-        let values = self.header("authorization");
-        let [value] = values.as_slice() else { return None };
+        let value = self.authorization()?;
         let (scheme, token) = cut(value.trim_ascii(), b' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_ascii().into())
     }

@@ -12,10 +12,9 @@ use super::prefer::Prefer;
 use super::problem::Problem;
 use super::route::Route;
 use super::teller::Teller;
-use super::{call, settings, stderr};
+use super::{call, hook, settings, stderr};
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
 use crate::engine::{ANSWER_WAIT, Goal, Options};
-use crate::hightouch::ApiOrigin;
 use crate::host::{Clock, Connection, Drive, Task};
 use crate::runs::Component;
 
@@ -44,13 +43,13 @@ impl Guest for Component {
 
 /// What a request comes to.
 enum Taken {
-    /// An answer that needs no Hightouch.
+    /// An answer that is there.
     Answer(Answer),
     /// An operation to carry out.
     Call(Call),
 }
 
-/// Takes up a request as far as it goes without Hightouch.
+/// Takes up a request as far as it goes without waiting for a run.
 fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Problem> {
     log.request = "unknown";
     let (goal, options, (access, account)) = match Route::of(&caller.method(), caller.target.path())? {
@@ -67,6 +66,11 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
             log.sync = Some(sync.to_string());
             let let_in = let_in(caller, log)?;
             (Goal::Run(sync), call::read(&caller.body()?, call::OF_SYNC)?, let_in)
+        }
+        Route::DbtHook(sync) => {
+            log.request = "dbt-hook";
+            log.sync = Some(sync.to_string());
+            return hook::answer(caller, sync, log, clock).map(Taken::Answer);
         }
         Route::Await(run) => {
             log.request = "await";
@@ -90,13 +94,7 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
             (Goal::AwaitSequence(run), Options { accept_warnings, ..Options::default() }, let_in)
         }
     };
-    let origin = match settings::get(settings::API_ORIGIN)? {
-        Some(origin) => origin.parse().map_err(|error| {
-            let name = settings::API_ORIGIN;
-            Problem::not_configured(format!("The setting {name} is wrong: {error}. Nothing was sent to Hightouch."))
-        })?,
-        None => ApiOrigin::default(),
-    };
+    let origin = settings::origin()?;
     let prefer = Prefer::read(&caller.header("prefer"));
     let max_wait = if caller.wants_events() { prefer.wait_of_stream() } else { prefer.wait() };
     let options = Options { max_wait, answer_wait: ANSWER_WAIT, ..options };

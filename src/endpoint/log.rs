@@ -22,6 +22,9 @@ pub(super) struct Log {
     pub(super) account: Option<String>,
     /// The run's status.
     status: Option<String>,
+    /// What a webhook led to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) action: Option<&'static str>,
     /// The problem's kind.
     kind: Option<&'static str>,
     /// The status of the answer.

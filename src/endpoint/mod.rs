@@ -8,10 +8,14 @@ mod account;
 mod answer;
 mod call;
 mod caller;
+#[cfg(any(test, feature = "endpoint"))]
+mod dbt;
 #[cfg(feature = "endpoint")]
 mod events;
 #[cfg(feature = "endpoint")]
 mod handler;
+#[cfg(feature = "endpoint")]
+mod hook;
 mod json;
 #[cfg(feature = "endpoint")]
 mod log;

@@ -35,7 +35,8 @@ impl Problem {
     /// The path is none of this endpoint's.
     pub(super) fn no_such_path() -> Self {
         let paths = "There is nothing at this path: it is POST /syncs/{sync}/runs, GET /syncs/{syncId}/runs/{runId}, POST \
-                     /sync-sequences/{sequenceId}/runs, GET /sync-sequences/runs/{runId}, GET /healthz or GET /openapi.json. Nothing was sent to Hightouch.";
+                     /sync-sequences/{sequenceId}/runs, GET /sync-sequences/runs/{runId}, POST /hooks/dbt/{sync}, GET /healthz or GET \
+                     /openapi.json. Nothing was sent to Hightouch.";
         Self::own(404, FailureKind::InvalidInput, paths)
     }
 
@@ -71,7 +72,18 @@ impl Problem {
         }
     }
 
-    /// The same where the key is the endpoint's own: that Hightouch refuses it is not the caller's fault.
+    /// The caller did not show that it is dbt. What is wrong with the signature is not told.
+    pub(super) fn unsigned() -> Self {
+        let detail = "The `Authorization` header is not dbt's signature of this body. Nothing was sent to Hightouch.";
+        Self {
+            kind: UNAUTHENTICATED,
+            title: "The request needs dbt's signature",
+            header: Some(("www-authenticate", "HMAC-SHA256".into())),
+            ..Self::own(401, FailureKind::Other, detail)
+        }
+    }
+
+    /// A problem where the key is the endpoint's own: that Hightouch refuses it is not the caller's fault.
     pub(super) fn behind_a_stored_key(self) -> Self {
         if self.kind == FailureKind::Unauthorized.as_str() { Self { status: 502, header: None, ..self } } else { self }
     }

@@ -44,6 +44,11 @@ fn route(method: &str, path: &str) {
             assert_eq!(Route::of("POST", &format!("/syncs/{sync}/runs")).ok(), Some(Route::Run(sync.clone())));
             Goal::Run(sync.clone())
         }
+        Route::DbtHook(sync) => {
+            assert_eq!(method, "POST", "only a POST starts anything");
+            assert_eq!(Route::of("POST", &format!("/hooks/dbt/{sync}")).ok(), Some(Route::DbtHook(sync.clone())));
+            Goal::Run(sync.clone())
+        }
         Route::Await(run) => {
             assert!(matches!(method, "GET" | "HEAD"), "{method}");
             let again = format!("/syncs/{}/runs/{}", run.sync, run.run);

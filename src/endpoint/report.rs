@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::json::{Object, View};
 use crate::engine::{self, SequenceReport, Standing};
-use crate::hightouch::{RowCounts, Run, SyncRun};
+use crate::hightouch::{RowCounts, Run, RunRef, SyncRun};
 
 /// Where a run stands, or how it ended.
 pub(super) struct Report<'a> {
@@ -26,9 +26,7 @@ impl View for Report<'_> {
         object.flag("joined", *joined);
         object.whole("requests", u64::from(*requests));
         object.whole("elapsedMs", millis(*elapsed));
-        // The run in Hightouch's own interface.
-        let url = |slug| format!("https://app.hightouch.com/{slug}/syncs/{}/runs/{}", run.sync, run.run);
-        object.text_or_null("url", self.workspace.map(url).as_deref());
+        object.text_or_null("url", self.workspace.map(|slug| url(slug, *run)).as_deref());
     }
 }
 
@@ -55,6 +53,11 @@ impl View for SyncRun {
 /// Whole milliseconds.
 pub(super) fn millis(span: Duration) -> u64 {
     span.as_secs().saturating_mul(1000).saturating_add(u64::from(span.subsec_millis()))
+}
+
+/// A run in Hightouch's own interface.
+pub(super) fn url(workspace: &str, run: RunRef) -> String {
+    format!("https://app.hightouch.com/{workspace}/syncs/{}/runs/{}", run.sync, run.run)
 }
 
 /// One job, under the API's own field names. What is unknown is null.

@@ -19,6 +19,8 @@ pub(super) enum Route {
     RunSequence(SequenceId),
     /// `GET /sync-sequences/runs/{runId}`
     AwaitSequence(SequenceRunId),
+    /// `POST /hooks/dbt/{sync}`
+    DbtHook(SyncRef),
 }
 
 impl Route {
@@ -47,6 +49,10 @@ impl Route {
                 allow(method, "POST")?;
                 sequence.parse().map(Self::RunSequence).map_err(Problem::invalid)
             }
+            (Some("hooks"), Some("dbt"), Some(sync), None, _) => {
+                allow(method, "POST")?;
+                sync.parse().map(Self::DbtHook).map_err(Problem::invalid)
+            }
             _ => Err(Problem::no_such_path()),
         }
     }
@@ -73,19 +79,40 @@ mod tests {
     fn each_path_has_its_methods_and_nothing_else_is_a_path() {
         assert_eq!(Route::of("GET", "/healthz").ok(), Some(Route::Health));
         assert_eq!(Route::of("HEAD", "/openapi.json").ok(), Some(Route::OpenApi));
-        for (method, path) in
-            [("HEAD", "/healthz"), ("POST", "/syncs/1/runs"), ("POST", "/syncs/demo/runs"), ("GET", "/syncs/1/runs/2")]
-        {
+        for (method, path) in [
+            ("HEAD", "/healthz"),
+            ("POST", "/syncs/1/runs"),
+            ("POST", "/syncs/demo/runs"),
+            ("GET", "/syncs/1/runs/2"),
+            ("POST", "/hooks/dbt/1"),
+            ("POST", "/hooks/dbt/demo"),
+        ] {
             assert_eq!(status(method, path), None, "{method} {path}");
         }
-        for (method, path) in
-            [("POST", "/healthz"), ("GET", "/syncs/1/runs"), ("DELETE", "/syncs/1/runs/2"), ("get", "/healthz")]
-        {
+        for (method, path) in [
+            ("POST", "/healthz"),
+            ("GET", "/syncs/1/runs"),
+            ("DELETE", "/syncs/1/runs/2"),
+            ("GET", "/hooks/dbt/1"),
+            ("get", "/healthz"),
+        ] {
             assert_eq!(status(method, path), Some(405), "{method} {path}");
         }
-        for path in
-            ["", "/", "/healthz/", "/syncs", "/syncs/1", "/syncs/1/runs/", "/syncs/1/runs/2/3", "//healthz", "/runs"]
-        {
+        for path in [
+            "",
+            "/",
+            "/healthz/",
+            "/syncs",
+            "/syncs/1",
+            "/syncs/1/runs/",
+            "/syncs/1/runs/2/3",
+            "//healthz",
+            "/runs",
+            "/hooks",
+            "/hooks/dbt",
+            "/hooks/other/1",
+            "/hooks/dbt/1/2",
+        ] {
             let expected = if path == "/syncs/1/runs/" { 400 } else { 404 };
             assert_eq!(status("GET", path), Some(expected), "{path}");
         }
@@ -99,6 +126,9 @@ mod tests {
             "/syncs/a%2Fb/runs",
             "/syncs/a b/runs",
             "/syncs/99999999999999999999/runs",
+            "/hooks/dbt/0",
+            "/hooks/dbt/",
+            "/hooks/dbt/a%2Fb",
         ] {
             assert_eq!(status("POST", path), Some(400), "{path}");
         }

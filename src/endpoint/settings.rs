@@ -1,19 +1,30 @@
 //! The endpoint's settings: the environment, or Spin's variables.
 
 use super::problem::Problem;
+use crate::hightouch::ApiOrigin;
 
 /// Where Hightouch's API is.
-pub(super) const API_ORIGIN: &str = "HIGHTOUCH_API_ORIGIN";
+const API_ORIGIN: &str = "HIGHTOUCH_API_ORIGIN";
 /// The token that callers have to show for a stored key.
 pub(super) const ENDPOINT_TOKEN: &str = "ENDPOINT_TOKEN";
 /// A stored key; with an account's name after it, that account's.
 pub(super) const API_KEY: &str = "HIGHTOUCH_API_KEY";
+/// The secrets of the dbt webhooks that may start runs, separated by commas.
+pub(super) const DBT_WEBHOOK_SECRET: &str = "DBT_WEBHOOK_SECRET";
 /// The slug of the key's workspace; with an account's name after it, of that account's.
 pub(super) const WORKSPACE: &str = "HIGHTOUCH_WORKSPACE";
 
 /// A setting by the name it has in the environment. Empty counts as not set.
 pub(super) fn get(name: &str) -> Result<Option<String>, Problem> {
     Ok(look_up(name)?.map(|value| value.trim_ascii().into()).filter(|value: &String| !value.is_empty()))
+}
+
+/// Where Hightouch's API is.
+pub(super) fn origin() -> Result<ApiOrigin, Problem> {
+    let Some(origin) = get(API_ORIGIN)? else { return Ok(ApiOrigin::default()) };
+    origin.parse().map_err(|error| {
+        Problem::not_configured(format!("The setting {API_ORIGIN} is wrong: {error}. Nothing was sent to Hightouch."))
+    })
 }
 
 #[cfg(not(feature = "spin"))]

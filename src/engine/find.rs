@@ -1,13 +1,14 @@
-//! Before a run is started: which sync a slug names, and whether a run of it is going.
+//! Before a run is started: which sync a slug names, and whether a run of it is going or has come since.
 
 use super::operation::{Operation, Phase, Reply};
 use super::options::{Goal, IfRunning};
 use super::outcome::FailureKind;
 use super::pages::{Order, Pages};
+use super::setback::Setback;
 use super::time::Instant;
 use super::trigger::Trigger;
 use super::{Action, look};
-use crate::hightouch::{Request, Run, RunRef, Slug, SyncEntry, SyncId};
+use crate::hightouch::{Moment, Request, Run, RunRef, RunStatus, Slug, SyncEntry, SyncId, Unreadable};
 
 /// Looking up a slug.
 #[derive(Debug)]
@@ -26,21 +27,37 @@ impl FindSync {
     }
 }
 
-/// Looking for a run that is going.
+/// Looking for a run that is going, or that came since.
 #[derive(Debug)]
 pub(super) struct FindGoing {
     sync: SyncId,
     pages: Pages,
     order: Order,
-    /// The newest run that is going, by ID.
-    going: Option<Run>,
+    /// The newest run that is going, by ID; or the first that came since, as soon as there is one.
+    found: Option<Run>,
+    came_since: bool,
     /// The highest ID of any run.
     highest: u64,
+    /// The highest ID of a run that began before, and of one of which it cannot be told.
+    before: u64,
+    untold: u64,
+    /// Whether the list has entries that could not be read as runs.
+    unread: bool,
 }
 
 impl FindGoing {
     pub(super) fn new(sync: SyncId) -> Self {
-        Self { sync, pages: Pages::default(), order: Order::default(), going: None, highest: 0 }
+        Self {
+            sync,
+            pages: Pages::default(),
+            order: Order::default(),
+            found: None,
+            came_since: false,
+            highest: 0,
+            before: 0,
+            untold: 0,
+            unread: false,
+        }
     }
 
     pub(super) fn request(&self) -> Request {
@@ -50,10 +67,47 @@ impl FindGoing {
     fn note(&mut self, run: Run) {
         self.order.note(run.id);
         self.highest = self.highest.max(run.id.get());
-        if !run.status.ended() && self.going.as_ref().is_none_or(|going| going.id < run.id) {
-            self.going = Some(run);
+        if !run.status.ended() && self.found.as_ref().is_none_or(|going| going.id < run.id) {
+            self.found = Some(run);
         }
     }
+
+    /// Takes note of a run, where one that came since is as good as a new one.
+    fn note_since(&mut self, run: Run, moment: Moment) {
+        let id = run.id.get();
+        match came_since(&run, moment) {
+            Some(true) => {
+                if !self.came_since || self.found.as_ref().is_none_or(|first| run.id < first.id) {
+                    (self.found, self.came_since) = (Some(run), true);
+                }
+                return;
+            }
+            Some(false) => self.before = self.before.max(id),
+            None => self.untold = self.untold.max(id),
+        }
+        if !self.came_since {
+            self.note(run);
+        }
+    }
+
+    /// Why the list does not tell that no run came since. Runs of one sync begin in the order of their IDs.
+    fn hides(&self) -> Option<Setback> {
+        let what = match self.unread {
+            true => "id",
+            false if self.untold > self.before => "createdAt",
+            false => return None,
+        };
+        Some(Setback::Unreadable { status: 200, why: Unreadable::Missing(what) })
+    }
+}
+
+/// Whether a run reads what was there at a moment: it began then or later, or has yet to begin. None where that cannot be told.
+fn came_since(run: &Run, moment: Moment) -> Option<bool> {
+    if run.status == RunStatus::Queued {
+        return Some(true);
+    }
+    let time = |text: &Option<String>| text.as_deref().and_then(Moment::rfc3339);
+    Some(time(&run.started_at).or_else(|| time(&run.created_at))? >= moment)
 }
 
 impl Operation {
@@ -88,30 +142,59 @@ impl Operation {
     }
 
     pub(super) fn going_found(&mut self, now: Instant, mut phase: FindGoing, reply: Reply) -> Action {
+        let since = self.options.unless_since;
+        let is_old = since.is_some() && reply.as_ref().is_ok_and(|answer| answer.is_old);
         let mut pages = std::mem::take(&mut phase.pages);
         let pace = &mut self.pace;
+        let mut runs = 0;
         let mut note = |run: Run| {
+            runs += 1;
             pace.note_earlier(&run);
-            phase.note(run);
+            match since {
+                Some(moment) => phase.note_since(run, moment),
+                None => phase.note(run),
+            }
         };
-        let more = match pages.note(reply, |body| Run::read_page(body, &mut note)) {
+        let mut entries = 0;
+        let mut read = pages.note(reply, |body| {
+            let page = Run::read_page(body, &mut note)?;
+            entries = page.entries;
+            Ok(page)
+        });
+        phase.unread |= entries > runs;
+        if is_old && read.is_ok() {
+            read = Err(Setback::Unreadable { status: 200, why: Unreadable::Old });
+        }
+        let more = match read {
             Ok(more) => more,
             Err(setback) => return self.retry(now, Phase::FindGoing(FindGoing::new(phase.sync)), setback),
         };
         phase.pages = pages;
-        self.backoff.reset();
-        // Runs of one sync go one after the other: what goes is among the newest.
-        if more && !phase.order.newest_first() {
+        if phase.came_since
+            && let Some(run) = phase.found
+        {
+            self.take_up(now, run);
+            return self.go_on(now);
+        }
+        // Runs of one sync go one after the other: what goes is among the newest, and so is what came since.
+        let all_seen = phase.order.newest_first() && (since.is_none() || phase.before > 0);
+        if more && !all_seen {
+            self.backoff.reset();
             return self.go(now, Phase::FindGoing(phase));
         }
-        let Some(going) = phase.going else {
+        if since.is_some()
+            && let Some(setback) = phase.hides()
+        {
+            return self.retry(now, Phase::FindGoing(FindGoing::new(phase.sync)), setback);
+        }
+        self.backoff.reset();
+        let going = phase.found.filter(|_| self.options.if_running != IfRunning::Queue);
+        let Some(going) = going else {
             return self.go(now, Phase::Trigger(Trigger::new(phase.sync, Some(phase.highest))));
         };
         let run = RunRef { sync: phase.sync, run: going.id };
         let status = going.status.clone();
-        self.run_is(now, going.id);
-        self.joined = true;
-        self.jobs = vec![going];
+        self.take_up(now, going);
         if self.options.if_running == IfRunning::Refuse {
             let message = format!("{run} is already going (`{}`), so no run was started.", status.as_str());
             return self.fail(now, FailureKind::Busy, message, None);
@@ -124,6 +207,18 @@ impl Operation {
             );
             return self.fail(now, FailureKind::Busy, message, None);
         }
+        self.go_on(now)
+    }
+
+    /// This run stands for the one that was asked for.
+    fn take_up(&mut self, now: Instant, run: Run) {
+        self.run_is(now, run.id);
+        self.joined = true;
+        self.jobs = vec![run];
+    }
+
+    /// What is left to do with a run that was taken up.
+    fn go_on(&mut self, now: Instant) -> Action {
         if matches!(self.goal, Goal::Start(_)) {
             return self.succeed(now);
         }

@@ -153,8 +153,8 @@ impl Operation {
     /// What to do before a run of this sync is started.
     pub(super) fn first_for(&self, sync: SyncId) -> Phase {
         match self.options.if_running {
-            IfRunning::Queue => Phase::Trigger(Trigger::new(sync, None)),
-            IfRunning::Join | IfRunning::Refuse => Phase::FindGoing(FindGoing::new(sync)),
+            IfRunning::Queue if self.options.unless_since.is_none() => Phase::Trigger(Trigger::new(sync, None)),
+            _ => Phase::FindGoing(FindGoing::new(sync)),
         }
     }
 

@@ -81,6 +81,7 @@ fn asked(line: &str) -> (Goal, Options) {
         resync: Resync { full: word("resync"), ..Resync::default() },
         accept_warnings: word("warnings"),
         if_running,
+        unless_since: Moment::rfc3339("2022-02-08T16:11:00Z").filter(|_| word("since")),
         max_wait: Duration::from_secs(line.rsplit(' ').next().and_then(number).unwrap_or(60).min(LONGEST)),
         answer_wait: if word("answer") { ANSWER_WAIT } else { Duration::ZERO },
     };

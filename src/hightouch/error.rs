@@ -26,6 +26,9 @@ pub enum Unreadable {
     /// A list did not go on where its page before ended.
     #[error("Hightouch's list changed while it was read")]
     Changed,
+    /// The answer was kept somewhere on the way, where what it is to tell is what holds now.
+    #[error("Hightouch's answer is an old one that was kept on the way")]
+    Old,
     /// A run has too many jobs.
     #[error("Hightouch lists more than {0} jobs of the run")]
     TooManyJobs(usize),

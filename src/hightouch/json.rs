@@ -79,7 +79,7 @@ impl<'a> Json<'a> {
     }
 
     /// A whole number, or a string of digits.
-    pub(super) fn number(self) -> Option<u64> {
+    pub(crate) fn number(self) -> Option<u64> {
         let text = self.string().unwrap_or(Cow::Borrowed(self.0));
         text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
     }

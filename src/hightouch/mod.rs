@@ -29,6 +29,8 @@ mod uuid;
 pub use answer::{Answer, BodyEnd, RetryAfter};
 pub use error::{ApiError, Unreadable, reason};
 pub use id::{InvalidId, RunId, RunRef, Slug, SyncId, SyncRef};
+#[cfg(any(test, feature = "endpoint"))]
+pub(crate) use json::Json;
 pub use key::{ApiKey, InvalidKey};
 pub use moment::Moment;
 pub use origin::{ApiOrigin, InvalidOrigin, Scheme};

@@ -74,6 +74,8 @@ fn what_the_endpoint_refuses() {
                 (get("/syncs/1/runs"), 405, "POST"),
                 (post("/syncs/1/runs/42"), 405, "GET"),
                 (post("/healthz"), 405, "GET"),
+                (get("/hooks/dbt/1"), 405, "POST"),
+                (post("/hooks/dbt/0"), 400, "sync's ID"),
                 (get("/nowhere"), 404, "/healthz"),
             ] {
                 let told = tell(request).await;

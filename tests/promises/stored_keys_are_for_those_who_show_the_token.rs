@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::stage::{ENDPOINTS, Endpoint, Scripted, Stage, Told, say, stage, tell, with_each_endpoint};
 
 /// An endpoint with these settings, in the environment or as Spin's variables.
-async fn configured(stage: &Stage, kind: Kind, origin: &str, settings: &[(&str, &str)]) -> Endpoint {
+pub async fn configured(stage: &Stage, kind: Kind, origin: &str, settings: &[(&str, &str)]) -> Endpoint {
     let mut config = Config { outbound: Outbound::only([origin]), ..stage.config(origin) };
     for (name, value) in settings {
         config.environment.push(((*name).into(), (*value).into()));

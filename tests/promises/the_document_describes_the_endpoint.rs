@@ -7,8 +7,10 @@ use hightouch_sync_host::hightouch::{LocalHightouch, Options, SequenceFixture, f
 use hightouch_sync_host::host::Host;
 use serde_json::{Value, json};
 
+use super::a_dbt_job_gates_the_sync::{signature, success};
 use super::openapi::declared;
 use super::stage::{ENDPOINTS, Endpoint, Scripted, Told, say, stage, tell, with_each_endpoint, with_key};
+use super::stored_keys_are_for_those_who_show_the_token::configured;
 
 const SEQUENCE_OF_A_MINUTE: &str = "5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b50";
 const UNKNOWN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
@@ -127,6 +129,31 @@ fn every_path_and_status_in_it_can_be_provoked() {
             }
             let request = with_key(endpoint.post(&format!("/sync-sequences/{UNKNOWN}/runs")));
             note(SEQUENCE, &tell(request.header("prefer", "respond-async")).await);
+        }
+
+        const HOOK: &str = "POST /hooks/dbt/{sync}";
+        let secret = [("DBT_WEBHOOK_SECRET", "s"), ("HIGHTOUCH_API_KEY", "local")];
+        let gate = configured(&stage, kind, &hightouch.origin(), &secret).await;
+        let unset = stage.endpoint(kind, &hightouch.origin()).await;
+        let signed = |endpoint: &Endpoint, sync: &str, media_type: &str, body: &str| {
+            let request = endpoint.post(&format!("/hooks/dbt/{sync}")).header("content-type", media_type);
+            request.header("authorization", signature(body, "s")).body(body.to_owned())
+        };
+        let (json, body) = ("application/json", success());
+        for request in [
+            signed(&gate, "1", json, &body),
+            signed(&gate, "0", json, &body),
+            signed(&gate, "404", json, &body),
+            signed(&gate, "1", json, &" ".repeat(65 * 1024)),
+            signed(&gate, "1", "text/plain", &body),
+            signed(&unset, "1", json, &body),
+            gate.post("/hooks/dbt/1"),
+        ] {
+            note(HOOK, &tell(request).await);
+        }
+        for script in &scripts {
+            let gate = configured(&stage, kind, script.origin(), &secret).await;
+            note(HOOK, &tell(signed(&gate, "1", json, &body)).await);
         }
 
         let declared: BTreeSet<(String, u16)> = declared().into_iter().collect();

@@ -23,7 +23,7 @@ fn settings() -> BTreeSet<String> {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
         for part in text.split('"').skip(1).step_by(2) {
             let name = part.trim_end_matches('_');
-            if name.starts_with("HIGHTOUCH_") || name == "ENDPOINT_TOKEN" {
+            if name.starts_with("HIGHTOUCH_") || matches!(name, "ENDPOINT_TOKEN" | "DBT_WEBHOOK_SECRET") {
                 let upper = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
                 found.extend(upper.then(|| name.to_ascii_lowercase()));
             }
@@ -40,7 +40,7 @@ fn every_setting_is_a_variable_with_a_default() {
     for (name, variable) in manifest["variables"].as_table().unwrap() {
         assert!(variable.get("default").is_some(), "{name}: Spin resolves every variable before any outbound call");
         let secret = variable.get("secret").and_then(Value::as_bool).unwrap_or(false);
-        assert_eq!(secret, name.contains("key") || name.contains("token"), "{name}");
+        assert_eq!(secret, ["key", "token", "secret"].iter().any(|word| name.contains(word)), "{name}");
         assert_eq!(component["variables"][name].as_str().unwrap(), format!("{{{{ {name} }}}}"));
     }
 }

@@ -71,6 +71,7 @@ fn options(world: &World) -> Options {
             IfRunning::Join => EngineIfRunning::Join,
             IfRunning::Refuse => EngineIfRunning::Refuse,
         },
+        unless_since: None,
         max_wait: span(call.max_wait),
         answer_wait: span(call.answer_wait),
     }

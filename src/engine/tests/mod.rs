@@ -6,6 +6,7 @@ mod awaiting;
 mod confirming;
 mod running;
 mod sequences;
+mod since;
 mod starting;
 
 use core::time::Duration;
