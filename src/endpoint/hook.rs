@@ -11,7 +11,7 @@ use super::json::{self, Object};
 use super::log::Log;
 use super::problem::Problem;
 use super::{report, settings};
-use crate::engine::{Goal, Options, Report};
+use crate::engine::{Goal, Options, Report, Standing};
 use crate::hightouch::{RunStatus, SyncRef};
 use crate::host::{Clock, Connection};
 use crate::runs;
@@ -68,12 +68,15 @@ pub(super) fn answer(caller: &Caller, sync: SyncRef, log: &mut Log, clock: Clock
             let connection = Connection { origin, key, trace: caller.trace() };
             let outcome = runs::run(Goal::Start(sync), options, connection, clock);
             log.outcome(&outcome);
-            let report = outcome.map_err(|failure| Problem::from(failure).behind_a_stored_key())?;
-            view.sync_id = Some(report.run.sync.get());
-            view.run_id = Some(report.run.run.get());
-            view.url = workspace.map(|slug| report::url(&slug, report.run));
-            view.action = if report.joined { "none" } else { "started" };
-            view.reason = why(&report);
+            let standing = outcome.map_err(|failure| Problem::from(failure).behind_a_stored_key())?;
+            // Of a sync nothing else comes.
+            if let Standing::Sync(report) = standing {
+                view.sync_id = Some(report.run.sync.get());
+                view.run_id = Some(report.run.run.get());
+                view.url = workspace.map(|slug| report::url(&slug, report.run));
+                view.action = if report.joined { "none" } else { "started" };
+                view.reason = why(&report);
+            }
         }
     }
     log.action = Some(view.action);

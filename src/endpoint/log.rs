@@ -23,7 +23,6 @@ pub(super) struct Log {
     /// The run's status.
     status: Option<String>,
     /// What a webhook led to.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) action: Option<&'static str>,
     /// The problem's kind.
     kind: Option<&'static str>,
@@ -115,6 +114,9 @@ impl View for Log {
         }
         if let Some(status) = &self.status {
             object.text("status", status);
+        }
+        if let Some(action) = self.action {
+            object.text("action", action);
         }
         if let Some(kind) = self.kind {
             object.text("kind", kind);
