@@ -29,7 +29,9 @@ const fn compact<const N: usize>(json: &[u8]) -> ([u8; N], usize) {
             in_string = !in_string;
         }
         if in_string || !byte.is_ascii_whitespace() {
-            out.split_at_mut(length).1[0] = *byte;
+            if let [free, ..] = out.split_at_mut(length).1 {
+                *free = *byte;
+            }
             length += 1;
         }
         at += 1;

@@ -65,7 +65,7 @@ impl Object<'_> {
         Object::write(view, self.out);
     }
 
-    pub(super) fn list<'v>(&mut self, name: &str, views: &mut dyn Iterator<Item = &'v dyn View>) {
+    pub(super) fn list(&mut self, name: &str, views: &mut dyn Iterator<Item = &dyn View>) {
         self.name(name);
         let mut mark = "[";
         for view in &mut *views {

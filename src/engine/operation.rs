@@ -228,6 +228,13 @@ impl Operation {
         self.sequence_run.clone().map(|run| self.sequence_report_of(run, now))
     }
 
+    /// The sequence's run where it is over, with the sync runs taken out.
+    fn last_sequence_run(&mut self) -> Option<SequenceRun> {
+        let run = self.sequence_run.as_mut()?;
+        let sync_runs = mem::take(&mut run.sync_runs);
+        Some(SequenceRun { sync_runs, ..run.clone() })
+    }
+
     fn sequence_report_of(&self, run: SequenceRun, now: Instant) -> SequenceReport {
         SequenceReport { run, requests: self.requests, elapsed: now.since(self.began) }
     }
@@ -350,7 +357,7 @@ impl Operation {
 
     /// Ends in success.
     pub(super) fn succeed(&mut self, now: Instant) -> Action {
-        let standing = match self.sequence_run.take() {
+        let standing = match self.last_sequence_run() {
             Some(run) => Some(Standing::Sequence(self.sequence_report_of(run, now))),
             None => self.last_report(now).map(Standing::Sync),
         };
@@ -392,7 +399,7 @@ impl Operation {
             details,
             sync: self.sync,
             report: self.last_report(now),
-            sequence: self.sequence_run.take().map(Box::new),
+            sequence: self.last_sequence_run().map(Box::new),
             requests: self.requests,
             elapsed: now.since(self.began),
             ..Failure::unsent(kind, "")

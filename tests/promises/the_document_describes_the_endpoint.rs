@@ -73,6 +73,24 @@ fn every_path_and_status_in_it_can_be_provoked() {
             note(&format!("{method} /openapi.json"), &tell(endpoint.request(method, "/openapi.json")).await);
         }
 
+        const SEVERAL: &str = "POST /runs";
+        let open = configured(&stage, kind, &hightouch.origin(), &[("HIGHTOUCH_API_KEY", "local")]).await;
+        let list = |syncs: &[u64]| with_key(endpoint.post("/runs")).json(&json!({"syncs": syncs}));
+        let large =
+            with_key(endpoint.post("/runs")).header("content-type", "application/json").body(" ".repeat(65 * 1024));
+        for request in [
+            list(&[1]),
+            list(&[1]).header("prefer", "respond-async"),
+            list(&[1, 3]),
+            list(&[1, 1]),
+            endpoint.post("/runs"),
+            large,
+            with_key(endpoint.post("/runs")).header("content-type", "text/plain").body("x"),
+            with_key(open.post("/runs")).json(&json!({"syncs": [1]})),
+        ] {
+            note(SEVERAL, &tell(request).await);
+        }
+
         const SEQUENCE: &str = "POST /sync-sequences/{sequenceId}/runs";
         let start = |id: &str| with_key(endpoint.post(&format!("/sync-sequences/{id}/runs")));
         let large = start(fixtures::SEQUENCE).header("content-type", "application/json").body(" ".repeat(65 * 1024));

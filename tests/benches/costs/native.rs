@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::Duration;
 
-use hightouch_sync::engine::{Action, Event, Goal, IfRunning, Instant as Moment, Operation, Options};
+use hightouch_sync::engine::{Action, Event, Goal, IfRunning, Instant as Moment, Operation, Options, Standing};
 use hightouch_sync::hightouch::{Answer, Method, SyncRef};
 
 use super::machine::on_processor;
@@ -44,7 +44,8 @@ fn sync(hightouch: &Hightouch) {
                 event = Event::Woke;
             }
             Action::Done(outcome) => {
-                assert_eq!(black_box(outcome).unwrap().requests, REQUESTS);
+                let Ok(Standing::Sync(report)) = *black_box(outcome) else { panic!("the run ends in success") };
+                assert_eq!(report.requests, REQUESTS);
                 return;
             }
         }
