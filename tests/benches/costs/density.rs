@@ -13,6 +13,8 @@ use super::figure::{Figure, Section, Unit};
 
 /// How many runs wait at once.
 const RUNS: u64 = 400;
+/// How many of them one call waits for, where it is several: as many as are under way at a time.
+const TOGETHER: u64 = 50;
 /// How long the last caller may take to be among them.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long they are looked at then, and how often.
@@ -24,22 +26,22 @@ const GIBIBYTE: f64 = (1_u64 << 30) as f64;
 pub fn measure() -> Section {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut figures = Vec::new();
-    for kind in [Kind::Endpoint, Kind::Library] {
-        let bytes = runtime.block_on(per_run(kind));
-        let name = |what: &str| format!("{}, {what}", kind.world());
+    for (kind, together) in [(Kind::Endpoint, 1), (Kind::Endpoint, TOGETHER), (Kind::Library, 1)] {
+        let bytes = runtime.block_on(per_run(kind, together));
+        let to_an_instance = if together == 1 { String::new() } else { format!(" {together} to an instance,") };
+        let name = |what: &str| format!("{},{to_an_instance} {what}", kind.world());
         figures.push(Figure::new(name("memory per run"), Unit::Kibibytes, bytes.map(|bytes| bytes / 1024.0)));
         figures.push(Figure::new(name("waiting runs"), Unit::RunsPerGibibyte, bytes.map(|bytes| GIBIBYTE / bytes)));
     }
-    // Several runs in one instance belong here as soon as one call can wait for several.
     let how = format!(
-        "Resident memory of the host's process for each of {RUNS} runs that wait at once, one run to an instance, beyond what it had \
-         after one run. Callers and Hightouch are in another process; the library is called through a door of HTTP."
+        "Resident memory of the host's process for each of {RUNS} runs that wait at once, one run to an instance where nothing else is said, beyond \
+         what it had after one run. Callers and Hightouch are in another process; the library is called through a door of HTTP."
     );
     Section { name: "density", how, figures }
 }
 
 /// The host's bytes for one waiting run; none where the system does not tell.
-async fn per_run(kind: Kind) -> Option<f64> {
+async fn per_run(kind: Kind, together: u64) -> Option<f64> {
     let hour = || Timeline::over(Duration::from_secs(3600), Status::Success);
     let warm_up = SyncFixture::new(1, "short", Timeline::over(Duration::from_secs(1), Status::Success));
     let others = (2..2 + RUNS).map(|id| SyncFixture::new(id, format!("long-{id}"), hour()));
@@ -51,17 +53,24 @@ async fn per_run(kind: Kind) -> Option<f64> {
     let hightouch = hightouch.await.unwrap();
     let mut host = GuestHost::start(kind, &hightouch.origin(), u32::try_from(RUNS * 2).unwrap()).await.expect("a host");
     let (client, url) = (client().unwrap(), host.url().to_owned());
-    let call = |sync: u64| {
-        let request = client.post(format!("{url}/syncs/{sync}/runs")).bearer_auth(KEY).header("prefer", "wait=600");
-        request.header("content-type", "application/json").body("{}").send()
+    let call = |syncs: Vec<u64>| {
+        let (path, body) = match syncs.as_slice() {
+            [sync] => (format!("/syncs/{sync}/runs"), "{}".to_owned()),
+            syncs => ("/runs".to_owned(), serde_json::json!({ "syncs": syncs }).to_string()),
+        };
+        let request = client.post(format!("{url}{path}")).bearer_auth(KEY).header("prefer", "wait=600");
+        request.header("content-type", "application/json").body(body).send()
     };
-    assert_eq!(call(1).await.unwrap().status(), 200);
+    assert_eq!(call(vec![1]).await.unwrap().status(), 200);
     host.until_quiet(PATIENCE).await.unwrap();
     let before = host.sample().await.unwrap();
 
     let mut callers = JoinSet::new();
-    (2..2 + RUNS).for_each(|sync| drop(callers.spawn(call(sync))));
-    let fullest = fullest(&mut host, &hightouch).await;
+    let syncs: Vec<u64> = (2..2 + RUNS).collect();
+    for chunk in syncs.chunks(usize::try_from(together).unwrap()) {
+        callers.spawn(call(chunk.to_vec()));
+    }
+    let fullest = fullest(&mut host, &hightouch, RUNS / together).await;
     callers.abort_all();
     // It holds instances whose callers have gone: it is ended rather than waited for.
     drop(host);
@@ -69,7 +78,7 @@ async fn per_run(kind: Kind) -> Option<f64> {
 }
 
 /// The host when it holds all the runs, each of which was looked at before.
-async fn fullest(host: &mut GuestHost, hightouch: &LocalHightouch) -> Sample {
+async fn fullest(host: &mut GuestHost, hightouch: &LocalHightouch, instances: u64) -> Sample {
     let began = Instant::now();
     let looked_at_twice = usize::try_from(RUNS).unwrap() * 3;
     while hightouch.requests().len() < looked_at_twice {
@@ -81,7 +90,7 @@ async fn fullest(host: &mut GuestHost, hightouch: &LocalHightouch) -> Sample {
     while Instant::now() < end {
         sleep(EVERY).await;
         let sample = host.sample().await.unwrap();
-        assert_eq!(sample.counts.instances as u64, RUNS, "a run to an instance");
+        assert_eq!(sample.counts.instances as u64, instances, "all of them, and no more");
         most = if sample.resident > most.resident { sample } else { most };
     }
     most
