@@ -5,6 +5,9 @@
 //! [`hightouch`] knows of the API. The engine and the wire format are plain Rust and are tested natively.
 
 mod bindings;
+// What only the endpoint calls is tested natively all the same.
+#[cfg_attr(not(feature = "endpoint"), allow(dead_code))]
+mod calls;
 // The world `library` has no endpoint and needs less of the host; what is pure in them is tested natively all the same.
 #[cfg_attr(not(feature = "endpoint"), allow(dead_code))]
 mod endpoint;

@@ -4,11 +4,10 @@ use core::time::Duration;
 
 use crate::bindings::exports::hightouch::sync::runs::Guest;
 use crate::bindings::hightouch::sync::types as wit;
-use crate::engine::{
-    ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, Goal, IfRunning, Options, Outcome, Report, Standing,
-};
-use crate::hightouch::{ApiKey, ApiOrigin, Resync, RowCounts, Run, RunId, RunRef, RunStatus, SyncId, SyncRef};
-use crate::host::{Clock, Connection, Drive, Task};
+use crate::calls::{carry_out, connect, invalid, millis, of_sync, run_all, several};
+use crate::engine::{ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, Goal, IfRunning, Options, Report};
+use crate::hightouch::{Resync, RowCounts, Run, RunId, RunRef, RunStatus, SyncId, SyncRef};
+use crate::host::Clock;
 use crate::sequences;
 
 /// The component.
@@ -88,87 +87,6 @@ fn call(
     options: wit::RunOptions,
 ) -> Result<Report, wit::Failure> {
     of_sync(carry_out(connection, goal, options.into())).map_err(Into::into)
-}
-
-/// The outcome of an operation on a sync.
-pub(crate) fn of_sync(outcome: Outcome) -> Result<Report, Failure> {
-    match outcome? {
-        Standing::Sync(report) => Ok(report),
-        Standing::Sequence(_) => Err(Failure::unsent(FailureKind::Other, "The operation ended with another's result.")),
-    }
-}
-
-/// The most syncs that one call runs: more would not fit into a call's memory where every answer is as long as it may be.
-const MOST: usize = 200;
-
-/// Why nothing was sent for a list of syncs.
-pub(crate) struct Wrong {
-    /// What is wrong with the first that cannot be right.
-    pub(crate) first: Failure,
-    /// What to say of each.
-    pub(crate) of_each: Vec<Failure>,
-}
-
-/// Takes the syncs of one call if all of them can be right and none is named twice; else says of each why nothing was sent for it.
-pub(crate) fn several(read: Vec<Result<SyncRef, Failure>>) -> Result<Vec<SyncRef>, Wrong> {
-    if read.len() > MOST {
-        let failure = invalid(format_args!("{} syncs are more than the {MOST} that one call runs", read.len()));
-        return Err(Wrong { of_each: vec![failure.clone(); read.len()], first: failure });
-    }
-    let mut syncs: Vec<SyncRef> = Vec::with_capacity(read.len());
-    let mut of_each = Vec::with_capacity(read.len());
-    let mut first = None;
-    for sync in read {
-        let sync = sync.and_then(|sync| {
-            let twice = syncs.contains(&sync);
-            if twice { Err(invalid(format_args!("the sync `{sync}` is named twice"))) } else { Ok(sync) }
-        });
-        match sync {
-            Ok(sync) => {
-                syncs.push(sync);
-                of_each.push(invalid("another sync of the list cannot be right"));
-            }
-            Err(failure) => {
-                first.get_or_insert_with(|| failure.clone());
-                of_each.push(failure);
-            }
-        }
-    }
-    first.map_or(Ok(syncs), |first| Err(Wrong { first, of_each }))
-}
-
-/// Runs syncs to their ends, at once. The outcomes are in the syncs' order.
-pub(crate) fn run_all(syncs: Vec<SyncRef>, options: Options, connection: &Connection, clock: Clock) -> Vec<Outcome> {
-    let goals = syncs.into_iter().map(Goal::Run).collect();
-    Drive::new(Task::several(goals, options, connection, clock), clock).finish()
-}
-
-/// Runs one operation to its end.
-pub(crate) fn carry_out(connection: wit::Connection, goal: Result<Goal, Failure>, options: Options) -> Outcome {
-    let connection = connect(&connection)?;
-    run(goal?, options, connection, Clock::start())
-}
-
-/// Runs one operation to its end.
-pub(crate) fn run(goal: Goal, options: Options, connection: Connection, clock: Clock) -> Outcome {
-    Drive::new(Task::several(vec![goal], options, &connection, clock), clock)
-        .finish()
-        .pop()
-        .unwrap_or_else(|| Err(Failure::unsent(FailureKind::Other, "The operation ended without a result.")))
-}
-
-/// A failure of the caller's input: nothing was sent.
-pub(crate) fn invalid(error: impl core::fmt::Display) -> Failure {
-    Failure::unsent(FailureKind::InvalidInput, format!("{error}. Nothing was sent to Hightouch."))
-}
-
-fn connect(connection: &wit::Connection) -> Result<Connection, Failure> {
-    let key = ApiKey::new(&connection.api_key).map_err(invalid)?;
-    let origin = match &connection.api_origin {
-        Some(origin) => origin.parse().map_err(invalid)?,
-        None => ApiOrigin::default(),
-    };
-    Ok(Connection { origin, key, trace: Vec::new() })
 }
 
 fn sync_ref(sync: wit::SyncRef) -> Result<SyncRef, Failure> {
@@ -302,8 +220,4 @@ impl From<RowCounts> for wit::RowCounts {
     fn from(rows: RowCounts) -> Self {
         Self { added: rows.added, changed: rows.changed, removed: rows.removed }
     }
-}
-
-pub(crate) fn millis(span: Duration) -> u64 {
-    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

@@ -3,11 +3,9 @@
 use core::time::Duration;
 
 use crate::bindings::hightouch::sync::types as wit;
-use crate::engine::{
-    ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, Goal, Options, Outcome, SequenceReport, Standing,
-};
+use crate::calls::{carry_out, invalid, millis, of_sequence};
+use crate::engine::{ANSWER_WAIT, DEFAULT_WAIT, Failure, Goal, Options, SequenceReport};
 use crate::hightouch::{SequenceRun, SequenceStatus, SyncRun};
-use crate::runs::{carry_out, invalid, millis};
 
 /// Runs a sequence, starts a run of one, or awaits one, to its end.
 pub(crate) fn call(
@@ -22,15 +20,7 @@ pub(crate) fn call(
         answer_wait: if max_wait.is_zero() { ANSWER_WAIT } else { Duration::ZERO },
         ..Options::default()
     };
-    report(carry_out(connection, goal, options)).map_err(Into::into)
-}
-
-/// What became of an operation on a sequence.
-fn report(outcome: Outcome) -> Result<SequenceReport, Failure> {
-    match outcome? {
-        Standing::Sequence(report) => Ok(report),
-        Standing::Sync(_) => Err(Failure::unsent(FailureKind::Other, "The operation ended with another's result.")),
-    }
+    of_sequence(carry_out(connection, goal, options)).map_err(Into::into)
 }
 
 /// The goal that a UUID makes.

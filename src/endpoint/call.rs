@@ -71,12 +71,12 @@ pub(super) fn syncs(bytes: &[u8]) -> Result<Vec<SyncRef>, Problem> {
             // Anything else that is no text is no slug either.
             None => entry.string().unwrap_or_default().parse(),
         };
-        read.push(sync.map_err(crate::runs::invalid));
+        read.push(sync.map_err(crate::calls::invalid));
     }
     if read.is_empty() {
         return Err(missing());
     }
-    crate::runs::several(read).map_err(|wrong| wrong.first.trimmed().into())
+    crate::calls::several(read).map_err(|wrong| wrong.first.trimmed().into())
 }
 
 fn flag(value: Option<Json<'_>>, name: &str) -> Result<bool, Problem> {

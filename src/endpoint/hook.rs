@@ -11,10 +11,10 @@ use super::json::{self, Object};
 use super::log::Log;
 use super::problem::Problem;
 use super::{report, settings};
+use crate::calls;
 use crate::engine::{Goal, Options, Report};
 use crate::hightouch::{RunStatus, SyncRef};
 use crate::host::{Clock, Connection};
-use crate::runs;
 
 /// When the answer is due, from the request on. After 10 s dbt takes the delivery for lost and sends it again, and by then this one must be
 /// over: while both are at it, neither sees the other's run.
@@ -66,9 +66,9 @@ pub(super) fn answer(caller: &Caller, sync: SyncRef, log: &mut Log, clock: Clock
             let max_wait = DUE.saturating_sub(clock.now().since_start());
             let options = Options { unless_since: Some(tested), max_wait, ..Options::default() };
             let connection = Connection { origin, key, trace: caller.trace() };
-            let outcome = runs::run(Goal::Start(sync), options, connection, clock);
+            let outcome = calls::run(Goal::Start(sync), options, connection, clock);
             log.outcome(&outcome);
-            let report = runs::of_sync(outcome).map_err(|failure| Problem::from(failure).behind_a_stored_key())?;
+            let report = calls::of_sync(outcome).map_err(|failure| Problem::from(failure).behind_a_stored_key())?;
             view.sync_id = Some(report.run.sync.get());
             view.run_id = Some(report.run.run.get());
             view.url = workspace.map(|slug| report::url(&slug, report.run));

@@ -5,8 +5,8 @@ use core::time::Duration;
 use super::json::{Object, View};
 use super::pieces::Pieces;
 use super::problem::Problem;
-use super::report::millis;
 use super::stderr;
+use crate::calls::millis;
 use crate::engine::{Outcome, Report, Standing};
 use crate::hightouch::SequenceRun;
 

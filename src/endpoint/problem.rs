@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use super::answer::Answer;
 use super::json::{Object, View};
-use super::report::millis;
+use crate::calls::millis;
 use crate::engine::{Failure, FailureKind};
 
 /// Why a request did not end in a report.
@@ -29,7 +29,7 @@ impl Problem {
 
     /// The caller's input cannot be right. What is wrong with it may quote it, but not all of it.
     pub(super) fn invalid(error: impl core::fmt::Display) -> Self {
-        crate::runs::invalid(error).trimmed().into()
+        crate::calls::invalid(error).trimmed().into()
     }
 
     /// The path is none of this endpoint's.

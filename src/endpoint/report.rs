@@ -1,8 +1,7 @@
 //! A report in JSON.
 
-use core::time::Duration;
-
 use super::json::{Object, View};
+use crate::calls::millis;
 use crate::engine::{self, SequenceReport, Standing};
 use crate::hightouch::{RowCounts, Run, RunRef, SyncRun};
 
@@ -48,11 +47,6 @@ impl View for SyncRun {
         object.text("status", self.status.as_str());
         object.text_or_null("finishedAt", self.finished_at.as_deref());
     }
-}
-
-/// Whole milliseconds.
-pub(super) fn millis(span: Duration) -> u64 {
-    span.as_secs().saturating_mul(1000).saturating_add(u64::from(span.subsec_millis()))
 }
 
 /// A run in Hightouch's own interface.

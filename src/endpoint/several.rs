@@ -6,8 +6,8 @@ use super::answer::Answer;
 use super::json::{Object, View};
 use super::log::Log;
 use super::problem::Problem;
-use super::report::millis;
 use super::teller::{Teller, come_back};
+use crate::calls::millis;
 use crate::engine::{Failure, FailureKind, Outcome, Standing};
 use crate::hightouch::SyncRef;
 

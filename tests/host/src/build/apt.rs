@@ -62,6 +62,26 @@ impl Apt {
     }
 }
 
+/// Fetches the packages that `choose` names into `partial`, and gives the folder in it that they were unpacked into.
+pub(super) fn fetch(partial: &Path, choose: impl FnOnce(&Apt) -> Result<Vec<Package>>) -> Result<PathBuf> {
+    let apt = Apt::new(&partial.join("apt"))?;
+    let updated = apt.update();
+    let packages = choose(&apt).map_err(|error| match updated {
+        Ok(()) => error,
+        Err(update) => error.context(format!("{update:#}")),
+    })?;
+    let archives = partial.join("archives");
+    apt.download(&packages, &archives)?;
+    let root = partial.join("root");
+    unpack(&archives, &root)?;
+    Ok(root)
+}
+
+/// Whether there is an apt here.
+pub(super) fn is_there() -> Result<()> {
+    process::run(Command::new("apt-get").arg("--version"), None).context("this is neither Debian nor Ubuntu").map(drop)
+}
+
 /// Which of these packages the system has.
 pub(super) fn installed(names: &[String]) -> Result<BTreeSet<String>> {
     let mut command = Command::new("dpkg-query");

@@ -73,18 +73,9 @@ fn compiler_in(root: &Path) -> Result<Compiler> {
 
 /// Everything into `partial`; gives the folder in it that is to be kept.
 fn fetch(partial: &Path, options: &Options) -> Result<PathBuf> {
-    process::run(Command::new("apt-get").arg("--version"), None).context("this is neither Debian nor Ubuntu")?;
-    let apt = Apt::new(&partial.join("apt"))?;
+    apt::is_there()?;
     options.say("Fetching Debian's compiler and the sources of its standard library (140 MB) into target/");
-    let updated = apt.update();
-    let packages = choose(&apt).map_err(|error| match updated {
-        Ok(()) => error,
-        Err(update) => error.context(format!("{update:#}")),
-    })?;
-    let archives = partial.join("archives");
-    apt.download(&packages, &archives)?;
-    let root = partial.join("root");
-    apt::unpack(&archives, &root)?;
+    let root = apt::fetch(partial, choose)?;
     keep_only_the_library(&root.join("usr/src"))?;
     Ok(root)
 }

@@ -7,8 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::apt::{self, Apt};
-use super::{Options, control, debian, process};
+use super::{Options, apt, control, debian, process};
 
 /// What the compiler's output may hold: the features that its target has by itself. Not more, so that nothing of the kind is put in.
 const FEATURES: [&str; 6] =
@@ -52,20 +51,9 @@ fn in_folder(root: &Path) -> Result<Optimizer> {
 
 /// Everything into `partial`; gives the folder in it that is to be kept.
 fn fetch(partial: &Path, options: &Options) -> Result<PathBuf> {
-    process::run(Command::new("apt-get").arg("--version"), None).context("this is neither Debian nor Ubuntu")?;
-    let apt = Apt::new(&partial.join("apt"))?;
+    apt::is_there()?;
     options.say("Fetching Debian's wasm-opt (3 MB) into target/");
-    let updated = apt.update();
-    let packages = control::needed(&["binaryen"], |names| apt.show(names), apt::installed);
-    let packages = packages.map_err(|error| match updated {
-        Ok(()) => error,
-        Err(update) => error.context(format!("{update:#}")),
-    })?;
-    let archives = partial.join("archives");
-    apt.download(&packages, &archives)?;
-    let root = partial.join("root");
-    apt::unpack(&archives, &root)?;
-    Ok(root)
+    apt::fetch(partial, |apt| control::needed(&["binaryen"], |names| apt.show(names), apt::installed))
 }
 
 impl Optimizer {
