@@ -24,7 +24,7 @@ pub(crate) fn of_sequence(outcome: Outcome) -> Result<SequenceReport, Failure> {
 }
 
 /// The most syncs that one call runs: more would not fit into a call's memory where every answer is as long as it may be.
-const MOST: usize = 200;
+pub(crate) const MOST: usize = 100;
 
 /// Why nothing was sent for a list of syncs.
 pub(crate) struct Wrong {
@@ -37,7 +37,7 @@ pub(crate) struct Wrong {
 /// Takes the syncs of one call if all of them can be right and none is named twice; else says of each why nothing was sent for it.
 pub(crate) fn several(read: Vec<Result<SyncRef, Failure>>) -> Result<Vec<SyncRef>, Wrong> {
     if read.len() > MOST {
-        let failure = invalid(format_args!("{} syncs are more than the {MOST} that one call runs", read.len()));
+        let failure = invalid(format_args!("these are more than the {MOST} syncs that one call runs"));
         return Err(Wrong { of_each: vec![failure.clone(); read.len()], first: failure });
     }
     let mut syncs: Vec<SyncRef> = Vec::with_capacity(read.len());

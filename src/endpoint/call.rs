@@ -27,9 +27,9 @@ pub(super) fn read(bytes: &[u8], fields: &[&str]) -> Result<Options, Problem> {
     let json = Json::check(bytes).map_err(unread)?;
     let Some(members) = json.members() else { return Err(Problem::invalid("the body must be a JSON object")) };
     for (name, _) in members {
-        if !fields.iter().any(|known| name.is_text(known)) {
-            let mut wrong =
-                format!("the body's `{}` is none of the fields that there are:", name.text(64).unwrap_or_default());
+        let name = name.text(64).unwrap_or_default();
+        if !fields.contains(&name.as_str()) {
+            let mut wrong = format!("the body's `{name}` is none of the fields that there are:");
             for (at, known) in fields.iter().enumerate() {
                 wrong += if at == 0 { " `" } else { ", `" };
                 wrong += known;
@@ -72,6 +72,10 @@ pub(super) fn syncs(bytes: &[u8]) -> Result<Vec<SyncRef>, Problem> {
             None => entry.string().unwrap_or_default().parse(),
         };
         read.push(sync.map_err(crate::calls::invalid));
+        // One too many is as wrong as any number.
+        if read.len() > crate::calls::MOST {
+            break;
+        }
     }
     if read.is_empty() {
         return Err(missing());
@@ -128,6 +132,8 @@ mod tests {
             r#"{"ifRunning":"later"}"#,
             r#"{"ifRunning":{"join":null}}"#,
             r#"{"full":true}"#,
+            "{\"fullResync\u{e9}\":true}",
+            "{\"ifRunning\":\"join\u{df}\"}",
             r#"{"fullResync":true,"fullResync":false}"#,
             "\u{feff}{}",
             "full=true",
@@ -146,7 +152,7 @@ mod tests {
         };
         let body = r#"{"syncs":[1,"2","demo"],"acceptWarnings":true}"#;
         assert_eq!(named(body), Ok(vec!["1".into(), "2".into(), "demo".into()]));
-        let many = format!(r#"{{"syncs":[{}1]}}"#, (2..=201).map(|id| format!("{id},")).collect::<String>());
+        let many = format!(r#"{{"syncs":[{}1]}}"#, (2..=101).map(|id| format!("{id},")).collect::<String>());
         for body in [
             "",
             "{}",

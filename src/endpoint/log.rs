@@ -17,6 +17,8 @@ pub(super) struct Log {
     pub(super) request: &'static str,
     pub(super) sync: Option<String>,
     pub(super) run: Option<u64>,
+    /// The runs, where there may be several.
+    pub(super) runs: Option<String>,
     pub(super) sequence: Option<String>,
     pub(super) sequence_run: Option<String>,
     pub(super) account: Option<String>,
@@ -102,6 +104,9 @@ impl View for Log {
         }
         if let Some(run) = self.run {
             object.whole("run", run);
+        }
+        if let Some(runs) = &self.runs {
+            object.text("runs", runs);
         }
         if let Some(sequence) = &self.sequence {
             object.text("sequence", sequence);

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::teller::{Teller, come_back};
 use crate::calls::millis;
 use crate::engine::{Failure, FailureKind, Outcome, Standing};
-use crate::hightouch::SyncRef;
+use crate::hightouch::{RunRef, SyncRef};
 
 /// What came of all of them.
 struct Several<'a> {
@@ -44,7 +44,12 @@ pub(super) fn answer(
     log: &mut Log,
 ) -> Answer {
     let mut several = Several { runs: Vec::new(), succeeded: 0, running: 0, failed: 0, requests: 0, elapsed };
+    let (mut names, mut ids) = (String::new(), String::new());
     for (sync, outcome) in syncs.into_iter().zip(outcomes) {
+        add(&mut names, &sync);
+        if let Some(run) = run_of(&outcome) {
+            add(&mut ids, &run.run);
+        }
         several.requests += u64::from(match &outcome {
             Ok(Standing::Sync(report)) => report.requests,
             Ok(Standing::Sequence(report)) => report.requests,
@@ -69,10 +74,26 @@ pub(super) fn answer(
         several.runs.push(One { sync, end, teller });
     }
     log.requests = several.requests;
+    (log.sync, log.runs) = (Some(names), Some(ids));
     match (several.failed, several.running) {
         (0, 0) => Answer::json(200, &several),
         (0, _) => Answer::json(202, &several).with("retry-after", come_back(elapsed)),
         _ => Answer::json(424, &several),
+    }
+}
+
+/// Adds to a list for the log.
+fn add(list: &mut String, what: &dyn core::fmt::Display) {
+    *list += if list.is_empty() { "" } else { "," };
+    *list += &what.to_string();
+}
+
+/// The run, where it is known.
+fn run_of(outcome: &Outcome) -> Option<RunRef> {
+    match outcome {
+        Ok(Standing::Sync(report)) => Some(report.run),
+        Ok(Standing::Sequence(_)) => None,
+        Err(failure) => failure.report.as_ref().map(|report| report.run),
     }
 }
 

@@ -8,12 +8,27 @@ use super::time::Instant;
 use super::verdict::{Verdict, verdict};
 use crate::hightouch::{Moment, Request, Run, RunId, SyncId, Unreadable};
 
-/// The most jobs that one run can have.
-const JOBS: usize = 1000;
+/// The most jobs that one run can have: of one that is waited for alone, and of each of any number.
+const JOBS: (usize, usize) = (1000, 100);
 
-/// How much of their error texts is kept in all, in bytes, and how much of each in any case.
+/// How much of their error texts is kept in all, in bytes, where the run is waited for alone; how much of each in any case.
 const ERRORS: usize = 128 * 1024;
 const ERROR: usize = 128;
+
+/// How much of a run is kept. What is waited for at once has to fit into one instance's memory together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    jobs: usize,
+    errors: usize,
+}
+
+impl Room {
+    /// The room for each of so many runs.
+    pub(super) fn among(runs: u32) -> Self {
+        let share = |of: usize| of / usize::try_from(runs.max(1)).unwrap_or(of);
+        Self { jobs: share(JOBS.0).max(JOBS.1), errors: share(ERRORS) }
+    }
+}
 
 /// Looking at a run.
 #[derive(Debug, Default)]
@@ -35,15 +50,15 @@ impl Look {
 
     /// Reads a page; true where the next one is to be read. A server that ignores the filter lists other runs too: the list is in order of
     /// IDs, so it has been read far enough once the entries of this run have come and gone.
-    fn note(&mut self, reply: Reply, run: RunId) -> Result<bool, Setback> {
+    fn note(&mut self, reply: Reply, run: RunId, room: Room) -> Result<bool, Setback> {
         let Self { pages, jobs, errors, order, unnamed, others } = self;
         let was_mixed = order.is_mixed();
         let more = pages.note(reply, |body| {
             let page = Run::read_page(body, &mut |mut entry| {
                 order.note(entry.id);
                 *others |= entry.id != run;
-                if entry.id == run && jobs.len() <= JOBS {
-                    *errors += entry.shorten_error(ERRORS.saturating_sub(*errors).max(ERROR));
+                if entry.id == run && jobs.len() <= room.jobs {
+                    *errors += entry.shorten_error(room.errors.saturating_sub(*errors).max(ERROR));
                     jobs.push(entry);
                 }
             })?;
@@ -54,8 +69,8 @@ impl Look {
         if pages.several() && order.is_mixed() && !was_mixed {
             return Err(Setback::Unreadable { status: 200, why: Unreadable::Changed });
         }
-        if jobs.len() > JOBS {
-            return Err(Setback::Unreadable { status: 200, why: Unreadable::TooManyJobs(JOBS) });
+        if jobs.len() > room.jobs {
+            return Err(Setback::Unreadable { status: 200, why: Unreadable::TooManyJobs(room.jobs) });
         }
         // In a list of this run alone, each entry is a job of it, and may be the one that failed.
         if *unnamed && !*others && !jobs.is_empty() {
@@ -74,7 +89,7 @@ impl Operation {
             return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
         };
         let date = reply.as_ref().ok().and_then(|answer| answer.date);
-        match phase.note(reply, run) {
+        match phase.note(reply, run, self.room) {
             Ok(true) => return self.go(now, Phase::Look(phase)),
             Ok(false) => {}
             Err(setback) if !setback.passing() => return self.give_up(now, setback),

@@ -35,6 +35,7 @@ mod tests;
 pub use operation::{Action, Event, Operation};
 pub use options::{ANSWER_WAIT, DEFAULT_WAIT, Goal, IfRunning, Options};
 pub use outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, Standing};
+pub use pace::AT_ONCE;
 pub use setback::{Trouble, TroubleKind};
 pub use time::Instant;
 pub use verdict::{Verdict, sequence_verdict, verdict};

@@ -6,7 +6,7 @@ use std::mem;
 use super::backoff::{Backoff, Jitter};
 use super::confirm::Confirm;
 use super::find::{FindGoing, FindSync};
-use super::look::Look;
+use super::look::{Look, Room};
 use super::options::{Goal, IfRunning, Options};
 use super::outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, Standing};
 use super::pace::Pace;
@@ -102,6 +102,8 @@ pub struct Operation {
     round_trip: Duration,
     pub(super) clock: ServerClock,
     pub(super) pace: Pace,
+    /// How much of the run is kept.
+    pub(super) room: Room,
     pub(super) backoff: Backoff,
     pub(super) jitter: Jitter,
 }
@@ -141,6 +143,7 @@ impl Operation {
             round_trip: Duration::ZERO,
             clock: ServerClock::default(),
             pace: Pace::default(),
+            room: Room::among(1),
             backoff: Backoff::default(),
             jitter: Jitter::new(seed),
         };
@@ -150,11 +153,12 @@ impl Operation {
         operation
     }
 
-    /// The same where so many operations go on at once with one key: each looks the more rarely, so that together they stay within the
-    /// workspace's rate limit.
+    /// The same where there are so many operations at once with one key: each looks the more rarely, so that together they stay within the
+    /// workspace's rate limit, and keeps less of what it is told, so that together they fit into one memory.
     #[must_use]
     pub fn among(mut self, operations: u32) -> Self {
         self.pace.among(operations);
+        self.room = Room::among(operations);
         self
     }
 
@@ -165,6 +169,8 @@ impl Operation {
 
     /// How it ends where another operation has the same sync, before anything was started.
     pub fn twin(&mut self, now: Instant) -> Failure {
+        // The request that would have started a run is not sent.
+        self.requests = self.requests.saturating_sub(1);
         let message =
             "The sync is named twice, by its ID and by its slug: it is run once. Nothing was started for this one.";
         self.failure(now, FailureKind::InvalidInput, message.into(), None)
@@ -414,6 +420,10 @@ impl Operation {
         let Some((run, seen)) = self.last_seen() else {
             return match setback {
                 Some(setback) => self.give_up(now, setback),
+                None if self.requests == 0 => {
+                    let message = "Its turn did not come within the wait, for other runs went first: wait longer. No run was started.";
+                    self.fail(now, FailureKind::Other, message, None)
+                }
                 None => {
                     let message = "Too little of the wait was left to start a run. No run was started.";
                     self.fail(now, FailureKind::Unreachable, message, None)

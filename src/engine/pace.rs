@@ -21,6 +21,8 @@ const SHORTEST: Duration = Duration::from_millis(1_000);
 const SPREAD: Duration = Duration::from_millis(200);
 /// How far apart the looks of a crowd are: half of the 20 a second that a workspace may send, so that others come through.
 const SHARE: Duration = Duration::from_millis(100);
+/// How many look at once; of a larger crowd the others wait for their turn.
+pub const AT_ONCE: u32 = 50;
 /// From which age of the run on a pause is which share of it, and the longest that it then is.
 const STEPS: [(Duration, f64, Duration); 3] = [
     (Duration::ZERO, 1.0 / 9.0, Duration::from_millis(2_700)),
@@ -61,7 +63,7 @@ pub(super) struct Pace {
 impl Pace {
     /// Takes note that so many operations share a workspace's rate limit.
     pub(super) fn among(&mut self, operations: u32) {
-        self.apart = SHARE.saturating_mul(operations);
+        self.apart = SHARE.saturating_mul(operations.min(AT_ONCE));
     }
 
     /// Takes note of an earlier run of the same sync. How long one took that failed tells nothing.

@@ -27,6 +27,9 @@ impl From<serde_json::Error> for Flaw {
     }
 }
 
+/// The most of a name that is read, in bytes, which no known one comes near.
+const NAME: usize = 64;
+
 /// The text of one JSON value, which has been checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Json<'a>(&'a str);
@@ -48,7 +51,9 @@ impl<'a> Json<'a> {
     fn fill(self, names: &[&'static str], values: &mut [Option<Self>]) -> Result<bool, Flaw> {
         let Some(members) = self.members() else { return Ok(false) };
         for (name, value) in members {
-            let known = names.iter().zip(&mut *values).find(|(known, _)| name.is_text(known));
+            // Read once, however many there are to compare it with.
+            let Some(name) = name.text(NAME) else { continue };
+            let known = names.iter().zip(&mut *values).find(|(known, _)| **known == name);
             if let Some((known, slot)) = known
                 && slot.replace(value).is_some()
             {
@@ -124,8 +129,8 @@ impl<'a> Json<'a> {
 
     /// Whether it is a string of just this text.
     pub(crate) fn is_text(self, text: &str) -> bool {
-        // A longer one is not unescaped to find out.
-        self.text(text.len() + 1).is_some_and(|own| own == text)
+        // A longer one is not unescaped to find out, but for one character more, which has up to four bytes.
+        self.text(text.len() + 4).is_some_and(|own| own == text)
     }
 
     /// The text of a string, the JSON of anything else, at most so many bytes.
@@ -274,6 +279,12 @@ mod tests {
         };
         assert_eq!(fields(r#"{"d\u0061ta":1,"x":{"more":2}}"#), Ok(Some([Some("1"), None])));
         assert_eq!(fields(r#"{"data":1,"data":1}"#), Err(Flaw::Twice("data")));
+        for longer in [
+            "{\"data\u{e4}\":1,\"data\u{1f980}\":1,\"datax\":1,\"dat\":1,\"\\ud800\":1}",
+            r#"{"d\u0061t\u0061\u00e4":1}"#,
+        ] {
+            assert_eq!(fields(longer), Ok(Some([None, None])), "{longer}");
+        }
         assert_eq!(fields(r#"["data",1]"#), Ok(None));
         assert_eq!(fields(r#""data""#), Ok(None));
     }

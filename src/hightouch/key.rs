@@ -3,6 +3,8 @@
 use core::fmt;
 use core::ops::Range;
 
+use super::json::Json;
+
 /// A Hightouch API key. Its `Debug` prints nothing of it, and it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
@@ -43,6 +45,12 @@ impl ApiKey {
     /// The value of the `Authorization` header.
     pub fn bearer(&self) -> String {
         format!("Bearer {}", self.text)
+    }
+
+    /// Whether an answer says that the key is the ID of something: an echo, which must not be told as an ID.
+    pub fn is_named_by(&self, body: &[u8]) -> bool {
+        let id = Json::check(body).and_then(|json| json.fields(["id"])).ok().flatten().and_then(|[id]| id);
+        id.is_some_and(|id| id.text_or_json(self.text.len() + 1).eq_ignore_ascii_case(&self.text))
     }
 
     /// Takes the key and its pieces out of a text that came from elsewhere, such as an answer that echoes the request's headers: as they
@@ -228,6 +236,22 @@ mod tests {
             let mut redacted = String::from(text);
             key.redact(&mut redacted);
             assert_eq!(redacted, expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_id_that_is_the_key_is_told_from_one_that_is_not() {
+        let key = ApiKey::new("5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d").unwrap();
+        for body in [
+            r#"{"id":"5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d"}"#,
+            r#"{"id":"5F7C2A10-93D4-4B7E-8D11-6A0C1F2E3B4D","x":1}"#,
+            r#"{"id":"\u0035f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d"}"#,
+        ] {
+            assert!(key.is_named_by(body.as_bytes()), "{body}");
+        }
+        assert!(ApiKey::new("12345678").unwrap().is_named_by(br#"{"id":12345678}"#));
+        for body in ["", "{}", r#"{"id":"5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4e"}"#, r#"{"id":42}"#] {
+            assert!(!key.is_named_by(body.as_bytes()), "{body}");
         }
     }
 

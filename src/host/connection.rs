@@ -1,7 +1,7 @@
 //! Which Hightouch to speak to.
 
-use crate::engine::{Outcome, Standing};
-use crate::hightouch::{ApiKey, ApiOrigin, Run, RunStatus, SequenceRun, SequenceStatus, SyncRun};
+use crate::engine::{Event, Outcome, Standing};
+use crate::hightouch::{Answer, ApiKey, ApiOrigin, Run, RunStatus, SequenceRun, SequenceStatus, SyncRun};
 
 /// An origin, the key for it, and what goes along.
 #[derive(Clone, Debug)]
@@ -13,6 +13,16 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
+    /// An answer that names the key as the ID of what was started tells of no ID.
+    pub(super) fn without_echo(&self, event: Event) -> Event {
+        match event {
+            Event::Answer(answer) if self.key.is_named_by(&answer.body) => {
+                Event::Answer(Answer { body: Vec::new(), ..answer })
+            }
+            event => event,
+        }
+    }
+
     /// Takes the key out of what an answer may have echoed, then cuts the texts to their length.
     pub(super) fn redacted(&self, outcome: Outcome) -> Outcome {
         match outcome {

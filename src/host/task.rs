@@ -5,11 +5,11 @@ use waki::bindings::wasi::io::poll::{Pollable, poll};
 use super::clock::Clock;
 use super::connection::Connection;
 use super::exchange::Exchange;
-use crate::engine::{Action, Event, Goal, Instant, Operation, Options, Outcome, Standing};
+use crate::engine::{AT_ONCE, Action, Event, Goal, Instant, Operation, Options, Outcome, Standing};
 use crate::hightouch::{Method, SyncId};
 
-/// How many operations are under way at a time. Each holds a connection now and then, and hosts allow a component only so many.
-const AT_ONCE: u32 = 50;
+/// How many requests are: each may bring an answer of a mebibyte, and hosts allow a component only so many connections.
+const REQUESTS: usize = 8;
 
 /// One operation on its way.
 pub(crate) struct Task {
@@ -32,7 +32,7 @@ enum Pending {
 impl Task {
     /// Operations that begin now and share what Hightouch allows one key.
     pub(crate) fn several(goals: Vec<Goal>, options: Options, connection: &Connection, clock: Clock) -> Vec<Self> {
-        let crowd = u32::try_from(goals.len()).unwrap_or(AT_ONCE).min(AT_ONCE);
+        let crowd = u32::try_from(goals.len()).unwrap_or(u32::MAX);
         let now = clock.now();
         let mut tasks = Vec::with_capacity(goals.len());
         for (goal, seed) in goals.into_iter().zip(clock.seed()..) {
@@ -77,15 +77,20 @@ impl Task {
         self.steps
     }
 
-    /// Goes as far as it goes without waiting. `claims` are the syncs that runs were asked for, and for which operation, by its place.
-    fn advance(&mut self, clock: Clock, place: usize, claims: &mut Vec<(SyncId, usize)>) {
+    /// Goes as far as it goes without waiting, and without more requests than there are `slots` for. `claims` are the syncs that runs were
+    /// asked for, and for which operation, by its place.
+    fn advance(&mut self, clock: Clock, place: usize, slots: &mut usize, claims: &mut Vec<(SyncId, usize)>) {
         loop {
             let now = clock.now();
             let event = match std::mem::replace(&mut self.pending, Pending::Step(Event::Woke)) {
-                Pending::Step(event) => event,
-                Pending::Timer(until) if now >= until => Event::Woke,
+                // What wakes may send.
+                Pending::Step(event) if *slots > 0 => event,
+                Pending::Timer(until) if now >= until && *slots > 0 => Event::Woke,
                 Pending::Exchange(exchange) => match exchange.advance(now) {
-                    Err(event) => event,
+                    Err(event) => {
+                        *slots += 1;
+                        event
+                    }
                     Ok(exchange) => {
                         self.pending = Pending::Exchange(Box::new(exchange));
                         return;
@@ -96,6 +101,7 @@ impl Task {
                     return;
                 }
             };
+            let event = self.connection.without_echo(event);
             self.steps += 1;
             self.pending = match self.operation.step(clock.now(), event) {
                 Action::Wait { until } => Pending::Timer(until),
@@ -104,7 +110,10 @@ impl Task {
                 }
                 Action::Send { request, give_up } => {
                     match Exchange::start(request, &self.connection, clock.now(), give_up) {
-                        Ok(exchange) => Pending::Exchange(Box::new(exchange)),
+                        Ok(exchange) => {
+                            *slots = slots.saturating_sub(1);
+                            Pending::Exchange(Box::new(exchange))
+                        }
                         Err(trouble) => Pending::Step(Event::Trouble(trouble)),
                     }
                 }
@@ -123,6 +132,10 @@ impl Task {
                 true
             }
         }
+    }
+
+    fn holds_slot(&self) -> bool {
+        matches!(self.pending, Pending::Exchange(_))
     }
 
     /// What to wait for, and until when at the latest.
@@ -153,22 +166,35 @@ impl Drive {
     /// Goes as far as it goes without waiting; true where every operation has ended.
     pub(crate) fn advance(&mut self) -> bool {
         let mut going = 0;
+        let mut slots = self.slots();
         for (place, task) in self.tasks.iter_mut().enumerate() {
             if task.outcome().is_none() {
                 if going == AT_ONCE {
                     break;
                 }
-                task.advance(self.clock, place, &mut self.claims);
+                task.advance(self.clock, place, &mut slots, &mut self.claims);
                 going += u32::from(task.outcome().is_none());
             }
         }
         going == 0
     }
 
+    /// How many more requests may be under way.
+    fn slots(&self) -> usize {
+        REQUESTS.saturating_sub(self.tasks.iter().filter(|task| task.holds_slot()).count())
+    }
+
     /// Waits until an operation can go on, `also` is ready, or the moment has come.
     pub(crate) fn wait(&self, also: Option<&Pollable>, until: Option<Instant>) {
         let mut all: Vec<&Pollable> = also.into_iter().collect();
-        let nearest = self.tasks.iter().filter_map(|task| task.wait(&mut all)).chain(until).min();
+        let now = self.clock.now();
+        let all_taken = self.slots() == 0;
+        // Who waits for a slot waits for the answers of those who have them.
+        let moments = self.tasks.iter().filter_map(|task| {
+            let moment = task.wait(&mut all)?;
+            (task.holds_slot() || !all_taken || moment > now).then_some(moment)
+        });
+        let nearest = moments.chain(until).min();
         let timer = nearest.map(|moment| self.clock.wake_at(moment));
         all.extend(&timer);
         if !all.is_empty() {

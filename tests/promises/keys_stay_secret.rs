@@ -241,3 +241,22 @@ fn it_shows_in_no_form_and_at_no_place() {
         });
     });
 }
+
+#[test]
+fn a_key_that_comes_back_as_an_id_is_told_as_none() {
+    const KEY: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
+    for kind in ENDPOINTS {
+        stage(async |stage| {
+            let hightouch = Scripted::start(|_, _| say(200, format!(r#"{{"id":"{KEY}"}}"#))).await;
+            let endpoint = stage.endpoint(kind, hightouch.origin()).await;
+            let request = endpoint.post("/sync-sequences/5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d/runs").bearer_auth(KEY);
+            let told = tell(request).await;
+            assert_eq!((told.status, &told.json()["kind"]), (502, &serde_json::json!("trigger-unconfirmed")));
+            let headers = format!("{:?}", told.headers);
+            for text in [told.text, headers, stage.stderr.text()] {
+                assert!(!text.contains(KEY), "the key shows");
+            }
+            assert_eq!(hightouch.seen().len(), 1, "and nothing is asked for under its name");
+        });
+    }
+}

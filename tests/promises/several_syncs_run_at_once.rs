@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use hightouch_sync_host::build::Kind;
 use hightouch_sync_host::hightouch::{LocalHightouch, Options, Status, SyncFixture, Timeline};
 use hightouch_sync_host::host::{Failure, FailureKind, Report, RunOptions, SyncRef};
 use serde_json::{Value, json};
 
-use super::stage::{Endpoint, Library, Told, millis, options, stage, tell, with_each_endpoint, with_key};
+use super::stage::{
+    Endpoint, Library, Scripted, Told, millis, options, say, stage, tell, with_each_endpoint, with_key,
+};
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -92,7 +95,7 @@ fn those_whose_turn_never_comes_are_not_started() {
             if at < 50 {
                 assert_eq!((failure.kind, failure.run.is_some()), (FailureKind::StillRunning, true));
             } else {
-                assert_eq!(failure.requests, 0);
+                assert_eq!((failure.kind, failure.requests), (FailureKind::Other, 0));
                 assert!(failure.message.ends_with("No run was started."), "{}", failure.message);
             }
         }
@@ -122,7 +125,7 @@ fn a_list_that_cannot_be_right_is_not_begun() {
             vec![one.clone(), SyncRef::Id(0)],
             vec![one.clone(), one.clone()],
             vec![slug("a"), slug("a/b")],
-            (1..=201).map(SyncRef::Id).collect(),
+            (1..=101).map(SyncRef::Id).collect(),
         ] {
             let outcomes = library.run_syncs(&list, options()).await;
             assert_eq!(outcomes.len(), list.len());
@@ -148,6 +151,11 @@ fn a_sync_that_is_named_by_its_id_and_by_its_slug_runs_once() {
             assert_eq!(failure.kind, FailureKind::InvalidInput);
             assert!(failure.message.contains("named twice"), "{}", failure.message);
             assert_eq!(hightouch.triggers(), 1);
+            let told = |outcome: &Result<Report, Failure>| match outcome {
+                Ok(report) => report.requests,
+                Err(failure) => failure.requests,
+            };
+            assert_eq!(outcomes.iter().map(told).sum::<u32>() as usize, hightouch.requests().len());
         });
     }
 }
@@ -206,5 +214,47 @@ fn the_endpoint_begins_nothing_for_a_body_that_cannot_be_right() {
         }
         assert_eq!(tell(with_key(endpoint.get("/runs"))).await.status, 405);
         assert!(hightouch.requests().is_empty());
+    });
+}
+
+/// A Hightouch that tells of each run at great length: a hundred jobs that failed, each with long texts.
+async fn talkative() -> Scripted {
+    let (error, time) = ("x".repeat(9_000), "t".repeat(127));
+    Scripted::start(move |what, _| {
+        let sync = what.split('/').nth(4).unwrap();
+        if what.starts_with("POST") {
+            return say(200, format!(r#"{{"id":"{sync}"}}"#));
+        }
+        let job = format!(
+            r#"{{"id":{sync},"status":"failed","error":"{error}","createdAt":"{time}","startedAt":"{time}","finishedAt":"{time}"}}"#
+        );
+        say(200, format!(r#"{{"data":[{}],"hasMore":false}}"#, vec![job; 100].join(",")))
+    })
+    .await
+}
+
+/// The most linear memory that a hundred runs at once may take, in bytes: half of what a component usually may have.
+const MEMORY: usize = 32 << 20;
+
+#[test]
+fn a_hundred_runs_of_which_much_is_told_fit_into_one_instance() {
+    stage(async |stage| {
+        let hightouch = talkative().await;
+        let library = stage.library(hightouch.origin());
+        let syncs: Vec<SyncRef> = (1..=100).map(SyncRef::Id).collect();
+        for outcome in library.run_syncs(&syncs, options()).await {
+            let failure = outcome.unwrap_err();
+            assert_eq!((failure.kind, failure.jobs.len()), (FailureKind::SyncFailed, 100));
+        }
+        let peak = library.host.peak_memory();
+        assert!(peak <= MEMORY, "{} KiB", peak >> 10);
+    });
+    stage(async |stage| {
+        let hightouch = talkative().await;
+        let host = stage.host(Kind::Endpoint, hightouch.origin());
+        let endpoint = Endpoint::serve(&host).await;
+        let told = post(&endpoint, 600, json!({"syncs": (1..=100).collect::<Vec<_>>()})).await;
+        assert_eq!((told.status, &told.json()["failed"]), (424, &json!(100)));
+        assert!(host.peak_memory() <= MEMORY, "{} KiB", host.peak_memory() >> 10);
     });
 }
