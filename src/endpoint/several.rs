@@ -35,14 +35,23 @@ enum End {
     Failed(Problem),
 }
 
-/// The answer: 200 where all have succeeded, 424 as soon as one has failed, and 202 where none has and some are still going.
+/// The answer: 200 where all have succeeded, 424 as soon as one has failed, and 202 where none has and some are still going. Where the key was
+/// refused for all of them it is what any other request gets.
 pub(super) fn answer(
     syncs: Vec<SyncRef>,
-    outcomes: Vec<Outcome>,
+    mut outcomes: Vec<Outcome>,
     teller: &Teller,
     elapsed: Duration,
     log: &mut Log,
 ) -> Answer {
+    let refused = |outcome: &Outcome| matches!(outcome, Err(failure) if failure.kind == FailureKind::Unauthorized && failure.report.is_none());
+    if outcomes.iter().all(refused)
+        && let Some(Err(failure)) = outcomes.pop()
+    {
+        let problem = teller.problem(failure);
+        log.problem(&problem);
+        return problem.into();
+    }
     let mut several = Several { runs: Vec::new(), succeeded: 0, running: 0, failed: 0, requests: 0, elapsed };
     let (mut names, mut ids) = (String::new(), String::new());
     for (sync, outcome) in syncs.into_iter().zip(outcomes) {

@@ -197,6 +197,18 @@ fn the_endpoint_answers_200_only_if_all_succeeded() {
 }
 
 #[test]
+fn where_the_key_is_refused_it_is_said_as_for_one() {
+    with_each_endpoint(async |stage, kind| {
+        let hightouch = mixed().await;
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+        let request = endpoint.post("/runs").bearer_auth("wrong").json(&json!({"syncs": [1, 2]}));
+        let told = tell(request).await;
+        assert_eq!((told.status, &told.json()["kind"]), (401, &json!("unauthorized")));
+        assert!(told.header("www-authenticate").is_some());
+    });
+}
+
+#[test]
 fn the_endpoint_begins_nothing_for_a_body_that_cannot_be_right() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = mixed().await;

@@ -75,6 +75,8 @@ fn every_path_and_status_in_it_can_be_provoked() {
 
         const SEVERAL: &str = "POST /runs";
         let open = configured(&stage, kind, &hightouch.origin(), &[("HIGHTOUCH_API_KEY", "local")]).await;
+        let stale = [("ENDPOINT_TOKEN", "t"), ("HIGHTOUCH_API_KEY", "stale")];
+        let stale = configured(&stage, kind, &hightouch.origin(), &stale).await;
         let list = |syncs: &[u64]| with_key(endpoint.post("/runs")).json(&json!({"syncs": syncs}));
         let large =
             with_key(endpoint.post("/runs")).header("content-type", "application/json").body(" ".repeat(65 * 1024));
@@ -87,6 +89,7 @@ fn every_path_and_status_in_it_can_be_provoked() {
             large,
             with_key(endpoint.post("/runs")).header("content-type", "text/plain").body("x"),
             with_key(open.post("/runs")).json(&json!({"syncs": [1]})),
+            stale.post("/runs").bearer_auth("t").json(&json!({"syncs": [1, 2]})),
         ] {
             note(SEVERAL, &tell(request).await);
         }
