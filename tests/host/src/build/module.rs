@@ -40,7 +40,8 @@ pub(super) fn rust_flags(workspace: &Path, more: &[&str]) -> String {
 pub(super) fn compile(package: &str, features: &[&str], compiler: &Compiler, options: &Options) -> Result<Vec<u8>> {
     let workspace = &options.workspace;
     // Not the folder of the cargo that runs us: no waiting for its lock, and dependencies are compiled once for all.
-    let target = workspace.join("target").join("wasm");
+    // Nor one folder for two sets of flags, between which everything would be compiled anew.
+    let target = workspace.join("target").join(if compiler.flags.is_empty() { "wasm" } else { "wasm-mute" });
     let output = target.join(TARGET).join(PROFILE);
     let file = package.replace('-', "_") + ".wasm";
 
