@@ -52,7 +52,7 @@ impl<'a> Json<'a> {
         let Some(members) = self.members() else { return Ok(false) };
         for (name, value) in members {
             // Read once, however many there are to compare it with.
-            let Some(name) = name.text(NAME) else { continue };
+            let Some(name) = name.name() else { continue };
             let known = names.iter().zip(&mut *values).find(|(known, _)| **known == name);
             if let Some((known, slot)) = known
                 && slot.replace(value).is_some()
@@ -108,6 +108,11 @@ impl<'a> Json<'a> {
             Some(Simple::Text(text)) => Some(Cow::Owned(text)),
             _ => None,
         }
+    }
+
+    /// The text of a name, of which no more is unescaped than a known one can have.
+    fn name(self) -> Option<Cow<'a, str>> {
+        if has_escapes(self.0) { self.text(NAME).map(Cow::Owned) } else { self.string() }
     }
 
     /// The beginning of the text of a string, at most so many bytes. However long the string is, this needs no more memory than a few times

@@ -16,6 +16,8 @@ pub(crate) struct Task {
     operation: Operation,
     connection: Connection,
     pending: Pending,
+    /// Whether the request under way starts something.
+    posted: bool,
     steps: u64,
 }
 
@@ -41,6 +43,7 @@ impl Task {
                 operation,
                 connection: connection.clone(),
                 pending: Pending::Step(Event::Woke),
+                posted: false,
                 steps: 0,
             });
         }
@@ -101,7 +104,7 @@ impl Task {
                     return;
                 }
             };
-            let event = self.connection.without_echo(event);
+            let event = if self.posted { self.connection.without_echo(event) } else { event };
             self.steps += 1;
             self.pending = match self.operation.step(clock.now(), event) {
                 Action::Wait { until } => Pending::Timer(until),
@@ -109,6 +112,7 @@ impl Task {
                     Pending::Over(Box::new(Err(self.operation.twin(clock.now()))))
                 }
                 Action::Send { request, give_up } => {
+                    self.posted = request.method == Method::Post;
                     match Exchange::start(request, &self.connection, clock.now(), give_up) {
                         Ok(exchange) => {
                             *slots = slots.saturating_sub(1);
