@@ -28,17 +28,24 @@ pub(crate) const MOST: usize = 100;
 
 /// Why nothing was sent for a list of syncs.
 pub(crate) struct Wrong {
-    /// What is wrong with the first that cannot be right.
-    pub(crate) first: Failure,
     /// What to say of each.
     pub(crate) of_each: Vec<Failure>,
+    /// The place of the first that cannot be right.
+    first: usize,
+}
+
+impl Wrong {
+    /// What is wrong with the first that cannot be right.
+    pub(crate) fn first(mut self) -> Failure {
+        self.of_each.swap_remove(self.first)
+    }
 }
 
 /// Takes the syncs of one call if all of them can be right and none is named twice; else says of each why nothing was sent for it.
 pub(crate) fn several(read: Vec<Result<SyncRef, Failure>>) -> Result<Vec<SyncRef>, Wrong> {
     if read.len() > MOST {
-        let failure = invalid(format_args!("these are more than the {MOST} syncs that one call runs"));
-        return Err(Wrong { of_each: vec![failure.clone(); read.len()], first: failure });
+        let too_many = |_| invalid(format_args!("these are more than the {MOST} syncs that one call runs"));
+        return Err(Wrong { of_each: read.into_iter().map(too_many).collect(), first: 0 });
     }
     let mut syncs: Vec<SyncRef> = Vec::with_capacity(read.len());
     let mut of_each = Vec::with_capacity(read.len());
@@ -54,12 +61,12 @@ pub(crate) fn several(read: Vec<Result<SyncRef, Failure>>) -> Result<Vec<SyncRef
                 of_each.push(invalid("another sync of the list cannot be right"));
             }
             Err(failure) => {
-                first.get_or_insert_with(|| failure.clone());
+                first.get_or_insert(of_each.len());
                 of_each.push(failure);
             }
         }
     }
-    first.map_or(Ok(syncs), |first| Err(Wrong { first, of_each }))
+    first.map_or(Ok(syncs), |first| Err(Wrong { of_each, first }))
 }
 
 /// Runs syncs to their ends, at once. The outcomes are in the syncs' order.

@@ -31,7 +31,10 @@ impl Guest for Component {
         let outcomes = match several(read) {
             Ok(syncs) => match connect(&connection) {
                 Ok(connection) => run_all(syncs, options.into(), &connection, Clock::start()),
-                Err(failure) => syncs.iter().map(|_| Err(failure.clone())).collect(),
+                // Nothing but why was said yet.
+                Err(Failure { kind, message, .. }) => {
+                    syncs.iter().map(|_| Err(Failure::unsent(kind, message.clone()))).collect()
+                }
             },
             Err(wrong) => wrong.of_each.into_iter().map(Err).collect(),
         };

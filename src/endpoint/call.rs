@@ -80,7 +80,7 @@ pub(super) fn syncs(bytes: &[u8]) -> Result<Vec<SyncRef>, Problem> {
     if read.is_empty() {
         return Err(missing());
     }
-    crate::calls::several(read).map_err(|wrong| wrong.first.trimmed().into())
+    crate::calls::several(read).map_err(|wrong| wrong.first().trimmed().into())
 }
 
 fn flag(value: Option<Json<'_>>, name: &str) -> Result<bool, Problem> {

@@ -122,7 +122,7 @@ fn bring_up_to_date<'a>(
             options.say(&format!("Made smaller by {}", optimizer.described));
             compiler.optimizer = Some(optimizer);
         }
-        Err(error) => options.say(&format!("There is no wasm-opt, so components are an eighth larger: {error:#}")),
+        Err(error) => options.say(&format!("There is no wasm-opt, so components are a sixth larger: {error:#}")),
     }
     // A build that stops half-way must not leave new components under an old stamp.
     fingerprint::forget(stamp)?;
