@@ -65,5 +65,7 @@ mod the_endpoint_answers_in_http;
 mod the_readme_names_what_holds_it;
 #[path = "promises/the_spin_manifest_fits_the_component.rs"]
 mod the_spin_manifest_fits_the_component;
+#[path = "promises/the_wasmtime_command_does_what_the_readme_says.rs"]
+mod the_wasmtime_command_does_what_the_readme_says;
 #[path = "promises/the_wit_is_documented_and_stays.rs"]
 mod the_wit_is_documented_and_stays;
