@@ -35,11 +35,11 @@ impl Access {
                 Ok((Self::proven(account.as_ref())?, account))
             }
             None => {
-                let asked_for = named(settings::API_KEY, account.as_ref().ok().and_then(Option::as_ref));
-                if let Some(found) = settings::any_key(&asked_for)? {
+                if settings::any_key()? {
                     return Err(Problem::not_configured(format!(
-                        "{found} is set and {token} is not, so anyone could use the key: set {token} to what callers have to show, or leave \
-                         the key to the callers. Nothing was sent to Hightouch.",
+                        "A Hightouch key is stored ({key}, or that of an account) and {token} is not set, so anyone could use the key: set \
+                         {token} to what callers have to show, or leave the key to the callers. Nothing was sent to Hightouch.",
+                        key = settings::API_KEY,
                         token = settings::ENDPOINT_TOKEN
                     )));
                 }

@@ -86,6 +86,11 @@ fn why(report: &Report) -> String {
     match &report.status {
         _ if !report.joined => "The dbt run succeeded, and no run of the sync has begun since or is queued.".into(),
         RunStatus::Queued => format!("No run was started: {run} is queued, and will read what dbt has tested."),
+        RunStatus::Cancelled if report.jobs.iter().all(|job| job.started_at.is_none()) => {
+            format!(
+                "No run was started: {run}, which was asked for after the dbt run was over, was cancelled before it began."
+            )
+        }
         status => {
             format!(
                 "No run was started: {run} (`{}`) began after the dbt run was over, and so reads what it has tested.",

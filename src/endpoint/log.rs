@@ -17,8 +17,10 @@ pub(super) struct Log {
     pub(super) request: &'static str,
     pub(super) sync: Option<String>,
     pub(super) run: Option<u64>,
-    /// The runs, where there may be several.
+    /// The runs, where there may be several; `-` for one that is not known.
     pub(super) runs: Option<String>,
+    /// How many of them have succeeded, go on, and have failed.
+    pub(super) ends: Option<(u64, u64, u64)>,
     pub(super) sequence: Option<String>,
     pub(super) sequence_run: Option<String>,
     pub(super) account: Option<String>,
@@ -107,6 +109,11 @@ impl View for Log {
         }
         if let Some(runs) = &self.runs {
             object.text("runs", runs);
+        }
+        if let Some((succeeded, running, failed)) = self.ends {
+            object.whole("succeeded", succeeded);
+            object.whole("running", running);
+            object.whole("failed", failed);
         }
         if let Some(sequence) = &self.sequence {
             object.text("sequence", sequence);

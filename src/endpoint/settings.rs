@@ -48,18 +48,14 @@ fn look_up(name: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-/// The name of a stored key's setting, if there is any at all. Spin's variables cannot be listed, so there it is the one asked for.
-pub(super) fn any_key(asked_for: &str) -> Result<Option<String>, Problem> {
+/// Whether any key is stored. Spin's variables cannot be listed, so there it is whether that of no account is: to try the name that a caller
+/// asks for would tell whether there is such an account.
+pub(super) fn any_key() -> Result<bool, Problem> {
     #[cfg(not(feature = "spin"))]
     for (name, value) in wasi::cli::environment::get_environment() {
         if name.starts_with(API_KEY) && !value.trim_ascii().is_empty() {
-            return Ok(Some(name));
+            return Ok(true);
         }
     }
-    for name in [API_KEY, asked_for] {
-        if get(name)?.is_some() {
-            return Ok(Some(name.into()));
-        }
-    }
-    Ok(None)
+    Ok(get(API_KEY)?.is_some())
 }

@@ -44,26 +44,32 @@ pub(super) fn answer(
     elapsed: Duration,
     log: &mut Log,
 ) -> Answer {
-    let refused = |outcome: &Outcome| matches!(outcome, Err(failure) if failure.kind == FailureKind::Unauthorized && failure.report.is_none());
-    if outcomes.iter().all(refused)
-        && let Some(Err(failure)) = outcomes.pop()
-    {
-        let problem = teller.problem(failure);
-        log.problem(&problem);
-        return problem.into();
-    }
     let mut several = Several { runs: Vec::new(), succeeded: 0, running: 0, failed: 0, requests: 0, elapsed };
     let (mut names, mut ids) = (String::new(), String::new());
-    for (sync, outcome) in syncs.into_iter().zip(outcomes) {
-        add(&mut names, &sync);
-        if let Some(run) = run_of(&outcome) {
-            add(&mut ids, &run.run);
+    for (sync, outcome) in syncs.iter().zip(&outcomes) {
+        add(&mut names, sync);
+        match run_of(outcome) {
+            Some(run) => add(&mut ids, &run.run),
+            None => add(&mut ids, &"-"),
         }
-        several.requests += u64::from(match &outcome {
+        several.requests += u64::from(match outcome {
             Ok(Standing::Sync(report)) => report.requests,
             Ok(Standing::Sequence(report)) => report.requests,
             Err(failure) => failure.requests,
         });
+    }
+    log.requests = several.requests;
+    (log.sync, log.runs) = (Some(names), Some(ids));
+    let refused = |outcome: &Outcome| matches!(outcome, Err(failure) if failure.kind == FailureKind::Unauthorized && failure.report.is_none());
+    if outcomes.iter().all(refused)
+        && let Some(Err(mut failure)) = outcomes.pop()
+    {
+        failure.requests = u32::try_from(several.requests).unwrap_or(u32::MAX);
+        let problem = teller.problem(failure);
+        log.problem(&problem);
+        return problem.into();
+    }
+    for (sync, outcome) in syncs.into_iter().zip(outcomes) {
         let end = match outcome {
             Ok(standing) => End::Succeeded(standing),
             Err(failure) => match still_running(failure) {
@@ -82,8 +88,7 @@ pub(super) fn answer(
         }
         several.runs.push(One { sync, end, teller });
     }
-    log.requests = several.requests;
-    (log.sync, log.runs) = (Some(names), Some(ids));
+    log.ends = Some((several.succeeded, several.running, several.failed));
     match (several.failed, several.running) {
         (0, 0) => Answer::json(200, &several),
         (0, _) => Answer::json(202, &several).with("retry-after", come_back(elapsed)),

@@ -11,6 +11,7 @@
 //! - once a run's ID is known, every way out carries it;
 //! - no step asks for anything beyond the deadline.
 
+mod allowance;
 mod backoff;
 mod confirm;
 mod find;
@@ -32,6 +33,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use allowance::Allowance;
 pub use operation::{Action, Event, Operation};
 pub use options::{ANSWER_WAIT, DEFAULT_WAIT, Goal, IfRunning, Options};
 pub use outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, Standing};

@@ -54,6 +54,8 @@ const TRIGGER_TIMEOUT: Duration = Duration::from_secs(15);
 /// How much of the wait must be left for a trigger to be sent after something else was. One whose answer finds nobody waiting starts a run
 /// that nobody knows of.
 const TRIGGER_ROOM: Duration = Duration::from_secs(2);
+/// What share of the wait may have passed before an operation begins without having waited for its turn: clocks do not stand still.
+const PROMPT: f64 = 0.1;
 /// How often a request is sent in all where something passing stands in its way before there is a run to wait for. An outage that
 /// lasts longer is reported, not sat out: nothing has been started yet, and a wrong origin looks like an outage.
 pub(super) const TRIES: u32 = 4;
@@ -263,8 +265,8 @@ impl Operation {
         self.sighted
     }
 
-    /// When the wait is over.
-    fn deadline(&self) -> Instant {
+    /// When the wait is over: from then on a step sends nothing and ends the operation.
+    pub fn deadline(&self) -> Instant {
         let wait = self.options.max_wait;
         self.began.plus(if self.sighted { wait } else { wait.max(self.options.answer_wait) })
     }
@@ -309,7 +311,8 @@ impl Operation {
     /// Whether so much of the wait is left that an answer to a trigger may be hoped for. The first request of all is always sent, unless the
     /// operation had to wait for its turn: how short a wait makes sense is the caller's to decide.
     pub(super) fn has_room_for_trigger(&self, now: Instant) -> bool {
-        self.requests == 0 && now.since(self.began) < TRIGGER_ROOM || self.deadline().since(now) >= TRIGGER_ROOM
+        let had_to_wait = now.since(self.began) > times(self.deadline().since(self.began), PROMPT);
+        self.requests == 0 && !had_to_wait || self.deadline().since(now) >= TRIGGER_ROOM
     }
 
     /// Waits, then sends the request of the phase: after `delay`, or in time for one last request before the deadline. `setback` is

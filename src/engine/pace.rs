@@ -20,7 +20,7 @@ const SHORTEST: Duration = Duration::from_millis(1_000);
 /// By how much the first pause may be longer: the runs that one cron tick starts all begin at once.
 const SPREAD: Duration = Duration::from_millis(200);
 /// How far apart the looks of a crowd are: half of the 20 a second that a workspace may send, so that others come through.
-const SHARE: Duration = Duration::from_millis(100);
+pub(super) const SHARE: Duration = Duration::from_millis(100);
 /// How many look at once; of a larger crowd the others wait for their turn.
 pub const AT_ONCE: u32 = 50;
 /// From which age of the run on a pause is which share of it, and the longest that it then is.

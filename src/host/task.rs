@@ -5,7 +5,7 @@ use waki::bindings::wasi::io::poll::{Pollable, poll};
 use super::clock::Clock;
 use super::connection::Connection;
 use super::exchange::Exchange;
-use crate::engine::{AT_ONCE, Action, Event, Goal, Instant, Operation, Options, Outcome, Standing};
+use crate::engine::{AT_ONCE, Action, Allowance, Event, Goal, Instant, Operation, Options, Outcome, Standing};
 use crate::hightouch::{Method, SyncId};
 
 /// How many requests are: each may bring an answer of a mebibyte, and hosts allow a component only so many connections.
@@ -19,6 +19,25 @@ pub(crate) struct Task {
     /// Whether the request under way starts something.
     posted: bool,
     steps: u64,
+}
+
+/// Whose turn it is to send.
+struct Turns {
+    /// How many more requests may be under way.
+    slots: usize,
+    allowance: Allowance,
+}
+
+impl Turns {
+    fn free(&self, now: Instant) -> bool {
+        self.slots > 0 && now >= self.allowance.next()
+    }
+
+    /// A request is under way.
+    fn take(&mut self, now: Instant) {
+        self.slots = self.slots.saturating_sub(1);
+        self.allowance.take(now);
+    }
 }
 
 enum Pending {
@@ -80,18 +99,19 @@ impl Task {
         self.steps
     }
 
-    /// Goes as far as it goes without waiting, and without more requests than there are `slots` for. `claims` are the syncs that runs were
+    /// Goes as far as it goes without waiting, and without a request that it is not its turn to send. `claims` are the syncs that runs were
     /// asked for, and for which operation, by its place.
-    fn advance(&mut self, clock: Clock, place: usize, slots: &mut usize, claims: &mut Vec<(SyncId, usize)>) {
+    fn advance(&mut self, clock: Clock, place: usize, turns: &mut Turns, claims: &mut Vec<(SyncId, usize)>) {
         loop {
             let now = clock.now();
+            // What wakes may send, but for one whose wait is over.
+            let may_step = turns.free(now) || now >= self.operation.deadline();
             let event = match std::mem::replace(&mut self.pending, Pending::Step(Event::Woke)) {
-                // What wakes may send.
-                Pending::Step(event) if *slots > 0 => event,
-                Pending::Timer(until) if now >= until && *slots > 0 => Event::Woke,
+                Pending::Step(event) if may_step => event,
+                Pending::Timer(until) if may_step && now >= until => Event::Woke,
                 Pending::Exchange(exchange) => match exchange.advance(now) {
                     Err(event) => {
-                        *slots += 1;
+                        turns.slots += 1;
                         event
                     }
                     Ok(exchange) => {
@@ -115,7 +135,7 @@ impl Task {
                     self.posted = request.method == Method::Post;
                     match Exchange::start(request, &self.connection, clock.now(), give_up) {
                         Ok(exchange) => {
-                            *slots = slots.saturating_sub(1);
+                            turns.take(now);
                             Pending::Exchange(Box::new(exchange))
                         }
                         Err(trouble) => Pending::Step(Event::Trouble(trouble)),
@@ -142,16 +162,19 @@ impl Task {
         matches!(self.pending, Pending::Exchange(_))
     }
 
-    /// What to wait for, and until when at the latest.
-    fn wait<'a>(&'a self, all: &mut Vec<&'a Pollable>) -> Option<Instant> {
-        match &self.pending {
+    /// What to wait for, and until when at the latest, where it may send from `turn` on; none where that depends on the others' answers.
+    fn wait<'a>(&'a self, all: &mut Vec<&'a Pollable>, turn: Option<Instant>) -> Option<Instant> {
+        let due = match &self.pending {
             Pending::Exchange(exchange) => {
                 exchange.pollables(all);
-                Some(exchange.give_up)
+                return Some(exchange.give_up);
             }
-            Pending::Timer(until) => Some(*until),
-            Pending::Step(_) | Pending::Over(_) => None,
-        }
+            Pending::Timer(until) => *until,
+            Pending::Step(_) => Instant::default(),
+            Pending::Over(_) => return None,
+        };
+        let deadline = self.operation.deadline();
+        Some(turn.map_or(deadline, |turn| turn.min(deadline)).max(due))
     }
 }
 
@@ -159,27 +182,29 @@ impl Task {
 pub(crate) struct Drive {
     tasks: Vec<Task>,
     claims: Vec<(SyncId, usize)>,
+    allowance: Allowance,
     clock: Clock,
 }
 
 impl Drive {
     pub(crate) fn new(tasks: Vec<Task>, clock: Clock) -> Self {
-        Self { tasks, claims: Vec::new(), clock }
+        Self { tasks, claims: Vec::new(), allowance: Allowance::default(), clock }
     }
 
     /// Goes as far as it goes without waiting; true where every operation has ended.
     pub(crate) fn advance(&mut self) -> bool {
         let mut going = 0;
-        let mut slots = self.slots();
+        let mut turns = Turns { slots: self.slots(), allowance: self.allowance };
         for (place, task) in self.tasks.iter_mut().enumerate() {
             if task.outcome().is_none() {
                 if going == AT_ONCE {
                     break;
                 }
-                task.advance(self.clock, place, &mut slots, &mut self.claims);
+                task.advance(self.clock, place, &mut turns, &mut self.claims);
                 going += u32::from(task.outcome().is_none());
             }
         }
+        self.allowance = turns.allowance;
         going == 0
     }
 
@@ -191,13 +216,10 @@ impl Drive {
     /// Waits until an operation can go on, `also` is ready, or the moment has come.
     pub(crate) fn wait(&self, also: Option<&Pollable>, until: Option<Instant>) {
         let mut all: Vec<&Pollable> = also.into_iter().collect();
-        let now = self.clock.now();
-        let all_taken = self.slots() == 0;
         // Who waits for a slot waits for the answers of those who have them.
-        let moments = self.tasks.iter().filter_map(|task| {
-            let moment = task.wait(&mut all)?;
-            (task.holds_slot() || !all_taken || moment > now).then_some(moment)
-        });
+        let turn = (self.slots() > 0).then(|| self.allowance.next());
+        let under_way = self.tasks.iter().filter(|task| task.outcome().is_none()).take(AT_ONCE as usize);
+        let moments = under_way.filter_map(|task| task.wait(&mut all, turn));
         let nearest = moments.chain(until).min();
         let timer = nearest.map(|moment| self.clock.wake_at(moment));
         all.extend(&timer);

@@ -1,8 +1,8 @@
 //! Each invocation leaves one line of JSON on stderr; a caller's trace goes out with the calls to Hightouch, and none is made up.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::stage::{ENDPOINTS, stage, tell, with_key};
+use super::stage::{ENDPOINTS, stage, tell, with_each_endpoint, with_key};
 
 #[test]
 fn one_line_of_json_tells_what_was_asked_and_what_came_of_it() {
@@ -51,6 +51,28 @@ fn one_line_of_json_tells_what_was_asked_and_what_came_of_it() {
             }
         });
     }
+}
+
+#[test]
+fn the_line_of_several_syncs_names_each_and_how_many_ended_how() {
+    with_each_endpoint(async |stage, kind| {
+        let hightouch = stage.local().await;
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+        let body = json!({"syncs": [5, "no-such", "demo-failed"]});
+        let told = tell(with_key(endpoint.post("/runs")).json(&body)).await.json();
+        tell(endpoint.post("/runs").bearer_auth("wrong").json(&body)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        let log = stage.stderr.text();
+        let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let [ended, refused] = lines.as_slice() else { panic!("{log}") };
+        let runs = format!("{},-,{}", told["runs"][0]["report"]["runId"], told["runs"][2]["problem"]["runId"]);
+        assert_eq!((&ended["sync"], &ended["runs"]), (&json!("5,no-such,demo-failed"), &json!(runs)));
+        assert_eq!((&ended["succeeded"], &ended["running"], &ended["failed"]), (&json!(1), &json!(0), &json!(2)));
+        assert_eq!((&ended["http"], &ended["requests"]), (&json!(424), &told["requests"]));
+        assert_eq!((&refused["sync"], &refused["runs"]), (&json!("5,no-such,demo-failed"), &json!("-,-,-")));
+        let (kind, requests) = (&refused["kind"], &refused["requests"]);
+        assert_eq!((kind, &refused["http"], requests), (&json!("unauthorized"), &json!(401), &json!(3)));
+    });
 }
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

@@ -8,6 +8,8 @@ use hightouch_sync_host::hightouch::{KEY, LocalHightouch, Options};
 use hightouch_sync_host::host::{Captured, Config, Host, Outbound, Stderr};
 use serde::Deserialize as _;
 use serde_json::Value;
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::TcpListener;
 use toml::Table;
 
 use super::stage::{Scripted, say};
@@ -85,6 +87,59 @@ async fn the_script_goes_on_asking_while_a_run_is_going_and_starts_it_once() {
         let Some(output) = run_sync(endpoint.origin().to_owned(), "1").await else { return };
         assert_eq!(output.status.success(), succeeds, "{output:?}");
         assert_eq!(endpoint.seen(), ["POST /syncs/1/runs", "GET /syncs/1/runs/42", "GET /syncs/1/runs/42"]);
+    }
+}
+
+/// Answers one request after the other with these bytes, each on a connection of its own.
+async fn answers(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let asked = tokio::spawn(async move {
+        let mut asked = Vec::new();
+        for answer in all {
+            let mut stream = BufReader::new(listener.accept().await.unwrap().0);
+            let mut line = String::new();
+            stream.read_line(&mut line).await.unwrap();
+            asked.push(line.trim_end().trim_end_matches(" HTTP/1.1").to_owned());
+            while line.trim_end() != "" {
+                line.clear();
+                stream.read_line(&mut line).await.unwrap();
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+        }
+        asked
+    });
+    (origin, asked)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_script_goes_on_asking_where_an_answer_is_lost_or_an_error_passes() {
+    let whole = |status: &str, body: &str| {
+        let length = body.len();
+        format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
+    };
+    let going = "HTTP/1.1 202 \r\nlocation: /syncs/1/runs/42\r\nretry-after: 1\r\nconnection: close\r\n\r\n{}";
+    let lost = [
+        String::new(),
+        "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"status\":\"succ".into(),
+        whole("503 Service Unavailable", r#"{"kind":"api"}"#),
+        whole("502 Bad Gateway", "<html>"),
+    ];
+    for (end, succeeds) in [
+        (whole("200 OK", r#"{"status":"success"}"#), true),
+        (whole("424 Failed Dependency", r#"{"kind":"sync-failed"}"#), false),
+        (whole("502 Bad Gateway", r#"{"kind":"unauthorized"}"#), false),
+    ] {
+        let all = std::iter::once(going.to_owned()).chain(lost.clone()).chain([end.clone()]);
+        let (origin, asked) = answers(all.collect()).await;
+        let Some(output) = run_sync(origin, "1").await else { return };
+        assert_eq!(output.status.success(), succeeds, "{output:?}");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(out.trim_end(), end.split("\r\n\r\n").nth(1).unwrap(), "the last answer and nothing else");
+        assert!(err.contains("still running: /syncs/1/runs/42"), "{err}");
+        let asked = asked.await.unwrap();
+        assert_eq!(asked[0], "POST /syncs/1/runs");
+        assert!(asked.len() == 6 && asked[1..].iter().all(|what| what == "GET /syncs/1/runs/42"), "{asked:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hightouch_sync_host::build::Kind;
 use hightouch_sync_host::hightouch::{LocalHightouch, Options, Status, SyncFixture, Timeline};
-use hightouch_sync_host::host::{Failure, FailureKind, Report, RunOptions, SyncRef};
+use hightouch_sync_host::host::{Failure, FailureKind, IfRunning, Report, RunOptions, SyncRef};
 use serde_json::{Value, json};
 
 use super::stage::{
@@ -54,11 +54,39 @@ fn sixty_syncs_take_hardly_longer_than_one_and_stay_within_the_rate_limit() {
         assert!((1..=60).all(|sync| hightouch.runs(sync).len() == 1), "each once");
         let took = stage.time.elapsed() - began;
         assert!(took < seconds(60), "two rounds of 20 s, and looks: {took:?}");
-        let asked: Vec<Duration> = hightouch.requests().iter().map(|request| request.at).collect();
-        let window = |from: &Duration| asked.iter().filter(|at| (*from..*from + seconds(10)).contains(*at)).count();
-        let most = asked.iter().map(window).max().unwrap();
+        let most = most_in_ten_seconds(&hightouch);
         assert!(most <= 200, "together they ask no more than Hightouch answers in 10 s: {most}");
         assert_eq!(reports.iter().map(|report| report.requests as usize).sum::<usize>(), hightouch.requests().len());
+    });
+}
+
+/// The most requests in any ten seconds.
+fn most_in_ten_seconds(hightouch: &LocalHightouch) -> usize {
+    let asked: Vec<Duration> = hightouch.requests().iter().map(|request| request.at).collect();
+    let window = |from: &Duration| asked.iter().filter(|at| (*from..*from + seconds(10)).contains(*at)).count();
+    asked.iter().map(window).max().unwrap()
+}
+
+#[test]
+fn a_hundred_of_which_each_takes_three_requests_to_start_leave_hightouch_time() {
+    stage(async |stage| {
+        let hightouch = with_syncs(100, seconds(3600)).await;
+        let library = stage.library(&hightouch.origin());
+        let syncs: Vec<SyncRef> = (1..=100).map(|id| SyncRef::Slug(format!("s-{id}"))).collect();
+        let options = RunOptions { if_running: IfRunning::Join, ..within(Duration::ZERO) };
+        let began = stage.time.elapsed();
+        let outcomes = library.run_syncs(&syncs, options).await;
+        assert!(stage.time.elapsed() - began <= Duration::from_millis(10_250));
+        let most = most_in_ten_seconds(&hightouch);
+        assert!(most <= 200, "{most}");
+        let (started, others): (Vec<_>, Vec<_>) =
+            outcomes.iter().map(|outcome| outcome.as_ref().unwrap_err()).partition(|failure| failure.run.is_some());
+        assert_eq!(hightouch.triggers(), started.len());
+        assert!(started.len() >= 50, "{}", started.len());
+        for failure in others {
+            assert_ne!(failure.http_status, Some(429), "none is told of a rate limit");
+            assert!(failure.message.ends_with("No run was started."), "{}", failure.message);
+        }
     });
 }
 

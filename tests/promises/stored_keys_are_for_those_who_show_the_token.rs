@@ -114,6 +114,26 @@ fn a_stored_key_without_a_token_is_a_configuration_error() {
 }
 
 #[test]
+fn which_accounts_have_a_key_is_not_told_where_there_is_no_token() {
+    for kind in ENDPOINTS {
+        stage(async |stage| {
+            let hightouch = naming_keys().await;
+            let settings = [("HIGHTOUCH_API_KEY_SECOND", "key-of-second"), ("DBT_WEBHOOK_SECRET", "secret")];
+            let endpoint = configured(&stage, kind, hightouch.origin(), &settings).await;
+            let mut answers = Vec::new();
+            for query in ["", "?account=second", "?account=third"] {
+                answers.push(tell(endpoint.post(&format!("/syncs/1/runs{query}"))).await);
+            }
+            for told in &answers {
+                assert_eq!((told.status, &told.text), (answers[0].status, &answers[0].text));
+                assert!(!told.text.to_ascii_lowercase().contains("second"), "{}", told.text);
+            }
+            assert!(hightouch.seen().is_empty());
+        });
+    }
+}
+
+#[test]
 fn a_token_without_a_key_is_a_configuration_error_and_a_key_that_is_none_too() {
     for kind in ENDPOINTS {
         for key in ["", "two words"] {

@@ -22,17 +22,36 @@ fail() {
     exit 1
 }
 
-# The request that starts the run is sent once.
-answer=$(ask --request POST "$ENDPOINT/syncs/$1/runs") || fail
-# 202 is no success: the run is still going. To ask for its end may be repeated.
-while
+# Reads that line.
+heed() {
     read -r status pause location <<END
 $(printf '%s\n' "$answer" | tail -n 1)
 END
-    [ "$status" = 202 ]
-do
+}
+
+# The request that starts the run is sent once.
+answer=$(ask --request POST "$ENDPOINT/syncs/$1/runs") || fail
+heed
+# 202 is no success: the run is still going. To ask for its end may be repeated.
+if [ "$status" = 202 ]; then
+    run=$location
+    # So that it can be found again, whatever becomes of this script.
+    echo "still running: $run" >&2
+fi
+while [ "$status" = 202 ]; do
     sleep "$pause"
-    answer=$(ask --retry 5 --retry-connrefused "$ENDPOINT$location") || fail
+    before=$pause
+    failed=0
+    answer=$(ask "$ENDPOINT$run") || failed=$?
+    heed
+    # An answer that was lost or cut off, and an error that passes, say nothing of the run.
+    case "$failed $status $answer" in
+        "0 "*) ;;
+        *'"kind":"unauthorized"'*) fail ;;
+        "22 429 "* | "22 502 "* | "22 503 "* | "22 504 "*) status=202 pause=$before ;;
+        "22 "*) fail ;;
+        *) status=202 pause=$before ;;
+    esac
 done
 tell
 [ "$status" = 200 ]

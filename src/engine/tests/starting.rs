@@ -274,3 +274,12 @@ fn the_first_request_is_sent_however_short_the_wait_and_however_late_the_first_s
     let a_moment_later = Instant::default().plus(Duration::from_nanos(1));
     assert!(matches!(operation.step(a_moment_later, Event::Woke), Action::Send { .. }));
 }
+
+#[test]
+fn a_trigger_whose_turn_comes_late_is_not_sent_where_its_answer_would_find_nobody_waiting() {
+    let mut operation = Operation::new(Goal::Run(sync()), wait(seconds(2)), Instant::default(), 1);
+    match operation.step(Instant::after_start(Duration::from_millis(1_800)), Event::Woke) {
+        Action::Done(outcome) => assert!(outcome.unwrap_err().message.starts_with("Its turn did not come")),
+        other => panic!("{other:?}"),
+    }
+}
