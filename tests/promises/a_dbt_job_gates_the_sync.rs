@@ -234,6 +234,23 @@ fn a_run_that_has_yet_to_begin_is_enough_and_one_that_goes_is_not() {
 }
 
 #[test]
+fn a_run_that_was_cancelled_before_it_began_is_not_started_again_and_not_said_to_have_begun() {
+    with_each_endpoint(async |stage, kind| {
+        let made = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
+        let hightouch = Scripted::start(move |what, _| {
+            assert!(what.starts_with("GET"), "{what}");
+            let run = json!({"id": 42, "status": "cancelled", "createdAt": made, "startedAt": null, "finishedAt": made});
+            say(200, json!({"data": [run], "hasMore": false}).to_string())
+        });
+        let hightouch = hightouch.await;
+        let endpoint = configured(&stage, kind, hightouch.origin(), SETTINGS).await;
+        let told = deliver(&endpoint, "/hooks/dbt/1", &success()).await.json();
+        assert_eq!((&told["action"], &told["runId"]), (&json!("none"), &json!(42)));
+        assert!(told["reason"].as_str().unwrap().contains("was cancelled before it began"), "{told}");
+    });
+}
+
+#[test]
 fn nor_where_the_first_answer_was_lost() {
     with_each_endpoint(async |stage, kind| {
         for scenario in [Scenario::LostTriggerAnswer, Scenario::TriggerTimeout, Scenario::CutOffTrigger] {
