@@ -1,14 +1,14 @@
 //! Reading JSON as it comes: a body is checked once, as a whole, and then looked at where it matters.
 //!
 //! Everything here works on the text of a value, so that one small reader serves every form of answer, and a value that nobody asks for
-//! takes no memory, however large it is. `serde_json` says what JSON is and reads its strings and numbers; what is left to do here is to
-//! find where in a text that has been checked a value ends.
+//! takes no memory, however large it is. `serde_json` says what JSON is. What is left to do here is to find where in a text that has been
+//! checked a value ends, and to read its strings and numbers: to have that done by `serde_json` as well would be 6 KB of each component.
 
-use core::fmt;
 use std::borrow::Cow;
 
-use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Deserializer;
+use serde::de::IgnoredAny;
+
+use super::text::cut;
 
 /// Why a text is not what is looked for in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,10 +92,9 @@ impl<'a> Json<'a> {
     /// Any finite number, or a string of one, and how it is written.
     pub(super) fn real(self) -> Option<(f64, String)> {
         let text = self.string().unwrap_or(Cow::Borrowed(self.0));
-        match Simple::read(&text) {
-            Some(Simple::Number(number)) if number.is_finite() => Some((number, text.trim_ascii().into())),
-            _ => None,
-        }
+        // What a string holds has not been checked.
+        let written = Json::check(text.as_bytes()).ok()?.0;
+        decimal(written).filter(|number| number.is_finite()).map(|number| (number, written.into()))
     }
 
     /// The whole text of a string.
@@ -104,10 +103,7 @@ impl<'a> Json<'a> {
         if !has_escapes(inner) {
             return Some(Cow::Borrowed(inner));
         }
-        match Simple::read(self.0) {
-            Some(Simple::Text(text)) => Some(Cow::Owned(text)),
-            _ => None,
-        }
+        unescape(inner).map(Cow::Owned)
     }
 
     /// The text of a name, of which no more is unescaped than a known one can have.
@@ -193,60 +189,79 @@ fn end_of_value(text: &[u8]) -> usize {
     text.len()
 }
 
-/// A value that is neither an object nor a list.
-enum Simple {
-    Number(f64),
-    Text(String),
-    Other,
+/// The text of a string of which this is the inside; none where half of a pair of surrogates stands alone.
+fn unescape(mut inner: &str) -> Option<String> {
+    let mut text = String::new();
+    while let Some((plain, escaped)) = cut(inner, b'\\') {
+        text += plain;
+        let (character, rest) = unescape_one(escaped)?;
+        text.push(character);
+        inner = rest;
+    }
+    Some(text + inner)
 }
 
-impl Simple {
-    /// Reads JSON; none where it is none.
-    fn read(text: &str) -> Option<Self> {
-        let mut json = Deserializer::from_slice(text.as_bytes());
-        let simple = json.deserialize_any(Any).ok()?;
-        json.end().ok()?;
-        Some(simple)
-    }
+/// The character that a text begins with, which stood behind a backslash, and what stands behind it.
+fn unescape_one(escaped: &str) -> Option<(char, &str)> {
+    let mut rest = escaped.get(1..)?;
+    let character = match escaped.as_bytes().first()? {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => {
+            let mut code = hexadecimal(rest)?;
+            rest = rest.get(4..)?;
+            if let 0xd800..=0xdbff = code {
+                rest = rest.strip_prefix("\\u")?;
+                let low = hexadecimal(rest)?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
+                code = 0x10000 + ((code - 0xd800) << 10) + low;
+                rest = rest.get(4..)?;
+            }
+            char::from_u32(code)?
+        }
+        itself => char::from(*itself),
+    };
+    Some((character, rest))
 }
 
-/// It takes whatever comes, so that there is nothing to say of what does not fit.
-struct Any;
+/// The number of four hexadecimal digits.
+fn hexadecimal(text: &str) -> Option<u32> {
+    u32::from_str_radix(text.get(..4)?, 16).ok()
+}
 
-impl<'de> Visitor<'de> for Any {
-    type Value = Simple;
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a JSON value")
+/// A JSON number that has been checked; none where it is another value. What is written in more than 17 digits may be off by as much as the last
+/// of them says.
+fn decimal(text: &str) -> Option<f64> {
+    const TELLING: f64 = 1e17;
+    let unsigned = text.strip_prefix("-").unwrap_or(text);
+    let (mantissa, exponent) = cut(unsigned, b'e').or_else(|| cut(unsigned, b'E')).unwrap_or((unsigned, "0"));
+    let (mut value, mut scale, mut fraction) = (0.0, exponent.parse::<i32>().ok()?, false);
+    for byte in mantissa.bytes() {
+        match byte {
+            b'.' => fraction = true,
+            b'0'..=b'9' if value < TELLING => {
+                value = value * 10.0 + f64::from(byte - b'0');
+                scale = scale.saturating_sub(i32::from(fraction));
+            }
+            b'0'..=b'9' => scale = scale.saturating_add(i32::from(!fraction)),
+            _ => return None,
+        }
     }
-    fn visit_unit<E>(self) -> Result<Simple, E> {
-        Ok(Simple::Other)
-    }
-    fn visit_bool<E>(self, _: bool) -> Result<Simple, E> {
-        Ok(Simple::Other)
-    }
-    fn visit_u64<E>(self, number: u64) -> Result<Simple, E> {
-        Ok(Simple::Number(number as f64))
-    }
-    fn visit_i64<E>(self, number: i64) -> Result<Simple, E> {
-        Ok(Simple::Number(number as f64))
-    }
-    fn visit_f64<E>(self, number: f64) -> Result<Simple, E> {
-        Ok(Simple::Number(number))
-    }
-    fn visit_str<E>(self, text: &str) -> Result<Simple, E> {
-        Ok(Simple::Text(text.into()))
-    }
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Simple, A::Error> {
-        Ok(Simple::Other)
-    }
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Simple, A::Error> {
-        Ok(Simple::Other)
-    }
+    // Beyond that a number is nothing, or more than there is.
+    let power = (0..scale.unsigned_abs().min(400)).fold(1.0, |power, _| power * 10.0);
+    let value = if scale < 0 { value / power } else { value * power };
+    Some(if unsigned.len() < text.len() { -value } else { value })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     fn check(text: &str) -> Json<'_> {
@@ -272,6 +287,77 @@ mod tests {
                     check(&object).members().unwrap().map(|(name, value)| (name.0, value.0)).collect();
                 assert_eq!(members, values.iter().map(|value| ("\"n:\"", *value)).collect::<Vec<_>>(), "{object}");
             }
+        }
+    }
+
+    /// The inside of a string: plain and escaped characters, halves of pairs among them.
+    fn inside() -> impl Strategy<Value = String> {
+        let escaped = select(vec![
+            r#"\""#,
+            r"\\",
+            r"\/",
+            r"\b",
+            r"\f",
+            r"\n",
+            r"\r",
+            r"\t",
+            r"\u0000",
+            r"\u00e4",
+            r"\uFFff",
+            r"\ud83e\udd80",
+            r"\ud83e",
+            r"\udd80",
+        ]);
+        let part = prop_oneof![any::<char>().prop_map(String::from), escaped.prop_map(String::from)];
+        vec(part, 0..8).prop_map(|parts| parts.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn strings_are_read_as_serde_json_reads_them(inside in inside()) {
+            let json = format!("\"{inside}\"");
+            // What is no string, or half of a pair, it does not read.
+            let expected = serde_json::from_str::<String>(&json).ok();
+            let read = Json::check(json.as_bytes()).ok().and_then(|json| Some(json.string()?.into_owned()));
+            prop_assert_eq!(read, expected);
+        }
+
+        #[test]
+        fn numbers_are_read_as_serde_json_reads_them(json in r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?") {
+            let expected = serde_json::from_str::<f64>(&json).ok();
+            match (check(&json).real(), expected) {
+                (Some((read, written)), Some(expected)) => {
+                    let apart = (read - expected).abs();
+                    prop_assert!(apart <= expected.abs() * 1e-14 || apart < 1e-300, "{} for {}", read, expected);
+                    prop_assert_eq!(written, json);
+                }
+                // Nothing, however often it is taken ten times.
+                (None, Some(expected)) => prop_assert!(expected == 0.0, "{}", expected),
+                (read, None) => prop_assert!(read.is_none(), "{:?}", read),
+            }
+        }
+    }
+
+    #[test]
+    fn a_number_may_be_a_string_and_a_string_that_is_none_is_none() {
+        for (json, expected) in [
+            ("0.54", Some(0.54)),
+            ("\"0.54\"", Some(0.54)),
+            ("\" 1 \"", Some(1.0)),
+            ("5.4e-1", Some(0.54)),
+            ("-7", Some(-7.0)),
+            ("1e999", None),
+            ("\"01\"", None),
+            ("\"1,5\"", None),
+            ("\"\"", None),
+            ("\"NaN\"", None),
+            ("\"true\"", None),
+            ("true", None),
+            ("null", None),
+            ("[1]", None),
+            ("{}", None),
+        ] {
+            assert_eq!(check(json).real().map(|(number, _)| number), expected, "{json}");
         }
     }
 

@@ -239,7 +239,8 @@ fn a_run_that_was_cancelled_before_it_began_is_not_started_again_and_not_said_to
         let made = OffsetDateTime::now_utc().format(&Rfc3339).unwrap();
         let hightouch = Scripted::start(move |what, _| {
             assert!(what.starts_with("GET"), "{what}");
-            let run = json!({"id": 42, "status": "cancelled", "createdAt": made, "startedAt": null, "finishedAt": made});
+            let run =
+                json!({"id": 42, "status": "cancelled", "createdAt": made, "startedAt": null, "finishedAt": made});
             say(200, json!({"data": [run], "hasMore": false}).to_string())
         });
         let hightouch = hightouch.await;
