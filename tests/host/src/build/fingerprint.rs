@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::{StdSource, module};
+use super::{StdSource, module, optimizer};
 
 /// What every component is made of beside its own code, under the workspace's root. The compiler itself is not among it:
 /// one that was updated makes no component out of date.
@@ -22,6 +22,7 @@ pub(super) fn of_sources<'a>(workspace: &Path, sources: impl IntoIterator<Item =
     files.sort();
     let mut hasher = DefaultHasher::new();
     module::rust_flags(workspace, &[]).hash(&mut hasher);
+    optimizer::PASSES.hash(&mut hasher);
     for file in files {
         file.strip_prefix(workspace).unwrap_or(&file).hash(&mut hasher);
         fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?.hash(&mut hasher);
