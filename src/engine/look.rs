@@ -100,8 +100,12 @@ impl Operation {
         }
         self.backoff.reset();
         self.sighted = true;
-        // Not listed, or not all of it (yet, or not on this replica): what was seen before still stands.
-        if !phase.jobs.is_empty() && phase.jobs.len() >= self.jobs.len() {
+        // Not listed (yet, or not on this replica): nothing has changed, and of a run that was taken up not all its jobs need be known.
+        if phase.jobs.is_empty() {
+            return self.look_later(now, Phase::Look(Look::default()));
+        }
+        // Not all of it: what was seen before still stands.
+        if phase.jobs.len() >= self.jobs.len() {
             self.jobs = phase.jobs;
         }
         let created = |job: &Run| job.created_at.as_deref().and_then(Moment::rfc3339);
