@@ -1,5 +1,7 @@
 //! Whether a run was started only where none came since the moment that was named.
 
+use hightouch_sync::engine::FailureKind;
+
 use super::{Broken, Came, Played, Run, Sent, broken, report};
 use crate::world::{Fault, Millis, Nonsense};
 
@@ -27,7 +29,8 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
     let Some(moment) = played.world.call.unless_since else { return Ok(()) };
     let started = played.sent.iter().find(|sent| sent.trigger).map(|sent| sent.at);
     let named = report(&played.outcome).and_then(|report| played.run(report.run.run.get()));
-    let taken = named.filter(|run| started.is_none() && stands(played, run));
+    let refused = played.outcome.as_ref().is_err_and(|failure| failure.kind == FailureKind::Busy);
+    let taken = named.filter(|run| started.is_none() && !refused && stands(played, run));
     if started.is_none() && named.is_none() {
         return Ok(());
     }
