@@ -205,6 +205,8 @@ fn fare(
     };
     let trouble = |kind| (format!("{kind:?}"), Some(Err(kind)), arrives);
     let mut wrongs = Wrongs::default();
+    let list = request.target.contains("/runs?limit=") && !request.target.contains("offset=");
+    let mut kept = 0;
     match fault {
         Some(Fault::Refused) => return trouble(TroubleKind::NotSent),
         Some(Fault::NotGranted) => return trouble(TroubleKind::NotGranted),
@@ -241,6 +243,7 @@ fn fare(
             }
         }
         // A page that is older than the one before lacks what came between them, which nobody could tell.
+        Some(Fault::Kept { by }) if list => kept = *by,
         Some(Fault::Behind { by }) if !request.target.contains("offset=") => wrongs.behind = *by,
         Some(Fault::Short { by }) => {
             let of_it = |sent: &&Sent| sent.target == request.target && sent.fault != Some(Fault::OfAnother);
@@ -251,6 +254,7 @@ fn fare(
         Some(Fault::OfAnother) => wrongs.of_another = true,
         _ => {}
     }
+    wrongs.behind += kept;
     let (status, mut body) = hightouch.answer(request, arrives, wrongs);
     if request.target.contains("/runs?") {
         match fault {
@@ -259,7 +263,8 @@ fn fare(
             _ => {}
         }
     }
-    let mut answer = dated(hightouch, arrives, status, &body);
+    let mut answer = dated(hightouch, arrives - kept, status, &body);
+    answer.is_old = kept > 0;
     match fault {
         Some(Fault::Cut { percent }) => {
             answer.body.truncate(answer.body.len() * percent / 100);
@@ -275,7 +280,7 @@ fn fare(
         },
         _ => {}
     }
-    (format!("{status} {}", String::from_utf8_lossy(&answer.body)), Some(Ok(answer)), arrives - wrongs.behind)
+    (format!("{status} {}", String::from_utf8_lossy(&answer.body)), Some(Ok(answer)), arrives - wrongs.behind + kept)
 }
 
 fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Answer {

@@ -211,6 +211,8 @@ pub enum Fault {
     Envelope,
     /// What is read is as it was so long ago; only where something is read.
     Behind { by: Millis },
+    /// The list was kept on the way for so long, at least a second, and says so; only where runs are listed.
+    Kept { by: Millis },
     /// So many sync runs are left out of those of a sequence's run; only where they were told before, or are not all there are to be.
     Short { by: usize },
     /// The answer tells of another run of the sequence.
@@ -537,6 +539,7 @@ fn fault(rng: &mut Rng, of_sequence: bool) -> Fault {
         22 if of_sequence => {
             pick(rng, &[Fault::Short { by: 1 }, Fault::Short { by: 3 }, Fault::OfAnother, Fault::Behind { by: BEHIND }])
         }
+        22 if rng.u32(0..4) == 0 => Fault::Kept { by: pick(rng, &[1_000, 10_000, 100_000]) + rng.i64(0..9_000) },
         22 => Fault::Behind { by: rng.i64(0..BEHIND) },
         _ => Fault::Repeated,
     }
