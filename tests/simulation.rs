@@ -9,6 +9,8 @@
 mod hightouch;
 #[path = "simulation/play.rs"]
 mod play;
+#[path = "simulation/sequences.rs"]
+mod sequences;
 #[path = "simulation/shrink.rs"]
 mod shrink;
 #[path = "simulation/truth.rs"]
@@ -52,6 +54,12 @@ fn run(world: &World) -> Result<Vec<Came>, (Broken, String)> {
         let mut story = story(&played.sent);
         for run in &played.hightouch.runs {
             writeln!(story, "{run:?} ends {:?}", run.ends()).unwrap();
+        }
+        if let Some(sequences) = &played.hightouch.sequences {
+            for run in &sequences.runs {
+                writeln!(story, "{run:?} ends {:?}", run.ends()).unwrap();
+            }
+            writeln!(story, "the triggers came to {:?}", sequences.effects).unwrap();
         }
         writeln!(story, "over at {} ms: {:#?}", played.over, played.outcome).unwrap();
         (broken, story)

@@ -143,7 +143,8 @@ impl Operation {
 
     pub(super) fn going_found(&mut self, now: Instant, mut phase: FindGoing, reply: Reply) -> Action {
         let since = self.options.unless_since;
-        let is_old = since.is_some() && reply.as_ref().is_ok_and(|answer| answer.is_old);
+        // What went when it was kept on the way may have ended.
+        let is_old = reply.as_ref().is_ok_and(|answer| answer.is_old);
         let mut pages = std::mem::take(&mut phase.pages);
         let pace = &mut self.pace;
         let mut runs = 0;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use hightouch_sync::hightouch::{Method, Request};
 
+use super::sequences::{SEQUENCE, Sequences, run_id};
 use super::world::{Ending, Millis, Plan, World};
 
 /// The sync, as an ID and as a slug.
@@ -18,8 +19,30 @@ pub struct Run {
     pub id: u64,
     pub ours: bool,
     pub created: Millis,
-    started: Millis,
+    pub started: Millis,
     plan: Plan,
+}
+
+/// The word for a run that has ended so.
+pub fn word(ending: Ending) -> &'static str {
+    match ending {
+        Ending::Success => "success",
+        Ending::Warning => "warning",
+        Ending::Failed => "failed",
+        Ending::Cancelled => "cancelled",
+        Ending::Interrupted => "interrupted",
+        Ending::Never => "verifying",
+    }
+}
+
+/// How an answer is told wrongly.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wrongs {
+    pub behind: Millis,
+    pub short: usize,
+    /// How many sync runs of the sequence's run were told of before.
+    pub told_before: usize,
+    pub of_another: bool,
 }
 
 impl Run {
@@ -39,6 +62,11 @@ impl Run {
         (0..self.plan.jobs.len()).map(|job| self.job_ends(job)).try_fold(self.started, |last, end| Some(last.max(end?)))
     }
 
+    /// How many jobs it has.
+    pub fn jobs(&self) -> usize {
+        self.plan.jobs.len()
+    }
+
     pub fn has_ended(&self, now: Millis) -> bool {
         self.ends().is_some_and(|end| end <= now)
     }
@@ -54,14 +82,7 @@ impl Run {
 
     fn status(&self, job: usize, now: Millis) -> &'static str {
         if self.job_ends(job).is_some_and(|end| end <= now) {
-            return match self.plan.jobs[job] {
-                Ending::Success => "success",
-                Ending::Warning => "warning",
-                Ending::Failed => "failed",
-                Ending::Cancelled => "cancelled",
-                Ending::Interrupted => "interrupted",
-                Ending::Never => "verifying",
-            };
+            return word(self.plan.jobs[job]);
         }
         match now - self.started {
             ..0 => "queued",
@@ -82,6 +103,8 @@ struct Coming {
 pub struct Hightouch<'w> {
     world: &'w World,
     pub runs: Vec<Run>,
+    /// The runs of the sequence, where the operation is about one.
+    pub sequences: Option<Sequences<'w>>,
     coming: Vec<Coming>,
     effects: usize,
 }
@@ -89,7 +112,8 @@ pub struct Hightouch<'w> {
 impl<'w> Hightouch<'w> {
     pub fn new(world: &'w World) -> Self {
         let others = world.others.iter().map(|theirs| Coming { at: theirs.at, ours: false, plan: theirs.plan.clone() });
-        let mut hightouch = Self { world, runs: Vec::new(), coming: others.collect(), effects: 0 };
+        let sequences = world.sequence.as_ref().map(Sequences::new);
+        let mut hightouch = Self { world, runs: Vec::new(), sequences, coming: others.collect(), effects: 0 };
         hightouch.go_on(0);
         hightouch
     }
@@ -100,7 +124,7 @@ impl<'w> Hightouch<'w> {
         while let Some(coming) = self.coming.first().filter(|coming| coming.at <= now) {
             let created = coming.at;
             // One after the other: a run that never ends lets the next one begin, for it does not matter here.
-            let before = self.runs.iter().filter_map(Run::ends).max().unwrap_or(created);
+            let before = self.runs.iter().map(|run| run.ends().unwrap_or(run.started)).max().unwrap_or(created);
             let Coming { ours, plan, .. } = self.coming.remove(0);
             let id = 101 + u64::try_from(self.runs.len()).unwrap();
             self.runs.push(Run { id, ours, created, started: before.max(created + plan.queued), plan });
@@ -109,30 +133,64 @@ impl<'w> Hightouch<'w> {
 
     /// Lets be everything that is still to come of the operation's own requests.
     pub fn go_on_for_ever(&mut self) {
+        if let Some(sequences) = &mut self.sequences {
+            sequences.go_on_for_ever();
+        }
         let last = self.coming.iter().filter(|coming| coming.ours).map(|coming| coming.at).max();
         self.go_on(last.unwrap_or(Millis::MIN));
     }
 
     /// Starts a run at this moment, which is not before now.
-    pub fn trigger(&mut self, at: Millis) {
+    pub fn trigger(&mut self, request: &Request, at: Millis) {
+        if let Some(sequences) = &mut self.sequences {
+            assert_eq!(request.target, format!("/api/v1/sync-sequences/{SEQUENCE}/trigger"));
+            return sequences.trigger(at);
+        }
+        assert_eq!(request.target, format!("/api/v1/syncs/{SYNC}/trigger"));
         let plan = self.world.ours.get(self.effects).or(self.world.ours.last()).unwrap().clone();
         self.effects += 1;
         self.coming.push(Coming { at, ours: true, plan });
     }
 
+    /// What `createdAt` shows at this moment, in milliseconds since 1970.
+    pub fn shows(&self, moment: Millis) -> Millis {
+        START + self.world.server.phase + moment
+    }
+
     /// `Date` at this moment, in milliseconds since 1970.
     pub fn date(&self, now: Millis) -> Option<Millis> {
         let server = &self.world.server;
-        let shown = START + server.phase + server.date_ahead + now;
+        let shown = self.shows(now) + server.date_ahead;
         server.sends_date.then_some(shown.div_euclid(1000) * 1000)
     }
 
-    /// Answers a request that arrives now; a list is as it was so long ago.
-    pub fn answer(&mut self, request: &Request, now: Millis, behind: Millis) -> String {
+    /// Answers a request that arrives now: the status, and the body.
+    pub fn answer(&mut self, request: &Request, now: Millis, wrongs: Wrongs) -> (u16, String) {
         if request.method == Method::Post {
-            self.trigger(now);
+            self.trigger(request, now);
         }
-        self.go_on(now);
+        match &mut self.sequences {
+            Some(sequences) => {
+                sequences.go_on(now);
+                let shouts = self.world.server.shouts;
+                if request.method == Method::Post {
+                    let id = run_id(*sequences.effects.last().unwrap());
+                    return (200, format!(r#"{{"id":"{}"}}"#, if shouts { id.to_uppercase() } else { id }));
+                }
+                let id = request.target.strip_prefix("/api/v1/sync-sequences/runs/").unwrap();
+                match sequences.answer(id, now, wrongs, shouts) {
+                    Ok(body) => (200, body),
+                    Err(status) => (status, String::new()),
+                }
+            }
+            None => {
+                self.go_on(now);
+                (200, self.answer_of_syncs(request, now - wrongs.behind))
+            }
+        }
+    }
+
+    fn answer_of_syncs(&self, request: &Request, then: Millis) -> String {
         let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
         let param = |name: &str| query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
         let offset = param("offset").map_or(0, |(_, value)| value.parse().unwrap());
@@ -147,7 +205,7 @@ impl<'w> Hightouch<'w> {
             }
             "/api/v1/syncs/7/runs" => {
                 let wanted = param("runId").map(|(_, id)| id.parse::<u64>().unwrap());
-                self.list(wanted.filter(|_| !self.world.server.ignores_run_id), offset, now - behind)
+                self.list(wanted.filter(|_| !self.world.server.ignores_run_id), offset, then)
             }
             _ => panic!("nobody should ask for {}", request.target),
         }
@@ -169,8 +227,12 @@ impl<'w> Hightouch<'w> {
             let comma = if place == 0 { "" } else { "," };
             let status = run.status(*job, now);
             let status = if server.shouts { status.to_uppercase() } else { status.into() };
-            let created = rfc3339(START + server.phase + run.created);
-            write!(body, r#"{comma}{{"id":{},"createdAt":"{created}","status":"{status}"}}"#, self.id(run.id)).unwrap();
+            let created = rfc3339(self.shows(run.created));
+            write!(body, r#"{comma}{{"id":{},"createdAt":"{created}","status":"{status}""#, self.id(run.id)).unwrap();
+            if server.tells_start && run.started <= now {
+                write!(body, r#","startedAt":"{}""#, rfc3339(self.shows(run.started))).unwrap();
+            }
+            body.push('}');
         }
         let more = entries.len() > offset + server.page;
         write!(body, r#"],"hasMore":{more}}}"#).unwrap();

@@ -10,7 +10,8 @@ use hightouch_sync::hightouch::{
     Answer, BodyEnd, Method, Moment, Request, Resync, RetryAfter, RunId, RunRef, SyncId, SyncRef,
 };
 
-use super::hightouch::{Hightouch, SLUG, SYNC};
+use super::hightouch::{Hightouch, SLUG, SYNC, Wrongs};
+use super::sequences::{self, SEQUENCE};
 use super::world::{Asked, Fault, Goal, IfRunning, Millis, Nonsense, World};
 
 /// A request that was sent, and what came back.
@@ -23,11 +24,15 @@ pub struct Sent {
     /// The list of all runs was asked for.
     pub list: bool,
     pub fault: Option<Fault>,
-    /// The run whose ID came back in a whole answer.
+    /// Of when what came back is.
+    pub as_of: Millis,
+    /// The run whose ID came back in a whole answer; of a sequence's run, its number.
     pub named: Option<u64>,
     /// How long to stay away, where the answer said so.
     pub asked: Option<Duration>,
     pub status: Option<u16>,
+    /// Why nothing came back.
+    pub trouble: Option<TroubleKind>,
     /// What came back, in a word.
     pub what: String,
     /// The body that came back, if it is whole.
@@ -49,7 +54,7 @@ pub fn awaited(world: &World) -> u64 {
     100 + u64::try_from(before.max(1)).unwrap()
 }
 
-fn goal(world: &World) -> EngineGoal {
+fn goal(world: &World, hightouch: &Hightouch<'_>) -> EngineGoal {
     let sync = SyncId::try_from(SYNC).unwrap();
     let slug = || SyncRef::Slug(SLUG.parse().unwrap());
     match world.call.goal {
@@ -58,10 +63,16 @@ fn goal(world: &World) -> EngineGoal {
         Goal::Start => EngineGoal::Start(SyncRef::Id(sync)),
         Goal::StartBySlug => EngineGoal::Start(slug()),
         Goal::Await => EngineGoal::Await(RunRef { sync, run: RunId::try_from(awaited(world)).unwrap() }),
+        Goal::RunSequence => EngineGoal::RunSequence(SEQUENCE.parse().unwrap()),
+        Goal::StartSequence => EngineGoal::StartSequence(SEQUENCE.parse().unwrap()),
+        Goal::AwaitSequence => {
+            let awaited = hightouch.sequences.as_ref().unwrap().awaited;
+            EngineGoal::AwaitSequence(sequences::run_id(awaited).parse().unwrap())
+        }
     }
 }
 
-fn options(world: &World) -> Options {
+fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
     let call = &world.call;
     Options {
         resync: Resync { full: call.resync, ..Resync::default() },
@@ -71,7 +82,7 @@ fn options(world: &World) -> Options {
             IfRunning::Join => EngineIfRunning::Join,
             IfRunning::Refuse => EngineIfRunning::Refuse,
         },
-        unless_since: None,
+        unless_since: call.unless_since.map(|moment| Moment::from_millis(hightouch.shows(moment))),
         max_wait: span(call.max_wait),
         answer_wait: span(call.answer_wait),
     }
@@ -91,7 +102,8 @@ pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
     let mut now: Millis = 0;
     let at = |now| Instant::after_start(span(now));
     let mut hightouch = Hightouch::new(world);
-    let mut operation = Operation::new(goal(world), options(world), at(0), world.call.seed);
+    let (goal, options) = (goal(world, &hightouch), options(world, &hightouch));
+    let mut operation = Operation::new(goal, options, at(0), world.call.seed).among(world.call.among);
     let mut sent: Vec<Sent> = Vec::new();
     let mut event = Event::Woke;
     let end = world.call.max_wait.max(world.call.answer_wait);
@@ -133,8 +145,8 @@ fn send(
     let outage = world.outages.iter().find(|outage| (outage.from..outage.to).contains(&now));
     let (arrives, fault) = (now + exchange.there, outage.map(|outage| &outage.fault).or(exchange.fault.as_ref()));
     let trigger = request.method == Method::Post;
-    let list = request.target.contains("/runs") && !request.target.contains("runId=");
-    let (what, came) = fare(hightouch, before, request, fault, arrives);
+    let list = request.target.contains("/runs?") && !request.target.contains("runId=");
+    let (what, came, as_of) = fare(hightouch, before, request, fault, arrives);
     let (back, came) = match came {
         Some(came) if arrives + exchange.back <= give_up => (arrives + exchange.back, came),
         _ => (give_up, Err(TroubleKind::TimedOut)),
@@ -146,21 +158,30 @@ fn send(
         trigger,
         list,
         fault: fault.cloned(),
+        as_of,
         named: None,
         asked: None,
         status: None,
+        trouble: None,
         what,
         body: None,
     };
     let event = match came {
-        Err(kind) => Event::Trouble(Trouble { kind, text: "as the world has it".into() }),
+        Err(kind) => {
+            said.trouble = Some(kind);
+            Event::Trouble(Trouble { kind, text: "as the world has it".into() })
+        }
         Ok(answer) => {
             said.status = Some(answer.status);
             said.asked = answer.wait_asked();
             if answer.status == 200 && answer.end == BodyEnd::Complete {
                 said.body = String::from_utf8(answer.body.clone()).ok();
                 let id = said.body.as_deref().and_then(|body| body.strip_prefix(r#"{"id":"#)).filter(|_| trigger);
-                said.named = id.and_then(|id| id.trim_matches(|other: char| !other.is_ascii_digit()).parse().ok());
+                let id = id.map(|id| id.trim_matches(['"', '}']));
+                said.named = match world.sequence {
+                    Some(_) => id.and_then(sequences::number),
+                    None => id.and_then(|id| id.parse().ok()),
+                };
             }
             Event::Answer(answer)
         }
@@ -168,22 +189,24 @@ fn send(
     (back, (said, event))
 }
 
-/// What becomes of a request; none where nothing ever comes back.
+/// What becomes of a request, and of when that is; none where nothing ever comes back.
 fn fare(
     hightouch: &mut Hightouch<'_>,
     before: &[Sent],
     request: &Request,
     fault: Option<&Fault>,
     arrives: Millis,
-) -> (String, Option<Result<Answer, TroubleKind>>) {
+) -> (String, Option<Result<Answer, TroubleKind>>, Millis) {
     let trigger = request.method == Method::Post;
     let late = |hightouch: &mut Hightouch<'_>, takes_effect: Millis| {
         if trigger {
-            hightouch.trigger(arrives + takes_effect);
+            hightouch.trigger(request, arrives + takes_effect);
         }
     };
-    let trouble = |kind| (format!("{kind:?}"), Some(Err(kind)));
-    let mut behind = 0;
+    let trouble = |kind| (format!("{kind:?}"), Some(Err(kind)), arrives);
+    let mut wrongs = Wrongs::default();
+    let list = request.target.contains("/runs?limit=") && !request.target.contains("offset=");
+    let mut kept = 0;
     match fault {
         Some(Fault::Refused) => return trouble(TroubleKind::NotSent),
         Some(Fault::NotGranted) => return trouble(TroubleKind::NotGranted),
@@ -192,10 +215,10 @@ fn fare(
             late(hightouch, *takes_effect);
             return trouble(TroubleKind::Lost);
         }
-        Some(Fault::SilentBefore) => return ("silence".into(), None),
+        Some(Fault::SilentBefore) => return ("silence".into(), None, arrives),
         Some(Fault::SilentAfter { takes_effect }) => {
             late(hightouch, *takes_effect);
-            return ("silence".into(), None);
+            return ("silence".into(), None, arrives);
         }
         Some(Fault::Status { code, retry_after, takes_effect }) => {
             if let Some(takes_effect) = takes_effect {
@@ -208,22 +231,40 @@ fn fare(
                     RetryAfter::Moment(Moment::from_millis(hightouch.date(arrives).unwrap_or(0) + ahead))
                 }
             });
-            return (format!("{code}"), Some(Ok(answer)));
+            return (format!("{code}"), Some(Ok(answer)), arrives);
         }
         Some(Fault::Envelope) => {
             let body = r#"{"message":"Validation failed","details":{"sync":"is locked"}}"#;
-            return ("an envelope".into(), Some(Ok(dated(hightouch, arrives, 200, body))));
+            return ("an envelope".into(), Some(Ok(dated(hightouch, arrives, 200, body))), arrives);
         }
         Some(Fault::Repeated) if !trigger => {
-            if let Some(answer) = again(before, hightouch, request, arrives) {
-                return ("the answer before".into(), Some(Ok(answer)));
+            if let Some((answer, as_of)) = again(before, hightouch, request, arrives) {
+                return ("the answer before".into(), Some(Ok(answer)), as_of);
             }
         }
-        Some(Fault::Behind { by }) => behind = *by,
+        // A page that is older than the one before lacks what came between them, which nobody could tell.
+        Some(Fault::Kept { by }) if list => kept = *by,
+        Some(Fault::Behind { by }) if !request.target.contains("offset=") => wrongs.behind = *by,
+        Some(Fault::Short { by }) => {
+            let of_it = |sent: &&Sent| sent.target == request.target && sent.fault != Some(Fault::OfAnother);
+            let told = before.iter().filter(of_it).filter_map(|sent| sent.body.as_deref());
+            wrongs.told_before = told.map(|body| body.matches("syncRunId").count()).max().unwrap_or(0);
+            wrongs.short = *by;
+        }
+        Some(Fault::OfAnother) => wrongs.of_another = true,
         _ => {}
     }
-    let body = hightouch.answer(request, arrives, behind);
-    let mut answer = dated(hightouch, arrives, 200, &body);
+    wrongs.behind += kept;
+    let (status, mut body) = hightouch.answer(request, arrives, wrongs);
+    if request.target.contains("/runs?") {
+        match fault {
+            Some(Fault::Nonsense(Nonsense::NoTimes)) => body = body.replace(r#"edAt":"#, r#"":"#),
+            Some(Fault::Nonsense(Nonsense::NoIds)) => body = body.replace(r#""id":"#, r#""runId":"#),
+            _ => {}
+        }
+    }
+    let mut answer = dated(hightouch, arrives - kept, status, &body);
+    answer.is_old = kept > 0;
     match fault {
         Some(Fault::Cut { percent }) => {
             answer.body.truncate(answer.body.len() * percent / 100);
@@ -235,10 +276,11 @@ fn fare(
             Nonsense::Null => answer.body = b"null".to_vec(),
             Nonsense::WrongTypes => answer.body = br#"{"id":[],"data":{"id":true}}"#.to_vec(),
             Nonsense::TooLong => answer.end = BodyEnd::TooLong,
+            Nonsense::NoTimes | Nonsense::NoIds => {}
         },
         _ => {}
     }
-    (String::from_utf8_lossy(&answer.body).into_owned(), Some(Ok(answer)))
+    (format!("{status} {}", String::from_utf8_lossy(&answer.body)), Some(Ok(answer)), arrives - wrongs.behind + kept)
 }
 
 fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Answer {
@@ -247,10 +289,10 @@ fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Ans
     answer
 }
 
-/// The answer that came before, if the same was asked.
-fn again(before: &[Sent], hightouch: &Hightouch<'_>, request: &Request, now: Millis) -> Option<Answer> {
+/// The answer that came before, if the same was asked, and of when it is.
+fn again(before: &[Sent], hightouch: &Hightouch<'_>, request: &Request, now: Millis) -> Option<(Answer, Millis)> {
     let last = before.last().filter(|last| last.target == request.target && last.fault.is_none())?;
     let mut answer = dated(hightouch, last.at, 200, last.body.as_deref()?);
     answer.is_old = now - last.at >= 1_000;
-    Some(answer)
+    Some((answer, last.as_of))
 }

@@ -1,7 +1,7 @@
 //! Makes a world in which a promise is broken smaller, as long as it stays broken.
 
 use super::run;
-use super::world::{Exchange, World};
+use super::world::{Exchange, SequencePlan, World};
 
 /// The smallest world that can be found by leaving things out, one after the other.
 pub fn shrunk(world: &World, promise: &str) -> World {
@@ -52,6 +52,33 @@ fn candidates(world: &World) -> Vec<World> {
     if world.ours.len() > 1 {
         offer(&|world| world.ours.pop().is_some());
     }
+    if let Some(sequence) = &world.sequence {
+        for place in 0..sequence.others.len() {
+            offer(&|world| {
+                world.sequence.as_mut().unwrap().others.remove(place);
+                true
+            });
+        }
+        for place in 0..sequence.others.len() + sequence.ours.len() {
+            let plan = |world: &mut World, change: &dyn Fn(&mut SequencePlan) -> bool| {
+                let sequence = world.sequence.as_mut().unwrap();
+                let others = sequence.others.iter_mut().map(|theirs| &mut theirs.plan);
+                others.chain(&mut sequence.ours).nth(place).is_some_and(change)
+            };
+            offer(&|world| plan(world, &|plan| plan.syncs.pop().is_some()));
+            offer(&|world| plan(world, &|plan| set(&mut plan.known_after, 0)));
+            offer(&|world| plan(world, &|plan| set(&mut plan.whole_after, 0)));
+            offer(&|world| plan(world, &|plan| set(&mut plan.pending, 0)));
+        }
+        if sequence.ours.len() > 1 {
+            offer(&|world| world.sequence.as_mut().unwrap().ours.pop().is_some());
+        }
+        offer(&|world| set(&mut world.sequence.as_mut().unwrap().joins, false));
+        offer(&|world| set(&mut world.sequence.as_mut().unwrap().unknown, 404));
+    }
+    offer(&|world| set(&mut world.call.among, 1));
+    offer(&|world| set(&mut world.call.unless_since, None));
+    offer(&|world| set(&mut world.server.tells_start, true));
     offer(&|world| set(&mut world.call.resync, false));
     offer(&|world| set(&mut world.call.oversleeps, 0));
     offer(&|world| set(&mut world.call.seed, 1));

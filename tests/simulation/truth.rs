@@ -2,7 +2,13 @@
 
 use core::time::Duration;
 
-use hightouch_sync::engine::{FailureKind, Outcome, Report, Standing};
+#[path = "truth/sequences.rs"]
+mod sequences;
+#[path = "truth/since.rs"]
+mod since;
+
+use hightouch_sync::engine::{AT_ONCE, Failure, FailureKind, Outcome, Report, Standing};
+use hightouch_sync::hightouch::SequenceRun;
 
 use super::hightouch::Run;
 use super::play::{Played, Sent, awaited};
@@ -15,6 +21,8 @@ const SAME_MOMENT: Millis = 1_250;
 const KEPT: Millis = 1_250;
 /// The longest pause between two looks, with what a look may take.
 const LONGEST_PAUSE: Millis = 70_000;
+/// By how much looks are apart for each that there is at once.
+const SHARE: Millis = 100;
 
 /// What an operation came to, for the statistics: a simulation that never reaches one of these proves little.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +36,15 @@ pub enum Came {
     Unconfirmed,
     UnconfirmedAndNamed,
     Joined,
+    /// A run that came since stands for one that was to be started.
+    Stands,
+    /// None did, so one was started.
+    NoneSince,
+    SequenceSucceeded,
+    SequenceFailed,
+    SequenceUnconfirmed,
+    /// The sequence's run was there before.
+    SequenceGoing,
     Busy,
     NotGranted,
     Unreachable,
@@ -37,7 +54,7 @@ pub enum Came {
 }
 
 impl Came {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 21] = [
         Self::Succeeded,
         Self::SyncFailed,
         Self::StillRunning,
@@ -47,6 +64,12 @@ impl Came {
         Self::Unconfirmed,
         Self::UnconfirmedAndNamed,
         Self::Joined,
+        Self::Stands,
+        Self::NoneSince,
+        Self::SequenceSucceeded,
+        Self::SequenceFailed,
+        Self::SequenceUnconfirmed,
+        Self::SequenceGoing,
         Self::Busy,
         Self::NotGranted,
         Self::Unreachable,
@@ -59,7 +82,10 @@ impl Came {
 /// Checks every promise; what it came to, or which promise was broken and how.
 pub fn check(mut played: Played<'_>) -> Result<Vec<Came>, Box<(Broken, Played<'_>)>> {
     played.hightouch.go_on_for_ever();
-    let checks = [once, never_false, never_lost, never_hangs, patient, polite];
+    let checks = match played.world.sequence {
+        None => [once, since::gated, never_false, never_lost, patient, never_hangs, polite].as_slice(),
+        Some(_) => &[sequences::once, sequences::never_false, sequences::patient, never_hangs, polite],
+    };
     match checks.iter().try_for_each(|check| check(&played)) {
         Ok(()) => Ok(came(&played)),
         Err(broken) => Err(Box::new((broken, played))),
@@ -75,6 +101,15 @@ pub struct Broken {
 
 fn broken(promise: &'static str, how: impl Into<String>) -> Result<(), Broken> {
     Err(Broken { promise, how: how.into() })
+}
+
+/// The sequence's run that is told of.
+fn sequence_run(outcome: &Outcome) -> Option<&SequenceRun> {
+    match outcome {
+        Ok(Standing::Sequence(report)) => Some(&report.run),
+        Ok(Standing::Sync(_)) => None,
+        Err(failure) => failure.sequence.as_deref(),
+    }
 }
 
 fn report(outcome: &Outcome) -> Option<&Report> {
@@ -94,14 +129,26 @@ impl Played<'_> {
         self.hightouch.runs.iter().find(|run| run.id == id)
     }
 
+    /// Whether all that a list could ever show is on one page.
+    fn one_page(&self) -> bool {
+        self.hightouch.runs.iter().map(Run::jobs).sum::<usize>() <= self.world.server.page
+    }
+
     /// Whether the last answer was one that is the last word on a run.
     fn last_word(&self) -> bool {
-        let last = self.sent.last();
-        last.is_some_and(|last| {
-            matches!(last.status, Some(400..=499)) && !matches!(last.status, Some(408 | 429))
-                || last.fault == Some(Fault::NotGranted)
-        })
+        self.sent.last().is_some_and(is_final)
     }
+}
+
+/// Whether what came back is the last word on a run.
+fn is_final(sent: &Sent) -> bool {
+    matches!(sent.status, Some(400..=499)) && !matches!(sent.status, Some(408 | 429))
+        || sent.fault == Some(Fault::NotGranted)
+}
+
+/// When what came back has passed.
+fn over(sent: &Sent) -> Millis {
+    sent.back.saturating_add(sent.asked.map_or(0, millis))
 }
 
 /// One operation starts at most one run.
@@ -126,7 +173,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("never false", how);
     let call = &played.world.call;
     let Some(report) = report(&played.outcome) else {
-        let claims = |failure: &hightouch_sync::engine::Failure| failure.kind != FailureKind::TriggerUnconfirmed;
+        let claims = |failure: &Failure| failure.kind != FailureKind::TriggerUnconfirmed;
         return match (played.outcome.as_ref().is_err_and(claims), played.ours().next()) {
             (true, Some(run)) => broken(format!("it passes over run {}, which it started", run.id)),
             _ => Ok(()),
@@ -148,7 +195,8 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         }
         (Goal::Await, _) => {}
         (_, _) if report.joined => {
-            if call.if_running == IfRunning::Queue || first_trigger.is_some() || run.has_ended(-BEHIND) {
+            let is_going = call.if_running != IfRunning::Queue && !run.has_ended(-BEHIND);
+            if first_trigger.is_some() || !is_going && !since::stands(played, run) {
                 return broken(format!("it did not join run {}", run.id));
             }
         }
@@ -167,7 +215,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
             }
         }
     }
-    let waits = !matches!(call.goal, Goal::Start | Goal::StartBySlug);
+    let waits = call.goal.waits();
     let ended = run.has_ended(played.over);
     let succeeded = run.succeeded(call.accept_warnings);
     match &played.outcome {
@@ -178,7 +226,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
             let mut truth = run.statuses(played.over);
             statuses.sort_unstable();
             truth.sort_unstable();
-            if played.world.server.ignores_run_id && played.world.server.page < 100 {
+            if played.world.server.ignores_run_id && !played.one_page() {
                 // Between two pages of a list of all runs, another run moves entries from one to the next.
                 statuses.dedup();
                 truth.dedup();
@@ -206,9 +254,7 @@ fn never_lost(played: &Played<'_>) -> Result<(), Broken> {
     let listed = played.sent.iter().rfind(|sent| sent.list && sent.body.is_some());
     let details = failure.details.as_deref().unwrap_or_default();
     match (listed, played.ours().next()) {
-        (Some(list), Some(run))
-            if run.listed() < list.at && played.world.server.page == 100 && list.fault.is_none() =>
-        {
+        (Some(list), Some(run)) if run.listed() < list.at && played.one_page() && list.fault.is_none() => {
             let id = run.id.to_string();
             let is_named = details.split(|other: char| !other.is_ascii_digit()).any(|word| word == id);
             if is_named { Ok(()) } else { broken("never lost", format!("run {id} was listed, and is not named")) }
@@ -237,11 +283,7 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
     let call = &played.world.call;
     let Err(failure) = &played.outcome else { return Ok(()) };
     let Some(report) = report(&played.outcome) else {
-        let rate_limited = failure.http_status == Some(429);
-        if rate_limited && played.over < call.max_wait - 4_000 {
-            return broken(format!("a rate limit was a failure after {} ms of {} ms", played.over, call.max_wait));
-        }
-        return Ok(());
+        return patient_with_rate_limit(played, failure);
     };
     match failure.kind {
         FailureKind::SyncFailed | FailureKind::Busy => Ok(()),
@@ -249,12 +291,13 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
             if played.over < call.max_wait - 1_000 {
                 return broken(format!("the wait was over after {} ms of {} ms", played.over, call.max_wait));
             }
-            let run = played.run(report.run.run.get());
+            let room = (1_000 / usize::try_from(call.among).unwrap()).max(100);
+            // What is too much to be kept cannot be seen to its end.
+            let run = played.run(report.run.run.get()).filter(|run| run.jobs() <= room);
             let Some(end) = run.and_then(|run| Some(run.ends()?.max(run.listed()))) else { return Ok(()) };
-            let over = |sent: &Sent| sent.back.saturating_add(sent.asked.map_or(0, millis));
             let troubled = played.sent.iter().filter(|sent| sent.fault.is_some()).map(over).max();
             let from = end.max(troubled.unwrap_or(0));
-            if from.saturating_add(LONGEST_PAUSE) < call.max_wait && played.world.server.page == 100 {
+            if from.saturating_add(LONGEST_PAUSE) < call.max_wait && played.one_page() {
                 return broken(format!("nothing stood in the way from {from} ms, when the run had ended"));
             }
             Ok(())
@@ -264,6 +307,15 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
         _ if call.goal == Goal::Await && report.jobs.is_empty() && played.over >= call.max_wait - 1_000 => Ok(()),
         kind => broken(format!("{kind:?} ended the wait for run {} after {} ms", report.run, played.over)),
     }
+}
+
+/// A rate limit before there is a run is sat out.
+fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure) -> Result<(), Broken> {
+    let max_wait = played.world.call.max_wait;
+    if failure.http_status == Some(429) && played.over < max_wait - 4_000 {
+        return broken("patient", format!("a rate limit was a failure after {} ms of {max_wait} ms", played.over));
+    }
+    Ok(())
 }
 
 /// It backs off, and stays away as long as it is asked to.
@@ -294,7 +346,15 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
             return broken(format!("after trouble at {} ms it came back at {} ms", one.back, next.at));
         }
     }
-    if played.world.server.page == 100 {
+    let apart = SHARE * Millis::from(call.among.min(AT_ONCE)) * 95 / 100;
+    for pair in played.sent.windows(2) {
+        let [one, next] = pair else { continue };
+        let is_look = one.target == next.target && !one.trigger && !one.list && one.fault.is_none();
+        if is_look && one.status == Some(200) && next.at - one.back < apart && call.among > 1 && !last_try(next) {
+            return broken(format!("among {} it looked at {} ms and again at {} ms", call.among, one.back, next.at));
+        }
+    }
+    if played.one_page() {
         for ten_seconds in played.sent.windows(30) {
             let (Some(first), Some(last)) = (ten_seconds.first(), ten_seconds.last()) else { continue };
             if last.at - first.at < 10_000 {
@@ -311,6 +371,12 @@ fn millis(span: Duration) -> Millis {
 
 fn came(played: &Played<'_>) -> Vec<Came> {
     let mut came = Vec::new();
+    if played.world.sequence.is_some() {
+        came.extend(sequences::came(played));
+    }
+    if played.world.call.unless_since.is_some() {
+        came.extend(since::came(played));
+    }
     let report = report(&played.outcome);
     if report.is_some_and(|report| report.joined) {
         came.push(Came::Joined);

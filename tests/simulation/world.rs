@@ -20,6 +20,9 @@ pub struct World {
     /// How every further request fares.
     pub afterwards: Exchange,
     pub outages: Vec<Outage>,
+    /// Where the operation is about a sequence: that sequence.
+    #[serde(default)]
+    pub sequence: Option<Sequence>,
 }
 
 /// What is asked of the engine.
@@ -29,11 +32,21 @@ pub struct Call {
     pub resync: bool,
     pub accept_warnings: bool,
     pub if_running: IfRunning,
+    /// The moment since when a run of somebody else's is as good as a new one, by the clock of `createdAt`.
+    #[serde(default)]
+    pub unless_since: Option<Millis>,
+    /// How many operations there are at once with the key.
+    #[serde(default = "one")]
+    pub among: u32,
     pub max_wait: Millis,
     pub answer_wait: Millis,
     pub seed: u64,
     /// By how much the host wakes it late.
     pub oversleeps: Millis,
+}
+
+fn one() -> u32 {
+    1
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +57,26 @@ pub enum Goal {
     StartBySlug,
     /// The newest run that was started before the operation, or one that there is not.
     Await,
+    RunSequence,
+    StartSequence,
+    /// As `Await`.
+    AwaitSequence,
+}
+
+impl Goal {
+    pub fn is_of_sequence(self) -> bool {
+        matches!(self, Self::RunSequence | Self::StartSequence | Self::AwaitSequence)
+    }
+
+    /// Whether it starts nothing.
+    pub fn awaits(self) -> bool {
+        matches!(self, Self::Await | Self::AwaitSequence)
+    }
+
+    /// Whether it is reached when the run has ended.
+    pub fn waits(self) -> bool {
+        !matches!(self, Self::Start | Self::StartBySlug | Self::StartSequence)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,12 +100,15 @@ pub struct Server {
     pub page: usize,
     pub ids_are_text: bool,
     pub shouts: bool,
+    /// The list says when a run began, not only when it was made.
+    #[serde(default)]
+    pub tells_start: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Theirs {
+pub struct Theirs<P = Plan> {
     pub at: Millis,
-    pub plan: Plan,
+    pub plan: P,
 }
 
 /// What becomes of a run.
@@ -96,6 +132,50 @@ pub enum Ending {
     Interrupted,
     /// It goes on for ever, under a status that nobody knows.
     Never,
+}
+
+/// A sequence and its runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Sequence {
+    /// A trigger while a run is going is answered with that run, and otherwise with the one that is queued behind it.
+    pub joins: bool,
+    /// The status that answers for a run that is not known.
+    pub unknown: u16,
+    pub others: Vec<Theirs<SequencePlan>>,
+    /// What becomes of the runs that the operation starts, in order. There should be no second.
+    pub ours: Vec<SequencePlan>,
+}
+
+/// What becomes of a run of a sequence.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SequencePlan {
+    /// How long after it came into being it is known.
+    pub known_after: Millis,
+    /// How long it is pending at the least.
+    pub pending: Millis,
+    /// How long each of its sync runs takes, one after the other, and how it ends.
+    pub syncs: Vec<(Millis, Ending)>,
+    pub ends: SequenceEnding,
+    /// What is told of its sync runs at its end, and how much later the truth is.
+    pub lags: Lag,
+    pub whole_after: Millis,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SequenceEnding {
+    Done,
+    Failed,
+    Cancelled,
+    /// It goes on for ever, under a status that nobody knows.
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lag {
+    /// None of them.
+    Empty,
+    /// All of them, as they were a moment before.
+    Before,
 }
 
 /// How a request and its answer fare.
@@ -129,8 +209,14 @@ pub enum Fault {
     Nonsense(Nonsense),
     /// An error comes with status 200, and the request took no effect.
     Envelope,
-    /// The list is that of so long ago; only where something is read.
+    /// What is read is as it was so long ago; only where something is read.
     Behind { by: Millis },
+    /// The list was kept on the way for so long, at least a second, and says so; only where runs are listed.
+    Kept { by: Millis },
+    /// So many sync runs are left out of those of a sequence's run; only where they were told before, or are not all there are to be.
+    Short { by: usize },
+    /// The answer tells of another run of the sequence.
+    OfAnother,
     /// The answer to the request before comes again, `Date` and all; only where the same was asked.
     Repeated,
 }
@@ -149,6 +235,9 @@ pub enum Nonsense {
     Null,
     WrongTypes,
     TooLong,
+    /// Runs are listed without their times, or without their IDs.
+    NoTimes,
+    NoIds,
 }
 
 /// While it lasts, no request comes through.
@@ -172,6 +261,7 @@ impl World {
         let rng = &mut rng;
         let kind = rng.u32(0..100);
         let call = call(rng);
+        let of_sequence = call.goal.is_of_sequence();
         let mut world = Self {
             server: server(rng),
             others: Vec::new(),
@@ -179,6 +269,7 @@ impl World {
             exchanges: Vec::new(),
             afterwards: Exchange { there: rng.i64(5..400), back: rng.i64(5..400), fault: None },
             outages: Vec::new(),
+            sequence: of_sequence.then(|| sequence(rng)),
             call,
         };
         // Runs of long ago, and of late.
@@ -197,7 +288,7 @@ impl World {
         // Requests of one kind come at about the same places: the trigger among the first.
         for place in 0..rng.usize(2..40) {
             let share = if place < 3 { trigger } else { reads };
-            let fault = if rng.f64() < share { Some(fault(rng)) } else { None };
+            let fault = if rng.f64() < share { Some(fault(rng, of_sequence)) } else { None };
             let slow = rng.u32(0..12) == 0;
             let most = if slow { 5_000 } else { 600 };
             world.exchanges.push(Exchange { there: rng.i64(1..most), back: rng.i64(1..most), fault });
@@ -250,7 +341,18 @@ impl World {
             let repeats = |exchange: &&mut Exchange| exchange.fault == Some(Fault::Repeated);
             world.exchanges.iter_mut().filter(repeats).for_each(|exchange| exchange.fault = Some(Fault::LostBefore));
         }
+        if world.server.page < 100 {
+            // So many that nobody reads them all.
+            let plans = world.others.iter_mut().map(|theirs| &mut theirs.plan).chain(&mut world.ours);
+            plans.for_each(|plan| plan.jobs.truncate(4));
+        }
+        if of_sequence {
+            (world.others, world.ours) = (Vec::new(), Vec::new());
+        }
         world.others.sort_by_key(|theirs| theirs.at);
+        if !of_sequence && world.call.goal != Goal::Await && rng.u32(0..4) == 0 {
+            world.call.unless_since = Some(moment(rng, &world.others));
+        }
         world
     }
 }
@@ -262,7 +364,21 @@ fn pick<T: Clone>(rng: &mut Rng, from: &[T]) -> T {
 fn call(rng: &mut Rng) -> Call {
     let goal = pick(
         rng,
-        &[Goal::Run, Goal::Run, Goal::Run, Goal::Run, Goal::RunBySlug, Goal::Start, Goal::StartBySlug, Goal::Await],
+        &[
+            Goal::Run,
+            Goal::Run,
+            Goal::Run,
+            Goal::Run,
+            Goal::Run,
+            Goal::RunBySlug,
+            Goal::Start,
+            Goal::StartBySlug,
+            Goal::Await,
+            Goal::RunSequence,
+            Goal::RunSequence,
+            Goal::StartSequence,
+            Goal::AwaitSequence,
+        ],
     );
     let max_wait =
         pick(rng, &[0, 300, 2_500, 9_000, 25_000, 25_000, 60_000, 600_000, 3_600_000, 3_600_000, 21_600_000]);
@@ -274,6 +390,8 @@ fn call(rng: &mut Rng) -> Call {
             rng,
             &[IfRunning::Queue, IfRunning::Queue, IfRunning::Queue, IfRunning::Join, IfRunning::Refuse],
         ),
+        unless_since: None,
+        among: pick(rng, &[1, 1, 1, 1, 1, 2, 10, 50, 400]),
         max_wait,
         answer_wait: pick(rng, &[0, 10_000]).max(if max_wait == 0 { 10_000 } else { 0 }),
         seed: rng.u64(..),
@@ -291,6 +409,58 @@ fn server(rng: &mut Rng) -> Server {
         page: pick(rng, &[100, 100, 100, 3]),
         ids_are_text: rng.bool(),
         shouts: rng.u32(0..8) == 0,
+        tells_start: rng.u32(0..4) != 0,
+    }
+}
+
+/// A moment since when runs count: a little before the operation, or that at which one of these runs came.
+fn moment(rng: &mut Rng, others: &[Theirs]) -> Millis {
+    match rng.choice(others) {
+        Some(theirs) if rng.bool() => theirs.at + pick(rng, &[0, 0, 1, 1_000]),
+        _ => pick(rng, &[-60_000, -20_000, -4_000, -1_000, 3_000]) + rng.i64(-2_000..2_000),
+    }
+}
+
+fn sequence(rng: &mut Rng) -> Sequence {
+    let mut others = Vec::new();
+    for _ in 0..rng.usize(0..3) {
+        let at = pick(rng, &[-86_400_000, -90_000, -20_000, -3_000, 0, 500, 5_000]) + rng.i64(-500..1_500);
+        others.push(Theirs { at, plan: sequence_plan(rng) });
+    }
+    others.sort_by_key(|theirs| theirs.at);
+    Sequence {
+        joins: rng.bool(),
+        unknown: pick(rng, &[400, 404, 422]),
+        others,
+        ours: (0..2).map(|_| sequence_plan(rng)).collect(),
+    }
+}
+
+fn sequence_plan(rng: &mut Rng) -> SequencePlan {
+    let longest = pick(rng, &[500, 2_000, 10_000, 60_000, 600_000]);
+    let syncs = if rng.u32(0..20) == 0 { 0 } else { rng.usize(1..5) };
+    let smooth = rng.bool();
+    let ending = |rng: &mut Rng| match rng.u32(0..12) {
+        _ if smooth => Ending::Success,
+        0 => pick(rng, &[Ending::Cancelled, Ending::Interrupted, Ending::Never]),
+        1 | 2 => Ending::Failed,
+        3 | 4 => Ending::Warning,
+        _ => Ending::Success,
+    };
+    let known = pick(rng, &[10, 10, 10, LISTED]);
+    let whole = pick(rng, &[1, 1, 1_500, 20_000]);
+    SequencePlan {
+        known_after: rng.i64(0..known),
+        pending: rng.i64(0..2_000),
+        syncs: (0..syncs).map(|_| (rng.i64(100..longest), ending(rng))).collect(),
+        ends: match rng.u32(0..20) {
+            0 => SequenceEnding::Failed,
+            1 => SequenceEnding::Cancelled,
+            2 => SequenceEnding::Never,
+            _ => SequenceEnding::Done,
+        },
+        lags: pick(rng, &[Lag::Empty, Lag::Before]),
+        whole_after: rng.i64(0..whole),
     }
 }
 
@@ -299,6 +469,8 @@ fn plan(rng: &mut Rng) -> Plan {
     let jobs = match rng.u32(0..10) {
         0..6 => vec![Ending::Success],
         6..8 => vec![pick(rng, &[Ending::Warning, Ending::Failed, Ending::Cancelled, Ending::Interrupted])],
+        // More than the room that is left among many.
+        8 if rng.u32(0..40) == 0 => vec![Ending::Success; rng.usize(95..106)],
         8 => (0..rng.usize(2..5))
             .map(|_| pick(rng, &[Ending::Success, Ending::Success, Ending::Warning, Ending::Failed]))
             .collect(),
@@ -319,7 +491,7 @@ fn settled(mut plan: Plan) -> Plan {
     plan
 }
 
-fn fault(rng: &mut Rng) -> Fault {
+fn fault(rng: &mut Rng, of_sequence: bool) -> Fault {
     let effect = |rng: &mut Rng| pick(rng, &[0, 0, 200, TAKES_EFFECT]);
     match rng.u32(0..24) {
         0 | 1 => Fault::Refused,
@@ -353,9 +525,21 @@ fn fault(rng: &mut Rng) -> Fault {
         18 => Fault::Cut { percent: rng.usize(0..100) },
         19 | 20 => Fault::Nonsense(pick(
             rng,
-            &[Nonsense::Html, Nonsense::Empty, Nonsense::Null, Nonsense::WrongTypes, Nonsense::TooLong],
+            &[
+                Nonsense::Html,
+                Nonsense::Empty,
+                Nonsense::Null,
+                Nonsense::WrongTypes,
+                Nonsense::TooLong,
+                Nonsense::NoTimes,
+                Nonsense::NoIds,
+            ],
         )),
         21 if rng.u32(0..3) == 0 => Fault::Envelope,
+        22 if of_sequence => {
+            pick(rng, &[Fault::Short { by: 1 }, Fault::Short { by: 3 }, Fault::OfAnother, Fault::Behind { by: BEHIND }])
+        }
+        22 if rng.u32(0..4) == 0 => Fault::Kept { by: pick(rng, &[1_000, 10_000, 100_000]) + rng.i64(0..9_000) },
         22 => Fault::Behind { by: rng.i64(0..BEHIND) },
         _ => Fault::Repeated,
     }

@@ -1,0 +1,218 @@
+//! The runs of a Hightouch's sequence, as they truly are.
+
+use std::fmt::Write as _;
+
+use super::hightouch::{Wrongs, word};
+use super::world::{Ending, Lag, Millis, Sequence, SequenceEnding, SequencePlan};
+
+/// The sequence.
+pub const SEQUENCE: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
+/// What the IDs of its runs have in common: what is before it is the number of the run.
+const RUN: &str = "-5e90-4e2c-8000-00000000000a";
+/// How long a sync run in it waits for its turn.
+const QUEUED: Millis = 300;
+
+/// A run of the sequence.
+#[derive(Debug)]
+pub struct Run {
+    pub number: u64,
+    pub created: Millis,
+    started: Millis,
+    plan: SequencePlan,
+}
+
+/// A sync run in it: the ID of the sync, that of the run, and the status.
+pub type SyncRun = (u64, u64, &'static str);
+
+impl Run {
+    /// When it is said to have ended, if it ever is.
+    fn over(&self) -> Option<Millis> {
+        let takes: Millis = self.plan.syncs.iter().map(|(takes, _)| takes).sum();
+        (self.plan.ends != SequenceEnding::Never).then_some(self.started + takes)
+    }
+
+    /// Whether its success takes more than that it is done.
+    fn is_done(&self) -> bool {
+        self.plan.ends == SequenceEnding::Done
+    }
+
+    /// When all of it has ended and is told, if it ever is.
+    pub fn ends(&self) -> Option<Millis> {
+        let over = self.over()?;
+        if !self.is_done() {
+            return Some(over);
+        }
+        let goes_on = self.plan.syncs.iter().any(|(_, ending)| *ending == Ending::Never);
+        (!goes_on && !self.plan.syncs.is_empty()).then_some(over + self.plan.whole_after)
+    }
+
+    pub fn has_ended(&self, now: Millis) -> bool {
+        self.ends().is_some_and(|end| end <= now)
+    }
+
+    /// Whether it is a success when it has ended.
+    pub fn succeeds(&self, accept_warnings: bool) -> bool {
+        let good = |ending: &Ending| *ending == Ending::Success || accept_warnings && *ending == Ending::Warning;
+        self.is_done() && !self.plan.syncs.is_empty() && self.plan.syncs.iter().all(|(_, ending)| good(ending))
+    }
+
+    /// From when on it is known.
+    pub fn known(&self) -> Millis {
+        self.created + self.plan.known_after
+    }
+
+    fn status(&self, now: Millis) -> &'static str {
+        match self.plan.ends {
+            _ if now < self.started => "pending",
+            SequenceEnding::Never if now >= self.started + 5_000 => "wrapping up",
+            _ if self.over().is_none_or(|over| now < over) => "running",
+            SequenceEnding::Done => "done",
+            SequenceEnding::Failed => "failed",
+            SequenceEnding::Cancelled => "cancelled",
+            SequenceEnding::Never => unreachable!("it is never over"),
+        }
+    }
+
+    /// Its sync runs, as they truly are.
+    pub fn sync_runs(&self, now: Millis) -> Vec<SyncRun> {
+        let mut begins = self.started;
+        let mut all = Vec::new();
+        for ((takes, ending), place) in self.plan.syncs.iter().zip(1..) {
+            if now < begins {
+                break;
+            }
+            let status = match ending {
+                _ if now - begins < QUEUED.min(*takes) => "queued",
+                _ if now - begins < *takes => "processing",
+                ending => word(*ending),
+            };
+            all.push((place, 1_000 * self.number + place, status));
+            begins += takes;
+        }
+        all
+    }
+
+    /// What is told of them.
+    fn told(&self, now: Millis) -> Vec<SyncRun> {
+        match (self.over(), self.plan.lags) {
+            (Some(over), Lag::Empty) if (over..over + self.plan.whole_after).contains(&now) => Vec::new(),
+            (Some(over), Lag::Before) if (over..over + self.plan.whole_after).contains(&now) => {
+                self.sync_runs(over - 1)
+            }
+            _ => self.sync_runs(now),
+        }
+    }
+}
+
+/// Something that will be.
+struct Coming<'w> {
+    at: Millis,
+    ours: bool,
+    plan: &'w SequencePlan,
+}
+
+pub struct Sequences<'w> {
+    world: &'w Sequence,
+    pub runs: Vec<Run>,
+    /// What came of each trigger of the operation: the number of the run that was made for it, or that was there.
+    pub effects: Vec<u64>,
+    /// The run that is awaited where one is: the newest of before the operation, or one that there is not.
+    pub awaited: u64,
+    coming: Vec<Coming<'w>>,
+    triggers: usize,
+}
+
+impl<'w> Sequences<'w> {
+    pub fn new(world: &'w Sequence) -> Self {
+        let coming = world.others.iter().map(|theirs| Coming { at: theirs.at, ours: false, plan: &theirs.plan });
+        let mut sequences =
+            Self { world, runs: Vec::new(), effects: Vec::new(), awaited: 0, coming: coming.collect(), triggers: 0 };
+        sequences.go_on(0);
+        sequences.awaited = sequences.runs.last().map_or(1, |run| run.number);
+        sequences
+    }
+
+    /// Lets be what comes by now.
+    pub fn go_on(&mut self, now: Millis) {
+        self.coming.sort_by_key(|coming| coming.at);
+        while let Some(coming) = self.coming.first().filter(|coming| coming.at <= now) {
+            let at = coming.at;
+            let Coming { ours, plan, .. } = self.coming.remove(0);
+            let goes = |run: &&Run| run.over().is_none_or(|over| at < over);
+            let there = self.runs.last().filter(goes).filter(|run| self.world.joins || at < run.started);
+            let number = match there {
+                Some(run) => run.number,
+                None => self.make(at, plan),
+            };
+            if ours {
+                self.effects.push(number);
+            }
+        }
+    }
+
+    fn make(&mut self, created: Millis, plan: &SequencePlan) -> u64 {
+        // One after the other: a run that never ends lets the next one begin, for it does not matter here.
+        let before = self.runs.iter().map(|run| run.over().unwrap_or(run.started)).max().unwrap_or(created);
+        let number = 1 + u64::try_from(self.runs.len()).unwrap();
+        self.runs.push(Run { number, created, started: before.max(created + plan.pending), plan: plan.clone() });
+        number
+    }
+
+    /// Lets be everything that is still to come of the operation's own requests.
+    pub fn go_on_for_ever(&mut self) {
+        let last = self.coming.iter().filter(|coming| coming.ours).map(|coming| coming.at).max();
+        self.go_on(last.unwrap_or(Millis::MIN));
+    }
+
+    /// A trigger takes effect at this moment, which is not before now.
+    pub fn trigger(&mut self, at: Millis) {
+        let plan = self.world.ours.get(self.triggers).or(self.world.ours.last()).unwrap();
+        self.triggers += 1;
+        self.coming.push(Coming { at, ours: true, plan });
+    }
+
+    pub fn run(&self, number: u64) -> Option<&Run> {
+        self.runs.iter().find(|run| run.number == number)
+    }
+
+    /// The answer about a run; or the status of one that is not known.
+    pub fn answer(&self, id: &str, now: Millis, wrongs: Wrongs, shouts: bool) -> Result<String, u16> {
+        let then = now - wrongs.behind;
+        let known = |run: &&Run| run.known() <= then;
+        let asked = self.runs.iter().filter(known).find(|run| run_id(run.number).eq_ignore_ascii_case(id));
+        let run = asked.ok_or(self.world.unknown)?;
+        let another = self.runs.iter().filter(known).find(|other| other.number != run.number);
+        if let Some(another) = another.filter(|_| wrongs.of_another) {
+            return Ok(said(another, then, &another.told(then), shouts));
+        }
+        let mut told = run.told(then);
+        // Of one that is done, nobody could tell that some are left out who was not told of them before.
+        if run.status(then) != "done" || told.len() <= wrongs.told_before {
+            told.truncate(told.len().saturating_sub(wrongs.short));
+        }
+        Ok(said(run, then, &told, shouts))
+    }
+}
+
+/// The ID of a run.
+pub fn run_id(number: u64) -> String {
+    format!("{number:08x}{RUN}")
+}
+
+/// The number of the run that has an ID.
+pub fn number(id: &str) -> Option<u64> {
+    u64::from_str_radix(id.to_ascii_lowercase().strip_suffix(RUN)?, 16).ok()
+}
+
+fn said(run: &Run, then: Millis, told: &[SyncRun], shouts: bool) -> String {
+    let case = |text: &str| if shouts { text.to_uppercase() } else { text.into() };
+    let (id, status) = (case(&run_id(run.number)), case(run.status(then)));
+    let mut body = format!(r#"{{"id":"{id}","status":"{status}","syncRuns":["#);
+    for (place, (sync, sync_run, status)) in told.iter().enumerate() {
+        let comma = if place == 0 { "" } else { "," };
+        let status = case(status);
+        write!(body, r#"{comma}{{"syncId":{sync},"syncRunId":{sync_run},"status":"{status}"}}"#).unwrap();
+    }
+    body += "]}";
+    body
+}
