@@ -38,8 +38,9 @@ pub(super) struct Look {
     /// How many bytes of error texts the jobs have.
     errors: usize,
     order: Order,
-    /// Whether there are entries that bear no ID.
+    /// Whether there are entries that bear no ID, and whether there are entries of other runs.
     unnamed: bool,
+    others: bool,
 }
 
 impl Look {
@@ -50,11 +51,12 @@ impl Look {
     /// Reads a page; true where the next one is to be read. A server that ignores the filter lists other runs too: the list is in order of
     /// IDs, so it has been read far enough once the entries of this run have come and gone.
     fn note(&mut self, reply: Reply, run: RunId, room: Room) -> Result<bool, Setback> {
-        let Self { pages, jobs, errors, order, unnamed } = self;
+        let Self { pages, jobs, errors, order, unnamed, others } = self;
         let was_mixed = order.is_mixed();
         let more = pages.note(reply, |body| {
             let page = Run::read_page(body, &mut |mut entry| {
                 order.note(entry.id);
+                *others |= entry.id != run;
                 if entry.id == run && jobs.len() <= room.jobs {
                     *errors += entry.shorten_error(room.errors.saturating_sub(*errors).max(ERROR));
                     jobs.push(entry);
@@ -70,8 +72,8 @@ impl Look {
         if jobs.len() > room.jobs {
             return Err(Setback::Unreadable { status: 200, why: Unreadable::TooManyJobs(room.jobs) });
         }
-        // Such an entry may be a job of this run, even in a list of other runs too, and may be the one that failed.
-        if *unnamed && !jobs.is_empty() {
+        // In a list of this run alone, each entry is a job of it, and may be the one that failed.
+        if *unnamed && !*others && !jobs.is_empty() {
             return Err(Setback::Unreadable { status: 200, why: Unreadable::Missing("id") });
         }
         let passed = order.newest_first() && order.last().is_some_and(|last| last < run);
