@@ -259,7 +259,12 @@ fn fare(
     if request.target.contains("/runs?") {
         match fault {
             Some(Fault::Nonsense(Nonsense::NoTimes)) => body = body.replace(r#"edAt":"#, r#"":"#),
-            Some(Fault::Nonsense(Nonsense::NoIds)) => body = body.replace(r#""id":"#, r#""runId":"#),
+            // Of a list of several pages such a page would hide a job, which nobody could tell: only entries that bear the run's ID are its jobs.
+            Some(Fault::Nonsense(Nonsense::NoIds))
+                if !request.target.contains("offset=") && body.contains(r#""hasMore":false"#) =>
+            {
+                body = body.replace(r#""id":"#, r#""runId":"#);
+            }
             _ => {}
         }
     }

@@ -15,7 +15,8 @@ const FEATURES: [&str; 6] =
 
 /// What is done to it. The stack lies at the start of the memory, so that nothing else has a place in the first kilobyte: what is added to an
 /// address that is not below goes into the instruction. And a control flow that is made anew, from code without nesting, is a smaller one.
-pub(super) const PASSES: [&str; 7] = ["--low-memory-unused", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz", "--converge"];
+pub(super) const PASSES: [&str; 7] =
+    ["--low-memory-unused", "-Oz", "--flatten", "--rereloop", "-Oz", "-Oz", "--converge"];
 
 /// How to call `wasm-opt`.
 #[derive(Clone, Debug, PartialEq, Eq)]
