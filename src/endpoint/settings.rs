@@ -48,14 +48,16 @@ fn look_up(name: &str) -> Result<Option<String>, Problem> {
     }
 }
 
-/// Whether any key is stored. Spin's variables cannot be listed, so there it is whether that of no account is: to try the name that a caller
-/// asks for would tell whether there is such an account.
+/// Whether any key is stored.
+#[cfg(not(feature = "spin"))]
 pub(super) fn any_key() -> Result<bool, Problem> {
-    #[cfg(not(feature = "spin"))]
-    for (name, value) in wasi::cli::environment::get_environment() {
-        if name.starts_with(API_KEY) && !value.trim_ascii().is_empty() {
-            return Ok(true);
-        }
-    }
+    let is_key = |(name, value): &(String, String)| name.starts_with(API_KEY) && !value.trim_ascii().is_empty();
+    Ok(wasi::cli::environment::get_environment().iter().any(is_key))
+}
+
+/// Whether a key is stored for no account. Spin's variables cannot be listed, and to try the name that a caller asks for would tell whether
+/// there is such an account.
+#[cfg(feature = "spin")]
+pub(super) fn any_key() -> Result<bool, Problem> {
     Ok(get(API_KEY)?.is_some())
 }
