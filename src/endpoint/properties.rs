@@ -81,13 +81,13 @@ fn route(method: &str, path: &str) {
     }
     match goal {
         Goal::Run(SyncRef::Id(sync)) | Goal::Start(SyncRef::Id(sync)) => {
-            sent(&Request::runs(sync, usize::MAX), &goal);
+            sent(&Request::runs(sync, usize::MAX, usize::MAX), &goal);
             sent(&Request::trigger(sync, Resync { full: true, ..Resync::default() }), &goal);
         }
         Goal::Run(SyncRef::Slug(ref slug)) | Goal::Start(SyncRef::Slug(ref slug)) => {
-            sent(&Request::syncs_with_slug(slug, usize::MAX), &goal);
+            sent(&Request::syncs_with_slug(slug, usize::MAX, usize::MAX), &goal);
         }
-        Goal::Await(run) => sent(&Request::run(run.sync, run.run, usize::MAX), &goal),
+        Goal::Await(run) => sent(&Request::run(run.sync, run.run, usize::MAX, usize::MAX), &goal),
         // The first request is the only one of its kind.
         Goal::RunSequence(_) | Goal::StartSequence(_) | Goal::AwaitSequence(_) => {}
     }

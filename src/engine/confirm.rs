@@ -8,9 +8,9 @@
 
 use core::time::Duration;
 
+use super::list::{Progress, RunList};
 use super::operation::{Action, Operation, Phase, Reply};
 use super::outcome::{Failure, FailureKind};
-use super::pages::{Order, Pages};
 use super::server_clock::{ServerClock, When};
 use super::setback::Setback;
 use super::time::Instant;
@@ -43,8 +43,7 @@ pub(super) struct Confirm {
     unclear: Instant,
     /// When the list was asked for: what it does not show was not listed then.
     asked: Option<Instant>,
-    pages: Pages,
-    order: Order,
+    list: RunList,
     /// The runs that may be it, of those that the list shows.
     candidates: Vec<Candidate>,
     /// Those that the list before showed.
@@ -74,14 +73,14 @@ enum Told {
 
 impl Confirm {
     pub(super) fn new(trigger: Trigger, cause: Setback, sent: Instant, unclear: Instant) -> Self {
+        let list = RunList::newest(trigger.sync);
         Self {
             trigger,
             cause,
             sent,
             unclear,
             asked: None,
-            pages: Pages::default(),
-            order: Order::default(),
+            list,
             candidates: Vec::new(),
             before: Vec::new(),
             unread: false,
@@ -91,16 +90,16 @@ impl Confirm {
     /// The same, with the list to be read from its beginning.
     fn again(self) -> Self {
         let before = if self.candidates.is_empty() { self.before } else { self.candidates };
-        Self { before, ..Self::new(self.trigger, self.cause, self.sent, self.unclear) }
+        let list = self.list.again();
+        Self { before, list, ..Self::new(self.trigger, self.cause, self.sent, self.unclear) }
     }
 
     pub(super) fn request(&self) -> Request {
-        Request::runs(self.trigger.sync, self.pages.offset)
+        self.list.request()
     }
 
     /// Takes note of a run in a list that came back at `now`.
     fn note(&mut self, run: &Run, clock: &mut ServerClock, now: Instant) {
-        self.order.note(run.id);
         let created = run.created_at.as_deref().and_then(Moment::rfc3339);
         if let Some(created) = created {
             clock.note_past(created, now);
@@ -137,23 +136,13 @@ impl Operation {
     pub(super) fn confirmed(&mut self, now: Instant, mut phase: Confirm, reply: Reply) -> Action {
         phase.asked.get_or_insert(self.sent);
         phase.unread |= reply.as_ref().is_ok_and(|answer| answer.is_old);
-        let mut pages = std::mem::take(&mut phase.pages);
-        let (clock, pace) = (&mut self.clock, &mut self.pace);
-        let mut runs = 0;
-        let mut note = |run: Run| {
-            pace.note_earlier(&run);
-            phase.note(&run, clock, now);
-            runs += 1;
-        };
-        let mut entries = 0;
-        let read = pages.note(reply, |body| {
-            let page = Run::read_page(body, &mut note)?;
-            entries = page.entries;
-            Ok(page)
-        });
-        phase.unread |= entries > runs;
-        let more = match read {
-            Ok(more) => more,
+        let page = match phase.list.read(reply) {
+            Ok(Progress::Page(page)) => page,
+            Ok(Progress::Again) => return self.go(now, Phase::Confirm(phase)),
+            Ok(Progress::Searching) => {
+                phase.candidates.clear();
+                return self.go(now, Phase::Confirm(phase));
+            }
             Err(setback) => {
                 let again = phase.again();
                 let too_long = now.since(again.unclear) >= PATIENCE && !setback.rate_limited();
@@ -164,9 +153,13 @@ impl Operation {
                 return self.pause(now, delay, Phase::Confirm(again), Some(setback));
             }
         };
-        phase.pages = pages;
+        phase.unread |= page.has_unreadable;
+        for run in &page.runs {
+            self.pace.note_earlier(run);
+            phase.note(run, &mut self.clock, now);
+        }
         // What is in question is among the newest.
-        if more && !phase.order.newest_first() {
+        if page.has_more && !page.newest_first {
             return self.go(now, Phase::Confirm(phase));
         }
         self.backoff.reset();

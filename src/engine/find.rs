@@ -1,9 +1,10 @@
 //! Before a run is started: which sync a slug names, and whether a run of it is going or has come since.
 
+use super::list::{Progress, RunList};
 use super::operation::{Operation, Phase, Reply};
 use super::options::{Goal, IfRunning};
 use super::outcome::FailureKind;
-use super::pages::{Order, Pages};
+use super::pages::Pages;
 use super::setback::Setback;
 use super::time::Instant;
 use super::trigger::Trigger;
@@ -15,24 +16,29 @@ use crate::hightouch::{Moment, Request, Run, RunRef, RunStatus, Slug, SyncEntry,
 pub(super) struct FindSync {
     slug: Slug,
     pages: Pages,
+    /// Whether the list has entries that could not be read as syncs.
+    has_unreadable: bool,
 }
 
 impl FindSync {
     pub(super) fn new(slug: Slug) -> Self {
-        Self { slug, pages: Pages::default() }
+        Self { slug, pages: Pages::default(), has_unreadable: false }
+    }
+
+    /// The same, with the list to be read from its start.
+    fn again(self) -> Self {
+        Self { pages: self.pages.again(), ..Self::new(self.slug) }
     }
 
     pub(super) fn request(&self) -> Request {
-        Request::syncs_with_slug(&self.slug, self.pages.offset)
+        Request::syncs_with_slug(&self.slug, self.pages.offset, self.pages.limit)
     }
 }
 
 /// Looking for a run that is going, or that came since.
 #[derive(Debug)]
 pub(super) struct FindGoing {
-    sync: SyncId,
-    pages: Pages,
-    order: Order,
+    list: RunList,
     /// The newest run that is going, by ID; or the first that came since, as soon as there is one.
     found: Option<Run>,
     came_since: bool,
@@ -47,27 +53,25 @@ pub(super) struct FindGoing {
 
 impl FindGoing {
     pub(super) fn new(sync: SyncId) -> Self {
-        Self {
-            sync,
-            pages: Pages::default(),
-            order: Order::default(),
-            found: None,
-            came_since: false,
-            highest: 0,
-            before: 0,
-            untold: 0,
-            unread: false,
-        }
+        Self::reading(RunList::newest(sync))
+    }
+
+    fn reading(list: RunList) -> Self {
+        Self { list, found: None, came_since: false, highest: 0, before: 0, untold: 0, unread: false }
+    }
+
+    /// The same, with the list to be read from its start.
+    fn again(&self) -> Self {
+        Self::reading(self.list.again())
     }
 
     pub(super) fn request(&self) -> Request {
-        Request::runs(self.sync, self.pages.offset)
+        self.list.request()
     }
 
     fn note(&mut self, run: Run) {
-        self.order.note(run.id);
         self.highest = self.highest.max(run.id.get());
-        if !run.status.ended() && self.found.as_ref().is_none_or(|going| going.id < run.id) {
+        if !run.ended() && self.found.as_ref().is_none_or(|going| going.id < run.id) {
             self.found = Some(run);
         }
     }
@@ -90,7 +94,7 @@ impl FindGoing {
         }
     }
 
-    /// Why the list does not tell that no run came since. Runs of one sync begin in the order of their IDs.
+    /// Why the list does not show that no run came since. Runs of one sync begin in the order of their IDs.
     fn hides(&self) -> Option<Setback> {
         let what = match self.unread {
             true => "id",
@@ -113,19 +117,27 @@ fn came_since(run: &Run, moment: Moment) -> Option<bool> {
 impl Operation {
     pub(super) fn sync_found(&mut self, now: Instant, mut phase: FindSync, reply: Reply) -> Action {
         let mut found = None;
+        let mut has_unreadable = phase.has_unreadable;
         let slug = phase.slug.as_str();
         // A server that ignores the filter lists other syncs too.
         let page = phase.pages.note(reply, |body| {
-            SyncEntry::read_page(body, &mut |sync| {
+            let page = SyncEntry::read_page(body, &mut |sync| {
                 if sync.slug == slug {
                     found = Some(sync.id);
                 }
-            })
+            })?;
+            has_unreadable |= page.unreadable > 0;
+            Ok(page)
         });
         let more = match page {
             Ok(more) => more,
-            Err(setback) => return self.retry(now, Phase::FindSync(FindSync::new(phase.slug)), setback),
+            Err(setback) => return self.retry(now, Phase::FindSync(phase.again()), setback),
         };
+        phase.has_unreadable = has_unreadable;
+        if found.is_none() && !more && has_unreadable {
+            let setback = Setback::Unreadable { status: 200, why: Unreadable::Missing("id") };
+            return self.retry(now, Phase::FindSync(phase.again()), setback);
+        }
         self.backoff.reset();
         match found {
             Some(sync) => {
@@ -145,32 +157,27 @@ impl Operation {
         let since = self.options.unless_since;
         // What went when it was kept on the way may have ended.
         let is_old = reply.as_ref().is_ok_and(|answer| answer.is_old);
-        let mut pages = std::mem::take(&mut phase.pages);
-        let pace = &mut self.pace;
-        let mut runs = 0;
-        let mut note = |run: Run| {
-            runs += 1;
-            pace.note_earlier(&run);
+        let mut read = phase.list.read(reply);
+        if is_old && read.is_ok() {
+            read = Err(Setback::Unreadable { status: 200, why: Unreadable::Old });
+        }
+        let page = match read {
+            Ok(Progress::Page(page)) => page,
+            Ok(Progress::Again) => return self.go(now, Phase::FindGoing(phase)),
+            Ok(Progress::Searching) => {
+                let phase = FindGoing::reading(phase.list);
+                return self.go(now, Phase::FindGoing(phase));
+            }
+            Err(setback) => return self.retry(now, Phase::FindGoing(phase.again()), setback),
+        };
+        phase.unread |= page.has_unreadable;
+        for run in page.runs {
+            self.pace.note_earlier(&run);
             match since {
                 Some(moment) => phase.note_since(run, moment),
                 None => phase.note(run),
             }
-        };
-        let mut entries = 0;
-        let mut read = pages.note(reply, |body| {
-            let page = Run::read_page(body, &mut note)?;
-            entries = page.entries;
-            Ok(page)
-        });
-        phase.unread |= entries > runs;
-        if is_old && read.is_ok() {
-            read = Err(Setback::Unreadable { status: 200, why: Unreadable::Old });
         }
-        let more = match read {
-            Ok(more) => more,
-            Err(setback) => return self.retry(now, Phase::FindGoing(FindGoing::new(phase.sync)), setback),
-        };
-        phase.pages = pages;
         if phase.came_since
             && let Some(run) = phase.found
         {
@@ -178,22 +185,22 @@ impl Operation {
             return self.go_on(now);
         }
         // Runs of one sync go one after the other: what goes is among the newest, and so is what came since.
-        let all_seen = phase.order.newest_first() && (since.is_none() || phase.before > 0);
-        if more && !all_seen {
+        let all_seen = page.newest_first && (since.is_none() || phase.before > 0);
+        if page.has_more && !all_seen {
             self.backoff.reset();
             return self.go(now, Phase::FindGoing(phase));
         }
         if since.is_some()
             && let Some(setback) = phase.hides()
         {
-            return self.retry(now, Phase::FindGoing(FindGoing::new(phase.sync)), setback);
+            return self.retry(now, Phase::FindGoing(phase.again()), setback);
         }
         self.backoff.reset();
         let going = phase.found.filter(|_| self.options.if_running != IfRunning::Queue);
         let Some(going) = going else {
-            return self.go(now, Phase::Trigger(Trigger::new(phase.sync, Some(phase.highest))));
+            return self.go(now, Phase::Trigger(Trigger::new(phase.list.sync(), Some(phase.highest))));
         };
-        let run = RunRef { sync: phase.sync, run: going.id };
+        let run = RunRef { sync: phase.list.sync(), run: going.id };
         let status = going.status.clone();
         self.take_up(now, going);
         if self.options.if_running == IfRunning::Refuse {

@@ -1,6 +1,8 @@
 //! Looking at a run until it has ended.
 
+use super::locate::Locate;
 use super::operation::{Action, Operation, Phase, Reply};
+use super::options::Goal;
 use super::outcome::FailureKind;
 use super::pages::{Order, Pages};
 use super::setback::Setback;
@@ -38,31 +40,34 @@ pub(super) struct Look {
     /// How many bytes of error texts the jobs have.
     errors: usize,
     order: Order,
-    /// Whether there are entries that bear no ID, and whether there are entries of other runs.
-    unnamed: bool,
-    others: bool,
+    /// Whether there are entries that could not be read as runs.
+    has_unreadable: bool,
 }
 
 impl Look {
     pub(super) fn request(&self, sync: SyncId, run: RunId) -> Request {
-        Request::run(sync, run, self.pages.offset)
+        Request::run(sync, run, self.pages.offset, self.pages.limit)
+    }
+
+    /// The next poll, which asks for pages of the same size.
+    fn again(&self) -> Self {
+        Self { pages: self.pages.again(), ..Self::default() }
     }
 
     /// Reads a page; true where the next one is to be read. A server that ignores the filter lists other runs too: the list is in order of
     /// IDs, so it has been read far enough once the entries of this run have come and gone.
     fn note(&mut self, reply: Reply, run: RunId, room: Room) -> Result<bool, Setback> {
-        let Self { pages, jobs, errors, order, unnamed, others } = self;
+        let Self { pages, jobs, errors, order, has_unreadable } = self;
         let was_mixed = order.is_mixed();
         let more = pages.note(reply, |body| {
             let page = Run::read_page(body, &mut |mut entry| {
                 order.note(entry.id);
-                *others |= entry.id != run;
                 if entry.id == run && jobs.len() <= room.jobs {
                     *errors += entry.shorten_error(room.errors.saturating_sub(*errors).max(ERROR));
                     jobs.push(entry);
                 }
             })?;
-            *unnamed |= page.unnamed > 0;
+            *has_unreadable |= page.unreadable > 0;
             Ok(page)
         })?;
         // A run that comes into the list moves entries to a page that has been read; some of its own may be among them.
@@ -72,13 +77,14 @@ impl Look {
         if jobs.len() > room.jobs {
             return Err(Setback::Unreadable { status: 200, why: Unreadable::TooManyJobs(room.jobs) });
         }
-        // In a list of this run alone, each entry is a job of it, and may be the one that failed.
-        if *unnamed && !*others && !jobs.is_empty() {
+        // Each may be a job of this run, and the one that failed.
+        if *has_unreadable {
             return Err(Setback::Unreadable { status: 200, why: Unreadable::Missing("id") });
         }
         let passed = order.newest_first() && order.last().is_some_and(|last| last < run);
         let in_midst = order.last() == Some(run);
-        let read_far_enough = passed || !jobs.is_empty() && !in_midst;
+        // Without an order, a job may stand anywhere.
+        let read_far_enough = passed || !jobs.is_empty() && !in_midst && !order.is_mixed();
         Ok(more && !read_far_enough)
     }
 }
@@ -95,15 +101,25 @@ impl Operation {
             Err(setback) if !setback.passing() => return self.give_up(now, setback),
             Err(setback) => {
                 let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
-                return self.pause(now, delay, Phase::Look(Look::default()), Some(setback));
+                return self.pause(now, delay, Phase::Look(phase.again()), Some(setback));
             }
         }
         self.backoff.reset();
+        if phase.jobs.is_empty()
+            && self.jobs.is_empty()
+            && let (Goal::Await(_), Some(run)) = (&self.goal, self.run_ref())
+        {
+            self.empty_polls = self.empty_polls.saturating_add(1);
+            if self.empty_polls.is_power_of_two() {
+                return self.go(now, Phase::Locate(Locate::new(run, phase.again())));
+            }
+        }
         self.sighted = true;
         // Not listed (yet, or not on this replica): nothing has changed, and of a run that was taken up not all its jobs need be known.
         if phase.jobs.is_empty() {
-            return self.look_later(now, Phase::Look(Look::default()));
+            return self.look_later(now, Phase::Look(phase.again()));
         }
+        let next = phase.again();
         // Not all of it: what was seen before still stands.
         if phase.jobs.len() >= self.jobs.len() {
             self.jobs = phase.jobs;
@@ -117,7 +133,7 @@ impl Operation {
                 if let Some(ratio) = going.and_then(|job| job.completion_ratio.as_ref()) {
                     self.pace.note_ratio(now, ratio.value());
                 }
-                self.look_later(now, Phase::Look(Look::default()))
+                self.look_later(now, Phase::Look(next))
             }
             Verdict::Succeeded(_) => self.succeed(now),
             Verdict::Failed(status) => {
@@ -128,6 +144,7 @@ impl Operation {
                         "Some rows were rejected (`warning`), which counts as a failure unless warnings are accepted."
                             .into()
                     }
+                    _ if word.is_empty() => "The run ended without a status.".into(),
                     _ => format!("The run ended as `{word}`."),
                 });
                 let details = self.run_ref().map(|run| format!("{run} ended as `{word}`."));
@@ -136,10 +153,11 @@ impl Operation {
         }
     }
 
-    /// A run that was taken up is older than this operation: how old at least, the server's own clock tells, and the first thing that is
-    /// known to have happened.
+    /// Learns the minimum age of a run that may have been there before this operation: from the server's own clock, and the first thing that
+    /// is known to have happened. A run that this operation started is not older than the operation, whatever the run's times say.
     pub(super) fn learn_age(&mut self, now: Instant, date: Option<Moment>, first: Option<Moment>) {
-        if let Some((date, first)) = date.zip(first) {
+        let may_be_older = self.joined || matches!(self.goal, Goal::Await(_) | Goal::AwaitSequence(_));
+        if let Some((date, first)) = date.zip(first).filter(|_| may_be_older) {
             let age = date.since(first);
             self.run_age = (now, self.run_age(now).max(age));
         }

@@ -15,6 +15,8 @@ mod allowance;
 mod backoff;
 mod confirm;
 mod find;
+mod list;
+mod locate;
 mod look;
 mod operation;
 mod options;

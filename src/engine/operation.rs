@@ -6,6 +6,7 @@ use std::mem;
 use super::backoff::{Backoff, Jitter};
 use super::confirm::Confirm;
 use super::find::{FindGoing, FindSync};
+use super::locate::Locate;
 use super::look::{Look, Room};
 use super::options::{Goal, IfRunning, Options};
 use super::outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, Standing};
@@ -59,8 +60,10 @@ const PROMPT: f64 = 0.1;
 /// How often a request is sent in all where something passing stands in its way before there is a run to wait for. An outage that
 /// lasts longer is reported, not sat out: nothing has been started yet, and a wrong origin looks like an outage.
 pub(super) const TRIES: u32 = 4;
-/// The least and the most time that is kept for a last request before the deadline.
-const RESERVE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
+/// Minimum and maximum time that is kept for a last request before the deadline.
+const RESERVE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// How late a host may wake an operation. Every real clock wakes a little late.
+const WAKE_SLACK: Duration = Duration::from_millis(50);
 
 /// Where an operation is: which request is under way, or will be sent at the next wake.
 #[derive(Debug)]
@@ -70,6 +73,7 @@ pub(super) enum Phase {
     Trigger(Trigger),
     Confirm(Confirm),
     Look(Look),
+    Locate(Locate),
     TriggerSequence(SequenceId),
     LookAtSequence,
     Over,
@@ -98,6 +102,14 @@ pub struct Operation {
     pub(super) jobs: Vec<Run>,
     /// Whether anything told where the run stands: this operation started it, or has seen Hightouch's list of it.
     pub(super) sighted: bool,
+    /// The error after which the operation pauses: what to report if no request fits any more when it wakes.
+    pending: Option<Setback>,
+    /// How many polls of an awaited run found an empty list.
+    pub(super) empty_polls: u32,
+    /// Since when newer runs are listed, and the awaited one is not.
+    pub(super) missing_since: Option<Instant>,
+    /// When a sequence's run was first seen to be `done` without the ends of all its sync runs.
+    pub(super) done_since: Option<Instant>,
     requests: u32,
     /// When the request under way was sent, and how long the one before took.
     pub(super) sent: Instant,
@@ -140,6 +152,10 @@ impl Operation {
             joined: false,
             jobs: Vec::new(),
             sighted: false,
+            pending: None,
+            empty_polls: 0,
+            missing_since: None,
+            done_since: None,
             requests: 0,
             sent: now,
             round_trip: Duration::ZERO,
@@ -203,6 +219,7 @@ impl Operation {
             Phase::Trigger(phase) => self.triggered(now, phase, reply),
             Phase::Confirm(phase) => self.confirmed(now, phase, reply),
             Phase::Look(phase) => self.looked(now, phase, reply),
+            Phase::Locate(phase) => self.located(now, phase, reply),
             Phase::TriggerSequence(sequence) => self.sequence_triggered(now, sequence, reply),
             Phase::LookAtSequence => self.sequence_looked(now, reply),
             Phase::Over => self.fail(now, FailureKind::Other, "The operation was stepped after its end.", None),
@@ -280,11 +297,10 @@ impl Operation {
     /// Sends the request of the phase.
     fn send(&mut self, now: Instant) -> Action {
         let left = self.deadline().since(now);
-        if left.is_zero() {
-            return self.time_is_up(now, None);
-        }
-        if matches!(self.phase, Phase::Trigger(_) | Phase::TriggerSequence(_)) && !self.has_room_for_trigger(now) {
-            return self.time_is_up(now, None);
+        let pending = self.pending.take();
+        let is_trigger = matches!(self.phase, Phase::Trigger(_) | Phase::TriggerSequence(_));
+        if left.is_zero() || is_trigger && !self.has_room_for_trigger(now) {
+            return self.time_is_up(now, pending);
         }
         let (request, timeout) = match &self.phase {
             Phase::FindSync(phase) => (phase.request(), READ_TIMEOUT),
@@ -296,6 +312,7 @@ impl Operation {
                 (Some(sync), Some(run)) => (phase.request(sync, run), READ_TIMEOUT),
                 _ => return self.fail(now, FailureKind::Other, "There is no run to look at.", None),
             },
+            Phase::Locate(phase) => (phase.request(), READ_TIMEOUT),
             Phase::TriggerSequence(sequence) => (Request::trigger_sequence(sequence), TRIGGER_TIMEOUT),
             Phase::LookAtSequence => match &self.sequence_run {
                 Some(run) => (Request::sequence_run(&run.id), READ_TIMEOUT),
@@ -322,15 +339,16 @@ impl Operation {
         let reserve = self.round_trip.saturating_mul(2).clamp(RESERVE.0, RESERVE.1);
         // What leads to a trigger must leave room for it: its answer must not find nobody waiting.
         let kept = match self.phase {
-            Phase::FindSync(_) | Phase::FindGoing(_) => TRIGGER_ROOM.saturating_add(reserve),
-            Phase::Trigger(_) | Phase::TriggerSequence(_) => TRIGGER_ROOM,
-            Phase::Confirm(_) | Phase::Look(_) | Phase::LookAtSequence | Phase::Over => reserve,
+            Phase::FindSync(_) | Phase::FindGoing(_) => TRIGGER_ROOM.saturating_add(reserve).saturating_add(WAKE_SLACK),
+            Phase::Trigger(_) | Phase::TriggerSequence(_) => TRIGGER_ROOM.saturating_add(WAKE_SLACK),
+            Phase::Confirm(_) | Phase::Look(_) | Phase::Locate(_) | Phase::LookAtSequence | Phase::Over => reserve,
         };
         let last = self.deadline().minus(kept);
         let unsaid_too_long = !self.sighted && now >= self.began.plus(self.options.max_wait);
         if unsaid_too_long || last <= now {
             return self.time_is_up(now, setback);
         }
+        self.pending = setback;
         Action::Wait { until: now.plus(delay).min(last) }
     }
 
@@ -453,7 +471,10 @@ impl Operation {
                          it ends"
                     )
                 };
-                self.fail(now, FailureKind::StillRunning, message, setback.map(|setback| setback.sentence()))
+                let retry_after = setback.as_ref().and_then(Setback::asked);
+                let details = setback.map(|setback| setback.sentence());
+                let failure = self.failure(now, FailureKind::StillRunning, message, details);
+                Action::Done(Box::new(Err(Failure { retry_after, ..failure })))
             }
         }
     }

@@ -33,6 +33,13 @@ pub struct Report {
     pub elapsed: Duration,
 }
 
+impl Report {
+    /// Whether Hightouch's list has shown the run.
+    pub fn is_listed(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+}
+
 /// Where a run of a sequence stands, or how it ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SequenceReport {

@@ -2,20 +2,41 @@
 
 use super::operation::Reply;
 use super::setback::Setback;
-use crate::hightouch::{RunId, RunsPage, Unreadable};
+use crate::hightouch::{PAGE, RunId, RunsPage, Unreadable};
 
 /// The most pages of one list that are read.
 const MOST: usize = 20;
 
+/// Maximum number of entries per page after each response over the size limit.
+const SMALLER: [usize; 3] = [20, 4, 1];
+
+/// The page size to ask for after a page of this size was over the size limit.
+pub(super) fn smaller_page(limit: usize) -> usize {
+    SMALLER.into_iter().find(|smaller| *smaller < limit).unwrap_or(1)
+}
+
 /// How far a list has been read.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pages {
     /// Where the next page begins.
     pub(super) offset: usize,
+    /// How many entries it may hold.
+    pub(super) limit: usize,
     read: usize,
 }
 
+impl Default for Pages {
+    fn default() -> Self {
+        Self { offset: 0, limit: PAGE, read: 0 }
+    }
+}
+
 impl Pages {
+    /// The same list, to be read from the start with pages of the same size.
+    pub(super) fn again(&self) -> Self {
+        Self { limit: self.limit, ..Self::default() }
+    }
+
     /// Whether more than one was read.
     pub(super) fn several(&self) -> bool {
         self.read > 1
@@ -32,10 +53,19 @@ impl Pages {
             return Err(Setback::refused(&answer));
         }
         let unreadable = |why| Setback::Unreadable { status: answer.status, why };
-        let page = answer.whole().and_then(read).map_err(unreadable)?;
+        let body = answer.whole();
+        if matches!(body, Err(Unreadable::TooLong)) && self.limit > 1 {
+            self.limit = smaller_page(self.limit);
+            return Ok(true);
+        }
+        let page = body.and_then(read).map_err(unreadable)?;
+        let has_more = page.has_more.unwrap_or(page.entries >= self.limit);
+        if page.entries == 0 && has_more {
+            return Err(unreadable(Unreadable::EmptyPage));
+        }
         self.offset += page.entries;
         self.read += 1;
-        if !page.has_more || page.entries == 0 {
+        if !has_more {
             return Ok(false);
         }
         if self.read == MOST { Err(unreadable(Unreadable::TooManyPages(MOST))) } else { Ok(true) }
@@ -43,7 +73,7 @@ impl Pages {
 }
 
 /// Which way a list of runs goes. Hightouch lists them by ID; whether the newest comes first is not documented.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Order {
     last: Option<RunId>,
     rises: bool,
@@ -66,6 +96,11 @@ impl Order {
     /// Whether it goes neither way.
     pub(super) fn is_mixed(&self) -> bool {
         self.falls && self.rises
+    }
+
+    /// Whether what has been read begins with the oldest run.
+    pub(super) fn oldest_first(&self) -> bool {
+        self.rises && !self.falls
     }
 
     /// Whether what has been read begins with the newest run, so that what follows is older.

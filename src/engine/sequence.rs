@@ -19,6 +19,9 @@ use crate::hightouch::{
 
 /// How long Hightouch may not know a run that it has named itself.
 const SETTLE: Duration = Duration::from_secs(8);
+/// Maximum time from the first response that says `done` until the ends of all sync runs are listed. Shorter than the endpoint's default wait
+/// of 25 s, so that a loop of `GET`s ends.
+const DONE_TIMEOUT: Duration = Duration::from_secs(20);
 /// The most sync runs that a message names.
 const NAMED: usize = 10;
 
@@ -68,11 +71,39 @@ impl Operation {
         self.backoff.reset();
         self.sighted = true;
         self.learn_age(now, date, oldest);
+        let is_done = self.sequence_run.as_ref().is_some_and(|run| run.status == SequenceStatus::Done);
         match verdict {
+            None if is_done => self.done_without_ends(now),
             None => self.look_later(now, Phase::LookAtSequence),
             Some(true) => self.succeed(now),
             Some(false) => self.sequence_failed(now),
         }
+    }
+
+    /// The run is `done`, but lists no sync runs, or some without an end: the list may be late, but not for ever.
+    fn done_without_ends(&mut self, now: Instant) -> Action {
+        let since = *self.done_since.get_or_insert(now);
+        let left = DONE_TIMEOUT.saturating_sub(now.since(since));
+        if !left.is_zero() {
+            let delay = self.pace.next_look(now, self.run_age(now), &mut self.jitter).min(left);
+            return self.pause(now, delay, Phase::LookAtSequence, None);
+        }
+        let Some(run) = &self.sequence_run else {
+            return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
+        };
+        let without_end: Vec<&SyncRun> = run.sync_runs.iter().filter(|sync_run| !sync_run.ended()).collect();
+        let missing = if without_end.is_empty() {
+            String::from("it lists no sync runs")
+        } else {
+            let names: Vec<String> = without_end.iter().take(NAMED).map(|sync_run| name(sync_run)).collect();
+            let more = if without_end.len() > NAMED { " and more" } else { "" };
+            format!("it lists no end of {}{more}", names.join(", "))
+        };
+        let message = format!(
+            "Hightouch reports the sequence as `done`, but {missing}. Success is not proven. Check the sequence run in Hightouch before you              run the sequence again."
+        );
+        let details = format!("sequence run {} is `done`.", run.id);
+        self.fail(now, FailureKind::SyncFailed, message, Some(details))
     }
 
     /// Whether it is a run that was named so lately that not all of Hightouch need know it.
@@ -87,7 +118,9 @@ impl Operation {
         let Some(run) = &self.sequence_run else {
             return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
         };
-        let bad = |sync_run: &SyncRun| of_all(&mut [&sync_run.status].into_iter(), accept_warnings).failed();
+        let bad = |sync_run: &SyncRun| {
+            of_all(&mut [(&sync_run.status, sync_run.ended())].into_iter(), accept_warnings).failed()
+        };
         let mut names = String::new();
         let mut count = 0;
         let mut only_warnings = true;
@@ -131,15 +164,27 @@ fn read(reply: Reply, id: &SequenceRunId) -> Result<SequenceRun, Setback> {
     if run.id == *id { Ok(run) } else { Err(unreadable(Unreadable::Missing("id"))) }
 }
 
-/// Takes note of how a run was seen. A list that has become shorter is not the whole of it (it came from a replica that lags), and what is
-/// not in it may have failed: what was seen before still stands, but for a failure that Hightouch has told by now.
+/// Takes note of a response about the run. A sync run that an earlier response listed and this one does not still counts: the response may
+/// come from a replica that lags, and the sync run may have failed. A failure that was seen stays one.
 fn take(known: &mut SequenceRun, seen: SequenceRun) {
-    if seen.sync_runs.len() >= known.sync_runs.len() {
-        known.sync_runs = seen.sync_runs;
-    } else if !matches!(seen.status, SequenceStatus::Failed | SequenceStatus::Cancelled) {
-        return;
-    }
+    let earlier = std::mem::replace(&mut known.sync_runs, seen.sync_runs);
     known.status = seen.status;
+    // A sync run without an ID cannot be found again: only a shorter list shows that one is missing.
+    let is_shorter = known.sync_runs.len() < earlier.len();
+    for before in earlier {
+        let has_room = known.sync_runs.len() < SequenceRun::MOST;
+        match known.sync_runs.iter_mut().find(|now| before.run.is_some() && now.run == before.run) {
+            Some(now) if has_failed(&before) => *now = before,
+            Some(_) => {}
+            None if has_room && (is_shorter || before.run.is_some()) => known.sync_runs.push(before),
+            None => {}
+        }
+    }
+}
+
+/// Whether a sync run ended without success, whatever the caller says about warnings.
+fn has_failed(sync_run: &SyncRun) -> bool {
+    of_all(&mut [(&sync_run.status, sync_run.ended())].into_iter(), true).failed()
 }
 
 /// A sync's run and how it ended, for a person.

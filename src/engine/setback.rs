@@ -47,7 +47,7 @@ impl Setback {
     /// Whether a later try of a request that only reads may go better: the server was busy, or something in between failed.
     pub(super) fn passing(&self) -> bool {
         match self {
-            Self::Refused { status, .. } => matches!(status, 408 | 425 | 429 | 500..=599),
+            Self::Refused { status, .. } => matches!(status, 300..=399 | 408 | 425 | 429 | 500..=599),
             // A list that is too long will be no shorter.
             Self::Unreadable { why, .. } => !matches!(why, Unreadable::TooManyPages(_)),
             Self::Trouble(trouble) => trouble.kind != TroubleKind::NotGranted,

@@ -30,7 +30,7 @@ impl Verdict {
 /// Judges a run by its jobs: it has succeeded when there are jobs, all have ended and the status of each is `success`, or `warning` where
 /// that is accepted. All of nothing is not success. Row counts and completion ratios say nothing about it.
 pub fn verdict(jobs: &[Run], accept_warnings: bool) -> Verdict {
-    of_all(&mut jobs.iter().map(|job| &job.status), accept_warnings)
+    of_all(&mut jobs.iter().map(|job| (&job.status, job.ended())), accept_warnings)
 }
 
 /// Whether a run of a sequence has succeeded; none as long as it goes on. It has when Hightouch says `done`, and the syncs that ran in it
@@ -38,20 +38,22 @@ pub fn verdict(jobs: &[Run], accept_warnings: bool) -> Verdict {
 pub fn sequence_verdict(run: &SequenceRun, accept_warnings: bool) -> Option<bool> {
     match run.status {
         SequenceStatus::Failed | SequenceStatus::Cancelled => Some(false),
-        SequenceStatus::Done => match of_all(&mut run.sync_runs.iter().map(|run| &run.status), accept_warnings) {
-            Verdict::Going(_) => None,
-            Verdict::Succeeded(_) => Some(true),
-            Verdict::Failed(_) => Some(false),
-        },
+        SequenceStatus::Done => {
+            match of_all(&mut run.sync_runs.iter().map(|run| (&run.status, run.ended())), accept_warnings) {
+                Verdict::Going(_) => None,
+                Verdict::Succeeded(_) => Some(true),
+                Verdict::Failed(_) => Some(false),
+            }
+        }
         SequenceStatus::Pending | SequenceStatus::Running | SequenceStatus::Other(_) => None,
     }
 }
 
-/// Judges what has these parts by the statuses of all of them.
-pub(super) fn of_all(statuses: &mut dyn Iterator<Item = &RunStatus>, accept_warnings: bool) -> Verdict {
+/// Judges what has these parts by the statuses of all of them, and by whether each has ended.
+pub(super) fn of_all(statuses: &mut dyn Iterator<Item = (&RunStatus, bool)>, accept_warnings: bool) -> Verdict {
     let mut worst: Option<&RunStatus> = None;
-    for status in statuses {
-        if !status.ended() {
+    for (status, ended) in statuses {
+        if !ended {
             return Verdict::Going(status.clone());
         }
         if worst.is_none_or(|worst| badness(worst) <= badness(status)) {

@@ -82,6 +82,8 @@ impl Answer {
     /// The body, if it is whole.
     pub fn whole(&self) -> Result<&[u8], Unreadable> {
         match self.end {
+            // 206: a part of what there is (RFC 9110, section 15.3.7).
+            BodyEnd::Complete if self.status == 206 => Err(Unreadable::Cut),
             BodyEnd::Complete => Ok(&self.body),
             BodyEnd::Cut => Err(Unreadable::Cut),
             BodyEnd::TooLong => Err(Unreadable::TooLong),

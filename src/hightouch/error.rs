@@ -23,6 +23,9 @@ pub enum Unreadable {
     /// A list went on for too many pages.
     #[error("Hightouch's list did not end after {0} pages")]
     TooManyPages(usize),
+    /// A page without entries says that there is another page.
+    #[error("Hightouch's list has an empty page before its end")]
+    EmptyPage,
     /// A list did not go on where its page before ended.
     #[error("Hightouch's list changed while it was read")]
     Changed,

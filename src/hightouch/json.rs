@@ -83,6 +83,20 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// A truth value, or a string of one in any letter case.
+    pub(crate) fn lenient_flag(self) -> Option<bool> {
+        self.flag().or_else(|| match self.string()? {
+            text if text.trim_ascii().eq_ignore_ascii_case("true") => Some(true),
+            text if text.trim_ascii().eq_ignore_ascii_case("false") => Some(false),
+            _ => None,
+        })
+    }
+
+    /// Whether it is `null`.
+    pub(crate) fn is_null(self) -> bool {
+        self.0 == "null"
+    }
+
     /// A whole number, or a string of digits.
     pub(crate) fn number(self) -> Option<u64> {
         let text = self.string().unwrap_or(Cow::Borrowed(self.0));

@@ -1,17 +1,17 @@
 //! One page of a list: `{"data":[…],"hasMore":…}`.
 
+use super::Unreadable;
 use super::json::Json;
-use super::{PAGE, Unreadable};
 
 /// What a page was, less its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
     /// How many entries it had, also those that were passed over: the offset of the next page counts them.
     pub entries: usize,
-    /// How many of them were objects without the ID that they should bear.
-    pub unnamed: usize,
-    /// Whether there is another page.
-    pub has_more: bool,
+    /// How many of them could not be read: they are no objects, or have no ID.
+    pub unreadable: usize,
+    /// Whether there is another page, if the response says so. Without it, a full page means that there may be one.
+    pub has_more: Option<bool>,
 }
 
 /// Reads a page and hands over each entry, of whatever form, so that only what is wanted is kept in memory.
@@ -28,7 +28,10 @@ pub(super) fn read_page(
         entries += 1;
         each(entry)?;
     }
-    // A full page of a list that does not say whether it goes on may go on.
-    let has_more = has_more.and_then(Json::flag).unwrap_or(entries >= PAGE);
-    Ok(Page { entries, unnamed: 0, has_more })
+    let has_more = match has_more {
+        None => None,
+        Some(value) if value.is_null() => None,
+        Some(value) => Some(value.lenient_flag().ok_or(Unreadable::Missing("hasMore"))?),
+    };
+    Ok(Page { entries, unreadable: 0, has_more })
 }

@@ -13,7 +13,7 @@ use super::moment::Moment;
 use super::page::Page;
 use super::run::{Ratio, WORD};
 use super::{
-    Answer, ApiError, ApiKey, PAGE, RowCounts, Run, RunId, RunStatus, SequenceRun, SequenceStatus, SyncEntry, SyncId,
+    Answer, ApiError, ApiKey, RowCounts, Run, RunId, RunStatus, SequenceRun, SequenceStatus, SyncEntry, SyncId,
     SyncRun, read_sequence_trigger, read_trigger,
 };
 use crate::properties::cuts;
@@ -55,12 +55,11 @@ pub fn runs(bytes: &[u8]) {
     };
     let model = |value: &Value| {
         let (entries, has_more) = entries(value)?;
-        let objects: Vec<&Value> = entries.iter().filter(|entry| entry.is_object()).collect();
-        let runs: Vec<Run> = objects.iter().filter_map(|entry| run(entry)).collect();
-        Some((Page { entries: entries.len(), unnamed: objects.len() - runs.len(), has_more }, runs))
+        let runs: Vec<Run> = entries.iter().filter(|entry| entry.is_object()).filter_map(run).collect();
+        Some((Page { entries: entries.len(), unreadable: entries.len() - runs.len(), has_more }, runs))
     };
     let Some((page, runs)) = reads(bytes, page, model) else { return };
-    assert!(runs.len() + page.unnamed <= page.entries, "no more runs than entries: {page:?}");
+    assert_eq!(runs.len() + page.unreadable, page.entries, "{page:?}");
     assert!(page.entries <= bytes.len(), "each entry takes a byte at the least: {page:?}");
     let mut kept = 0;
     for run in &runs {
@@ -101,8 +100,8 @@ pub fn syncs(bytes: &[u8]) {
             let id = SyncId::try_from(number(entry.get("id")?)?).ok()?;
             Some(SyncEntry { id, slug: text(entry.get("slug")).unwrap_or_default() })
         };
-        let syncs = entries.iter().filter_map(sync).collect();
-        Some((Page { entries: entries.len(), unnamed: 0, has_more }, syncs))
+        let syncs: Vec<SyncEntry> = entries.iter().filter_map(sync).collect();
+        Some((Page { entries: entries.len(), unreadable: entries.len() - syncs.len(), has_more }, syncs))
     };
     let Some((page, syncs)) = reads(bytes, page, model) else { return };
     assert!(syncs.len() <= page.entries && page.entries <= bytes.len(), "{page:?}");
@@ -259,10 +258,14 @@ fn same_second(moment: Moment) {
     assert_eq!(again.millis().div_euclid(1000), moment.millis().div_euclid(1000), "{date}");
 }
 
-fn entries(value: &Value) -> Option<(&Vec<Value>, bool)> {
+fn entries(value: &Value) -> Option<(&Vec<Value>, Option<bool>)> {
     let page = value.as_object()?;
-    let entries = page.get("data")?.as_array()?;
-    Some((entries, page.get("hasMore").and_then(Value::as_bool).unwrap_or(entries.len() >= PAGE)))
+    let has_more = match page.get("hasMore") {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text.trim_ascii().to_ascii_lowercase().parse().ok()?),
+        Some(value) => Some(value.as_bool()?),
+    };
+    Some((page.get("data")?.as_array()?, has_more))
 }
 
 fn run(entry: &Value) -> Option<Run> {

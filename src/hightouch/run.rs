@@ -77,16 +77,20 @@ impl Run {
     /// Reads a page of runs and hands over each entry that has an ID; one without cannot be the run that anyone looks for.
     /// After an error, what was handed over counts for nothing.
     pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<RunsPage, Unreadable> {
-        let mut unnamed = 0;
+        let mut unreadable = 0;
         let page = read_page(body, &mut |entry| {
             match read_run(entry)? {
-                Some(Some(run)) => each(run),
-                Some(None) => unnamed += 1,
-                None => {}
+                Some(run) => each(run),
+                None => unreadable += 1,
             }
             Ok(())
         })?;
-        Ok(Page { unnamed, ..page })
+        Ok(Page { unreadable, ..page })
+    }
+
+    /// Whether the run has ended: its status says so, or its status is not a known one and it has a time of its end.
+    pub fn ended(&self) -> bool {
+        self.status.ended_at(self.finished_at.as_deref())
     }
 
     /// Cuts the error text to at most so many bytes, and says how many are left of it.
@@ -99,8 +103,8 @@ impl Run {
     }
 }
 
-/// Reads an entry of a list of runs. None where it is no object; none within where it is one that bears no ID.
-fn read_run(entry: Json<'_>) -> Result<Option<Option<Run>>, Unreadable> {
+/// Reads an entry of a list of runs. `None` if it is not an object or has no ID.
+fn read_run(entry: Json<'_>) -> Result<Option<Run>, Unreadable> {
     let names = [
         "id",
         "status",
@@ -118,8 +122,8 @@ fn read_run(entry: Json<'_>) -> Result<Option<Option<Run>>, Unreadable> {
     let [id, status, error, created, started, finished, size, ratio, planned, successful, failed] = fields;
     let word = |field: Option<Json<'_>>| field.and_then(|field| field.text(WORD));
     let (planned, successful, failed) = (read_rows(planned)?, read_rows(successful)?, read_rows(failed)?);
-    let Some(id) = id.and_then(Json::number).and_then(|id| RunId::try_from(id).ok()) else { return Ok(Some(None)) };
-    Ok(Some(Some(Run {
+    let Some(id) = id.and_then(Json::number).and_then(|id| RunId::try_from(id).ok()) else { return Ok(None) };
+    Ok(Some(Run {
         id,
         status: RunStatus::read(&word(status).unwrap_or_default()),
         error: error.and_then(text_of),
@@ -131,7 +135,7 @@ fn read_run(entry: Json<'_>) -> Result<Option<Option<Run>>, Unreadable> {
         planned_rows: planned,
         successful_rows: successful,
         failed_rows: failed,
-    })))
+    }))
 }
 
 /// Reads counts of rows; none where the field is none or no object.
@@ -165,7 +169,7 @@ mod tests {
     fn a_recorded_run_is_read_whole() {
         let (runs, page) = read(&format!(r#"{{"data":[{RECORDED}],"hasMore":false}}"#)).unwrap();
         let added = |added| Some(RowCounts { added, changed: 0, removed: 0 });
-        assert_eq!(page, Page { entries: 1, unnamed: 0, has_more: false });
+        assert_eq!(page, Page { entries: 1, unreadable: 0, has_more: Some(false) });
         assert_eq!(
             runs,
             [Run {
@@ -206,7 +210,7 @@ mod tests {
                  "plannedRows":[],"failedRows":{"addedCount":"3","x":1},"x":[{"y":null}]}],"hasMore":null}"#,
         )
         .unwrap();
-        assert_eq!((page.entries, page.has_more, runs.len()), (11, false, 1));
+        assert_eq!((page.entries, page.has_more, runs.len()), (11, None, 1));
         let run = &runs[0];
         assert_eq!((run.query_size, run.planned_rows), (Some(12), None));
         assert_eq!(run.completion_ratio, Some(Ratio { value: 0.5, written: "0.5".into() }));
@@ -255,8 +259,37 @@ mod tests {
     }
 
     #[test]
-    fn a_full_page_that_does_not_say_whether_there_is_more_may_have_more() {
-        let body = format!(r#"{{"data":[{}{{}}]}}"#, "{},".repeat(99));
-        assert!(read(&body).unwrap().1.has_more);
+    fn whether_there_is_another_page_is_read_leniently_and_nothing_else_is_guessed() {
+        for (value, expected) in [
+            ("true", Some(Some(true))),
+            ("false", Some(Some(false))),
+            (r#""true""#, Some(Some(true))),
+            (r#"" False ""#, Some(Some(false))),
+            ("null", Some(None)),
+            ("1", None),
+            (r#""yes""#, None),
+            ("[]", None),
+        ] {
+            let body = format!(r#"{{"data":[],"hasMore":{value}}}"#);
+            assert_eq!(read(&body).ok().map(|(_, page)| page.has_more), expected, "{value}");
+        }
+        assert_eq!(read(r#"{"data":[]}"#).unwrap().1.has_more, None);
+    }
+
+    #[test]
+    fn an_unknown_status_is_an_end_only_with_the_time_of_the_end() {
+        for (rest, expected) in [
+            (r#""status":"verifying""#, false),
+            (r#""status":"verifying","finishedAt":null"#, false),
+            (r#""status":"verifying","finishedAt":"soon""#, false),
+            (r#""status":"verifying","finishedAt":"0001-01-01T00:00:00Z""#, false),
+            (r#""status":"completed","finishedAt":"2022-02-08T16:11:11.698Z""#, true),
+            (r#""finishedAt":"2022-02-08T16:11:11.698Z""#, true),
+            (r#""status":"processing","finishedAt":"2022-02-08T16:11:11.698Z""#, false),
+            (r#""status":"failed""#, true),
+        ] {
+            let (runs, _) = read(&format!(r#"{{"data":[{{"id":1,{rest}}}]}}"#)).unwrap();
+            assert_eq!(runs[0].ended(), expected, "{rest}");
+        }
     }
 }

@@ -28,6 +28,13 @@ pub struct SyncRun {
     pub finished_at: Option<String>,
 }
 
+impl SyncRun {
+    /// Whether the run has ended: see [`Run::ended`](super::Run::ended).
+    pub fn ended(&self) -> bool {
+        self.status.ended_at(self.finished_at.as_deref())
+    }
+}
+
 impl SequenceRun {
     /// The most sync runs that one run of a sequence can have.
     pub const MOST: usize = 1000;

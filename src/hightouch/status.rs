@@ -1,5 +1,7 @@
 //! Where runs stand, in the API's words.
 
+use super::Moment;
+
 /// Declares the statuses of one kind of run once: the variant, the word for it, and whether a run in it has ended.
 macro_rules! statuses {
     ($(#[$about:meta])* $name:ident: $($(#[$doc:meta])* $variant:ident $word:literal ended $ended:literal,)*) => {
@@ -7,7 +9,7 @@ macro_rules! statuses {
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum $name {
             $($(#[$doc])* $variant,)*
-            /// A status that was added after this was written, as it was written. Taken as not ended.
+            /// A status that is not known, as it was written.
             Other(String),
         }
 
@@ -31,7 +33,7 @@ macro_rules! statuses {
                 }
             }
 
-            /// Whether a run in this status goes on no more.
+            /// Whether a run in this status has ended. An unknown status alone does not say so.
             pub fn ended(&self) -> bool {
                 match self {
                     $(Self::$variant => $ended,)*
@@ -78,6 +80,14 @@ statuses! {
     Failed "failed" ended true,
     /// Ended by a person.
     Cancelled "cancelled" ended true,
+}
+
+impl RunStatus {
+    /// Whether a run in this status has ended, if this is its `finishedAt`: an unknown status with a time of the end is an end too.
+    pub fn ended_at(&self, finished_at: Option<&str>) -> bool {
+        let finished = finished_at.and_then(Moment::rfc3339).is_some_and(|finished| finished.millis() > 0);
+        self.ended() || matches!(self, Self::Other(_)) && finished
+    }
 }
 
 #[cfg(test)]

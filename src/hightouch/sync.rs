@@ -20,14 +20,16 @@ impl SyncEntry {
     /// Reads a page of syncs and hands over each entry that has an ID.
     /// After an error, what was handed over counts for nothing.
     pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<SyncsPage, Unreadable> {
-        read_page(body, &mut |entry| {
-            let Some([id, slug]) = entry.fields(["id", "slug"])? else { return Ok(()) };
-            if let Some(id) = id.and_then(Json::number).and_then(|id| SyncId::try_from(id).ok()) {
-                let slug = slug.and_then(Json::string).map(Into::into).unwrap_or_default();
-                each(Self { id, slug });
+        let mut unreadable = 0;
+        let page = read_page(body, &mut |entry| {
+            let [id, slug] = entry.fields(["id", "slug"])?.unwrap_or_default();
+            match id.and_then(Json::number).and_then(|id| SyncId::try_from(id).ok()) {
+                Some(id) => each(Self { id, slug: slug.and_then(Json::string).map(Into::into).unwrap_or_default() }),
+                None => unreadable += 1,
             }
             Ok(())
-        })
+        })?;
+        Ok(Page { unreadable, ..page })
     }
 }
 

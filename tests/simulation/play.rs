@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use fastrand::Rng;
 use hightouch_sync::engine::{
     Action, Event, Goal as EngineGoal, IfRunning as EngineIfRunning, Instant, Operation, Options, Outcome, Trouble,
     TroubleKind,
@@ -97,6 +98,21 @@ fn millis(instant: Instant) -> Millis {
     Millis::try_from(instant.since_start().as_nanos().div_ceil(1_000_000)).unwrap()
 }
 
+/// The most by which every wake is late, as on real clocks.
+pub const LATEST_WAKE: Millis = 20;
+
+/// By how much each wake is late: up to [`LATEST_WAKE`], and what the world adds.
+struct Lateness {
+    rng: Rng,
+    more: Millis,
+}
+
+impl Lateness {
+    fn next(&mut self) -> Millis {
+        self.rng.i64(0..=LATEST_WAKE) + self.more
+    }
+}
+
 /// Runs the operation of a world to its end. An error where it breaks the engine's own rules, or goes on for ever.
 pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
     let mut now: Millis = 0;
@@ -106,6 +122,7 @@ pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
     let mut operation = Operation::new(goal, options, at(0), world.call.seed).among(world.call.among);
     let mut sent: Vec<Sent> = Vec::new();
     let mut event = Event::Woke;
+    let mut lateness = Lateness { rng: Rng::with_seed(world.call.seed), more: world.call.oversleeps };
     let end = world.call.max_wait.max(world.call.answer_wait);
     for _ in 0..50_000 {
         match operation.step(at(now), event) {
@@ -115,7 +132,7 @@ pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
                 if until < now || until > end {
                     return Err((format!("at {now} ms a wait until {until} ms"), sent));
                 }
-                now = until + world.call.oversleeps;
+                now = until + lateness.next();
                 event = Event::Woke;
             }
             Action::Send { request, give_up } => {
@@ -123,7 +140,8 @@ pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
                 if give_up <= now || give_up > end {
                     return Err((format!("at {now} ms a request that is given up at {give_up} ms"), sent));
                 }
-                let (back, said) = send(world, &mut hightouch, &sent, &request, now, give_up);
+                let late = lateness.next();
+                let (back, said) = send(world, &mut hightouch, &sent, &request, now, give_up, late);
                 sent.push(said.0);
                 (now, event) = (back, said.1);
             }
@@ -140,6 +158,7 @@ fn send(
     request: &Request,
     now: Millis,
     give_up: Millis,
+    late: Millis,
 ) -> (Millis, (Sent, Event)) {
     let exchange = world.exchanges.get(before.len()).unwrap_or(&world.afterwards);
     let outage = world.outages.iter().find(|outage| (outage.from..outage.to).contains(&now));
@@ -149,7 +168,7 @@ fn send(
     let (what, came, as_of) = fare(hightouch, before, request, fault, arrives);
     let (back, came) = match came {
         Some(came) if arrives + exchange.back <= give_up => (arrives + exchange.back, came),
-        _ => (give_up, Err(TroubleKind::TimedOut)),
+        _ => (give_up + late, Err(TroubleKind::TimedOut)),
     };
     let mut said = Sent {
         at: now,

@@ -11,7 +11,7 @@ use hightouch_sync::engine::{AT_ONCE, Failure, FailureKind, Outcome, Report, Sta
 use hightouch_sync::hightouch::SequenceRun;
 
 use super::hightouch::Run;
-use super::play::{Played, Sent, awaited};
+use super::play::{LATEST_WAKE, Played, Sent, awaited};
 use super::world::{BEHIND, Fault, Goal, IfRunning, Millis, Nonsense};
 
 /// How much earlier than the trigger a run may have been started that is taken for it: what the engine grants Hightouch's clocks, and what
@@ -270,7 +270,8 @@ fn never_hangs(played: &Played<'_>) -> Result<(), Broken> {
     let most = match told {
         Some(told) => call.max_wait.max(told),
         None => call.max_wait.max(call.answer_wait),
-    } + call.oversleeps;
+    } + call.oversleeps
+        + LATEST_WAKE;
     if played.over > most {
         return broken("never hangs", format!("it was over after {} ms, not after {most} ms", played.over));
     }

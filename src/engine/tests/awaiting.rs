@@ -37,7 +37,7 @@ fn a_wait_of_zero_looks_once() {
     }
     let played = play(Goal::Await(the_run()), once, |_, _| Say::Silence);
     assert_eq!(played.failure().kind, FailureKind::Unreachable);
-    assert!(played.over <= ANSWER_WAIT);
+    assert!(played.over <= ANSWER_WAIT + LATEST_WAKE);
 }
 
 #[test]
@@ -92,4 +92,60 @@ fn a_run_that_was_going_for_an_hour_is_not_looked_at_as_if_it_had_just_begun() {
     let unknown = play(Goal::Await(the_run()), wait(seconds(25)), |_, _| list(None));
     assert_eq!(old.sent.len(), 2, "one at the beginning, one at the end");
     assert!(unknown.sent.len() > 10, "{}", unknown.sent.len());
+}
+
+/// Awaits run 42 of a sync that has these runs besides, in a list that begins with the newest or the oldest.
+fn missing(others: &[u64], newest_first: bool, wait_for: Duration) -> Played {
+    let mut all: Vec<(u64, &str)> = others.iter().map(|id| (*id, "success")).collect();
+    all.sort_unstable();
+    if newest_first {
+        all.reverse();
+    }
+    let options = Options { answer_wait: ANSWER_WAIT, ..wait(wait_for) };
+    play(Goal::Await(the_run()), options, |request, _| {
+        let answer = match request.target.contains("runId=") {
+            true => runs(&[]),
+            false => list(&all, request, 100),
+        };
+        let Say::Answer(mut answer) = answer else { unreachable!() };
+        answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
+        Say::Answer(answer)
+    })
+}
+
+#[test]
+fn a_run_that_is_missing_among_newer_ones_does_not_exist() {
+    let many: Vec<u64> = (1..20_000).filter(|id| *id != 42).collect();
+    for newest_first in [true, false] {
+        for others in [&[43][..], &[40, 41, 43, 44], &many] {
+            for wait_for in [Duration::ZERO, seconds(25)] {
+                let played = missing(others, newest_first, wait_for);
+                let failure = played.failure();
+                assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::NotFound, "Not Found"));
+                assert!(failure.details.as_ref().unwrap().contains("run 42 of sync 7"), "{failure:?}");
+                assert!(played.sent.len() <= 22, "{} requests", played.sent.len());
+            }
+        }
+        // It may be the next to be listed.
+        for others in [&[][..], &[40, 41], &[41]] {
+            assert_eq!(
+                missing(others, newest_first, seconds(25)).failure().kind,
+                FailureKind::StillRunning,
+                "{others:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_run_is_not_missing_while_newer_ones_have_only_just_been_listed() {
+    // Without `Date`, only the call's own clock tells for how long they have been listed.
+    let played =
+        play(Goal::Await(the_run()), wait(seconds(25)), |request, at| match request.target.contains("runId=") {
+            true if at > seconds(7) => runs(&[(42, "success")]),
+            true => runs(&[]),
+            false if at > seconds(7) => runs(&[(43, "queued"), (42, "success")]),
+            false => runs(&[(43, "queued")]),
+        });
+    assert!(played.outcome.is_ok(), "{:?}", played.outcome);
 }

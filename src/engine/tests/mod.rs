@@ -63,18 +63,33 @@ enum Say {
 /// How long every answer takes.
 const LATENCY: Duration = Duration::from_millis(100);
 
+/// The most by which the tests' clock wakes late, as real clocks do.
+const LATEST_WAKE: Duration = Duration::from_millis(20);
+
+/// By how much each wake is late: pseudo-random, up to [`LATEST_WAKE`], the same in each run.
+#[derive(Default)]
+struct Lateness(u32);
+
+impl Lateness {
+    fn next(&mut self) -> Duration {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        LATEST_WAKE.mul_f64(f64::from(self.0 >> 16) / f64::from(u16::MAX))
+    }
+}
+
 /// Carries out an operation against a script, which sees each request and when it was sent.
 fn play(goal: Goal, options: Options, mut script: impl FnMut(&Request, Duration) -> Say) -> Played {
     let mut now = Instant::default();
     let mut operation = Operation::new(goal, options, now, 1);
     let mut sent = Vec::new();
     let mut event = Event::Woke;
+    let mut lateness = Lateness::default();
     for _ in 0..100_000 {
         match operation.step(now, event) {
             Action::Done(outcome) => return Played { outcome: *outcome, sent, over: now.since_start() },
             Action::Wait { until } => {
                 assert!(until > now, "a wait that is over");
-                now = until;
+                now = until.plus(lateness.next());
                 event = Event::Woke;
             }
             Action::Send { request, give_up } => {
@@ -86,7 +101,7 @@ fn play(goal: Goal, options: Options, mut script: impl FnMut(&Request, Duration)
                 (now, event) = match said {
                     Say::Answer(answer) if answered <= give_up => (answered, Event::Answer(answer)),
                     Say::Trouble(kind) if answered <= give_up => (answered, lost(kind)),
-                    _ => (give_up, lost(TroubleKind::TimedOut)),
+                    _ => (give_up.plus(lateness.next()), lost(TroubleKind::TimedOut)),
                 };
             }
         }
@@ -119,6 +134,22 @@ fn triggered() -> Say {
 fn runs(runs: &[(u64, &str)]) -> Say {
     let runs: Vec<String> = runs.iter().map(|(id, status)| format!(r#"{{"id":{id},"status":"{status}"}}"#)).collect();
     ok(format!(r#"{{"data":[{}],"hasMore":false}}"#, runs.join(",")))
+}
+
+/// The page of a list that a request asks for, of a server with pages of at most `page` entries.
+fn list(all: &[(u64, &str)], request: &Request, page: usize) -> Say {
+    let param = |name: &str| {
+        let value = request.target.split(['?', '&']).find_map(|pair| pair.strip_prefix(name))?;
+        value.parse::<usize>().ok()
+    };
+    let (offset, limit) = (param("offset=").unwrap_or(0), param("limit=").unwrap_or(100).min(page));
+    let shown: Vec<String> = all
+        .iter()
+        .skip(offset)
+        .take(limit)
+        .map(|(id, status)| format!(r#"{{"id":{id},"status":"{status}","createdAt":"2022-02-01T00:00:00Z"}}"#))
+        .collect();
+    ok(format!(r#"{{"data":[{}],"hasMore":{}}}"#, shown.join(","), offset.saturating_add(limit) < all.len()))
 }
 
 fn is_trigger(request: &Request) -> bool {
