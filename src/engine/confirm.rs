@@ -50,6 +50,8 @@ pub(super) struct Confirm {
     before: Vec<Candidate>,
     /// Whether the list has entries that could not be read as runs, any of which may be it, or was kept somewhere on the way.
     unread: bool,
+    /// Whether the list shows a run that was there before the trigger.
+    older_seen: bool,
 }
 
 /// A run that may be the one in question.
@@ -84,6 +86,7 @@ impl Confirm {
             candidates: Vec::new(),
             before: Vec::new(),
             unread: false,
+            older_seen: false,
         }
     }
 
@@ -105,10 +108,13 @@ impl Confirm {
             clock.note_past(created, now);
         }
         if self.trigger.baseline.is_some_and(|baseline| run.id.get() <= baseline) {
+            self.older_seen = true;
             return;
         }
         let known = |candidate: &Candidate| candidate.run == run.id;
-        if clock.compare(created, self.sent) != When::LongBefore && !self.candidates.iter().any(known) {
+        let when = clock.compare(created, self.sent);
+        self.older_seen |= when == When::LongBefore;
+        if when != When::LongBefore && !self.candidates.iter().any(known) {
             self.candidates.push(Candidate { run: run.id, created });
             // One more than are named is as good as any number.
             self.candidates.truncate(NAMED + 1);
@@ -141,6 +147,7 @@ impl Operation {
             Ok(Progress::Again) => return self.go(now, Phase::Confirm(phase)),
             Ok(Progress::Searching) => {
                 phase.candidates.clear();
+                phase.older_seen = false;
                 return self.go(now, Phase::Confirm(phase));
             }
             Err(setback) => {
@@ -158,8 +165,9 @@ impl Operation {
             self.pace.note_earlier(run);
             phase.note(run, &mut self.clock, now);
         }
-        // What is in question is among the newest.
-        if page.has_more && !page.newest_first {
+        // The run is newer than every run that was there before the trigger.
+        let has_all_newer = phase.older_seen || phase.candidates.len() > NAMED;
+        if page.has_more && !(page.newest_first && has_all_newer) {
             return self.go(now, Phase::Confirm(phase));
         }
         self.backoff.reset();

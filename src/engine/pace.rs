@@ -66,6 +66,11 @@ impl Pace {
         self.apart = SHARE.saturating_mul(operations.min(AT_ONCE));
     }
 
+    /// Minimum time between two polls of the same run, so that all runs of a call share the rate limit.
+    pub(super) fn apart(&self) -> Duration {
+        self.apart
+    }
+
     /// Takes note of an earlier run of the same sync. How long one took that failed tells nothing.
     pub(super) fn note_earlier(&mut self, run: &Run) {
         let moment = |text: &Option<String>| text.as_deref().and_then(Moment::rfc3339);

@@ -63,17 +63,17 @@ impl Operation {
         };
         let (mut oldest, mut verdict) = (None, None);
         if let Some(known) = &mut self.sequence_run {
-            take(known, seen);
+            let is_whole = take(known, seen);
             let finished = |run: &SyncRun| run.finished_at.as_deref().and_then(Moment::rfc3339);
             oldest = known.sync_runs.iter().filter_map(finished).min();
-            verdict = sequence_verdict(known, self.options.accept_warnings);
+            // A list that lacks sync runs may lack others too.
+            verdict = sequence_verdict(known, self.options.accept_warnings).filter(|_| is_whole || !is_done(known));
         }
         self.backoff.reset();
         self.sighted = true;
         self.learn_age(now, date, oldest);
-        let is_done = self.sequence_run.as_ref().is_some_and(|run| run.status == SequenceStatus::Done);
         match verdict {
-            None if is_done => self.done_without_ends(now),
+            None if self.sequence_run.as_ref().is_some_and(is_done) => self.done_without_ends(now),
             None => self.look_later(now, Phase::LookAtSequence),
             Some(true) => self.succeed(now),
             Some(false) => self.sequence_failed(now),
@@ -85,22 +85,28 @@ impl Operation {
         let since = *self.done_since.get_or_insert(now);
         let left = DONE_TIMEOUT.saturating_sub(now.since(since));
         if !left.is_zero() {
-            let delay = self.pace.next_look(now, self.run_age(now), &mut self.jitter).min(left);
+            let delay = self.pace.next_look(now, self.run_age(now), &mut self.jitter);
+            let delay = delay.min(left.max(self.pace.apart()));
             return self.pause(now, delay, Phase::LookAtSequence, None);
         }
         let Some(run) = &self.sequence_run else {
             return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
         };
+        if sequence_verdict(run, self.options.accept_warnings) == Some(false) {
+            return self.sequence_failed(now);
+        }
         let without_end: Vec<&SyncRun> = run.sync_runs.iter().filter(|sync_run| !sync_run.ended()).collect();
-        let missing = if without_end.is_empty() {
+        let missing = if run.sync_runs.is_empty() {
             String::from("it lists no sync runs")
+        } else if without_end.is_empty() {
+            String::from("it does not list all sync runs that it listed before")
         } else {
             let names: Vec<String> = without_end.iter().take(NAMED).map(|sync_run| name(sync_run)).collect();
             let more = if without_end.len() > NAMED { " and more" } else { "" };
             format!("it lists no end of {}{more}", names.join(", "))
         };
         let message = format!(
-            "Hightouch reports the sequence as `done`, but {missing}. Success is not proven. Check the sequence run in Hightouch before you              run the sequence again."
+            "Hightouch reports the sequence as `done`, but {missing}. Success is not proven. Check the sequence run in Hightouch before you run the sequence again."
         );
         let details = format!("sequence run {} is `done`.", run.id);
         self.fail(now, FailureKind::SyncFailed, message, Some(details))
@@ -152,6 +158,10 @@ impl Operation {
     }
 }
 
+fn is_done(run: &SequenceRun) -> bool {
+    run.status == SequenceStatus::Done
+}
+
 /// Reads the answer that tells of a run.
 fn read(reply: Reply, id: &SequenceRunId) -> Result<SequenceRun, Setback> {
     let answer = reply.map_err(Setback::Trouble)?;
@@ -165,21 +175,29 @@ fn read(reply: Reply, id: &SequenceRunId) -> Result<SequenceRun, Setback> {
 }
 
 /// Takes note of a response about the run. A sync run that an earlier response listed and this one does not still counts: the response may
-/// come from a replica that lags, and the sync run may have failed. A failure that was seen stays one.
-fn take(known: &mut SequenceRun, seen: SequenceRun) {
+/// come from a replica that lags, and the sync run may have failed. A failure that was seen stays one. Returns whether the response lists every
+/// sync run that an earlier one listed.
+fn take(known: &mut SequenceRun, seen: SequenceRun) -> bool {
     let earlier = std::mem::replace(&mut known.sync_runs, seen.sync_runs);
     known.status = seen.status;
     // A sync run without an ID cannot be found again: only a shorter list shows that one is missing.
     let is_shorter = known.sync_runs.len() < earlier.len();
+    let mut is_whole = !is_shorter;
     for before in earlier {
         let has_room = known.sync_runs.len() < SequenceRun::MOST;
         match known.sync_runs.iter_mut().find(|now| before.run.is_some() && now.run == before.run) {
             Some(now) if has_failed(&before) => *now = before,
             Some(_) => {}
-            None if has_room && (is_shorter || before.run.is_some()) => known.sync_runs.push(before),
+            None if is_shorter || before.run.is_some() => {
+                is_whole = false;
+                if has_room {
+                    known.sync_runs.push(before);
+                }
+            }
             None => {}
         }
     }
+    is_whole
 }
 
 /// Whether a sync run ended without success, whatever the caller says about warnings.

@@ -188,6 +188,10 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
             broken(format!("there is no run {}", report.run))
         };
     };
+    let is_denied = |failure: &Failure| failure.kind == FailureKind::NotFound && !played.last_word();
+    if played.outcome.as_ref().is_err_and(is_denied) && run.created <= played.over {
+        return broken(format!("run {} is said not to exist", run.id));
+    }
     let first_trigger = played.sent.iter().find(|sent| sent.trigger).map(|sent| sent.at);
     match (call.goal, first_trigger) {
         (Goal::Await, _) if run.id != awaited(played.world) => {
@@ -304,6 +308,13 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
             Ok(())
         }
         _ if played.last_word() => Ok(()),
+        // A run that does not exist, as newer ones show.
+        FailureKind::NotFound
+            if call.goal == Goal::Await
+                && played.run(awaited(played.world)).is_none_or(|run| run.created > played.over) =>
+        {
+            Ok(())
+        }
         // A run that nobody has told of is given up with what stood in the way.
         _ if call.goal == Goal::Await && report.jobs.is_empty() && played.over >= call.max_wait - 1_000 => Ok(()),
         kind => broken(format!("{kind:?} ended the wait for run {} after {} ms", report.run, played.over)),

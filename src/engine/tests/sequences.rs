@@ -382,3 +382,18 @@ fn a_sync_run_that_was_listed_still_counts_when_a_later_response_lacks_it() {
         assert!(played.failure().message.contains("run 11 of sync 1 (`failed`)"), "{}", played.failure().message);
     }
 }
+
+#[test]
+fn a_sequence_that_is_done_without_a_sync_run_that_it_listed_before_is_no_success() {
+    let mut polls = 0;
+    let played = play(run_it(), Options::default(), |request, _| {
+        if is_trigger(request) {
+            return accepted();
+        }
+        polls += 1;
+        let (status, run) = if polls == 1 { ("running", 11) } else { ("done", 12) };
+        ok(format!(r#"{{"id":"{RUN}","status":"{status}","syncRuns":[{{"syncRunId":{run},"status":"success"}}]}}"#))
+    });
+    assert_eq!(played.failure().kind, FailureKind::SyncFailed);
+    assert!(played.failure().message.contains("does not list all sync runs"), "{}", played.failure().message);
+}

@@ -34,13 +34,17 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
     if started.is_none() && named.is_none() {
         return Ok(());
     }
-    // The last reading of the list, from its first page on.
-    let Some(list) = lists(played).filter(|sent| !sent.target.contains("offset=")).last() else {
+    // The last reading of the list: from its first page on, or, where its end was known from a reading before, from there on.
+    let all: Vec<&Sent> = lists(played).collect();
+    let Some(last) = all.last() else {
         return broken(format!("nobody asked for a run since {moment} ms"));
     };
-    if list.body.is_none() {
-        return broken(format!("what was asked at {} ms told nothing, and it went on", list.at));
+    if last.body.is_none() {
+        return broken(format!("what was asked at {} ms told nothing, and it went on", last.at));
     }
+    let first_page = all.iter().rposition(|sent| !sent.target.contains("offset=")).unwrap_or(0);
+    let after_trouble = all.iter().rposition(|sent| sent.body.is_none()).map_or(0, |failed| failed + 1);
+    let list = all[first_page.max(after_trouble)];
     // A run that was queued when the first page was read may have begun before the page came that has it.
     let times = [list.as_of, lists(played).last().map_or(list.as_of, |last| last.as_of)];
     let shows = |run: &Run| times.iter().all(|then| came_since(played, run, *then));
