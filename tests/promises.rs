@@ -61,6 +61,8 @@ mod stored_keys_are_for_those_who_show_the_token;
 mod the_document_describes_the_endpoint;
 #[path = "promises/the_endpoint_answers_in_http.rs"]
 mod the_endpoint_answers_in_http;
+#[path = "promises/the_local_hightouch_is_what_hightouch_publishes.rs"]
+mod the_local_hightouch_is_what_hightouch_publishes;
 #[path = "promises/the_readme_names_what_holds_it.rs"]
 mod the_readme_names_what_holds_it;
 #[path = "promises/the_spin_manifest_fits_the_component.rs"]

@@ -1,7 +1,7 @@
 //! What real answers do: IDs in either form, letter case, missing and unknown fields, lists that lag behind, proxies in between.
 
 use hightouch_sync_host::hightouch::{LocalHightouch, Options, Scenario};
-use hightouch_sync_host::host::RunStatus;
+use hightouch_sync_host::host::{FailureKind, RunOptions, RunStatus};
 
 use super::stage::{lists, options, stage};
 
@@ -57,11 +57,50 @@ fn every_scenario_of_the_local_hightouch_is_tested_somewhere() {
         "trigger_timeout",
         "cut_off_trigger",
         "dropped_trigger",
+        "error_objects",
+        "error_envelope",
+        "never_listed",
     ];
     for scenario in Scenario::all() {
         let name = scenario.as_str().replace('-', "_");
         assert!(HERE.contains(&name.as_str()) || elsewhere.contains(&name.as_str()), "{name}");
     }
+}
+
+#[test]
+fn an_error_may_be_an_object() {
+    stage(async |stage| {
+        let options_of = Options::default().with_scenario(Scenario::ErrorObjects);
+        let hightouch = LocalHightouch::start(options_of).await.unwrap();
+        let failure = stage.library(&hightouch.origin()).run_sync(3, options()).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::SyncFailed);
+        let error = failure.jobs[0].error.as_deref().unwrap();
+        assert!(error.contains("INVALID_SESSION_ID"), "{error}");
+    });
+}
+
+#[test]
+fn an_error_in_another_envelope_starts_nothing() {
+    stage(async |stage| {
+        let options_of = Options::default().with_scenario(Scenario::ErrorEnvelope);
+        let hightouch = LocalHightouch::start(options_of).await.unwrap();
+        let failure = stage.library(&hightouch.origin()).run_sync(1, options()).await.unwrap_err();
+        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Api, "Forbidden"));
+        assert_eq!(hightouch.triggers(), 0);
+    });
+}
+
+#[test]
+fn a_run_that_is_never_listed_is_no_success_and_stays_named() {
+    stage(async |stage| {
+        let options_of = Options::default().with_scenario(Scenario::NeverListed);
+        let hightouch = LocalHightouch::start(options_of).await.unwrap();
+        let waited = RunOptions { max_wait_ms: Some(30_000), ..options() };
+        let failure = stage.library(&hightouch.origin()).run_sync(1, waited).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::StillRunning);
+        assert_eq!(failure.run.unwrap().run_id, hightouch.runs(1)[0].id);
+        assert_eq!(hightouch.triggers(), 1);
+    });
 }
 
 #[test]

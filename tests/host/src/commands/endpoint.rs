@@ -4,12 +4,11 @@ use std::net::SocketAddr;
 
 use anyhow::{Context as _, Result};
 
+use super::settings::{ORIGIN, Settings};
 use crate::build;
 use crate::hightouch::{self, LocalHightouch};
 use crate::host::{Config, Host, Outbound, Serving};
 
-/// The setting that points the endpoint at another Hightouch.
-const ORIGIN: &str = "HIGHTOUCH_API_ORIGIN";
 /// Where it goes otherwise.
 const HIGHTOUCH: &str = "https://api.hightouch.com";
 
@@ -30,7 +29,13 @@ impl Upstream {
 
     /// The one that the environment names, or Hightouch's own.
     pub(super) fn from_environment() -> Self {
-        Self::At(std::env::var(ORIGIN).ok().filter(|origin| !origin.is_empty()).unwrap_or_else(|| HIGHTOUCH.into()))
+        Self::At(
+            std::env::var(ORIGIN)
+                .ok()
+                .map(|origin| origin.trim().to_owned())
+                .filter(|origin| !origin.is_empty())
+                .unwrap_or_else(|| HIGHTOUCH.into()),
+        )
     }
 
     /// Its origin.
@@ -42,15 +47,15 @@ impl Upstream {
     }
 }
 
-/// Builds the components and serves the endpoint, which may call this Hightouch and nothing else.
-pub(super) async fn serve(listen: SocketAddr, upstream: &Upstream) -> Result<Serving> {
+/// Builds the components and serves the endpoint with these settings. It may call this Hightouch, what the settings name, and nothing else.
+pub(super) async fn serve(listen: SocketAddr, upstream: &Upstream, mut settings: Settings) -> Result<Serving> {
     let origin = upstream.origin();
+    settings.set(ORIGIN, &origin);
+    let mut allowed = settings.called_origins();
+    allowed.push(origin);
     let components = tokio::task::spawn_blocking(|| build::build(&build::Options::terminal()?)).await??;
-    let config = Config {
-        outbound: Outbound::only([origin.as_str()]),
-        environment: vec![(ORIGIN.into(), origin.clone())],
-        ..Config::default()
-    };
+    let config =
+        Config { outbound: Outbound::only(allowed), environment: settings.into_environment(), ..Config::default() };
     let host = Host::new(&components.endpoint, config)?;
     host.serve(listen).await.with_context(|| format!("cannot listen on {listen}"))
 }

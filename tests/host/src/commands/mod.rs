@@ -5,6 +5,7 @@ mod follow;
 mod load;
 mod run;
 mod serve;
+mod settings;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -31,9 +32,9 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs one sync through the HTTP endpoint, and exits with 0 only if it succeeded.
+    /// Runs one sync through the HTTP endpoint, and exits with 0 only if it succeeded. The API key is read from HIGHTOUCH_API_KEY.
     Run(RunArguments),
-    /// Serves the HTTP endpoint until interrupted.
+    /// Serves the HTTP endpoint until interrupted, with the endpoint's settings from the environment.
     Serve {
         /// Where to listen.
         #[arg(long, default_value = "127.0.0.1:3000")]
@@ -70,7 +71,7 @@ struct RunArguments {
     /// Count a run that ended in `warning` as a success.
     #[arg(long)]
     accept_warnings: bool,
-    /// Speak to the bundled local Hightouch, as happens anyway where no HIGHTOUCH_API_KEY is set.
+    /// Speak to the bundled local Hightouch. Its key is `local`, unless HIGHTOUCH_API_KEY is set.
     #[arg(long)]
     local_hightouch: bool,
     /// The Hightouch API key.

@@ -3,22 +3,32 @@
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 use super::RunArguments;
 use super::endpoint::{Upstream, serve};
 use super::follow::{Followed, follow};
+use super::settings::Settings;
 use crate::hightouch;
 
 /// Runs one sync and tells how it ended.
+///
+/// # Errors
+/// If there is no key, unless the local Hightouch is asked for: a job whose secret is missing must not pass.
 pub(super) async fn run(arguments: RunArguments) -> Result<ExitCode> {
     let RunArguments { sync, accept_warnings, local_hightouch, api_key } = arguments;
-    let upstream = match &api_key {
-        Some(_) if !local_hightouch => Upstream::from_environment(),
-        _ => Upstream::local().await?,
+    // An empty setting counts as unset.
+    let api_key = api_key.map(|key| key.0).filter(|key| !key.trim_ascii().is_empty());
+    let (upstream, key) = match (api_key, local_hightouch) {
+        (Some(key), false) => (Upstream::from_environment(), key),
+        (key, true) => (Upstream::local().await?, key.unwrap_or_else(|| hightouch::KEY.into())),
+        (None, false) => bail!(
+            "HIGHTOUCH_API_KEY is not set. No request was sent and no run was started. Set HIGHTOUCH_API_KEY to a Hightouch API key, or \
+             pass --local-hightouch to use the bundled local Hightouch."
+        ),
     };
-    let key = api_key.map_or_else(|| hightouch::KEY.into(), |key| key.0);
-    let endpoint = serve((Ipv4Addr::LOCALHOST, 0).into(), &upstream).await?;
+    // The caller here is this program itself, so the settings for other callers do not apply.
+    let endpoint = serve((Ipv4Addr::LOCALHOST, 0).into(), &upstream, Settings::none()).await?;
     eprintln!("Running sync {sync} of {} through the component", upstream.origin());
     let followed = follow(&endpoint.url(), &sync, &key, accept_warnings).await?;
     endpoint.stop().await;

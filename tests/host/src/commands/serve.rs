@@ -6,15 +6,34 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 
 use super::endpoint::{self, Upstream};
+use super::settings::{ORIGIN, Settings, TOKEN};
 use crate::hightouch;
 
 /// Serves the endpoint and prints what to try.
 pub(super) async fn serve(listen: SocketAddr, local: bool) -> Result<ExitCode> {
+    let mut settings = Settings::from_environment()?;
     let upstream = if local { Upstream::local().await? } else { Upstream::from_environment() };
-    let serving = endpoint::serve(listen, &upstream).await?;
+    settings.set(ORIGIN, &upstream.origin());
+    let key = match settings.get(TOKEN) {
+        Some(_) => "$ENDPOINT_TOKEN",
+        None if local => hightouch::KEY,
+        None => "$HIGHTOUCH_API_KEY",
+    };
+    // Names only: most values are secrets.
+    let names = settings.names().collect::<Vec<_>>().join(", ");
+    let refused = settings.needs_token().map(|name| {
+        format!(
+            "{name} is set and {TOKEN} is not. The endpoint answers every run with an error. Set {TOKEN} to the token that callers show, or \
+             unset {name}."
+        )
+    });
+    let serving = endpoint::serve(listen, &upstream, settings).await?;
     let url = serving.url();
-    let key = if local { hightouch::KEY } else { "$HIGHTOUCH_API_KEY" };
     println!("The endpoint listens on {url} and speaks to {}.", upstream.origin());
+    println!("Settings passed to it: {names}.");
+    if let Some(refused) = refused {
+        eprintln!("warning: {refused}");
+    }
     println!("Try, in another terminal:");
     for (line, what) in [
         ("/healthz", "is it there?"),

@@ -57,6 +57,7 @@ impl Api {
                 options.scenario,
                 options.syncs.clone(),
                 options.sequences.clone(),
+                options.queues_sequence_runs,
                 now,
             ),
         });
@@ -193,6 +194,8 @@ impl Account {
             Call::GetDestination(id) => {
                 shapes::destination(workspace, number(id, "destinationId")?).ok_or_else(Answer::not_found)
             }
+            Call::GetModel(id) => shapes::model(workspace, number(id, "modelId")?).ok_or_else(Answer::not_found),
+            Call::GetSource(id) => shapes::source(workspace, number(id, "sourceId")?).ok_or_else(Answer::not_found),
             Call::TriggerSequence(id) => {
                 workspace.trigger_sequence(id, now).map(shapes::triggered).ok_or_else(Answer::not_found)
             }
@@ -217,8 +220,15 @@ impl Account {
             Some(sync.id)
         };
         let run_id = id.or_else(by_slug).and_then(|id| self.workspace.trigger(id, flags, now));
-        // An error, and yet its status is 200.
-        Ok(run_id.map_or_else(|| json!({"message": "Sync not found", "details": {}}), shapes::triggered))
+        // An error, and yet its status is 200. Its message is the only one that Hightouch publishes for this envelope.
+        let (name, value) = match id {
+            Some(id) => ("syncId", json!(id.to_string())),
+            None => ("syncSlug", json!(slug)),
+        };
+        Ok(run_id.map_or_else(
+            || json!({"message": "Validation failed", "details": {name: {"message": "sync not found", "value": value}}}),
+            shapes::triggered,
+        ))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use hyper::StatusCode;
+use serde_json::json;
 use time::OffsetDateTime;
 
 use super::answers::{Answer, Outcome};
@@ -48,6 +49,10 @@ impl Faults {
         let page = |status| Outcome::Answered(Answer::page(status));
         match self.scenario {
             Scenario::Forbidden => Fault::Instead(page(StatusCode::FORBIDDEN)),
+            Scenario::ErrorEnvelope => {
+                let body = json!({"error": "This workspace has been suspended"});
+                Fault::Instead(Outcome::Answered(Answer::json(StatusCode::FORBIDDEN, &body)))
+            }
             Scenario::RateLimited => self.refuse(now),
             Scenario::DroppedTrigger if call.triggers() => Fault::Instead(Outcome::Closed),
             Scenario::LostTriggerAnswer if call.triggers() => Fault::Afterwards(Outcome::Closed),

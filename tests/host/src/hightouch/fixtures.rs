@@ -1,5 +1,6 @@
 //! The syncs and sequences that every workspace has.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::status::Status;
@@ -25,7 +26,7 @@ pub struct SyncFixture {
     /// What the further jobs of each run go through, which are listed under the run's id as well.
     pub further_jobs: Vec<Timeline>,
     /// Runs triggered before the server started, as (how long before, what they went through), in any order.
-    pub history: Vec<(Duration, Timeline)>,
+    pub history: Vec<(Duration, Arc<Timeline>)>,
 }
 
 impl SyncFixture {
@@ -51,7 +52,14 @@ impl SyncFixture {
 
     /// With a run triggered so long before the server started.
     pub fn with_earlier_run(mut self, before: Duration, timeline: Timeline) -> Self {
-        self.history.push((before, timeline));
+        self.history.push((before, Arc::new(timeline)));
+        self
+    }
+
+    /// With so many runs before the server started, each triggered `every` after the one before it; the last one `every` before the start.
+    pub fn with_earlier_runs(mut self, count: u32, every: Duration, timeline: Timeline) -> Self {
+        let timeline = Arc::new(timeline);
+        self.history.extend((1..=count).map(|back| (every * back, Arc::clone(&timeline))));
         self
     }
 }

@@ -27,6 +27,9 @@ pub struct Options {
     pub latency: Duration,
     /// Whether lists of runs begin with the latest. Nobody has published which way Hightouch sorts.
     pub newest_first: bool,
+    /// Whether a trigger while a sequence runs queues one more run, as it does where run queueing is enabled for the workspace. Without it
+    /// the answer is the ID of the run that is going.
+    pub queues_sequence_runs: bool,
 }
 
 impl Default for Options {
@@ -41,6 +44,7 @@ impl Default for Options {
             rate_limit: RateLimit::default(),
             latency: Duration::ZERO,
             newest_first: true,
+            queues_sequence_runs: true,
         }
     }
 }

@@ -12,7 +12,9 @@ impl Scenario {
     /// The answer as this scenario writes it.
     pub(super) fn write(self, answer: Value) -> Value {
         match self {
-            Self::StringIds | Self::UpperCase | Self::UnknownFields | Self::MissingFields => self.rewrite(answer),
+            Self::StringIds | Self::ErrorObjects | Self::UpperCase | Self::UnknownFields | Self::MissingFields => {
+                self.rewrite(answer)
+            }
             _ => answer,
         }
     }
@@ -52,6 +54,9 @@ impl Scenario {
                 Err(_) => id.into(),
             },
             (Self::UpperCase, Value::String(status)) if name == "status" => status.to_uppercase().into(),
+            (Self::ErrorObjects, Value::String(error)) if name == "error" => {
+                json!({"message": error, "code": "DESTINATION_ERROR"})
+            }
             (_, value) => self.rewrite(value),
         }
     }
@@ -76,6 +81,14 @@ mod tests {
         assert_eq!(
             Scenario::UpperCase.write(json!({"data": [{"status": "success"}]})),
             json!({"data": [{"status": "SUCCESS"}]})
+        );
+    }
+
+    #[test]
+    fn an_error_becomes_an_object_and_none_stays_none() {
+        assert_eq!(
+            Scenario::ErrorObjects.write(json!({"data": [{"error": "no"}, {"error": null}]})),
+            json!({"data": [{"error": {"message": "no", "code": "DESTINATION_ERROR"}}, {"error": null}]})
         );
     }
 

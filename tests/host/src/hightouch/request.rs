@@ -20,6 +20,8 @@ pub(super) enum Call<'a> {
     Trigger(&'a str),
     TriggerByIdOrSlug,
     GetDestination(&'a str),
+    GetModel(&'a str),
+    GetSource(&'a str),
     TriggerSequence(&'a str),
     GetSequenceRun(&'a str),
 }
@@ -35,6 +37,8 @@ impl<'a> Call<'a> {
             ("GET", ["syncs", id, "runs"]) => Self::ListRuns(id),
             ("POST", ["syncs", id, "trigger"]) => Self::Trigger(id),
             ("GET", ["destinations", id]) => Self::GetDestination(id),
+            ("GET", ["models", id]) => Self::GetModel(id),
+            ("GET", ["sources", id]) => Self::GetSource(id),
             ("GET", ["sync-sequences", "runs", id]) => Self::GetSequenceRun(id),
             ("POST", ["sync-sequences", id, "trigger"]) => Self::TriggerSequence(id),
             _ => return None,

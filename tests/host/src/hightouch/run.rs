@@ -1,5 +1,6 @@
 //! One run of a sync: where it stands follows from the time alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use time::OffsetDateTime;
@@ -50,7 +51,7 @@ pub(super) struct Run {
     pub(super) flags: Flags,
     /// Triggered before the server started.
     pub(super) earlier: bool,
-    timeline: Timeline,
+    timeline: Arc<Timeline>,
     further_jobs: Vec<Timeline>,
     /// When the timelines begin; `None` behind a run that never ends.
     begins_at: Option<OffsetDateTime>,
@@ -84,9 +85,10 @@ impl Run {
         sync_id: u64,
         created_at: OffsetDateTime,
         ahead: Ahead,
-        timeline: Timeline,
+        timeline: impl Into<Arc<Timeline>>,
         flags: Flags,
     ) -> Self {
+        let timeline = timeline.into();
         let begins_at = match ahead {
             Ahead::Nothing => Some(created_at),
             // It has queued enough by then, so it starts at once.
@@ -107,7 +109,7 @@ impl Run {
     }
 
     fn timelines(&self) -> impl Iterator<Item = &Timeline> {
-        std::iter::once(&self.timeline).chain(&self.further_jobs)
+        std::iter::once(&*self.timeline).chain(&self.further_jobs)
     }
 
     /// When the run's last job ends or ended; `None` if one never does.
@@ -139,6 +141,16 @@ impl Run {
     /// Of each job.
     pub(super) fn jobs(&self, now: OffsetDateTime) -> impl Iterator<Item = Figures> {
         self.timelines().map(move |job| self.figures_of(job, now))
+    }
+
+    /// How many jobs it has.
+    pub(super) fn job_count(&self) -> usize {
+        self.further_jobs.len() + 1
+    }
+
+    /// Of one job, counted from zero.
+    pub(super) fn job(&self, index: usize, now: OffsetDateTime) -> Option<Figures> {
+        self.timelines().nth(index).map(|job| self.figures_of(job, now))
     }
 
     fn figures_of(&self, timeline: &Timeline, now: OffsetDateTime) -> Figures {

@@ -40,14 +40,18 @@ impl SequenceStatus {
 }
 
 impl Workspace {
-    /// Starts a run of a sequence. If one is going, the answer is the id of the one queued behind it. `None`
-    /// for a sequence that is not there.
+    /// Starts a run of a sequence. If one is going, the answer is the id of the one queued behind it, or its own id where the workspace
+    /// queues none. `None` for a sequence that is not there.
     pub(super) fn trigger_sequence(&mut self, id: &str, now: OffsetDateTime) -> Option<String> {
         self.advance_sequences(now);
         self.sequences.iter().find(|known| known.id == id)?;
         let queued = self.sequence_runs.iter().find(|run| run.sequence == id && run.status == SequenceStatus::Pending);
         if let Some(queued) = queued {
             return Some(queued.id.clone());
+        }
+        let going = self.sequence_runs.iter().find(|run| run.sequence == id && run.status == SequenceStatus::Running);
+        if let Some(going) = going.filter(|_| !self.queues_sequence_runs) {
+            return Some(going.id.clone());
         }
         let number = self.sequence_runs.len() + 1;
         let run = SequenceRun {
@@ -156,7 +160,7 @@ mod tests {
 
     fn workspace() -> Workspace {
         let (syncs, sequences) = (fixtures::syncs(), fixtures::sequences());
-        Workspace::new(1, 2, Scenario::Faithful, syncs, sequences, START)
+        Workspace::new(1, 2, Scenario::Faithful, syncs, sequences, true, START)
     }
 
     fn state(workspace: &mut Workspace, id: &str, seconds: f64) -> (&'static str, usize) {

@@ -49,7 +49,7 @@ fn rows(counts: RowCounts) -> Value {
 }
 
 pub(super) fn sync(workspace: &Workspace, sync: &SyncFixture, now: OffsetDateTime) -> Value {
-    let last = workspace.runs_of(sync.id).last();
+    let last = workspace.runs_of(sync.id).next_back();
     let figures = last.map(|run| run.figures(now));
     let status = match &figures {
         Some(figures) => figures.status.as_str(),
@@ -71,7 +71,53 @@ pub(super) fn sync(workspace: &Workspace, sync: &SyncFixture, now: OffsetDateTim
         "lastRunAt": figures.and_then(|figures| figures.started_at).map(with_z),
         "referencedColumns": [],
         "primaryKey": "id",
+        // Every sync has the field. It holds an ID only where an external segment is synced.
+        "externalSegment": {},
         "tags": {},
+    })
+}
+
+/// The source of every model.
+const SOURCE_ID: u64 = 1;
+
+/// A model, whose ID some sync has.
+pub(super) fn model(workspace: &Workspace, id: u64) -> Option<Value> {
+    let syncs: Vec<_> = workspace.syncs().iter().filter(|sync| sync.model_id == id).map(|sync| sync.id).collect();
+    if syncs.is_empty() {
+        return None;
+    }
+    Some(json!({
+        "id": id,
+        "name": format!("Model {id}"),
+        "slug": format!("model-{id}"),
+        "description": "",
+        "workspaceId": workspace.id,
+        "primaryKey": "id",
+        "createdAt": with_z(MADE_AT),
+        "updatedAt": with_z(MADE_AT),
+        "sourceId": SOURCE_ID,
+        "queryType": "raw_sql",
+        "raw": {"sql": "select * from users"},
+        "tags": {},
+        "isSchema": false,
+        "syncs": syncs,
+        "lastRunSize": null,
+    }))
+}
+
+/// A source, whose ID some model has.
+pub(super) fn source(workspace: &Workspace, id: u64) -> Option<Value> {
+    (id == SOURCE_ID && !workspace.syncs().is_empty()).then(|| {
+        json!({
+            "id": id,
+            "name": format!("Source {id}"),
+            "slug": format!("source-{id}"),
+            "workspaceId": workspace.id,
+            "createdAt": with_z(MADE_AT),
+            "updatedAt": with_z(MADE_AT),
+            "type": "postgres",
+            "configuration": {},
+        })
     })
 }
 

@@ -25,6 +25,8 @@ pub enum Status {
     Interrupted,
     /// Goes on, under a name that the API did not have when this was written.
     Other(&'static str),
+    /// Ended, under a name that the API did not have when this was written.
+    OtherEnd(&'static str),
 }
 
 impl Status {
@@ -40,14 +42,16 @@ impl Status {
             Self::Failed => "failed",
             Self::Cancelled => "cancelled",
             Self::Interrupted => "interrupted",
-            Self::Other(name) => name,
+            Self::Other(name) | Self::OtherEnd(name) => name,
         }
     }
 
     /// Whether a run in this status has ended.
     pub fn has_ended(self) -> bool {
         match self {
-            Self::Success | Self::Warning | Self::Failed | Self::Cancelled | Self::Interrupted => true,
+            Self::Success | Self::Warning | Self::Failed | Self::Cancelled | Self::Interrupted | Self::OtherEnd(_) => {
+                true
+            }
             Self::Queued | Self::Querying | Self::Processing | Self::Reporting | Self::Other(_) => false,
         }
     }

@@ -1,5 +1,8 @@
 //! A workspace's syncs and their runs. Nothing here reads a clock: every verb is told the time.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use time::OffsetDateTime;
 
 use super::fixtures::{SequenceFixture, SyncFixture};
@@ -13,11 +16,16 @@ pub(super) struct Workspace {
     pub(super) id: u32,
     pub(super) scenario: Scenario,
     syncs: Vec<SyncFixture>,
+    /// By ID, which rises from one to the next.
     runs: Vec<Run>,
+    /// Where each sync's runs stand in `runs`.
+    by_sync: BTreeMap<u64, Vec<usize>>,
     next_run_id: u64,
     /// Between one run id and the next: as many as there are workspaces, so that no two share an id.
     id_step: u64,
     pub(super) sequences: Vec<SequenceFixture>,
+    /// Whether a trigger while a sequence runs queues a run behind it.
+    pub(super) queues_sequence_runs: bool,
     pub(super) sequence_runs: Vec<SequenceRun>,
 }
 
@@ -28,6 +36,7 @@ impl Workspace {
         scenario: Scenario,
         syncs: Vec<SyncFixture>,
         sequences: Vec<SequenceFixture>,
+        queues_sequence_runs: bool,
         now: OffsetDateTime,
     ) -> Self {
         let mut workspace = Self {
@@ -35,9 +44,11 @@ impl Workspace {
             scenario,
             syncs,
             runs: Vec::new(),
+            by_sync: BTreeMap::new(),
             next_run_id: u64::from(id),
             id_step,
             sequences,
+            queues_sequence_runs,
             sequence_runs: Vec::new(),
         };
         workspace.fill_history(now);
@@ -49,10 +60,10 @@ impl Workspace {
         for sync in &mut self.syncs {
             if self.scenario.needs_history() && sync.history.is_empty() {
                 let hour = std::time::Duration::from_secs(3600);
-                sync.history.push((hour * 2, sync.timeline.clone()));
+                sync.history.push((hour * 2, Arc::new(sync.timeline.clone())));
             }
             for (before, timeline) in &sync.history {
-                history.push((now - *before, sync.id, timeline.clone()));
+                history.push((now - *before, sync.id, Arc::clone(timeline)));
             }
         }
         history.sort_by_key(|(created_at, ..)| *created_at);
@@ -61,7 +72,7 @@ impl Workspace {
             let ahead = self.ahead(sync_id, created_at);
             let mut run = Run::new(id, sync_id, created_at, ahead, timeline, Flags::default());
             run.earlier = true;
-            self.runs.push(run);
+            self.add(run);
         }
     }
 
@@ -69,6 +80,11 @@ impl Workspace {
         let id = self.next_run_id;
         self.next_run_id = id.saturating_add(self.id_step);
         id
+    }
+
+    fn add(&mut self, run: Run) {
+        self.by_sync.entry(run.sync_id).or_default().push(self.runs.len());
+        self.runs.push(run);
     }
 
     pub(super) fn syncs(&self) -> &[SyncFixture] {
@@ -84,28 +100,30 @@ impl Workspace {
     }
 
     /// Every run of a sync, in the order they were triggered.
-    pub(super) fn runs_of(&self, sync_id: u64) -> impl Iterator<Item = &Run> {
-        self.runs.iter().filter(move |run| run.sync_id == sync_id)
+    pub(super) fn runs_of(&self, sync_id: u64) -> impl DoubleEndedIterator<Item = &Run> {
+        self.by_sync.get(&sync_id).into_iter().flatten().filter_map(|index| self.runs.get(*index))
     }
 
     pub(super) fn run(&self, id: u64) -> Option<&Run> {
-        self.runs.iter().find(|run| run.id == id)
+        let index = self.runs.binary_search_by_key(&id, |run| run.id).ok()?;
+        self.runs.get(index)
     }
 
     /// Starts a run, or queues it behind the one that is going. `None` for a sync that is not there.
     pub(super) fn trigger(&mut self, sync_id: u64, flags: Flags, now: OffsetDateTime) -> Option<u64> {
-        let SyncFixture { timeline, further_jobs, .. } = self.sync(sync_id)?.clone();
-        let timeline = self.scenario.adapt(timeline);
+        let sync = self.sync(sync_id)?;
+        let further_jobs = sync.further_jobs.clone();
+        let timeline = self.scenario.adapt(sync.timeline.clone());
         let ahead = self.ahead(sync_id, now);
         let id = self.take_run_id();
         let run = Run::new(id, sync_id, now, ahead, timeline, flags);
-        self.runs.push(run.with_further_jobs(further_jobs));
+        self.add(run.with_further_jobs(further_jobs));
         Some(id)
     }
 
     /// What a run triggered now has to wait for: the latest one, as each waits for the one before it.
     fn ahead(&self, sync_id: u64, now: OffsetDateTime) -> Ahead {
-        match self.runs_of(sync_id).last().map(Run::ends_at) {
+        match self.runs_of(sync_id).next_back().map(Run::ends_at) {
             None => Ahead::Nothing,
             Some(None) => Ahead::EndlessRun,
             Some(Some(end)) if end > now => Ahead::RunUntil(end),
@@ -137,7 +155,7 @@ mod tests {
     const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 
     fn workspace(scenario: Scenario) -> Workspace {
-        Workspace::new(1, 2, scenario, fixtures::syncs(), fixtures::sequences(), START)
+        Workspace::new(1, 2, scenario, fixtures::syncs(), fixtures::sequences(), true, START)
     }
 
     #[test]

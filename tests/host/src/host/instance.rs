@@ -5,15 +5,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store};
+use wasmtime_wasi::clocks::WasiClocksView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::config::Config;
 use super::fuel::Fuel;
+use super::late_clock::LateClock;
 use super::memory::{Memory, Peak};
 use super::outbound::Allowed;
 use super::outgoing::Outgoing;
 use super::variables::Variables;
+use super::virtual_time::VirtualTime;
 
 /// What every instance of a component starts with.
 pub(super) struct Setup {
@@ -43,6 +46,7 @@ impl Setup {
                 http: WasiHttpCtx::new(),
                 outgoing: Outgoing::new(self.outbound.clone(), config.answers.clone(), config.clock.as_virtual()),
                 variables: self.variables.clone(),
+                time: config.clock.as_virtual().cloned(),
                 memory: Memory::new(config.limits.memory, self.peak.clone()),
                 _alive: self.alive.one(),
             },
@@ -62,6 +66,7 @@ pub(super) struct Instance {
     http: WasiHttpCtx,
     outgoing: Outgoing,
     variables: Variables,
+    time: Option<VirtualTime>,
     memory: Memory,
     _alive: Counted,
 }
@@ -73,6 +78,11 @@ impl Instance {
 
     pub(super) fn variables(&mut self) -> &mut Variables {
         &mut self.variables
+    }
+
+    pub(super) fn late_clock(&mut self) -> LateClock<'_> {
+        let time = self.time.clone();
+        LateClock { clock: self.clocks(), time }
     }
 }
 

@@ -3,13 +3,13 @@
 use wasmtime::Engine;
 use wasmtime::component::{HasData, HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
-use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView as _};
 use wasmtime_wasi::p2::bindings::{cli, clocks, io};
 use wasmtime_wasi_http::p2::bindings::http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
 use super::bindings::variables;
 use super::instance::Instance;
+use super::late_clock::LateClocks;
 
 struct Io;
 
@@ -24,7 +24,7 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Instance>> {
     io::error::add_to_linker::<_, Io>(l, Instance::table)?;
     io::poll::add_to_linker::<_, Io>(l, Instance::table)?;
     io::streams::add_to_linker::<_, Io>(l, Instance::table)?;
-    clocks::monotonic_clock::add_to_linker::<_, WasiClocks>(l, Instance::clocks)?;
+    clocks::monotonic_clock::add_to_linker::<_, LateClocks>(l, Instance::late_clock)?;
     cli::environment::add_to_linker::<_, WasiCli>(l, Instance::cli)?;
     cli::stderr::add_to_linker::<_, WasiCli>(l, Instance::cli)?;
     let options = http::types::LinkOptions::default();

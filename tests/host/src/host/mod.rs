@@ -15,6 +15,7 @@ mod error;
 mod fuel;
 mod guest;
 mod instance;
+mod late_clock;
 mod linker;
 mod memory;
 mod outbound;
@@ -46,7 +47,7 @@ pub use config::{Clock, Config, Limits};
 pub use outbound::Outbound;
 pub use serving::Serving;
 pub use stderr::{Captured, Stderr};
-pub use virtual_time::{InFlight, VirtualTime, in_virtual_time};
+pub use virtual_time::{InFlight, MAX_LATENESS, SEED_VARIABLE, VirtualTime, in_virtual_time};
 
 use bindings::HostedPre;
 use error::into_anyhow;

@@ -31,7 +31,7 @@ impl WasiHttpHooks for Outgoing {
     fn send_request(
         &mut self,
         request: Request<WasiBody>,
-        options: Option<RequestOptions>,
+        mut options: Option<RequestOptions>,
         _: Boxed<()>,
     ) -> Boxed<(Response<WasiBody>, Boxed<()>)> {
         if !self.allowed.allows(request.uri()) {
@@ -42,12 +42,23 @@ impl WasiHttpHooks for Outgoing {
                 Ok((answers.answer(request).await, Box::new(std::future::ready(Ok(()))) as Boxed<()>))
             });
         }
+        if let (Some(time), Some(options)) = (&self.time, &mut options) {
+            fire_late(options, time);
+        }
         let in_flight = self.time.as_ref().map(VirtualTime::in_flight);
         Box::new(async move {
             let (response, rest) = default_send_request(request, options).await?;
             let response = response.map(|body| Incoming::new(body, in_flight).boxed_unsync());
             Ok((response, Box::new(rest) as Boxed<()>))
         })
+    }
+}
+
+/// Lets each timeout of a request fire late, as the guest's other timers do.
+fn fire_late(options: &mut RequestOptions, time: &VirtualTime) {
+    let timeouts = [&mut options.connect_timeout, &mut options.first_byte_timeout, &mut options.between_bytes_timeout];
+    for timeout in timeouts.into_iter().flatten() {
+        *timeout = timeout.saturating_add(time.lateness());
     }
 }
 

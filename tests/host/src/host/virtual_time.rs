@@ -1,12 +1,20 @@
 //! Time that passes only while nothing else does.
 
-use std::sync::Arc;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 use wasmtime_wasi::HostMonotonicClock;
+
+use crate::dice::Dice;
+
+/// The environment variable that sets the seed of the lateness, so that a failure can be repeated.
+pub const SEED_VARIABLE: &str = "VIRTUAL_TIME_SEED";
+/// The most by which a guest's timer fires late.
+pub const MAX_LATENESS: Duration = Duration::from_millis(20);
 
 /// How often an idle runtime looks for I/O without pausing before time may pass.
 const LOOKS: u32 = 4;
@@ -38,13 +46,23 @@ const LONG_PAUSE: Duration = Duration::from_micros(500);
 /// - A client of the test's own that talks to anything but a [`Serving`](super::Serving) holds a
 ///   [`VirtualTime::in_flight`] meanwhile.
 /// - Where nothing waits for a time, none passes: a wait for what never comes hangs unless the test has a timeout.
-/// - Times are exact to tokio's millisecond. Real time is another matter: [`std::time::Instant`] still tells it.
+/// - A guest's timers (`wasi:clocks`, and the timeouts of its HTTP requests) fire late, by up to [`MAX_LATENESS`], because the timers of
+///   every real host do. tokio's own timers are exact to its millisecond. Real time is another matter: [`std::time::Instant`] still
+///   tells it.
+/// - The lateness follows from a random seed. A test that panics prints the seed; [`SEED_VARIABLE`] sets it.
 ///
 /// # Panics
 ///
-/// When the system has no resources left for a runtime.
+/// When the system has no resources left for a runtime, or [`SEED_VARIABLE`] is not a whole number.
 pub fn in_virtual_time<T>(body: impl AsyncFnOnce(VirtualTime) -> T) -> T {
-    let state = Arc::new(State::default());
+    let seed = match std::env::var(SEED_VARIABLE) {
+        // For tests: a seed that was ignored would repeat nothing.
+        #[allow(clippy::panic)]
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{SEED_VARIABLE} is not a whole number")),
+        Err(_) => RandomState::new().hash_one(SEED_VARIABLE),
+    };
+    let _printed = PrintedOnPanic(seed);
+    let state = Arc::new(State::new(seed));
     let runtime = Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -60,6 +78,17 @@ pub fn in_virtual_time<T>(body: impl AsyncFnOnce(VirtualTime) -> T) -> T {
         let started = Instant::now();
         body(VirtualTime { started, state }).await
     })
+}
+
+/// Prints the seed of a test that panics.
+struct PrintedOnPanic(u64);
+
+impl Drop for PrintedOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("to repeat the lateness of the timers: {SEED_VARIABLE}={}", self.0);
+        }
+    }
 }
 
 /// The time within [`in_virtual_time`]. Clones tell the same.
@@ -78,6 +107,13 @@ impl VirtualTime {
     /// Says that bytes may be on their way, until the guard is dropped.
     pub fn in_flight(&self) -> InFlight {
         InFlight::new(&self.state, |state| &state.exchanges)
+    }
+
+    /// Returns by how much the next timer fires late: less than [`MAX_LATENESS`], even after tokio has rounded up to its millisecond.
+    pub(super) fn lateness(&self) -> Duration {
+        let mut dice = self.state.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        let most = u64::try_from(MAX_LATENESS.as_millis()).unwrap_or_default().saturating_sub(1);
+        Duration::from_millis(dice.between(0, most))
     }
 
     /// Says that a server listens, until the guard is dropped.
@@ -124,15 +160,25 @@ impl Drop for InFlight {
 }
 
 /// All on one thread: the atomics are for the compiler.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     exchanges: AtomicUsize,
     servers: AtomicUsize,
     /// How often the runtime was found idle since anything was last known to happen.
     idle: AtomicU32,
+    dice: Mutex<Dice>,
 }
 
 impl State {
+    fn new(seed: u64) -> Self {
+        Self {
+            exchanges: AtomicUsize::default(),
+            servers: AtomicUsize::default(),
+            idle: AtomicU32::default(),
+            dice: Mutex::new(Dice::new(seed, "lateness")),
+        }
+    }
+
     fn progress(&self) {
         self.idle.store(0, Ordering::Relaxed);
     }

@@ -86,3 +86,53 @@ fn syncs_are_listed_by_slug_model_and_last_run() {
     assert_eq!(caller.get("/syncs/5")["status"], "pending");
     assert_eq!(caller.get("/destinations/1")["id"], 1);
 }
+
+#[test]
+fn a_page_of_a_hundred_thousand_runs_is_cheap_in_either_order() {
+    const COUNT: u32 = 100_000;
+    let sync = || {
+        let timeline = Timeline::over(Duration::from_secs(2), Status::Success);
+        SyncFixture::new(9, "old", timeline.clone()).with_earlier_runs(COUNT, Duration::from_secs(60), timeline)
+    };
+    for newest_first in [true, false] {
+        let mut caller = Caller::new(Options { newest_first, ..Options::default() }.with_sync(sync()));
+        let newest = caller.trigger(9).as_str().unwrap().parse::<u64>().unwrap();
+        let began = std::time::Instant::now();
+        for offset in (0..COUNT).step_by(4_000) {
+            let page = caller.get(&format!("/syncs/9/runs?limit=100&offset={offset}"));
+            assert_eq!((page["data"].as_array().unwrap().len(), &page["hasMore"]), (100, &json!(true)));
+        }
+        // Loose, as the machine may be busy: working out the figures of every run for each page takes far longer.
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        let last = caller.get(&format!("/syncs/9/runs?limit=100&offset={}", COUNT - 50));
+        assert_eq!((last["data"].as_array().unwrap().len(), &last["hasMore"]), (51, &json!(false)));
+        let ids = [caller.ids("/syncs/9/runs?limit=1"), caller.ids(&format!("/syncs/9/runs?offset={COUNT}"))];
+        let newest_at = usize::from(!newest_first);
+        assert_eq!(ids[newest_at], [newest]);
+        assert!(ids[1 - newest_at][0] < newest);
+        assert_eq!(caller.ids(&format!("/syncs/9/runs?runId={newest}")), [newest]);
+        assert_eq!(caller.ids("/syncs/9/runs?orderBy=createdAt&limit=1"), ids[0]);
+    }
+}
+
+#[test]
+fn a_run_that_is_never_listed_is_in_no_list() {
+    let mut caller = Caller::of(Scenario::NeverListed);
+    let earlier = caller.ids("/syncs/1/runs");
+    let run = caller.trigger(1);
+    caller.pass(3600.0);
+    assert_eq!(caller.poll(1, &run)["data"], json!([]));
+    assert_eq!(caller.ids("/syncs/1/runs"), earlier);
+}
+
+#[test]
+fn a_status_of_another_name_can_be_an_end() {
+    let timeline =
+        Timeline::new([(Duration::ZERO, Status::Processing), (Duration::from_secs(1), Status::OtherEnd("archived"))]);
+    let mut caller = Caller::new(Options::default().with_sync(SyncFixture::new(9, "archived", timeline)));
+    let run = caller.trigger(9);
+    caller.pass(1.0);
+    let run = caller.poll(9, &run)["data"][0].clone();
+    assert_eq!(run["status"], "archived");
+    assert!(run["finishedAt"].is_string());
+}

@@ -6,4 +6,5 @@ mod caller;
 mod calls;
 mod http;
 mod lists;
+mod published;
 mod scenarios;
