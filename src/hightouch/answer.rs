@@ -61,7 +61,15 @@ pub struct Answer {
 impl Answer {
     /// An answer with a whole body and no headers that matter.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, retry_after: None, date: None, is_old: false, coding: None, body: body.into(), end: BodyEnd::Complete }
+        Self {
+            status,
+            retry_after: None,
+            date: None,
+            is_old: false,
+            coding: None,
+            body: body.into(),
+            end: BodyEnd::Complete,
+        }
     }
 
     /// The headers that matter.
