@@ -153,7 +153,9 @@ impl Operation {
             Err(setback) => {
                 let again = phase.again();
                 let too_long = now.since(again.unclear) >= PATIENCE && !setback.rate_limited();
-                if !setback.passing() || too_long {
+                // Neither the trigger's response nor the list can be read, and no later one will be.
+                let encoded = setback.is_encoded() && again.cause.is_encoded();
+                if !setback.passing() || encoded || too_long {
                     return self.unconfirmed(now, again, Some(setback));
                 }
                 let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);

@@ -98,7 +98,7 @@ impl Operation {
         match phase.note(reply, run, self.room) {
             Ok(true) => return self.go(now, Phase::Look(phase)),
             Ok(false) => {}
-            Err(setback) if !setback.passing() => return self.give_up(now, setback),
+            Err(setback) if self.is_final(&setback) => return self.give_up(now, setback),
             Err(setback) => {
                 let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
                 return self.pause(now, delay, Phase::Look(phase.again()), Some(setback));

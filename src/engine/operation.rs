@@ -355,7 +355,7 @@ impl Operation {
     /// Pauses after a setback on a request that reads, before there is a run to wait for; gives up after [`TRIES`] in a row, but sits
     /// out a rate limit.
     pub(super) fn retry(&mut self, now: Instant, phase: Phase, setback: Setback) -> Action {
-        if !setback.passing() || !setback.rate_limited() && self.backoff.setbacks() + 1 >= TRIES {
+        if self.is_final(&setback) || !setback.rate_limited() && self.backoff.setbacks() + 1 >= TRIES {
             self.phase = phase;
             return self.give_up(now, setback);
         }

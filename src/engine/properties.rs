@@ -99,6 +99,7 @@ fn comes(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
         match word {
             "denied" => return trouble(TroubleKind::NotGranted),
             "unsent" => return trouble(TroubleKind::NotSent),
+            "tls" => return trouble(TroubleKind::TlsFailed),
             "lost" => return trouble(TroubleKind::Lost),
             "silence" => return (give_up, trouble(TroubleKind::TimedOut).1),
             "cut" => answer.end = BodyEnd::Cut,
@@ -194,7 +195,7 @@ impl Witness {
         }
         self.trigger = match event {
             Event::Trouble(trouble) => match trouble.kind {
-                TroubleKind::NotGranted | TroubleKind::NotSent => Trigger::NotStarted,
+                TroubleKind::NotGranted | TroubleKind::NotSent | TroubleKind::TlsFailed => Trigger::NotStarted,
                 TroubleKind::Lost => Trigger::Lost,
                 TroubleKind::TimedOut => Trigger::Unclear,
             },

@@ -55,7 +55,7 @@ impl Operation {
         };
         let seen = match read {
             Ok(seen) => seen,
-            Err(setback) if setback.passing() || self.may_show_later(now, &setback) => {
+            Err(setback) if !self.is_final(&setback) || self.may_show_later(now, &setback) => {
                 let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
                 return self.pause(now, delay, Phase::LookAtSequence, Some(setback));
             }

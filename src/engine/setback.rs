@@ -19,8 +19,10 @@ pub struct Trouble {
 pub enum TroubleKind {
     /// The host refused to send it.
     NotGranted,
-    /// It provably did not arrive: the name was not found, the connection was refused, TLS failed before anything was sent.
+    /// It provably was not sent: the name was not found, the connection was refused.
     NotSent,
+    /// It provably was not sent, because the TLS handshake failed. Another try meets the same certificate.
+    TlsFailed,
     /// It may have arrived.
     Lost,
     /// It may have arrived, and the server may still be at it.
@@ -41,7 +43,11 @@ pub(super) enum Setback {
 impl Setback {
     /// An answer with a status that is none of success.
     pub(super) fn refused(answer: &Answer) -> Self {
-        Self::Refused { status: answer.status, error: ApiError::read(&answer.body), asked: answer.wait_asked() }
+        let error = match answer.coded() {
+            Some(why) => ApiError { message: None, details: Some(why.to_string()) },
+            None => ApiError::read(&answer.body),
+        };
+        Self::Refused { status: answer.status, error, asked: answer.wait_asked() }
     }
 
     /// Whether a later try of a request that only reads may go better: the server was busy, or something in between failed.
@@ -52,6 +58,21 @@ impl Setback {
             Self::Unreadable { why, .. } => !matches!(why, Unreadable::TooManyPages(_)),
             Self::Trouble(trouble) => trouble.kind != TroubleKind::NotGranted,
         }
+    }
+
+    /// Whether each later try before a run is known would meet the same: a certificate that is not trusted, a content coding that nobody
+    /// asked for.
+    pub(super) fn lasts(&self) -> bool {
+        match self {
+            Self::Refused { .. } => false,
+            Self::Unreadable { .. } => self.is_encoded(),
+            Self::Trouble(trouble) => trouble.kind == TroubleKind::TlsFailed,
+        }
+    }
+
+    /// Whether the response has a content coding that nobody asked for.
+    pub(super) fn is_encoded(&self) -> bool {
+        matches!(self, Self::Unreadable { why: Unreadable::Encoded(_), .. })
     }
 
     /// Whether the workspace's rate limit is what stood in the way: it passes, so nobody counts how often.
@@ -93,7 +114,9 @@ impl Setback {
             Self::Unreadable { .. } => FailureKind::MalformedAnswer,
             Self::Trouble(trouble) => match trouble.kind {
                 TroubleKind::NotGranted => FailureKind::NotGranted,
-                TroubleKind::NotSent | TroubleKind::Lost | TroubleKind::TimedOut => FailureKind::Unreachable,
+                TroubleKind::NotSent | TroubleKind::TlsFailed | TroubleKind::Lost | TroubleKind::TimedOut => {
+                    FailureKind::Unreachable
+                }
             },
         }
     }
@@ -110,6 +133,10 @@ impl Setback {
             Self::Trouble(Trouble { kind: TroubleKind::NotGranted, text }) => format!(
                 "The host did not allow the call to Hightouch ({text}): add the API's origin to what this component may call, in Spin to \
                  `allowed_outbound_hosts`, which a dependency has to inherit (`inherit_configuration`)"
+            ),
+            Self::Trouble(Trouble { kind: TroubleKind::TlsFailed, text }) => format!(
+                "Hightouch could not be reached: {text}. Check that the API's origin is right, and that the host trusts the certificate \
+                 that it presents"
             ),
             Self::Trouble(trouble) => format!("Hightouch could not be reached: {}", trouble.text),
         }

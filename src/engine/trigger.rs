@@ -51,7 +51,9 @@ fn accepted(reply: Reply) -> Result<Answer, Untold> {
         Ok(answer) => answer,
         Err(trouble) => {
             return Err(match trouble.kind {
-                TroubleKind::NotGranted | TroubleKind::NotSent => Untold::No(Setback::Trouble(trouble)),
+                TroubleKind::NotGranted | TroubleKind::NotSent | TroubleKind::TlsFailed => {
+                    Untold::No(Setback::Trouble(trouble))
+                }
                 TroubleKind::Lost | TroubleKind::TimedOut => Untold::Unclear(Setback::Trouble(trouble)),
             });
         }
@@ -67,7 +69,7 @@ fn accepted(reply: Reply) -> Result<Answer, Untold> {
 /// What an answer of success means that names no run. Hightouch documents error envelopes that come with status 200; what holds anything
 /// else beside may be news of a run.
 fn unnamed(answer: &Answer, why: Unreadable) -> Untold {
-    if ApiError::is_all_of(&answer.body) {
+    if answer.coded().is_none() && ApiError::is_all_of(&answer.body) {
         let error = ApiError::read(&answer.body);
         Untold::No(Setback::Refused { status: answer.status, error, asked: None })
     } else {
@@ -95,6 +97,12 @@ impl Operation {
             return self.succeed(now);
         }
         self.look_later(now, Phase::Look(Look::default()))
+    }
+
+    /// Whether another try of a request that only reads is pointless. Once a run is known, only what [`Setback::passing`] denies is: the
+    /// run goes on, and whatever stands between may change.
+    pub(super) fn is_final(&self, setback: &Setback) -> bool {
+        !setback.passing() || !self.sighted() && setback.lasts()
     }
 
     /// There is provably none: sent again where that may help, for nothing can be started twice by it.

@@ -24,6 +24,9 @@ pub enum RetryAfter {
     Moment(Moment),
 }
 
+/// The most of a content coding's name that is repeated, in bytes.
+const MOST_OF_A_CODING: usize = 20;
+
 impl RetryAfter {
     /// Reads the header's value: whole seconds, or an HTTP date.
     pub fn read(value: &str) -> Option<Self> {
@@ -47,6 +50,8 @@ pub struct Answer {
     pub date: Option<Moment>,
     /// Whether a cache on the way kept it for a second or more, as `Age` tells (RFC 9111, section 5.1).
     pub is_old: bool,
+    /// The content codings of the body other than `identity`, as `Content-Encoding` names them; none was asked for.
+    pub coding: Option<String>,
     /// The body, or what came of it.
     pub body: Vec<u8>,
     /// How the body ended.
@@ -56,11 +61,19 @@ pub struct Answer {
 impl Answer {
     /// An answer with a whole body and no headers that matter.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, retry_after: None, date: None, is_old: false, body: body.into(), end: BodyEnd::Complete }
+        Self {
+            status,
+            retry_after: None,
+            date: None,
+            is_old: false,
+            coding: None,
+            body: body.into(),
+            end: BodyEnd::Complete,
+        }
     }
 
     /// The headers that matter.
-    pub const HEADERS: &[&str] = &["retry-after", "date", "age"];
+    pub const HEADERS: &[&str] = &["retry-after", "date", "age", "content-encoding"];
 
     /// Takes note of a header, if it is one that matters.
     pub fn note_header(&mut self, name: &str, value: &[u8]) {
@@ -71,7 +84,37 @@ impl Answer {
             self.date = Moment::http_date(value);
         } else if name.eq_ignore_ascii_case("age") {
             self.is_old = value.trim_ascii() != "0";
+        } else if name.eq_ignore_ascii_case("content-encoding") {
+            for coding in value.split(',').map(str::trim_ascii) {
+                self.note_coding(coding);
+            }
         }
+    }
+
+    /// Takes note of one content coding.
+    fn note_coding(&mut self, coding: &str) {
+        if coding.is_empty() || coding.eq_ignore_ascii_case("identity") {
+            return;
+        }
+        // A name of an HTTP token, and no longer than any that is registered.
+        let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let named = coding.len() <= MOST_OF_A_CODING && coding.bytes().all(name);
+        let coding = if named { coding } else { "an unknown coding" };
+        match &mut self.coding {
+            Some(codings) if codings.len() <= MOST_OF_A_CODING => {
+                codings.push_str(", ");
+                codings.push_str(coding);
+            }
+            Some(_) => {}
+            None => self.coding = Some(coding.into()),
+        }
+    }
+
+    /// Why the body cannot be read, if it has a content coding that nobody asked for.
+    pub fn coded(&self) -> Option<Unreadable> {
+        // A body without a byte has no coding.
+        let coding = self.coding.clone().filter(|_| !self.body.is_empty())?;
+        Some(Unreadable::Encoded(coding))
     }
 
     /// Whether the status is one of success.
@@ -81,6 +124,9 @@ impl Answer {
 
     /// The body, if it is whole.
     pub fn whole(&self) -> Result<&[u8], Unreadable> {
+        if let Some(why) = self.coded() {
+            return Err(why);
+        }
         match self.end {
             // 206: a part of what there is (RFC 9110, section 15.3.7).
             BodyEnd::Complete if self.status == 206 => Err(Unreadable::Cut),
@@ -122,6 +168,39 @@ mod tests {
         assert_eq!(asked("Sun, 06 Nov 1994 08:49:30 GMT", date), Some(Duration::ZERO));
         assert_eq!(asked("Sun, 06 Nov 1994 08:49:47 GMT", None), None);
         assert_eq!(asked("99999999999999999999999", None), Some(Duration::from_secs(u64::MAX)));
+    }
+
+    #[test]
+    fn a_body_with_a_content_coding_is_not_read_and_the_coding_is_named() {
+        for (values, named) in [
+            (&[][..], None),
+            (&["identity"], None),
+            (&["", "Identity , "], None),
+            (&["gzip"], Some("gzip")),
+            (&["identity, x-gzip"], Some("x-gzip")),
+            (&["gzip, br", "zstd"], Some("gzip, br, zstd")),
+            (&["gz`ip\u{1}"], Some("an unknown coding")),
+        ] {
+            let mut answer = Answer::new(200, "{}");
+            for value in values {
+                answer.note_header("Content-Encoding", value.as_bytes());
+            }
+            let expected = match named {
+                Some(named) => Err(Unreadable::Encoded(named.into())),
+                None => Ok(&b"{}"[..]),
+            };
+            assert_eq!(answer.whole(), expected, "{values:?}");
+        }
+        let mut empty = Answer::new(204, "");
+        empty.note_header("content-encoding", b"gzip");
+        assert_eq!(empty.whole(), Ok(&b""[..]));
+    }
+
+    #[test]
+    fn many_codings_are_cut_short() {
+        let mut answer = Answer::new(200, "{}");
+        answer.note_header("content-encoding", "gzip,".repeat(10_000).as_bytes());
+        assert!(answer.coding.is_some_and(|coding| coding.len() < 100));
     }
 
     #[test]

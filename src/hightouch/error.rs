@@ -20,6 +20,9 @@ pub enum Unreadable {
     /// The body is longer than this project reads.
     #[error("Hightouch's answer is longer than 1 MiB")]
     TooLong,
+    /// The body has a content coding, which the request did not accept.
+    #[error("Hightouch's response is encoded as `{0}`, which was not asked for")]
+    Encoded(String),
     /// A list went on for too many pages.
     #[error("Hightouch's list did not end after {0} pages")]
     TooManyPages(usize),

@@ -212,7 +212,7 @@ pub fn headers(bytes: &[u8]) {
     assert_eq!(answer, note(str::to_ascii_uppercase), "letter case means nothing in a header's name");
     assert_eq!(answer, note(str::to_ascii_lowercase), "letter case means nothing in a header's name");
     assert_eq!(
-        Answer { retry_after: None, date: None, is_old: false, ..answer.clone() },
+        Answer { retry_after: None, date: None, is_old: false, coding: None, ..answer.clone() },
         Answer::new(429, ""),
         "nothing else changes"
     );

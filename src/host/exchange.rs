@@ -3,7 +3,7 @@
 use waki::bindings::wasi::http::outgoing_handler;
 use waki::bindings::wasi::http::types::{
     Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method as WasiMethod, OutgoingRequest,
-    RequestOptions, Scheme as WasiScheme,
+    Scheme as WasiScheme,
 };
 use waki::bindings::wasi::io::poll::Pollable;
 use waki::bindings::wasi::io::streams::{InputStream, StreamError};
@@ -42,6 +42,8 @@ impl Exchange {
         let mut header = |name: &str, value: &str| headers.push((name.into(), value.into()));
         header("authorization", &to.key.bearer());
         header("accept", "application/json");
+        // No host decodes a response, and neither does this component.
+        header("accept-encoding", "identity");
         // A list that was kept on the way would not show a run that was started since.
         header("cache-control", "no-cache");
         header("user-agent", concat!("hightouch-sync/", env!("CARGO_PKG_VERSION")));
@@ -72,16 +74,8 @@ impl Exchange {
         outgoing.set_path_with_query(Some(&request.target)).map_err(unset)?;
         let body = outgoing.body().map_err(unset)?;
 
-        let options = RequestOptions::new();
-        let nanos = u64::try_from(give_up.since(sent).as_nanos()).ok();
-        // A host may support none of these. A connection that the host gives up in time is known not to have been made; one that is
-        // given up here may have been, and the request sent.
-        let _: [Result<(), ()>; 3] = [
-            options.set_connect_timeout(nanos.map(|nanos| nanos / 2)),
-            options.set_first_byte_timeout(nanos),
-            options.set_between_bytes_timeout(nanos),
-        ];
-        let response = outgoing_handler::handle(outgoing, Some(options)).map_err(|code| unsent(&code))?;
+        // No options: a host may turn a timeout into another one (see `trouble`), and the deadline is enforced here.
+        let response = outgoing_handler::handle(outgoing, None).map_err(|code| unsent(&code))?;
         let ready = response.subscribe();
         Ok(Self { stage: Stage::Head { ready, response }, upload: Upload::start(body, bytes), sent, give_up })
     }

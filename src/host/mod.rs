@@ -1,8 +1,7 @@
 //! Carries out what the engine asks for, over wasi:http, wasi:io and wasi:clocks.
 //!
 //! Nothing here blocks but [`Drive::wait`]: a `poll` over everything that any operation waits for, and the
-//! nearest deadline. Hosts' own timeouts are set too but never relied upon: they default to ten minutes, and not every host
-//! keeps to all of them.
+//! nearest deadline. Hosts' own timeouts are neither set nor relied upon: a host may turn one timeout into another (see `trouble`).
 
 mod clock;
 mod connection;

@@ -1,4 +1,43 @@
 //! What the host's errors mean for a request.
+//!
+//! A request that starts a run may be sent again only after proof that it was not sent. An error code is such a proof only if every host
+//! that reports it reports it before the first byte of a request is sent. This table says when each host reports each code.
+//!
+//! | code | wasmtime | Spin | jco (Node) | proves not sent |
+//! | --- | --- | --- | --- | --- |
+//! | `DNS-error` | lookup, or no local address | the same | `ENOTFOUND` of the lookup | yes |
+//! | `connection-refused` | any error of connecting | any error of connecting | `ECONNREFUSED` of `connect` | yes |
+//! | `connection-limit-reached` | never | no permit for a connection | never | yes |
+//! | `TLS-protocol-error` | any error of the TLS handshake, an untrusted certificate included | the same | never | yes |
+//! | `TLS-certificate-error` | never | never | never | yes: RFC 9209 gives it to the handshake |
+//! | `HTTP-request-denied` | an embedder's own check | `allowed_outbound_hosts` | never | yes, not granted |
+//! | `destination-IP-prohibited` | never | blocked networks, before connecting | never | yes, not granted |
+//! | `connection-timeout` | connecting | connecting | **socket idle, also after the request was sent** | no |
+//! | `connection-read-timeout` | first byte, or between bytes | the same | never | no |
+//! | `HTTP-response-timeout` | the response's body | never | never | no |
+//! | `HTTP-protocol-error` | any other error of the connection | any other error of the connection | `ECONNRESET`, unknown scheme | no |
+//! | `HTTP-request-body-size` | body and `content-length` differ | the same | never | no |
+//! | `HTTP-request-URI-invalid` | URI without authority | the same | the same | not relied upon |
+//! | `internal-error` | headers that cannot be sent | a denied dependency, from `handle` only | any other error of Node, certificates included | no |
+//! | all others | never | never | never | no: no source says when |
+//!
+//! `handle` itself returns an error only before it sends: in wasmtime and Spin it checks the request's form and spawns a task that sends;
+//! in jco it checks the URI and posts a message to the worker that sends. So every error of `handle` is proof ([`unsent`]).
+//!
+//! An error of a TLS handshake is proof, and it is final before there is a run: the next handshake meets the same certificate. Node reports
+//! an untrusted certificate as `internal-error`, which is no proof.
+//!
+//! No request options are set, and `handle` is called without any. jco makes `connect-timeout` the idle timeout of the socket, and applies
+//! `first-byte-timeout` only once the response's head has come. Without options jco sets no timeout; wasmtime and Spin use 600 s for each.
+//! `Exchange` enforces its own deadline, which is always earlier. A host whose own timeout is shorter reports one of the timeouts above,
+//! and none of these is proof.
+//!
+//! Sources: wasmtime-wasi-http 48.0.8, `src/default_send_request.rs`, `src/p2/error.rs` (`error_to_p2`), `src/p2/http_impl.rs`
+//! (`handle`), `src/ctx.rs` (`p2_error_from_…`). Spin 4.0.2 and its main branch of August 2026, `crates/factor-outbound-http/src/wasi.rs`
+//! (`prepare_request`, `send_request`, `connect_tcp`, `connect_tls`), `crates/factor-outbound-http/src/lib.rs` (`remove_blocked_addrs`),
+//! `crates/capabilities/deny-adapter/src/lib.rs` (before 4.0 `crates/compose/deny-all/src/lib.rs`). jco:
+//! `@bytecodealliance/preview2-shim` 0.26.1, `dist/nodejs/http.js` (`OutgoingRequest._handle`, `RequestOptions`),
+//! `dist/io/worker-http.js` (`createHttpRequest`). RFC 9209, section 2.3.
 
 use waki::bindings::wasi::http::types::ErrorCode;
 
@@ -9,11 +48,12 @@ pub(super) fn lost(text: impl Into<String>) -> Trouble {
     Trouble { kind: TroubleKind::Lost, text: text.into() }
 }
 
-/// Reads an error with which the host would not even begin to send: whatever it is, nothing arrived.
+/// Reads an error that `handle` returned. Nothing was sent, whatever the code is.
 pub(super) fn unsent(code: &ErrorCode) -> Trouble {
     let trouble = match code {
-        // What Spin puts before a dependency that does not inherit `allowed_outbound_hosts` says no more than that.
-        ErrorCode::InternalError(Some(text)) if text == "Access denied" => {
+        // The adapter that Spin composes with a dependency that does not inherit `allowed_outbound_hosts`. It says
+        // `"wasi:http/outgoing-handler" is not permitted`, in every version since 3.0.
+        ErrorCode::InternalError(Some(text)) if text.ends_with("is not permitted") => {
             Trouble { kind: TroubleKind::NotGranted, text: text.clone() }
         }
         code => from_code(code),
@@ -24,27 +64,28 @@ pub(super) fn unsent(code: &ErrorCode) -> Trouble {
     }
 }
 
-/// Reads an error of wasi:http, whose codes are those of RFC 9209, section 2.3. Only what by that text comes before the first byte is sent
-/// proves that nothing arrived; a TLS protocol error, for one, may come at any time.
+/// Reads an error that came in place of a response, by the table above.
 pub(super) fn from_code(code: &ErrorCode) -> Trouble {
     let (kind, text) = match code {
         ErrorCode::HttpRequestDenied => (TroubleKind::NotGranted, "HTTP request denied".into()),
-        ErrorCode::DnsTimeout => (TroubleKind::NotSent, "its name could not be looked up in time".into()),
-        ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => {
-            (TroubleKind::NotSent, "its name was not found".into())
-        }
-        ErrorCode::DestinationUnavailable => (TroubleKind::NotSent, "the host is not available".into()),
         ErrorCode::DestinationIpProhibited => (TroubleKind::NotGranted, "the host's address is prohibited".into()),
-        ErrorCode::DestinationIpUnroutable => (TroubleKind::NotSent, "there is no route to the host".into()),
+        ErrorCode::DnsError(_) => (TroubleKind::NotSent, "its name was not found".into()),
         ErrorCode::ConnectionRefused => (TroubleKind::NotSent, "the connection was refused".into()),
-        ErrorCode::ConnectionTimeout => (TroubleKind::NotSent, "no connection could be made in time".into()),
         ErrorCode::ConnectionLimitReached => (TroubleKind::NotSent, "the host has too many connections".into()),
-        ErrorCode::TlsCertificateError => (TroubleKind::NotSent, "its TLS certificate was not accepted".into()),
-        ErrorCode::TlsProtocolError => (TroubleKind::Lost, "TLS failed".into()),
-        ErrorCode::ConnectionTerminated => (TroubleKind::Lost, "the connection ended before the answer".into()),
+        ErrorCode::TlsCertificateError => (TroubleKind::TlsFailed, "its TLS certificate was not accepted".into()),
+        ErrorCode::TlsProtocolError => (
+            TroubleKind::TlsFailed,
+            "the TLS handshake failed, most often because its TLS certificate is not trusted".into(),
+        ),
+        ErrorCode::ConnectionTimeout => (TroubleKind::TimedOut, "the connection timed out".into()),
         ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
             (TroubleKind::TimedOut, "no answer came in time".into())
         }
+        ErrorCode::DnsTimeout => (TroubleKind::Lost, "its name could not be looked up in time".into()),
+        ErrorCode::DestinationNotFound => (TroubleKind::Lost, "the host did not find it".into()),
+        ErrorCode::DestinationUnavailable => (TroubleKind::Lost, "it is not available".into()),
+        ErrorCode::DestinationIpUnroutable => (TroubleKind::Lost, "there is no route to it".into()),
+        ErrorCode::ConnectionTerminated => (TroubleKind::Lost, "the connection ended before the answer".into()),
         ErrorCode::HttpProtocolError => (TroubleKind::Lost, "its answer was no HTTP".into()),
         ErrorCode::HttpResponseIncomplete => (TroubleKind::Lost, "its answer was cut off".into()),
         ErrorCode::TlsAlertReceived(_) => (TroubleKind::Lost, "its TLS ended the connection".into()),
@@ -65,4 +106,97 @@ pub(super) fn from_code(code: &ErrorCode) -> Trouble {
         _ => (TroubleKind::Lost, "the host failed and does not say why".into()),
     };
     Trouble { kind, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use waki::bindings::wasi::http::types::{DnsErrorPayload, FieldSizePayload, TlsAlertReceivedPayload};
+
+    use super::*;
+
+    /// Every code. A new one does not compile until it stands here.
+    fn all() -> Vec<ErrorCode> {
+        let size = || FieldSizePayload { field_name: None, field_size: None };
+        let codes = vec![
+            ErrorCode::DnsTimeout,
+            ErrorCode::DnsError(DnsErrorPayload { rcode: None, info_code: None }),
+            ErrorCode::DestinationNotFound,
+            ErrorCode::DestinationUnavailable,
+            ErrorCode::DestinationIpProhibited,
+            ErrorCode::DestinationIpUnroutable,
+            ErrorCode::ConnectionRefused,
+            ErrorCode::ConnectionTerminated,
+            ErrorCode::ConnectionTimeout,
+            ErrorCode::ConnectionReadTimeout,
+            ErrorCode::ConnectionWriteTimeout,
+            ErrorCode::ConnectionLimitReached,
+            ErrorCode::TlsProtocolError,
+            ErrorCode::TlsCertificateError,
+            ErrorCode::TlsAlertReceived(TlsAlertReceivedPayload { alert_id: None, alert_message: None }),
+            ErrorCode::HttpRequestDenied,
+            ErrorCode::HttpRequestLengthRequired,
+            ErrorCode::HttpRequestBodySize(None),
+            ErrorCode::HttpRequestMethodInvalid,
+            ErrorCode::HttpRequestUriInvalid,
+            ErrorCode::HttpRequestUriTooLong,
+            ErrorCode::HttpRequestHeaderSectionSize(None),
+            ErrorCode::HttpRequestHeaderSize(None),
+            ErrorCode::HttpRequestTrailerSectionSize(None),
+            ErrorCode::HttpRequestTrailerSize(size()),
+            ErrorCode::HttpResponseIncomplete,
+            ErrorCode::HttpResponseHeaderSectionSize(None),
+            ErrorCode::HttpResponseHeaderSize(size()),
+            ErrorCode::HttpResponseBodySize(None),
+            ErrorCode::HttpResponseTrailerSectionSize(None),
+            ErrorCode::HttpResponseTrailerSize(size()),
+            ErrorCode::HttpResponseTransferCoding(None),
+            ErrorCode::HttpResponseContentCoding(None),
+            ErrorCode::HttpResponseTimeout,
+            ErrorCode::HttpUpgradeFailed,
+            ErrorCode::HttpProtocolError,
+            ErrorCode::LoopDetected,
+            ErrorCode::ConfigurationError,
+            ErrorCode::InternalError(None),
+            ErrorCode::InternalError(Some("Error: socket hang up".into())),
+            ErrorCode::InternalError(Some("\"wasi:http/outgoing-handler\" is not permitted".into())),
+        ];
+        assert_eq!(codes.iter().map(core::mem::discriminant).collect::<std::collections::HashSet<_>>().len(), 39);
+        codes
+    }
+
+    #[test]
+    fn only_what_every_host_reports_before_it_sends_is_proof() {
+        for code in all() {
+            let kind = from_code(&code).kind;
+            let proven = match &code {
+                ErrorCode::DnsError(_) | ErrorCode::ConnectionRefused | ErrorCode::ConnectionLimitReached => {
+                    Some(TroubleKind::NotSent)
+                }
+                ErrorCode::TlsProtocolError | ErrorCode::TlsCertificateError => Some(TroubleKind::TlsFailed),
+                ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => Some(TroubleKind::NotGranted),
+                _ => None,
+            };
+            match proven {
+                Some(expected) => assert_eq!(kind, expected, "{code:?}"),
+                None => assert!(matches!(kind, TroubleKind::Lost | TroubleKind::TimedOut), "{code:?}: {kind:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_handle_returns_nothing_was_sent() {
+        for code in all() {
+            let kind = unsent(&code).kind;
+            assert!(!matches!(kind, TroubleKind::Lost | TroubleKind::TimedOut), "{code:?}: {kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_spin_says_for_a_dependency_that_inherits_nothing_is_not_granted() {
+        for text in ["\"wasi:http/outgoing-handler\" is not permitted", "\"wasi:http/client\" is not permitted"] {
+            let trouble = unsent(&ErrorCode::InternalError(Some(text.into())));
+            assert_eq!((trouble.kind, trouble.text.as_str()), (TroubleKind::NotGranted, text));
+        }
+        assert_eq!(unsent(&ErrorCode::InternalError(Some("no memory".into()))).kind, TroubleKind::NotSent);
+    }
 }

@@ -1,12 +1,21 @@
 //! HTTP errors are told by a fixed rule: 401 with Hightouch's own message; 404 and any other with the standard reason phrase.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use hightouch_sync_host::build::{Kind, components};
 use hightouch_sync_host::hightouch::LocalHightouch;
 use hightouch_sync_host::host::{Config, FailureKind, Host, Outbound, RunOptions, RunRef, SyncRef};
 
-use super::stage::{Library, Scripted, connection, options, say, stage};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use super::stage::{Library, Say, Scripted, connection, options, say, stage};
 
 #[test]
 fn a_401_is_told_in_hightouchs_own_words() {
@@ -100,6 +109,68 @@ fn a_hightouch_that_is_not_there_is_unreachable() {
         let failure = stage.library(&gone).run_sync(1, options()).await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Unreachable, "{failure:?}");
         assert!(failure.message.contains("refused") && failure.message.contains("No run was started"), "{failure:?}");
+    });
+}
+
+/// A TLS server whose certificate nobody trusts, and how often it was connected to. It stops when dropped.
+async fn untrusted() -> (String, Arc<AtomicUsize>, JoinSet<()>) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key);
+    let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let origin = format!("https://{}", listener.local_addr().unwrap());
+    let connected = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&connected);
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            counted.fetch_add(1, Ordering::SeqCst);
+            assert!(acceptor.accept(stream).await.is_err(), "the certificate was trusted");
+        }
+    });
+    (origin, connected, server)
+}
+
+#[test]
+fn a_certificate_that_is_not_trusted_is_told_at_once() {
+    stage(async |stage| {
+        let (origin, connected, _server) = untrusted().await;
+        let library = stage.library(&origin);
+        let failure = library.run_sync(1, options()).await.unwrap_err();
+        let run = RunRef { sync_id: 1, run_id: 42 };
+        let awaited = library.host.await_run(&library.connection, run, options()).await.unwrap().unwrap_err();
+        for failure in [&failure, &awaited] {
+            assert_eq!((failure.kind, failure.requests), (FailureKind::Unreachable, 1), "{failure:?}");
+            assert!(failure.message.contains("TLS certificate is not trusted"), "{failure:?}");
+            assert!(Duration::from_millis(failure.elapsed_ms) < Duration::from_secs(2), "{failure:?}");
+        }
+        assert!(failure.message.contains("No run was started"), "{failure:?}");
+        assert_eq!(connected.load(Ordering::SeqCst), 2);
+    });
+}
+
+/// A response whose body is compressed.
+fn compressed(status: u16) -> Say {
+    Say { headers: vec![("content-encoding", "gzip".into())], ..say(status, b"\x1f\x8b\x08\x00") }
+}
+
+#[test]
+fn a_content_coding_that_nobody_asked_for_is_named_at_once() {
+    stage(async |stage| {
+        let hightouch = Scripted::start(|_, _| compressed(200)).await;
+        let library = stage.library(hightouch.origin());
+        let failure = library.run_sync(1, options()).await.unwrap_err();
+        assert_eq!((failure.kind, hightouch.triggers()), (FailureKind::TriggerUnconfirmed, 1), "{failure:?}");
+        assert!(format!("{failure:?}").contains("encoded as `gzip`"), "{failure:?}");
+        assert!(failure.elapsed_ms < 2_000, "{failure:?}");
+    });
+    stage(async |stage| {
+        let hightouch = Scripted::start(|_, _| compressed(403)).await;
+        let failure = stage.library(hightouch.origin()).run_sync(1, options()).await.unwrap_err();
+        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Api, "Forbidden"), "{failure:?}");
+        assert!(failure.details.as_ref().unwrap().contains("encoded as `gzip`"), "{failure:?}");
     });
 }
 

@@ -60,6 +60,7 @@ fn judge(case: &Case, ended: &Ended, world: &World) {
     assert!(ended.elapsed.is_none_or(|elapsed| elapsed <= bound), "it says that it took {:?}", ended.elapsed);
 
     assert!(world.started <= 1, "{} runs were started", world.started);
+    assert!(world.arrived.iter().all(|arrived| arrived.identity), "no content coding is accepted");
     let triggers: Vec<&Arrived> = world.arrived.iter().filter(|arrived| arrived.triggers).collect();
     for pair in triggers.windows(2) {
         let looked = world.arrived.iter().any(|other| {

@@ -98,6 +98,8 @@ faults! {
     Garbage,
     /// The body alone, as HTTP/0.9 had it.
     NoHead,
+    /// 200, compressed, though nobody asked for it.
+    Gzip,
     /// A page of a proxy, with 200.
     Page,
     /// A page of a proxy, with 502.
@@ -199,7 +201,8 @@ impl Fault {
 
     /// Whether the client can know that its request never arrived.
     pub fn proves_that_nothing_was_sent(self) -> bool {
-        matches!(self, Self::Refused | Self::Unanswered)
+        // That nobody answered in time is no proof: no host says whether it was the connection or the response.
+        self == Self::Refused
     }
 
     /// Whether the fault says that no run was started, so that it would be a lie where one was.
@@ -259,6 +262,8 @@ pub struct Arrived {
     pub triggers: bool,
     /// Whether it met the fault.
     pub spoiled: bool,
+    /// Whether it accepts no content coding.
+    pub identity: bool,
 }
 
 /// A line to a Hightouch. Dropped, it is cut.
@@ -438,6 +443,7 @@ async fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 /// A request, as far as it matters.
 struct Request {
     post: bool,
+    identity: bool,
     target: String,
     body: Vec<u8>,
 }
@@ -448,7 +454,9 @@ async fn glance(stream: &TcpStream) -> Option<Request> {
     let seen = stream.peek(&mut bytes).await.ok()?;
     let text = String::from_utf8(bytes[..seen].to_vec()).ok()?;
     let (method, rest) = text.split_once(' ')?;
-    Some(Request { post: method == "POST", target: rest.split(' ').next()?.into(), body: Vec::new() })
+    let target = rest.split(' ').next()?.into();
+    // The rest of the head need not be there yet.
+    Some(Request { post: method == "POST", identity: true, target, body: Vec::new() })
 }
 
 /// Reads a request: one to a connection is all that is answered. None where the peer goes before it is whole.
@@ -471,7 +479,8 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
         }
     }
     let target = text.split(' ').nth(1)?.to_owned();
-    Some(Request { post: text.starts_with("POST"), target, body: bytes.split_off(head) })
+    let identity = text.lines().any(|line| line == "accept-encoding: identity");
+    Some(Request { post: text.starts_with("POST"), identity, target, body: bytes.split_off(head) })
 }
 
 async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
@@ -514,7 +523,12 @@ impl Shared {
         let mut arrived = self.arrived.lock().unwrap();
         let before = arrived.iter().filter(|other| other.triggers == request.post).count();
         let spoiled = !self.fault.at_the_door() && self.place.meets(request.post, before);
-        arrived.push(Arrived { at: self.opened.elapsed(), triggers: request.post, spoiled });
+        arrived.push(Arrived {
+            at: self.opened.elapsed(),
+            triggers: request.post,
+            spoiled,
+            identity: request.identity,
+        });
         spoiled
     }
 
@@ -620,6 +634,21 @@ impl Act {
     }
 }
 
+/// The bytes as gzip has them that did not shorten them (RFC 1952, and one stored block of RFC 1951).
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let length = u16::try_from(bytes.len()).unwrap();
+    let mut all = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1];
+    all.extend(length.to_le_bytes());
+    all.extend((!length).to_le_bytes());
+    all.extend(bytes);
+    let checksum = bytes.iter().fold(!0_u32, |sum, byte| {
+        (0..8).fold(sum ^ u32::from(*byte), |sum, _| if sum & 1 == 1 { sum >> 1 ^ 0xedb8_8320 } else { sum >> 1 })
+    });
+    all.extend((!checksum).to_le_bytes());
+    all.extend(u32::from(length).to_le_bytes());
+    all
+}
+
 /// How deep is deep.
 const DEPTH: usize = 100_000;
 /// Nearly all that is read of a body.
@@ -698,6 +727,11 @@ impl Fault {
                 vec![Say(garbage.collect())]
             }
             Self::NoHead => vec![Say(truth.body.clone())],
+            Self::Gzip => {
+                let body = gzip(&truth.body);
+                let lines = format!("content-encoding: gzip\r\ncontent-length: {}\r\n", body.len());
+                vec![Say(truth.head(truth.status, &lines)), Say(body)]
+            }
             Self::Page => with(200, "<html><h1>It works!</h1></html>"),
             Self::BadGatewayPage => with(502, "<html><h1>502 Bad Gateway</h1></html>"),
             Self::RequestTimeout => headed(408, ""),

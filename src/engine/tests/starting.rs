@@ -84,6 +84,72 @@ fn a_hightouch_that_is_not_there_is_reported_soon() {
 }
 
 #[test]
+fn a_tls_handshake_that_fails_ends_the_call_at_once_as_long_as_there_is_no_run() {
+    let awaited = Goal::Await(the_run());
+    for (goal, started_none) in [(Goal::Run(sync()), true), (by_slug(), true), (awaited, false)] {
+        let played = play(goal, Options::default(), |_, _| Say::Trouble(TroubleKind::TlsFailed));
+        let failure = played.failure();
+        assert_eq!((failure.kind, played.sent.len()), (FailureKind::Unreachable, 1), "{failure:?}");
+        assert_eq!(played.over, LATENCY);
+        assert!(failure.message.contains("certificate"), "{failure:?}");
+        assert_eq!(failure.message.contains("No run was started"), started_none, "{failure:?}");
+    }
+}
+
+#[test]
+fn a_tls_handshake_that_fails_while_a_run_is_polled_is_tried_again() {
+    let mut polls = 0;
+    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+        if is_trigger(request) {
+            return triggered();
+        }
+        polls += 1;
+        if polls < 6 { Say::Trouble(TroubleKind::TlsFailed) } else { runs(&[(42, "success")]) }
+    });
+    assert_eq!((played.report().run, played.triggers()), (the_run(), 1));
+}
+
+/// A response that is compressed though nobody asked for it.
+fn compressed(status: u16) -> Say {
+    let mut answer = Answer::new(status, b"\x1f\x8b\x08");
+    answer.note_header("content-encoding", b"gzip");
+    Say::Answer(answer)
+}
+
+#[test]
+fn where_every_response_is_compressed_the_call_ends_at_once_and_names_the_coding() {
+    for goal in [Goal::Run(sync()), by_slug(), Goal::Await(the_run())] {
+        let triggers = usize::from(matches!(goal, Goal::Run(SyncRef::Id(_))));
+        let played = play(goal, Options::default(), |_, _| compressed(200));
+        let failure = played.failure();
+        let expected = if triggers == 1 { FailureKind::TriggerUnconfirmed } else { FailureKind::MalformedAnswer };
+        assert_eq!((failure.kind, played.triggers()), (expected, triggers), "{failure:?}");
+        assert!(played.over <= 2 * LATENCY, "{:?}", played.over);
+        assert!(format!("{failure:?}").contains("encoded as `gzip`"), "{failure:?}");
+    }
+}
+
+#[test]
+fn a_trigger_whose_response_alone_is_compressed_is_confirmed_by_the_list() {
+    let played = play(Goal::Run(sync()), Options::default(), |request, at| match request {
+        request if is_trigger(request) => compressed(200),
+        _ if at < seconds(2) => runs(&[]),
+        _ => Say::Answer(Answer::new(200, r#"{"data":[],"hasMore":false}"#)),
+    });
+    assert_eq!(played.triggers(), 1);
+    assert_eq!(played.failure().kind, FailureKind::MalformedAnswer);
+    assert!(played.over >= seconds(8), "the list may show the run late: {:?}", played.over);
+}
+
+#[test]
+fn an_error_status_with_a_compressed_body_names_the_coding() {
+    let failure = trigger_answers(|| compressed(401));
+    let failure = failure.failure();
+    assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Unauthorized, "Unauthorized"));
+    assert!(failure.details.as_ref().unwrap().contains("encoded as `gzip`"), "{failure:?}");
+}
+
+#[test]
 fn a_call_that_the_host_refuses_names_the_setting() {
     let played = trigger_answers(|| Say::Trouble(TroubleKind::NotGranted));
     assert_eq!((played.failure().kind, played.sent.len()), (FailureKind::NotGranted, 1));

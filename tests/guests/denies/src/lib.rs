@@ -27,8 +27,8 @@ struct Denies;
 
 impl Guest for Denies {
     fn handle(_: OutgoingRequest, _: Option<RequestOptions>) -> Result<FutureIncomingResponse, ErrorCode> {
-        // Spin's adapter says just that, and not `HTTP-request-denied`.
-        Err(ErrorCode::InternalError(Some("Access denied".to_owned())))
+        // What Spin's adapter says, in place of `HTTP-request-denied`: crates/capabilities/deny-adapter/src/lib.rs of Spin 4.0.2.
+        Err(ErrorCode::InternalError(Some("\"wasi:http/outgoing-handler\" is not permitted".to_owned())))
     }
 }
 
