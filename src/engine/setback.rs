@@ -41,7 +41,7 @@ pub(super) enum Setback {
 impl Setback {
     /// An answer with a status that is none of success.
     pub(super) fn refused(answer: &Answer) -> Self {
-        Self::Refused { status: answer.status, error: ApiError::read(&answer.body), asked: answer.wait_asked() }
+        Self::Refused { status: answer.status, error: ApiError::of(answer), asked: answer.wait_asked() }
     }
 
     /// Whether a later try of a request that only reads may go better: the server was busy, or something in between failed.

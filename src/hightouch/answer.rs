@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::text::parts;
 use super::{Moment, Unreadable};
 
 /// How the body ended.
@@ -47,6 +48,8 @@ pub struct Answer {
     pub date: Option<Moment>,
     /// Whether a cache on the way kept it for a second or more, as `Age` tells (RFC 9111, section 5.1).
     pub is_old: bool,
+    /// Whether `Content-Type` says that the body is plain text.
+    pub is_plain: bool,
     /// The body, or what came of it.
     pub body: Vec<u8>,
     /// How the body ended.
@@ -56,11 +59,19 @@ pub struct Answer {
 impl Answer {
     /// An answer with a whole body and no headers that matter.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, retry_after: None, date: None, is_old: false, body: body.into(), end: BodyEnd::Complete }
+        Self {
+            status,
+            retry_after: None,
+            date: None,
+            is_old: false,
+            is_plain: false,
+            body: body.into(),
+            end: BodyEnd::Complete,
+        }
     }
 
     /// The headers that matter.
-    pub const HEADERS: &[&str] = &["retry-after", "date", "age"];
+    pub const HEADERS: &[&str] = &["retry-after", "date", "age", "content-type"];
 
     /// Takes note of a header, if it is one that matters.
     pub fn note_header(&mut self, name: &str, value: &[u8]) {
@@ -71,6 +82,9 @@ impl Answer {
             self.date = Moment::http_date(value);
         } else if name.eq_ignore_ascii_case("age") {
             self.is_old = value.trim_ascii() != "0";
+        } else if name.eq_ignore_ascii_case("content-type") {
+            let essence = parts(value, b';').next().unwrap_or_default();
+            self.is_plain = essence.trim_ascii().eq_ignore_ascii_case("text/plain");
         }
     }
 
@@ -120,6 +134,21 @@ mod tests {
         assert_eq!(asked("Sun, 06 Nov 1994 08:49:30 GMT", date), Some(Duration::ZERO));
         assert_eq!(asked("Sun, 06 Nov 1994 08:49:47 GMT", None), None);
         assert_eq!(asked("99999999999999999999999", None), Some(Duration::from_secs(u64::MAX)));
+    }
+
+    #[test]
+    fn plain_text_is_told_from_other_types() {
+        let plain = |value: &str| {
+            let mut answer = Answer::new(502, "");
+            answer.note_header("Content-Type", value.as_bytes());
+            answer.is_plain
+        };
+        for value in ["text/plain", "Text/Plain; charset=utf-8", " text/plain ;x=y"] {
+            assert!(plain(value), "{value:?}");
+        }
+        for value in ["", "text/html", "text/plainer", "application/json", "text/html; text/plain"] {
+            assert!(!plain(value), "{value:?}");
+        }
     }
 
     #[test]
