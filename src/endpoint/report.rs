@@ -12,12 +12,27 @@ pub(super) struct Report<'a> {
     pub(super) workspace: Option<&'a str>,
 }
 
+/// What to say of a run that Hightouch has named and not listed.
+const UNLISTED: &str = "Hightouch has not listed this run.";
+
+/// What there is to say of where a run stands, beside its fields.
+fn note(listed: bool) -> Option<&'static str> {
+    (!listed).then_some(UNLISTED)
+}
+
+/// Whether Hightouch has listed the run.
+fn listed(_: &engine::Report) -> bool {
+    // The engine does not tell yet.
+    true
+}
+
 impl View for Report<'_> {
     fn fields(&self, object: &mut Object<'_>) {
-        let engine::Report { run, status, jobs, joined, requests, elapsed } = match self.standing {
+        let report = match self.standing {
             Standing::Sync(report) => report,
             Standing::Sequence(report) => return report.fields(object),
         };
+        let engine::Report { run, status, jobs, joined, requests, elapsed, .. } = report;
         object.whole("syncId", run.sync.get());
         object.whole("runId", run.run.get());
         object.text("status", status.as_str());
@@ -26,6 +41,9 @@ impl View for Report<'_> {
         object.whole("requests", u64::from(*requests));
         object.whole("elapsedMs", millis(*elapsed));
         object.text_or_null("url", self.workspace.map(|slug| url(slug, *run)).as_deref());
+        if let Some(note) = note(listed(report)) {
+            object.text("note", note);
+        }
     }
 }
 
@@ -86,5 +104,16 @@ impl View for RowCounts {
         object.whole("addedCount", self.added);
         object.whole("changedCount", self.changed);
         object.whole("removedCount", self.removed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_is_there_only_for_a_run_that_is_not_listed() {
+        assert_eq!(note(true), None);
+        assert_eq!(note(false), Some(UNLISTED));
     }
 }
