@@ -36,5 +36,4 @@ mod stderr;
 mod target;
 #[cfg(feature = "endpoint")]
 mod teller;
-#[cfg(any(test, feature = "endpoint"))]
 mod trace;

@@ -2,7 +2,6 @@
 //! with the calls to Hightouch, and none is made up.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::process::Stdio;
 use std::time::Duration;
 

@@ -83,6 +83,9 @@ async fn the_endpoint_is_served() {
     drop(serving);
     let mut log = String::new();
     stderr.read_to_string(&mut log).unwrap();
-    assert_eq!(log.matches(r#""request":"run""#).count(), 2, "a line of log for each: {log}");
+    for event in ["started", "answered"] {
+        let line = format!(r#"{{"event":"{event}","request":"run""#);
+        assert_eq!(log.matches(&line).count(), 2, "a line of log for each: {log}");
+    }
     assert!(!log.contains(KEY), "{log}");
 }
