@@ -83,10 +83,13 @@ pub(crate) fn carry_out(connection: wit::Connection, goal: Result<Goal, Failure>
 
 /// Runs one operation to its end.
 pub(crate) fn run(goal: Goal, options: Options, connection: Connection, clock: Clock) -> Outcome {
-    Drive::new(Task::several(vec![goal], options, &connection, clock), clock)
-        .finish()
-        .pop()
-        .unwrap_or_else(|| Err(Failure::unsent(FailureKind::Other, "The operation ended without a result.")))
+    only(Drive::new(Task::several(vec![goal], options, &connection, clock), clock))
+}
+
+/// Drives one operation to its end.
+pub(crate) fn only(drive: Drive) -> Outcome {
+    let outcome = drive.finish().pop();
+    outcome.unwrap_or_else(|| Err(Failure::unsent(FailureKind::Other, "The operation ended without a result.")))
 }
 
 /// A failure of the caller's input: nothing was sent.

@@ -35,8 +35,6 @@ mod errors_follow_the_rule;
 mod events_tell_how_a_run_goes;
 #[path = "promises/instances_take_little_memory.rs"]
 mod instances_take_little_memory;
-#[path = "promises/invocations_leave_one_line.rs"]
-mod invocations_leave_one_line;
 #[path = "promises/keys_stay_secret.rs"]
 mod keys_stay_secret;
 #[path = "promises/long_runs_are_followed.rs"]
@@ -49,6 +47,8 @@ mod nothing_is_lost_on_a_line_that_fails;
 mod real_answers_are_understood;
 #[path = "promises/recipes_fail_when_the_sync_fails.rs"]
 mod recipes_fail_when_the_sync_fails;
+#[path = "promises/requests_and_runs_leave_lines.rs"]
+mod requests_and_runs_leave_lines;
 #[path = "promises/sequences_end_as_their_syncs_do.rs"]
 mod sequences_end_as_their_syncs_do;
 #[path = "promises/several_syncs_run_at_once.rs"]

@@ -1,6 +1,7 @@
 //! Which stored key a caller asks for.
 
 use super::problem::Problem;
+use super::target::{ACCOUNT, Target};
 
 /// An account's name: `[a-z0-9_]+`, at most 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +17,11 @@ impl Account {
                 "an account's name has 1 to 64 lower-case letters, digits and underscores, and nothing else",
             ))
         }
+    }
+
+    /// The account that the query names, if it names one.
+    pub(super) fn of(target: &Target) -> Result<Option<Self>, Problem> {
+        target.query(ACCOUNT)?.map(Self::read).transpose()
     }
 
     pub(super) fn as_str(&self) -> &str {

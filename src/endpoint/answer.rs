@@ -86,6 +86,17 @@ impl Head {
         Self { status, headers: vec![("content-type", media_type.into()), ("cache-control", "no-store".into())] }
     }
 
+    /// The head of server-sent events, which proxies are to pass on as they come: nginx buffers an answer unless `x-accel-buffering` says no, and
+    /// what compresses answers, and so collects them, leaves alone those that say `no-transform` (RFC 9111, section 5.2.2.6).
+    pub(super) fn events() -> Self {
+        let headers = [
+            ("content-type", "text/event-stream"),
+            ("cache-control", "no-store, no-transform"),
+            ("x-accel-buffering", "no"),
+        ];
+        Self { status: 200, headers: headers.map(|(name, value)| (name, value.into())).into() }
+    }
+
     pub(super) fn push(&mut self, name: &'static str, value: String) {
         self.headers.push((name, value));
     }

@@ -6,8 +6,10 @@ use waki::bindings::wasi::http::types::{Headers, IncomingRequest, Method};
 use waki::bindings::wasi::io::poll::poll;
 use waki::bindings::wasi::io::streams::StreamError;
 
+use super::again;
 use super::problem::Problem;
 use super::target::Target;
+use super::trace::trace;
 use crate::hightouch::text::{cut, parts};
 use crate::host::Clock;
 
@@ -72,19 +74,27 @@ impl Caller {
         asks && !matches!(self.request.method(), Method::Head)
     }
 
-    /// The caller's trace, to go on with the calls to Hightouch. None is made up.
+    /// The caller's trace, to go on with the calls to Hightouch.
     pub(super) fn trace(&self) -> Vec<(&'static str, String)> {
-        let mut trace = Vec::new();
-        for name in ["traceparent", "tracestate"] {
-            // Without the one the other means nothing.
-            let Some(value) = self.header(name).into_iter().next() else { break };
-            trace.push((name, value));
+        trace(&self.header("traceparent"), &self.header("tracestate"))
+    }
+
+    /// The path at which a proxy serves this endpoint; empty where none is named.
+    pub(super) fn prefix(&self) -> String {
+        again::prefix(&self.header("x-forwarded-prefix")).into()
+    }
+
+    /// The body, which has to be JSON. Called once.
+    pub(super) fn body(&self) -> Result<Vec<u8>, Problem> {
+        let bytes = self.body_of_any_type()?;
+        if !bytes.is_empty() && !self.says_json() {
+            return Err(Problem::not_json());
         }
-        trace
+        Ok(bytes)
     }
 
     /// The body, up to what is read of one. Called once.
-    pub(super) fn body(&self) -> Result<Vec<u8>, Problem> {
+    pub(super) fn body_of_any_type(&self) -> Result<Vec<u8>, Problem> {
         let taken = |()| Problem::invalid("the body could not be read");
         let body = self.request.consume().map_err(taken)?;
         let stream = body.stream().map_err(taken)?;
@@ -104,9 +114,6 @@ impl Caller {
                 Err(StreamError::Closed) => break,
                 Err(StreamError::LastOperationFailed(_)) => return Err(Problem::invalid("the body was cut off")),
             }
-        }
-        if !bytes.is_empty() && !self.says_json() {
-            return Err(Problem::not_json());
         }
         Ok(bytes)
     }

@@ -48,19 +48,22 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// Reads the body. Only what matters has to be there: which event it is, and when a run that succeeded was over.
+    /// Reads the body. Only one thing has to be there: when a run that succeeded was over. A delivery that names no event tells of no success.
     pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
         let fields = Json::check(body).and_then(|json| json.fields(["eventType", "data"]));
         let [event, data] = fields.ok().flatten().ok_or_else(|| unreadable("JSON object"))?;
-        let event = word(event).ok_or_else(|| unreadable("`eventType`"))?;
+        let event = word(event);
         let data = match data {
             Some(data) => data.fields(["runId", "runStatus", "runStatusCode", "runFinishedAt"]),
             None => Ok(None),
         };
         let [run, status, code, finished] = data.map_err(|_| unreadable("`data`"))?.unwrap_or_default();
         let run = word(run).or_else(|| run.and_then(Json::number).map(|run| run.to_string()));
-        let tested = if event != COMPLETED {
-            Err(format!("`{event}` is not `{COMPLETED}`, after which runs are started."))
+        let tested = if event.as_deref() != Some(COMPLETED) {
+            Err(match event {
+                Some(event) => format!("`{event}` is not `{COMPLETED}`, after which runs are started."),
+                None => format!("The delivery has no `eventType`, and runs are started after `{COMPLETED}`."),
+            })
         } else if let Err(status) = succeeded(status, code) {
             Err(format!("The dbt run did not succeed: it ended as `{status}`."))
         } else {
@@ -214,6 +217,12 @@ mod tests {
         }
         let without_data = Delivery::read(br#"{"eventType":"test"}"#).unwrap_or_else(|problem| panic!("{problem:?}"));
         assert!(without_data.run.is_none() && without_data.tested.is_err());
+        for body in
+            ["{}", r#"{"eventType":7}"#, r#"{"eventType":null,"data":{"runStatus":"Success","runStatusCode":10}}"#]
+        {
+            let delivery = Delivery::read(body.as_bytes()).unwrap_or_else(|problem| panic!("{problem:?}"));
+            assert!(delivery.tested.unwrap_err().contains("no `eventType`"), "{body}");
+        }
     }
 
     #[test]
@@ -228,9 +237,7 @@ mod tests {
         ] {
             assert_eq!(read(COMPLETED, &rest), Err(400), "{rest}");
         }
-        for body in
-            ["", "{", "null", "[]", "{}", r#"{"eventType":7}"#, r#"{"eventType":"a","eventType":"a"}"#, "\u{feff}{}"]
-        {
+        for body in ["", "{", "null", "[]", r#"{"eventType":"a","eventType":"a"}"#, "\u{feff}{}"] {
             assert_eq!(Delivery::read(body.as_bytes()).map_err(|problem| problem.status), Err(400), "{body}");
         }
     }

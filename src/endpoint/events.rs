@@ -27,7 +27,7 @@ pub(super) fn stream(
     log: &mut Log,
     clock: Clock,
 ) {
-    let mut head = Head::new(200, "text/event-stream");
+    let mut head = Head::events();
     if let Some(applied) = applied {
         head.push("preference-applied", applied);
     }

@@ -11,6 +11,7 @@ use super::log::Log;
 use super::prefer::Prefer;
 use super::problem::Problem;
 use super::route::Route;
+use super::target::ACCEPT_WARNINGS;
 use super::teller::Teller;
 use super::{call, hook, settings, several, stderr};
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
@@ -87,7 +88,7 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
             log.sync = Some(run.sync.to_string());
             log.run = Some(run.run.get());
             let let_in = let_in(caller, log)?;
-            let accept_warnings = caller.target.flag("acceptWarnings")?;
+            let accept_warnings = caller.target.flag(ACCEPT_WARNINGS)?;
             (vec![Goal::Await(run)], Options { accept_warnings, ..Options::default() }, let_in)
         }
         Route::RunSequence(sequence) => {
@@ -100,7 +101,7 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
             log.request = "await-sequence";
             log.sequence_run = Some(run.as_str().into());
             let let_in = let_in(caller, log)?;
-            let accept_warnings = caller.target.flag("acceptWarnings")?;
+            let accept_warnings = caller.target.flag(ACCEPT_WARNINGS)?;
             (vec![Goal::AwaitSequence(run)], Options { accept_warnings, ..Options::default() }, let_in)
         }
     };
@@ -114,18 +115,18 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
     let Access { key, stored, workspace } = access;
     let connection = Connection { origin, key, trace: caller.trace() };
     Ok(Taken::Call(Call {
-        drive: Drive::new(Task::several(goals, options, &connection, clock), clock),
+        drive: Drive::new(Task::several(goals, options, &connection, clock), clock).observed(log.observer()),
         syncs,
         streams,
-        teller: Teller { stored, workspace, account, accept_warnings },
+        teller: Teller { stored, workspace, account, accept_warnings, prefix: caller.prefix() },
         prefer,
     }))
 }
 
 fn let_in(caller: &Caller, log: &mut Log) -> Result<(Access, Option<Account>), Problem> {
-    let account = caller.target.query("account").map(Account::read).transpose();
-    let (access, account) = Access::of(caller, account)?;
+    let (access, account) = Access::of(caller, Account::of(&caller.target))?;
     log.account = account.as_ref().map(|account| account.as_str().into());
+    caller.target.each_once()?;
     Ok((access, account))
 }
 

@@ -14,7 +14,7 @@ use super::{report, settings};
 use crate::calls;
 use crate::engine::{Goal, Options, Report};
 use crate::hightouch::{RunStatus, SyncRef};
-use crate::host::{Clock, Connection};
+use crate::host::{Clock, Connection, Drive, Task};
 
 /// When the answer is due, from the request on. After 10 s dbt takes the delivery for lost and sends it again, and by then this one must be
 /// over: while both are at it, neither sees the other's run.
@@ -50,12 +50,14 @@ pub(super) fn answer(caller: &Caller, sync: SyncRef, log: &mut Log, clock: Clock
         )));
     };
     let Some(signature) = caller.authorization() else { return Err(Problem::unsigned()) };
-    let body = caller.body()?;
+    // Whatever type the body has: what dbt signed counts.
+    let body = caller.body_of_any_type()?;
     if !signed(&body, &signature, &secrets) {
         return Err(Problem::unsigned());
     }
-    let account = caller.target.query("account").map(Account::read).transpose()?;
+    let account = Account::of(&caller.target)?;
     log.account = account.as_ref().map(|account| account.as_str().into());
+    caller.target.each_once()?;
     let Access { key, workspace, .. } = Access::proven(account.as_ref())?;
     let origin = settings::origin()?;
     let Delivery { run: dbt_run_id, tested } = Delivery::read(&body)?;
@@ -66,7 +68,8 @@ pub(super) fn answer(caller: &Caller, sync: SyncRef, log: &mut Log, clock: Clock
             let max_wait = DUE.saturating_sub(clock.now().since_start());
             let options = Options { unless_since: Some(tested), max_wait, ..Options::default() };
             let connection = Connection { origin, key, trace: caller.trace() };
-            let outcome = calls::run(Goal::Start(sync), options, connection, clock);
+            let tasks = Task::several(vec![Goal::Start(sync)], options, &connection, clock);
+            let outcome = calls::only(Drive::new(tasks, clock).observed(log.observer()));
             log.outcome(&outcome);
             let report = calls::of_sync(outcome).map_err(|failure| Problem::from(failure).behind_a_stored_key())?;
             view.sync_id = Some(report.run.sync.get());

@@ -1,4 +1,5 @@
-//! One line of JSON on stderr for each invocation: what was asked and what came of it, never a key and never a body.
+//! Lines of JSON on stderr: one as soon as Hightouch has named a run that a request starts or joins, so that a host that is killed leaves a trace
+//! of the run, and one for each request once it is answered. They never hold a key or a body.
 
 use core::time::Duration;
 
@@ -9,10 +10,24 @@ use super::stderr;
 use crate::calls::millis;
 use crate::engine::{Outcome, Report, Standing};
 use crate::hightouch::SequenceRun;
+use crate::host::Observer;
+
+/// What a line tells of.
+#[derive(Clone, Copy, Debug, Default)]
+enum Event {
+    /// Hightouch has named the run that the request started.
+    Started,
+    /// Hightouch has named the run that the request joined.
+    Adopted,
+    /// The request is answered.
+    #[default]
+    Answered,
+}
 
 /// What is known of an invocation.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Log {
+    event: Event,
     /// What was asked for.
     pub(super) request: &'static str,
     pub(super) sync: Option<String>,
@@ -77,6 +92,19 @@ impl Log {
         self.status = Some(report.status.as_str().into());
     }
 
+    /// Writes a line for each run that the request starts or joins, as soon as Hightouch has named it.
+    pub(super) fn observer(&self) -> Observer {
+        let Self { request, sequence, account, .. } = self;
+        let known = Self { request, sequence: sequence.clone(), account: account.clone(), ..Self::default() };
+        Box::new(move |standing| {
+            let mut line = known.clone();
+            let joined = matches!(standing, Standing::Sync(report) if report.joined);
+            line.event = if joined { Event::Adopted } else { Event::Started };
+            line.standing(standing);
+            line.print();
+        })
+    }
+
     /// Takes note of a problem.
     pub(super) fn problem(&mut self, problem: &Problem) {
         self.kind = Some(problem.kind);
@@ -88,11 +116,15 @@ impl Log {
         self.http = status;
     }
 
-    /// Writes the line.
+    /// Writes the line of the request that is answered.
     pub(super) fn write(mut self, elapsed: Duration) {
         self.elapsed = elapsed;
+        self.print();
+    }
+
+    fn print(&self) {
         let mut line = Pieces::default();
-        Object::write(&self, &mut line);
+        Object::write(self, &mut line);
         line.push("\n");
         stderr::write(line);
     }
@@ -100,6 +132,12 @@ impl Log {
 
 impl View for Log {
     fn fields(&self, object: &mut Object<'_>) {
+        let event = match self.event {
+            Event::Started => "started",
+            Event::Adopted => "adopted",
+            Event::Answered => "answered",
+        };
+        object.text("event", event);
         object.text("request", self.request);
         if let Some(sync) = &self.sync {
             object.text("sync", sync);
@@ -133,8 +171,10 @@ impl View for Log {
         if let Some(kind) = self.kind {
             object.text("kind", kind);
         }
-        object.whole("http", u64::from(self.http));
-        object.whole("requests", self.requests);
-        object.whole("elapsedMs", millis(self.elapsed));
+        if let Event::Answered = self.event {
+            object.whole("http", u64::from(self.http));
+            object.whole("requests", self.requests);
+            object.whole("elapsedMs", millis(self.elapsed));
+        }
     }
 }

@@ -5,6 +5,7 @@
 #[cfg(feature = "endpoint")]
 mod access;
 mod account;
+mod again;
 mod answer;
 mod call;
 mod caller;
@@ -35,3 +36,4 @@ mod stderr;
 mod target;
 #[cfg(feature = "endpoint")]
 mod teller;
+mod trace;

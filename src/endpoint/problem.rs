@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::again::seconds;
 use super::answer::Answer;
 use super::json::{Object, View};
 use crate::calls::millis;
@@ -123,11 +124,6 @@ impl From<Failure> for Problem {
 
 /// Over how long Hightouch counts requests.
 const RATE_LIMIT_WINDOW: Duration = Duration::from_secs(10);
-
-/// Whole seconds, no fewer than asked for.
-fn seconds(span: Duration) -> String {
-    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).to_string()
-}
 
 impl View for Problem {
     fn fields(&self, object: &mut Object<'_>) {

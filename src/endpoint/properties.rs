@@ -134,12 +134,13 @@ fn sent(request: &Request, goal: &Goal) {
 
 /// The account that is asked for.
 fn account(target: &Target) {
-    let Some(name) = target.query("account") else { return };
-    assert!(!name.contains('&'));
-    let account = match Account::read(name) {
-        Ok(account) => account,
+    let account = match Account::of(target) {
+        Ok(Some(account)) => account,
+        Ok(None) => return,
         Err(problem) => return refused(&problem, &[400]),
     };
+    let name = target.query("account").ok().flatten().expect("an account that is named");
+    assert!(!name.contains('&'));
     assert_eq!(account.as_str(), name);
     let setting = account.named("HIGHTOUCH_API_KEY");
     assert!(

@@ -12,12 +12,16 @@ pub(super) struct Report<'a> {
     pub(super) workspace: Option<&'a str>,
 }
 
+/// The note on a run that Hightouch has named and not listed.
+const UNLISTED: &str = "Hightouch has not listed this run.";
+
 impl View for Report<'_> {
     fn fields(&self, object: &mut Object<'_>) {
-        let engine::Report { run, status, jobs, joined, requests, elapsed } = match self.standing {
+        let report = match self.standing {
             Standing::Sync(report) => report,
             Standing::Sequence(report) => return report.fields(object),
         };
+        let engine::Report { run, status, jobs, joined, requests, elapsed, .. } = report;
         object.whole("syncId", run.sync.get());
         object.whole("runId", run.run.get());
         object.text("status", status.as_str());
@@ -26,6 +30,9 @@ impl View for Report<'_> {
         object.whole("requests", u64::from(*requests));
         object.whole("elapsedMs", millis(*elapsed));
         object.text_or_null("url", self.workspace.map(|slug| url(slug, *run)).as_deref());
+        if !report.is_listed() {
+            object.text("note", UNLISTED);
+        }
     }
 }
 

@@ -2,11 +2,12 @@
 
 use core::time::Duration;
 
+use super::again;
 use super::answer::Answer;
 use super::json::{Object, View};
 use super::log::Log;
 use super::problem::Problem;
-use super::teller::{Teller, come_back};
+use super::teller::Teller;
 use crate::calls::millis;
 use crate::engine::{Failure, FailureKind, Outcome, Standing};
 use crate::hightouch::{RunRef, SyncRef};
@@ -69,13 +70,21 @@ pub(super) fn answer(
         log.problem(&problem);
         return problem.into();
     }
+    // How long Hightouch asked to be left alone, of those that still run the longest.
+    let mut asked = None;
     for (sync, outcome) in syncs.into_iter().zip(outcomes) {
         let end = match outcome {
             Ok(standing) => End::Succeeded(standing),
-            Err(failure) => match still_running(failure) {
-                Ok(standing) => End::Running(standing),
-                Err(failure) => End::Failed(teller.problem(failure)),
-            },
+            Err(failure) => {
+                let retry_after = failure.retry_after;
+                match still_running(failure) {
+                    Ok(standing) => {
+                        asked = asked.max(retry_after);
+                        End::Running(standing)
+                    }
+                    Err(failure) => End::Failed(teller.problem(failure)),
+                }
+            }
         };
         let count = match end {
             End::Succeeded(_) => &mut several.succeeded,
@@ -91,7 +100,7 @@ pub(super) fn answer(
     log.ends = Some((several.succeeded, several.running, several.failed));
     match (several.failed, several.running) {
         (0, 0) => Answer::json(200, &several),
-        (0, _) => Answer::json(202, &several).with("retry-after", come_back(elapsed)),
+        (0, _) => Answer::json(202, &several).with("retry-after", again::seconds(again::come_back(elapsed, asked))),
         _ => Answer::json(424, &several),
     }
 }

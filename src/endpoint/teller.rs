@@ -1,8 +1,7 @@
 //! How an operation's end, or how far it came, is put to the caller.
 
-use core::time::Duration;
-
 use super::account::Account;
+use super::again;
 use super::answer::Answer;
 use super::problem::Problem;
 use super::report;
@@ -17,6 +16,8 @@ pub(super) struct Teller {
     /// The account and the judgement of warnings that the caller asked for: they hold where the run is taken up again.
     pub(super) account: Option<Account>,
     pub(super) accept_warnings: bool,
+    /// The path at which a proxy serves this endpoint; empty where there is none.
+    pub(super) prefix: String,
 }
 
 impl Teller {
@@ -31,21 +32,7 @@ impl Teller {
 
     /// Where the run is taken up again.
     pub(super) fn location(&self, standing: &Standing) -> String {
-        let mut location = match standing {
-            Standing::Sync(report) => format!("/syncs/{}/runs/{}", report.run.sync, report.run.run),
-            Standing::Sequence(report) => format!("/sync-sequences/runs/{}", report.run.id),
-        };
-        let mut mark = "?";
-        if let Some(account) = &self.account {
-            location += "?account=";
-            location += account.as_str();
-            mark = "&";
-        }
-        if self.accept_warnings {
-            location += mark;
-            location += "acceptWarnings=true";
-        }
-        location
+        again::location(&self.prefix, standing, self.account.as_ref(), self.accept_warnings)
     }
 
     /// The answer to an operation that ended so.
@@ -60,13 +47,8 @@ impl Teller {
             let answer = Answer::json(202, &self.view(&standing));
             return Ok(answer
                 .with("location", self.location(&standing))
-                .with("retry-after", come_back(failure.elapsed)));
+                .with("retry-after", again::seconds(again::come_back(failure.elapsed, failure.retry_after))));
         }
         Err(self.problem(failure))
     }
-}
-
-/// In how many seconds it is worth to ask again. The answer will wait for the run itself, so soon; later for a caller who waited long.
-pub(super) fn come_back(waited: Duration) -> String {
-    (waited.as_secs() / 20).clamp(1, 60).to_string()
 }

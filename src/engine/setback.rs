@@ -45,7 +45,7 @@ impl Setback {
     pub(super) fn refused(answer: &Answer) -> Self {
         let error = match answer.coded() {
             Some(why) => ApiError { message: None, details: Some(why.to_string()) },
-            None => ApiError::read(&answer.body),
+            None => ApiError::of(answer),
         };
         Self::Refused { status: answer.status, error, asked: answer.wait_asked() }
     }

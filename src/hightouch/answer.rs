@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::text::parts;
 use super::{Moment, Unreadable};
 
 /// How the body ended.
@@ -52,6 +53,8 @@ pub struct Answer {
     pub is_old: bool,
     /// The content codings of the body other than `identity`, as `Content-Encoding` names them; none was asked for.
     pub coding: Option<String>,
+    /// Whether `Content-Type` says that the body is plain text.
+    pub is_plain: bool,
     /// The body, or what came of it.
     pub body: Vec<u8>,
     /// How the body ended.
@@ -67,13 +70,14 @@ impl Answer {
             date: None,
             is_old: false,
             coding: None,
+            is_plain: false,
             body: body.into(),
             end: BodyEnd::Complete,
         }
     }
 
     /// The headers that matter.
-    pub const HEADERS: &[&str] = &["retry-after", "date", "age", "content-encoding"];
+    pub const HEADERS: &[&str] = &["retry-after", "date", "age", "content-encoding", "content-type"];
 
     /// Takes note of a header, if it is one that matters.
     pub fn note_header(&mut self, name: &str, value: &[u8]) {
@@ -88,6 +92,9 @@ impl Answer {
             for coding in value.split(',').map(str::trim_ascii) {
                 self.note_coding(coding);
             }
+        } else if name.eq_ignore_ascii_case("content-type") {
+            let essence = parts(value, b';').next().unwrap_or_default();
+            self.is_plain = essence.trim_ascii().eq_ignore_ascii_case("text/plain");
         }
     }
 
@@ -201,6 +208,21 @@ mod tests {
         let mut answer = Answer::new(200, "{}");
         answer.note_header("content-encoding", "gzip,".repeat(10_000).as_bytes());
         assert!(answer.coding.is_some_and(|coding| coding.len() < 100));
+    }
+
+    #[test]
+    fn plain_text_is_told_from_other_types() {
+        let plain = |value: &str| {
+            let mut answer = Answer::new(502, "");
+            answer.note_header("Content-Type", value.as_bytes());
+            answer.is_plain
+        };
+        for value in ["text/plain", "Text/Plain; charset=utf-8", " text/plain ;x=y"] {
+            assert!(plain(value), "{value:?}");
+        }
+        for value in ["", "text/html", "text/plainer", "application/json", "text/html; text/plain"] {
+            assert!(!plain(value), "{value:?}");
+        }
     }
 
     #[test]

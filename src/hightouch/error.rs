@@ -1,6 +1,7 @@
 //! What Hightouch says when it says no.
 
-use super::json::{Flaw, Json};
+use super::Answer;
+use super::json::{Flaw, Json, beginning};
 
 /// Why an answer could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,12 +53,13 @@ impl From<Flaw> for Unreadable {
 /// The most of any text of an answer that is kept, in bytes.
 pub(super) const TEXT: usize = 16 * 1024;
 
-/// The body of an error: `{"message":"…","details":…}`, a JSON string, or anything else.
+/// The body of an error: `{"message":"…","details":…}`, `{"error":"…"}`, a JSON string, plain text, or anything else.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiError {
     /// The message, where there is one; at most 16 KiB.
     pub message: Option<String>,
-    /// `details` as they came: the text of a string, the JSON of anything else; at most 16 KiB.
+    /// `details` as they came: the text of a string, the JSON of anything else; at most 16 KiB. Where there are none, the value of `error`
+    /// beside a message, or one that is no string.
     pub details: Option<String>,
 }
 
@@ -65,21 +67,38 @@ impl ApiError {
     /// Reads what can be read; a body of another form gives neither message nor details.
     pub fn read(body: &[u8]) -> Self {
         let Ok(json) = Json::check(body) else { return Self::default() };
-        match json.fields(["message", "details"]) {
-            Ok(Some([message, details])) => {
-                let message = message.and_then(|message| message.text(TEXT));
-                Self { message: message.filter(said), details: details.and_then(text_of) }
+        match json.fields(["message", "details", "error"]) {
+            Ok(Some([message, details, error])) => {
+                let text = |value: Option<Json<'_>>| value.and_then(|value| value.text(TEXT)).filter(said);
+                let (message, details) = (text(message), details.and_then(text_of));
+                if message.is_none()
+                    && let Some(error) = text(error)
+                {
+                    return Self { message: Some(error), details };
+                }
+                Self { message, details: details.or_else(|| error.and_then(text_of)) }
             }
             _ => Self { message: json.text(TEXT).filter(said), details: None },
         }
     }
 
-    /// Whether the body is an error's envelope with a message, and nothing beside.
+    /// Reads the body of an answer. What is no error's envelope is the message where its type is plain text: the page of a proxy is not.
+    pub fn of(answer: &Answer) -> Self {
+        let read = Self::read(&answer.body);
+        if !answer.is_plain || read != Self::default() {
+            return read;
+        }
+        let text = answer.body.utf8_chunks().next().map_or("", |chunk| chunk.valid()).trim_ascii();
+        Self { message: Some(beginning(text, TEXT).into()).filter(said), details: None }
+    }
+
+    /// Whether the body is an error's envelope with a message, or with an `error` that is text, and nothing beside.
     pub fn is_all_of(body: &[u8]) -> bool {
         let Ok(json) = Json::check(body) else { return false };
-        let Ok(Some([Some(message), _])) = json.fields(["message", "details"]) else { return false };
-        let known = |name: Json<'_>| name.is_text("message") || name.is_text("details");
-        message.string().is_some() && json.members().is_some_and(|mut members| members.all(|(name, _)| known(name)))
+        let Ok(Some([message, _, error])) = json.fields(["message", "details", "error"]) else { return false };
+        let says = [message, error].into_iter().flatten().any(|value| value.string().is_some());
+        let known = |name: Json<'_>| ["message", "details", "error"].iter().any(|known| name.is_text(known));
+        says && json.members().is_some_and(|mut members| members.all(|(name, _)| known(name)))
     }
 }
 
@@ -122,6 +141,51 @@ mod tests {
             (text("Validation failed"), text(r#"{"syncId":{"message":"invalid"}}"#))
         );
         assert_eq!(read(r#""Internal Server Error""#), (text("Internal Server Error"), None));
+        assert_eq!(read(r#"{"error":"Plan limit"}"#), (text("Plan limit"), None));
+        assert_eq!(read(r#"{"details":null,"error":"Plan limit"}"#), (text("Plan limit"), None));
+        assert_eq!(read(r#"{"error":"Plan limit","details":[1]}"#), (text("Plan limit"), text("[1]")));
+        assert_eq!(read(r#"{"message":"No","error":"Bad Request"}"#), (text("No"), text("Bad Request")));
+        assert_eq!(read(r#"{"error":{"code":7}}"#), (None, text(r#"{"code":7}"#)));
+    }
+
+    #[test]
+    fn plain_text_is_the_message_and_a_page_is_not() {
+        let of = |body: &[u8], content_type: &str| {
+            let mut answer = Answer::new(502, body);
+            answer.note_header("content-type", content_type.as_bytes());
+            ApiError::of(&answer)
+        };
+        let says = |text: &str| ApiError { message: Some(text.into()), details: None };
+        assert_eq!(of(b" no healthy upstream\n", "text/plain; charset=utf-8"), says("no healthy upstream"));
+        assert_eq!(of(b"no \xff upstream", "text/plain"), says("no"));
+        assert_eq!(of(br#"{"error":"x"}"#, "text/plain"), says("x"));
+        assert_eq!(of(b"x".repeat(3 * TEXT).as_slice(), "text/plain").message.map(|text| text.len()), Some(TEXT));
+        for (body, content_type) in [
+            (&b"<html>x"[..], "text/html"),
+            (b"no healthy upstream", ""),
+            (b" \n", "text/plain"),
+            (b"\xff", "text/plain"),
+        ] {
+            assert_eq!(of(body, content_type), ApiError::default(), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn an_envelope_is_all_of_a_body_only_where_nothing_stands_beside() {
+        for body in
+            [r#"{"message":"x"}"#, r#"{"error":"x"}"#, r#"{"error":"x","details":{}}"#, r#"{"message":"x","error":1}"#]
+        {
+            assert!(ApiError::is_all_of(body.as_bytes()), "{body}");
+        }
+        for body in [
+            "{}",
+            r#"{"details":"x"}"#,
+            r#"{"error":{}}"#,
+            r#"{"error":"x","id":"42"}"#,
+            r#"{"error":"x","error":"y"}"#,
+        ] {
+            assert!(!ApiError::is_all_of(body.as_bytes()), "{body}");
+        }
     }
 
     #[test]
@@ -131,7 +195,7 @@ mod tests {
         {
             assert_eq!(read(body), (None, None), "{body:?}");
         }
-        assert_eq!(read(r#"{"details":null,"error":"x"}"#), (None, None));
+        assert_eq!(read(r#"{"details":null,"error":null}"#), (None, None));
         assert_eq!(ApiError::read(&[0xff, 0xfe]), ApiError::default());
     }
 

@@ -23,6 +23,12 @@ fn positive(text: &str) -> Option<u64> {
     digits.then(|| text.parse().ok()).flatten().filter(|number| *number > 0)
 }
 
+/// Whether a text reads as a number, whole or not: such a text names no sync but by its ID, and no slug is written so.
+fn reads_as_number(text: &str) -> bool {
+    // `inf` and `nan` are words here.
+    text.bytes().any(|byte| byte.is_ascii_digit()) && text.parse::<f64>().is_ok()
+}
+
 macro_rules! id {
     ($(#[$doc:meta])* $name:ident, $what:literal) => {
         $(#[$doc])*
@@ -69,7 +75,8 @@ id!(
     "run's"
 );
 
-/// A sync's slug: 1 to 255 of `A-Z a-z 0-9 - _ .`, so that it needs no escaping in a query.
+/// A sync's slug: 1 to 255 of `A-Z a-z 0-9 - _ .`, so that it needs no escaping in a query. What reads as a number is none, unless it is an ID
+/// in digits only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Slug(String);
 
@@ -85,7 +92,11 @@ impl FromStr for Slug {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let fits = (1..=255).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-        if fits { Ok(Self(text.into())) } else { Err(InvalidId::Slug) }
+        match fits {
+            true if reads_as_number(text) && positive(text).is_none() => Err(InvalidId::Number("sync's")),
+            true => Ok(Self(text.into())),
+            false => Err(InvalidId::Slug),
+        }
     }
 }
 
@@ -109,13 +120,9 @@ impl fmt::Display for SyncRef {
 
 impl FromStr for SyncRef {
     type Err = InvalidId;
-    /// Digits only are an ID, anything else a slug.
+    /// What reads as a number must be an ID, anything else a slug.
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            text.parse().map(Self::Id)
-        } else {
-            text.parse().map(Self::Slug)
-        }
+        if reads_as_number(text) { text.parse().map(Self::Id) } else { text.parse().map(Self::Slug) }
     }
 }
 
@@ -162,6 +169,12 @@ mod tests {
     fn digits_only_name_a_sync_by_id() {
         assert_eq!("12".parse(), Ok(SyncRef::Id(SyncId(12))));
         assert_eq!("12ab".parse(), Ok(SyncRef::Slug(Slug("12ab".into()))));
-        assert_eq!("0".parse::<SyncRef>(), Err(InvalidId::Number("sync's")));
+        for number in ["0", "-1", "+1", "1.0", "1.", ".5", "-0", "1e3", "1E-3", "18446744073709551616"] {
+            assert_eq!(number.parse::<SyncRef>(), Err(InvalidId::Number("sync's")), "{number}");
+            assert!(number.parse::<Slug>().is_err(), "{number}");
+        }
+        for slug in ["12ab", "v1.0", "1-2", "1.0.0", "-", ".", "1_0", "nan", "inf", "infinity", "e3", "0x1", "--1"] {
+            assert_eq!(slug.parse(), Ok(SyncRef::Slug(Slug(slug.into()))), "{slug}");
+        }
     }
 }

@@ -17,12 +17,12 @@ impl Moment {
         self.0
     }
 
-    /// Reads a time as the API writes it, RFC 3339 with `Z` or an offset.
+    /// Reads a time as the API writes it, RFC 3339 with `Z` or an offset. A blank may stand for the `T` (RFC 3339, section 5.6).
     pub fn rfc3339(text: &str) -> Option<Self> {
         let mut text = Text(text.as_bytes());
         let (year, month, day) = (text.number(4)?, text.after(b"-")?.number(2)?, text.after(b"-")?.number(2)?);
         let days = days(year, month, day)?;
-        let second = text.after(b"Tt")?.time_of_day()?;
+        let second = text.after(b"Tt ")?.time_of_day()?;
         let millis = if text.after(b".").is_some() { text.fraction()? } else { 0 };
         let offset = match text.one(b"Zz+-")? {
             sign @ (b'+' | b'-') => {
@@ -151,6 +151,7 @@ mod tests {
         assert_eq!(Moment::rfc3339("2023-10-17T11:06:01.713Z"), expected);
         assert_eq!(Moment::rfc3339("2023-10-17T13:06:01.713999+02:00"), expected);
         assert_eq!(Moment::rfc3339("2023-10-17t11:06:01.7130z"), expected);
+        assert_eq!(Moment::rfc3339("2023-10-17 11:06:01.713+00:00"), expected);
         assert_eq!(Moment::rfc3339("2023-10-17T11:06:01Z"), Some(Moment::from_millis(1_697_540_761_000)));
         for text in [
             "",
@@ -160,7 +161,10 @@ mod tests {
             "2023-10-17T11:06:01.Z",
             "2023-10-17T11:06:01Z ",
             "2023-10-17T11:06Z",
-            "2023-10-17 11:06:01Z",
+            "2023-10-17  11:06:01Z",
+            "2023-10-17_11:06:01Z",
+            "2023-10-17 11:06:01",
+            "2023-10-17 11:06:01 Z",
             "2023-02-29T11:06:01Z",
             "2023-13-01T11:06:01Z",
             "2023-00-01T11:06:01Z",

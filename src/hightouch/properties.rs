@@ -157,11 +157,18 @@ pub fn error(bytes: &[u8]) {
     let read = |bytes: &[u8]| Some(ApiError::read(bytes)).filter(|error| *error != ApiError::default());
     let said = |text: String| (!text.trim_ascii().is_empty() && text != "null").then_some(text);
     let model = |value: &Value| {
-        let message = value.as_str().or_else(|| value.get("message")?.as_str()).map(String::from).and_then(said);
-        let details =
-            value.get("details").map(|details| details.as_str().map_or_else(|| details.to_string(), String::from));
-        let [message, details] = [message, details.and_then(said)]
-            .map(|text| text.map(|text| text[..text.floor_char_boundary(TEXT)].to_owned()));
+        let whole = |name: &str| {
+            let value = value.get(name)?;
+            said(value.as_str().map_or_else(|| value.to_string(), String::from))
+        };
+        let text = |name: &str| value.get(name)?.as_str().map(String::from).and_then(said);
+        let message = value.as_str().map(String::from).and_then(said).or_else(|| text("message"));
+        let (message, details) = match (message, text("error")) {
+            (None, Some(error)) => (Some(error), whole("details")),
+            (message, _) => (message, whole("details").or_else(|| whole("error"))),
+        };
+        let [message, details] =
+            [message, details].map(|text| text.map(|text| text[..text.floor_char_boundary(TEXT)].to_owned()));
         Some(ApiError { message, details }).filter(|error| *error != ApiError::default())
     };
     let error = reads(bytes, read, model).unwrap_or_default();
@@ -171,8 +178,9 @@ pub fn error(bytes: &[u8]) {
     let whole = |bytes: &[u8]| ApiError::is_all_of(bytes).then_some(());
     let model = |value: &Value| {
         let envelope = value.as_object()?;
-        let alone = envelope.keys().all(|key| key == "message" || key == "details");
-        (alone && envelope.get("message")?.is_string()).then_some(())
+        let alone = envelope.keys().all(|key| ["message", "details", "error"].contains(&key.as_str()));
+        let says = ["message", "error"].iter().any(|name| envelope.get(*name).is_some_and(Value::is_string));
+        (alone && says).then_some(())
     };
     if reads(bytes, whole, model).is_some() {
         assert!(read_trigger(bytes).is_err(), "an error and nothing beside names no run");

@@ -12,4 +12,6 @@ mod upload;
 
 pub(crate) use clock::Clock;
 pub(crate) use connection::Connection;
+#[cfg(feature = "endpoint")]
+pub(crate) use task::Observer;
 pub(crate) use task::{Drive, Task};

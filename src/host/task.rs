@@ -5,7 +5,9 @@ use waki::bindings::wasi::io::poll::{Pollable, poll};
 use super::clock::Clock;
 use super::connection::Connection;
 use super::exchange::Exchange;
-use crate::engine::{AT_ONCE, Action, Allowance, Event, Goal, Instant, Operation, Options, Outcome, Standing};
+use crate::engine::{
+    AT_ONCE, Action, Allowance, Event, FailureKind, Goal, Instant, Operation, Options, Outcome, Standing,
+};
 use crate::hightouch::{Method, SyncId};
 
 /// How many requests are: each may bring an answer of a mebibyte, and hosts allow a component only so many connections.
@@ -19,6 +21,8 @@ pub(crate) struct Task {
     /// Whether the request under way starts something.
     posted: bool,
     steps: u64,
+    /// Whether the run is still to be told to whoever observes: it is one that this operation starts or joins, and not one that it was given.
+    unobserved: bool,
 }
 
 /// Whose turn it is to send.
@@ -57,6 +61,7 @@ impl Task {
         let now = clock.now();
         let mut tasks = Vec::with_capacity(goals.len());
         for (goal, seed) in goals.into_iter().zip(clock.seed()..) {
+            let unobserved = !matches!(goal, Goal::Await(_) | Goal::AwaitSequence(_));
             let operation = Operation::new(goal, options, now, seed).among(crowd);
             tasks.push(Self {
                 operation,
@@ -64,6 +69,7 @@ impl Task {
                 pending: Pending::Step(Event::Woke),
                 posted: false,
                 steps: 0,
+                unobserved,
             });
         }
         tasks
@@ -92,6 +98,17 @@ impl Task {
         let mut standing = self.operation.standing(clock.now())?;
         self.connection.redact(&mut standing);
         Some(standing)
+    }
+
+    /// The run, once: as soon as Hightouch has named it. A run that is in the way (`busy`) is not this operation's.
+    fn first_sight(&mut self, clock: Clock) -> Option<Standing> {
+        if !self.unobserved {
+            return None;
+        }
+        let in_the_way = matches!(self.outcome(), Some(Err(failure)) if failure.kind == FailureKind::Busy);
+        let standing = if in_the_way { None } else { self.standing(clock) };
+        self.unobserved = standing.is_none();
+        standing
     }
 
     /// How many steps it has taken: as long as this stays the same, so does where the run stands but for its times.
@@ -184,11 +201,21 @@ pub(crate) struct Drive {
     claims: Vec<(SyncId, usize)>,
     allowance: Allowance,
     clock: Clock,
+    observer: Option<Observer>,
 }
+
+/// What is called with each run that an operation has started or joined, as soon as Hightouch has named it.
+pub(crate) type Observer = Box<dyn FnMut(&Standing)>;
 
 impl Drive {
     pub(crate) fn new(tasks: Vec<Task>, clock: Clock) -> Self {
-        Self { tasks, claims: Vec::new(), allowance: Allowance::default(), clock }
+        Self { tasks, claims: Vec::new(), allowance: Allowance::default(), clock, observer: None }
+    }
+
+    /// Calls this with each run that an operation has started or joined, as soon as Hightouch has named it.
+    #[cfg(feature = "endpoint")]
+    pub(crate) fn observed(self, observer: Observer) -> Self {
+        Self { observer: Some(observer), ..self }
     }
 
     /// Goes as far as it goes without waiting; true where every operation has ended.
@@ -201,6 +228,11 @@ impl Drive {
                     break;
                 }
                 task.advance(self.clock, place, &mut turns, &mut self.claims);
+                if let Some(observer) = &mut self.observer
+                    && let Some(standing) = task.first_sight(self.clock)
+                {
+                    observer(&standing);
+                }
                 going += u32::from(task.outcome().is_none());
             }
         }

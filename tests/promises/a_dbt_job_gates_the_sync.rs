@@ -124,13 +124,16 @@ fn any_other_news_starts_nothing() {
             (event("job.run.started"), "`job.run.started`"),
             (event("job.run.errored"), "`job.run.errored`"),
             (json!({"eventType": "test"}), "`test`"),
+            (json!({"data": {}}), "no `eventType`"),
+            (json!({"hello": "world"}), "no `eventType`"),
+            (json!({"eventType": null, "data": {"runStatus": "Success", "runStatusCode": 10}}), "no `eventType`"),
         ] {
             let told = deliver(&endpoint, "/hooks/dbt/1", &news.to_string()).await;
             let said = told.json();
             assert_eq!((told.status, &said["action"], &said["runId"]), (200, &json!("none"), &Value::Null));
             assert!(said["reason"].as_str().unwrap().contains(why), "{why}: {said}");
         }
-        for body in ["", "{", "[]", r#"{"data":{}}"#] {
+        for body in ["", "{", "[]"] {
             let told = deliver(&endpoint, "/hooks/dbt/1", body).await;
             assert_eq!((told.status, &told.json()["kind"]), (400, &json!("invalid-input")), "{body}");
         }
@@ -272,6 +275,41 @@ fn nor_where_the_first_answer_was_lost() {
 }
 
 #[test]
+fn what_dbt_signed_counts_whatever_type_it_is_sent_as() {
+    with_each_endpoint(async |stage, kind| {
+        let hightouch = stage.local().await;
+        let endpoint = gate(&stage, kind, &hightouch).await;
+        // The first has a blank where the others have a `T`.
+        let body = |day: u64| {
+            let mut news = news("Success", 10);
+            let finished = OffsetDateTime::now_utc() + Duration::from_secs(day * 86_400) - Duration::from_secs(4);
+            let finished = finished.replace_nanosecond(0).unwrap().format(&Rfc3339).unwrap();
+            let finished = if day == 0 { finished.replace('T', " ").replace('Z', "+00:00") } else { finished };
+            news["data"]["runFinishedAt"] = finished.into();
+            news.to_string()
+        };
+        let types = [Some("application/json"), Some("text/plain"), Some("application/x-www-form-urlencoded"), None];
+        for (day, media_type) in (0..).zip(types) {
+            let send = |body: &str, authorization: &str| {
+                let request =
+                    endpoint.post("/hooks/dbt/1").header("authorization", authorization).body(body.to_owned());
+                tell(if let Some(media_type) = media_type {
+                    request.header("content-type", media_type)
+                } else {
+                    request
+                })
+            };
+            let body = body(day);
+            let unsigned = send(&body, &signature(&body, "another")).await;
+            assert_eq!((unsigned.status, hightouch.triggers() as u64), (401, day), "{media_type:?}");
+            let told = send(&body, &signature(&body, SECRET)).await;
+            assert_eq!((told.status, &told.json()["action"]), (200, &json!("started")), "{media_type:?} {}", told.text);
+            sleep(86_400).await;
+        }
+    });
+}
+
+#[test]
 fn each_dbt_run_that_succeeded_starts_a_run_of_its_own() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
@@ -315,6 +353,7 @@ fn what_is_not_configured_is_said_and_opens_nothing() {
             (&SETTINGS[..1], "/hooks/dbt/1", 500, "HIGHTOUCH_API_KEY is not set"),
             (SETTINGS, "/hooks/dbt/1?account=three", 400, "there is no such account"),
             (SETTINGS, "/hooks/dbt/1?account=NO!", 400, "an account's name"),
+            (SETTINGS, "/hooks/dbt/1?account=two&account=two", 400, "`account` twice"),
         ] {
             let endpoint = configured(&stage, kind, &hightouch.origin(), settings).await;
             let told = deliver(&endpoint, path, &success()).await;

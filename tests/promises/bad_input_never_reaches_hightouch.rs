@@ -14,7 +14,8 @@ fn what_runs_refuses() {
         let good = &library.connection;
         let (sync, long) = (SyncRef::Id(1), "s".repeat(256));
         let mut failures = Vec::new();
-        for bad in [SyncRef::Id(0), SyncRef::Slug(String::new()), SyncRef::Slug("a/b".into()), SyncRef::Slug(long)] {
+        let slugs = ["", "a/b", "-1", "+1", "1.0", "0", "1e3", &long].map(|slug| SyncRef::Slug(slug.into()));
+        for bad in [SyncRef::Id(0)].into_iter().chain(slugs) {
             failures.push(library.host.run_sync(good, &bad, options()).await.unwrap().unwrap_err());
             failures.push(library.host.start_sync(good, &bad, options()).await.unwrap().unwrap_err());
         }
@@ -61,6 +62,17 @@ fn what_the_endpoint_refuses() {
                 (post("/syncs/0/runs"), 400, "sync's ID"),
                 (post("/syncs/a%2Fb/runs"), 400, "slug"),
                 (post("/syncs//runs"), 400, "slug"),
+                (post("/syncs/-1/runs"), 400, "sync's ID"),
+                (post("/syncs/+1/runs"), 400, "sync's ID"),
+                (post("/syncs/1.0/runs"), 400, "sync's ID"),
+                (post("/hooks/dbt/-1"), 400, "sync's ID"),
+                (post("/runs").json(&json!({"syncs": ["-1"]})), 400, "sync's ID"),
+                (post("/runs").json(&json!({"syncs": ["1.0"]})), 400, "sync's ID"),
+                (post("/runs").json(&json!({"syncs": [-1]})), 400, "slug"),
+                (post("/syncs/1/runs?account=a&account=b"), 400, "`account` twice"),
+                (post("/runs?account=a&account=a").json(&json!({"syncs": [1]})), 400, "`account` twice"),
+                (post("/syncs/1/runs?acceptWarnings=true&acceptWarnings=true"), 400, "`acceptWarnings` twice"),
+                (get("/syncs/1/runs/42?acceptWarnings=true&acceptWarnings=false"), 400, "`acceptWarnings` twice"),
                 (get("/syncs/one/runs/42"), 400, "sync's ID"),
                 (get("/syncs/1/runs/0"), 400, "run's ID"),
                 (get("/syncs/1/runs/4x"), 400, "run's ID"),

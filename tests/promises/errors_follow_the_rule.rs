@@ -9,13 +9,14 @@ use hightouch_sync_host::build::{Kind, components};
 use hightouch_sync_host::hightouch::LocalHightouch;
 use hightouch_sync_host::host::{Config, FailureKind, Host, Outbound, RunOptions, RunRef, SyncRef};
 
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use super::stage::{Library, Say, Scripted, connection, options, say, stage};
+use super::stage::{Library, Say, Scripted, connection, options, say, stage, tell, with_each_endpoint, with_key};
 
 #[test]
 fn a_401_is_told_in_hightouchs_own_words() {
@@ -84,6 +85,54 @@ fn any_other_error_code_is_its_reason_phrase_whatever_the_body() {
             });
         }
     }
+}
+
+#[test]
+fn the_text_of_an_error_is_told_in_whichever_form_it_comes() {
+    const PLAIN: &str = "text/plain; charset=utf-8";
+    const JSON: &str = "application/json";
+    with_each_endpoint(async |stage, kind| {
+        for (status, media_type, body, detail, details) in [
+            (422, JSON, r#"{"error":"Sync is archived"}"#, "Unprocessable Entity", Some("Sync is archived")),
+            (403, JSON, r#"{"error":{"code":"plan_limit"}}"#, "Forbidden", Some(r#"{"code":"plan_limit"}"#)),
+            (403, PLAIN, " upstream refused\n", "Forbidden", Some("upstream refused")),
+            (401, JSON, r#"{"error":"Key was revoked"}"#, "Key was revoked", None),
+            (401, PLAIN, "Key was revoked", "Key was revoked", None),
+            (403, "text/html", "<html><h1>Forbidden", "Forbidden", None),
+            (403, "text/html", "upstream refused", "Forbidden", None),
+            // An envelope of an error that comes with a status of success started nothing.
+            (200, JSON, r#"{"error":"Sync is archived"}"#, "Sync is archived", None),
+        ] {
+            let hightouch = Scripted::start(move |_, _| Say {
+                headers: vec![("content-type", media_type.into())],
+                ..say(status, body)
+            })
+            .await;
+            let endpoint = stage.endpoint(kind, hightouch.origin()).await;
+            let told = tell(with_key(endpoint.post("/syncs/1/runs"))).await.json();
+            assert_eq!((&told["detail"], told["details"].as_str()), (&json!(detail), details), "{body}: {told}");
+            assert_eq!((&told["hightouchStatus"], hightouch.triggers()), (&json!(status), 1), "{body}");
+        }
+    });
+}
+
+#[test]
+fn a_text_of_an_error_is_bounded_and_shows_no_key() {
+    const KEY: &str = "ht-9f27c1aa41b8d0e6";
+    with_each_endpoint(async |stage, kind| {
+        for (media_type, open, close) in [("text/plain", "", ""), ("application/json", r#"{"error":""#, r#""}"#)] {
+            let hightouch = Scripted::start(move |_, key| {
+                let body = format!("{open}{key} {}{close}", "x".repeat(500_000));
+                Say { headers: vec![("content-type", media_type.into())], ..say(403, body) }
+            })
+            .await;
+            let endpoint = stage.endpoint(kind, hightouch.origin()).await;
+            let told = tell(endpoint.post("/syncs/1/runs").bearer_auth(KEY)).await;
+            let details = told.json()["details"].as_str().unwrap().len();
+            assert!((1000..=1024).contains(&details), "{details}");
+            assert!(!told.text.contains(KEY) && !stage.stderr.text().contains(KEY), "{}", told.text);
+        }
+    });
 }
 
 #[test]

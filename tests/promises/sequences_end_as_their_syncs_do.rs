@@ -238,8 +238,12 @@ fn the_endpoint_tells_how_it_ended_and_logs_it() {
         tokio::time::sleep(Duration::from_millis(10)).await;
         let log = stage.stderr.text();
         let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines.len(), 3, "{log}");
+        let (lines, started): (Vec<Value>, Vec<Value>) =
+            lines.into_iter().partition(|line| line["event"] == "answered");
+        assert_eq!((lines.len(), started.len()), (3, 2), "{log}");
         let run = &report["sequenceRunId"];
+        let named = ["event", "request", "sequence", "sequenceRun"].map(|field| started[0][field].clone());
+        assert_eq!(named, [json!("started"), json!("run-sequence"), json!(SEQUENCE), run.clone()]);
         assert_eq!((&lines[0]["request"], &lines[0]["sequence"]), (&json!("run-sequence"), &json!(SEQUENCE)));
         assert_eq!(
             (&lines[0]["sequenceRun"], &lines[0]["status"], &lines[0]["http"]),

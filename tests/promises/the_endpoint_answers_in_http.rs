@@ -91,6 +91,43 @@ fn a_run_is_taken_up_under_the_terms_on_which_it_was_started() {
 }
 
 #[test]
+fn behind_a_proxy_a_location_begins_with_the_prefix_that_it_names() {
+    with_each_endpoint(async |stage, kind| {
+        let hightouch = stage.local().await;
+        let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
+        let ask = async |path: &str, body: Value, prefixes: &[&str]| {
+            let mut request = with_key(endpoint.post(path)).header("prefer", "respond-async").json(&body);
+            for prefix in prefixes {
+                request = request.header("x-forwarded-prefix", *prefix);
+            }
+            tell(request).await
+        };
+        for (prefixes, expected) in [
+            (&[][..], ""),
+            (&["/hightouch"], "/hightouch"),
+            (&["/a_b/v1.0/~c-d"], "/a_b/v1.0/~c-d"),
+            (&["//evil.example"], ""),
+            (&["https://evil.example/a"], ""),
+            (&["/a/"], ""),
+            (&["/a/../b"], ""),
+            (&["/./a"], ""),
+            (&["/a?b"], ""),
+            (&["/a", "/b"], ""),
+            (&["/a, /b"], ""),
+            (&[&"/abcdefg".repeat(4000)], ""),
+        ] {
+            let told = ask("/syncs/6/runs", json!({}), prefixes).await;
+            let location = format!("{expected}/syncs/6/runs/{}", told.json()["runId"]);
+            assert_eq!((told.status, told.header("location")), (202, Some(location.as_str())), "{prefixes:?}");
+            let told = ask("/runs", json!({"syncs": [6]}), prefixes).await;
+            let run = &told.json()["runs"][0];
+            let location = format!("{expected}/syncs/6/runs/{}", run["report"]["runId"]);
+            assert_eq!((told.status, &run["location"]), (202, &json!(location)), "{prefixes:?}");
+        }
+    });
+}
+
+#[test]
 fn the_caller_says_how_long_to_wait() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;

@@ -111,7 +111,10 @@ async fn the_endpoint_is_served() {
         assert!(text.contains(says), "{text}");
     }
     let log = serving.log();
-    assert_eq!(log.matches(r#""request":"run""#).count(), 2, "a line of log for each: {log}");
+    for event in ["started", "answered"] {
+        let line = format!(r#"{{"event":"{event}","request":"run""#);
+        assert_eq!(log.matches(&line).count(), 2, "a line of log for each: {log}");
+    }
     assert!(!log.contains(KEY), "{log}");
 }
 
