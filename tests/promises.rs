@@ -17,6 +17,8 @@ mod stage;
 
 #[path = "promises/a_dbt_job_gates_the_sync.rs"]
 mod a_dbt_job_gates_the_sync;
+#[path = "promises/a_rate_limit_that_outlasts_the_wait_is_told.rs"]
+mod a_rate_limit_that_outlasts_the_wait_is_told;
 #[path = "promises/answers_of_any_size_cost_little_memory.rs"]
 mod answers_of_any_size_cost_little_memory;
 #[path = "promises/bad_input_never_reaches_hightouch.rs"]

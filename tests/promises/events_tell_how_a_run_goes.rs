@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hightouch_sync_host::hightouch::KEY;
+use hightouch_sync_host::hightouch::{KEY, LocalHightouch, Options, Status, SyncFixture, Timeline};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -56,7 +56,12 @@ async fn follow(stage: &super::stage::Stage, endpoint: &Endpoint, path: &str, pr
 fn progress_comes_while_the_run_goes_and_its_report_at_the_end() {
     for kind in ENDPOINTS {
         stage(async |stage| {
-            let hightouch = stage.local().await;
+            // Each status lasts longer than the pause between two polls, however late the timers fire.
+            let steps = [(0, Status::Queued), (4, Status::Querying), (8, Status::Processing), (12, Status::Reporting)];
+            let steps = steps.into_iter().chain([(16, Status::Success)]);
+            let timeline = Timeline::new(steps.map(|(after, status)| (Duration::from_secs(after), status)));
+            let options = Options::default().with_sync(SyncFixture::new(1, "demo", timeline));
+            let hightouch = LocalHightouch::start(options).await.unwrap();
             let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
             let said = follow(&stage, &endpoint, "/syncs/1/runs", None).await;
             let (last, progress) = said.split_last().unwrap();

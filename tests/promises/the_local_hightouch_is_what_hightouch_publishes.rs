@@ -35,13 +35,12 @@ impl Published {
             format!("/paths/{path}/{method}/responses/{status}/content/application~1json/schema")
         };
         let declared = self.document.pointer(&pointer(&status.to_string())).cloned();
-        let schema = match (declared, status) {
+        let mut schema = match (declared, status) {
             (Some(schema), _) => schema,
             // Not declared for every path, but always of this form.
             (None, 422) => json!({"$ref": "#/components/schemas/ValidateErrorJSON"}),
             (None, _) => panic!("{method} {path} declares no body of a {status}"),
         };
-        let mut schema = schema;
         schema["components"] = self.document["components"].clone();
         let errors: Vec<_> = jsonschema::validator_for(&schema)
             .unwrap()

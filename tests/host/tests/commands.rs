@@ -70,7 +70,9 @@ fn a_run_without_a_key_is_an_error_and_nothing_is_sent() {
     for key in [None, Some(""), Some(" ")] {
         let mut run = command(&["run", "--sync", "1"]);
         run.env("HIGHTOUCH_API_ORIGIN", hightouch.origin());
-        key.map(|key| run.env("HIGHTOUCH_API_KEY", key));
+        if let Some(key) = key {
+            run.env("HIGHTOUCH_API_KEY", key);
+        }
         let output = run.output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
         assert!(output.stdout.is_empty());
