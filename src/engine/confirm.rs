@@ -8,7 +8,7 @@
 
 use core::time::Duration;
 
-use super::list::{Progress, RunList};
+use super::list::RunList;
 use super::operation::{Action, Operation, Phase, Reply};
 use super::outcome::{Failure, FailureKind};
 use super::server_clock::{ServerClock, When};
@@ -44,13 +44,19 @@ pub(super) struct Confirm {
     /// When the list was asked for: what it does not show was not listed then.
     asked: Option<Instant>,
     list: RunList,
-    /// The runs that may be it, of those that the list shows.
-    candidates: Vec<Candidate>,
+    notes: Notes,
     /// Those that the list before showed.
     before: Vec<Candidate>,
     /// Whether the list has entries that could not be read as runs, any of which may be it, or was kept somewhere on the way.
     unread: bool,
-    /// Whether the list shows a run that was there before the trigger.
+}
+
+/// What the list shows.
+#[derive(Clone, Debug, Default)]
+struct Notes {
+    /// The runs that may be it.
+    candidates: Vec<Candidate>,
+    /// Whether there is a run that was there before the trigger.
     older_seen: bool,
 }
 
@@ -83,16 +89,15 @@ impl Confirm {
             unclear,
             asked: None,
             list,
-            candidates: Vec::new(),
+            notes: Notes::default(),
             before: Vec::new(),
             unread: false,
-            older_seen: false,
         }
     }
 
     /// The same, with the list to be read from its beginning.
     fn again(self) -> Self {
-        let before = if self.candidates.is_empty() { self.before } else { self.candidates };
+        let before = if self.notes.candidates.is_empty() { self.before } else { self.notes.candidates };
         let list = self.list.again();
         Self { before, list, ..Self::new(self.trigger, self.cause, self.sent, self.unclear) }
     }
@@ -101,35 +106,15 @@ impl Confirm {
         self.list.request()
     }
 
-    /// Takes note of a run in a list that came back at `now`.
-    fn note(&mut self, run: &Run, clock: &mut ServerClock, now: Instant) {
-        let created = run.created_at.as_deref().and_then(Moment::rfc3339);
-        if let Some(created) = created {
-            clock.note_past(created, now);
-        }
-        if self.trigger.baseline.is_some_and(|baseline| run.id.get() <= baseline) {
-            self.older_seen = true;
-            return;
-        }
-        let known = |candidate: &Candidate| candidate.run == run.id;
-        let when = clock.compare(created, self.sent);
-        self.older_seen |= when == When::LongBefore;
-        if when != When::LongBefore && !self.candidates.iter().any(known) {
-            self.candidates.push(Candidate { run: run.id, created });
-            // One more than are named is as good as any number.
-            self.candidates.truncate(NAMED + 1);
-        }
-    }
-
     /// What the list tells, which has been read.
     fn tell(&mut self, clock: &ServerClock, resync: bool) -> Told {
         let when = |candidate: &Candidate| clock.compare(candidate.created, self.sent);
-        self.candidates.retain(|candidate| when(candidate) != When::LongBefore);
-        let of = |one: When| self.candidates.iter().filter(move |candidate| when(candidate) == one);
+        self.notes.candidates.retain(|candidate| when(candidate) != When::LongBefore);
+        let of = |one: When| self.notes.candidates.iter().filter(move |candidate| when(candidate) == one);
         let mut new = of(When::After);
         match (new.next(), new.next()) {
             _ if self.unread && !resync => Told::NothingYet,
-            _ if self.candidates.is_empty() => Told::None,
+            _ if self.notes.candidates.is_empty() => Told::None,
             _ if resync => Told::Nothing,
             (Some(_), Some(_)) => Told::Nothing,
             (Some(new), None) if of(When::Unknown).next().is_none() => Told::One(new.run),
@@ -138,18 +123,41 @@ impl Confirm {
     }
 }
 
+impl Notes {
+    /// Takes note of a run in a list that came back at `now`.
+    fn note(&mut self, run: &Run, trigger: &Trigger, sent: Instant, clock: &mut ServerClock, now: Instant) {
+        let created = run.created_at.as_deref().and_then(Moment::rfc3339);
+        if let Some(created) = created {
+            clock.note_past(created, now);
+        }
+        if trigger.baseline.is_some_and(|baseline| run.id.get() <= baseline) {
+            self.older_seen = true;
+            return;
+        }
+        let known = |candidate: &Candidate| candidate.run == run.id;
+        let when = clock.compare(created, sent);
+        self.older_seen |= when == When::LongBefore;
+        if when != When::LongBefore && !self.candidates.iter().any(known) {
+            self.candidates.push(Candidate { run: run.id, created });
+            // One more than are named is as good as any number.
+            self.candidates.truncate(NAMED + 1);
+        }
+    }
+}
+
 impl Operation {
     pub(super) fn confirmed(&mut self, now: Instant, mut phase: Confirm, reply: Reply) -> Action {
         phase.asked.get_or_insert(self.sent);
         phase.unread |= reply.as_ref().is_ok_and(|answer| answer.is_old);
-        let page = match phase.list.read(reply) {
-            Ok(Progress::Page(page)) => page,
-            Ok(Progress::Again) => return self.go(now, Phase::Confirm(phase)),
-            Ok(Progress::Searching) => {
-                phase.candidates.clear();
-                phase.older_seen = false;
-                return self.go(now, Phase::Confirm(phase));
-            }
+        let Confirm { list, notes, trigger, sent, .. } = &mut phase;
+        let (clock, pace) = (&mut self.clock, &mut self.pace);
+        let read = list.read(reply, notes, |notes, run| {
+            pace.note_earlier(&run);
+            notes.note(&run, trigger, *sent, clock, now);
+        });
+        let page = match read {
+            Ok(Some(page)) => page,
+            Ok(None) => return self.go(now, Phase::Confirm(phase)),
             Err(setback) => {
                 let again = phase.again();
                 let too_long = now.since(again.unclear) >= PATIENCE && !setback.rate_limited();
@@ -163,12 +171,8 @@ impl Operation {
             }
         };
         phase.unread |= page.has_unreadable;
-        for run in &page.runs {
-            self.pace.note_earlier(run);
-            phase.note(run, &mut self.clock, now);
-        }
         // The run is newer than every run that was there before the trigger.
-        let has_all_newer = phase.older_seen || phase.candidates.len() > NAMED;
+        let has_all_newer = phase.notes.older_seen || phase.notes.candidates.len() > NAMED;
         if page.has_more && !(page.newest_first && has_all_newer) {
             return self.go(now, Phase::Confirm(phase));
         }

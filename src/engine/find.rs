@@ -1,6 +1,6 @@
 //! Before a run is started: which sync a slug names, and whether a run of it is going or has come since.
 
-use super::list::{Progress, RunList};
+use super::list::RunList;
 use super::operation::{Operation, Phase, Reply};
 use super::options::{Goal, IfRunning};
 use super::outcome::FailureKind;
@@ -39,6 +39,14 @@ impl FindSync {
 #[derive(Debug)]
 pub(super) struct FindGoing {
     list: RunList,
+    notes: Notes,
+    /// Whether the list has entries that could not be read as runs.
+    unread: bool,
+}
+
+/// What the list shows.
+#[derive(Clone, Debug, Default)]
+struct Notes {
     /// The newest run that is going, by ID; or the first that came since, as soon as there is one.
     found: Option<Run>,
     came_since: bool,
@@ -47,8 +55,6 @@ pub(super) struct FindGoing {
     /// The highest ID of a run that began before, and of one of which it cannot be told.
     before: u64,
     untold: u64,
-    /// Whether the list has entries that could not be read as runs.
-    unread: bool,
 }
 
 impl FindGoing {
@@ -57,7 +63,7 @@ impl FindGoing {
     }
 
     fn reading(list: RunList) -> Self {
-        Self { list, found: None, came_since: false, highest: 0, before: 0, untold: 0, unread: false }
+        Self { list, notes: Notes::default(), unread: false }
     }
 
     /// The same, with the list to be read from its start.
@@ -69,6 +75,18 @@ impl FindGoing {
         self.list.request()
     }
 
+    /// Why the list does not show that no run came since. Runs of one sync begin in the order of their IDs.
+    fn hides(&self) -> Option<Setback> {
+        let what = match self.unread {
+            true => "id",
+            false if self.notes.untold > self.notes.before => "createdAt",
+            false => return None,
+        };
+        Some(Setback::Unreadable { status: 200, why: Unreadable::Missing(what) })
+    }
+}
+
+impl Notes {
     fn note(&mut self, run: Run) {
         self.highest = self.highest.max(run.id.get());
         if !run.ended() && self.found.as_ref().is_none_or(|going| going.id < run.id) {
@@ -92,16 +110,6 @@ impl FindGoing {
         if !self.came_since {
             self.note(run);
         }
-    }
-
-    /// Why the list does not show that no run came since. Runs of one sync begin in the order of their IDs.
-    fn hides(&self) -> Option<Setback> {
-        let what = match self.unread {
-            true => "id",
-            false if self.untold > self.before => "createdAt",
-            false => return None,
-        };
-        Some(Setback::Unreadable { status: 200, why: Unreadable::Missing(what) })
     }
 }
 
@@ -157,35 +165,31 @@ impl Operation {
         let since = self.options.unless_since;
         // What went when it was kept on the way may have ended.
         let is_old = reply.as_ref().is_ok_and(|answer| answer.is_old);
-        let mut read = phase.list.read(reply);
+        let FindGoing { list, notes, .. } = &mut phase;
+        let mut read = list.read(reply, notes, |notes, run| {
+            self.pace.note_earlier(&run);
+            match since {
+                Some(moment) => notes.note_since(run, moment),
+                None => notes.note(run),
+            }
+        });
         if is_old && read.is_ok() {
             read = Err(Setback::Unreadable { status: 200, why: Unreadable::Old });
         }
         let page = match read {
-            Ok(Progress::Page(page)) => page,
-            Ok(Progress::Again) => return self.go(now, Phase::FindGoing(phase)),
-            Ok(Progress::Searching) => {
-                let phase = FindGoing::reading(phase.list);
-                return self.go(now, Phase::FindGoing(phase));
-            }
+            Ok(Some(page)) => page,
+            Ok(None) => return self.go(now, Phase::FindGoing(phase)),
             Err(setback) => return self.retry(now, Phase::FindGoing(phase.again()), setback),
         };
         phase.unread |= page.has_unreadable;
-        for run in page.runs {
-            self.pace.note_earlier(&run);
-            match since {
-                Some(moment) => phase.note_since(run, moment),
-                None => phase.note(run),
-            }
-        }
-        if phase.came_since
-            && let Some(run) = phase.found
+        if phase.notes.came_since
+            && let Some(run) = phase.notes.found
         {
             self.take_up(now, run);
             return self.go_on(now);
         }
         // Runs of one sync go one after the other: what goes is among the newest, and so is what came since.
-        let all_seen = page.newest_first && (since.is_none() || phase.before > 0);
+        let all_seen = page.newest_first && (since.is_none() || phase.notes.before > 0);
         if page.has_more && !all_seen {
             self.backoff.reset();
             return self.go(now, Phase::FindGoing(phase));
@@ -196,9 +200,9 @@ impl Operation {
             return self.retry(now, Phase::FindGoing(phase.again()), setback);
         }
         self.backoff.reset();
-        let going = phase.found.filter(|_| self.options.if_running != IfRunning::Queue);
+        let going = phase.notes.found.filter(|_| self.options.if_running != IfRunning::Queue);
         let Some(going) = going else {
-            return self.go(now, Phase::Trigger(Trigger::new(phase.list.sync(), Some(phase.highest))));
+            return self.go(now, Phase::Trigger(Trigger::new(phase.list.sync(), Some(phase.notes.highest))));
         };
         let run = RunRef { sync: phase.list.sync(), run: going.id };
         let status = going.status.clone();

@@ -59,7 +59,7 @@ pub(super) struct RunList {
 
 /// What a response means for reading the list.
 #[derive(Debug)]
-pub(super) enum Progress {
+enum Progress {
     /// Send the next request. Nothing changes for what was read so far.
     Again,
     /// Send the next request. What was read so far is not part of what is looked for.
@@ -71,7 +71,8 @@ pub(super) enum Progress {
 /// One page of a list.
 #[derive(Debug)]
 pub(super) struct RunPage {
-    pub(super) runs: Vec<Run>,
+    /// The first run on the page, and the last.
+    ends: Option<(RunId, RunId)>,
     /// Whether entries could not be read as runs.
     pub(super) has_unreadable: bool,
     /// Whether there are further pages.
@@ -153,8 +154,31 @@ impl RunList {
         }
     }
 
-    /// Reads the response to [`request`](Self::request).
-    pub(super) fn read(&mut self, reply: Reply) -> Result<Progress, Setback> {
+    /// Reads the response to [`request`](Self::request), and takes note of each run with `note`. Returns the page, or `None` if the next
+    /// request is to be sent first.
+    ///
+    /// `notes` hold what was noted of the runs that are looked for. Runs that a search passes on its way leave nothing in them.
+    pub(super) fn read<N: Clone + Default>(
+        &mut self,
+        reply: Reply,
+        notes: &mut N,
+        mut note: impl FnMut(&mut N, Run),
+    ) -> Result<Option<RunPage>, Setback> {
+        let mut noted = notes.clone();
+        match self.read_page(reply, &mut |run| note(&mut noted, run))? {
+            Progress::Page(page) => {
+                *notes = noted;
+                Ok(Some(page))
+            }
+            Progress::Again => Ok(None),
+            Progress::Searching => {
+                *notes = N::default();
+                Ok(None)
+            }
+        }
+    }
+
+    fn read_page(&mut self, reply: Reply, each: &mut dyn FnMut(Run)) -> Result<Progress, Setback> {
         let answer = reply.map_err(Setback::Trouble)?;
         if !answer.ok() {
             return Err(Setback::refused(&answer));
@@ -173,24 +197,32 @@ impl RunList {
             other => other.map_err(unreadable)?,
         };
         let asked = self.count();
-        let mut runs: Vec<Run> = Vec::new();
-        let page = Run::read_page(body, &mut |run| runs.push(run)).map_err(unreadable)?;
+        let mut ends: Option<(RunId, RunId)> = None;
+        let page = Run::read_page(body, &mut |run| {
+            ends = Some((ends.map_or(run.id, |(first, _)| first), run.id));
+            if self.stage == Stage::Forward {
+                self.order.note(run.id);
+            }
+            if let Target::Run(target) = self.target
+                && run.id > target
+            {
+                self.newer_seen = true;
+                let created = run.created_at.as_deref().and_then(Moment::rfc3339);
+                self.newer_created = self.newer_created.into_iter().chain(created).min();
+            }
+            each(run);
+        })
+        .map_err(unreadable)?;
         let has_more = page.has_more.unwrap_or(page.entries >= asked);
         if page.entries == 0 && has_more {
             return Err(unreadable(Unreadable::EmptyPage));
-        }
-        if let Target::Run(target) = self.target {
-            let mut newer = runs.iter().filter(|run| run.id > target).peekable();
-            self.newer_seen |= newer.peek().is_some();
-            let created = newer.filter_map(|run| run.created_at.as_deref().and_then(Moment::rfc3339));
-            self.newer_created = self.newer_created.into_iter().chain(created).min();
         }
         // The server puts fewer entries on a page than it was asked for.
         let is_short = has_more && page.entries < asked;
         if is_short {
             self.limit = page.entries;
         }
-        let found = RunPage { has_unreadable: page.unreadable > 0, has_more, newest_first: false, runs };
+        let found = RunPage { has_unreadable: page.unreadable > 0, has_more, newest_first: false, ends };
         Ok(match self.stage {
             Stage::Forward => self.forward(found, page.entries).map_err(unreadable)?,
             Stage::Search { low, high } => self.search(found, page.entries, low, high),
@@ -217,9 +249,6 @@ impl RunList {
 
     /// A page after the one before.
     fn forward(&mut self, mut page: RunPage, entries: usize) -> Result<Progress, Unreadable> {
-        for run in &page.runs {
-            self.order.note(run.id);
-        }
         let is_sorted = self.order.newest_first() || self.order.oldest_first();
         if self.target != Target::Newest {
             if is_sorted {
@@ -275,12 +304,12 @@ impl RunList {
     /// Where a page lies relative to the target. `is_next`: everything before the page lies before the target.
     fn compare(&self, page: &RunPage, entries: usize, is_next: bool) -> Side {
         let precedes = |run: RunId, target: RunId| if self.order.newest_first() { run > target } else { run < target };
-        let (ends_before, begins_after) = match (self.target, page.runs.first(), page.runs.last()) {
-            (Target::Newest, ..) => (true, entries == 0),
-            (Target::Run(target), Some(first), Some(last)) => {
-                (precedes(last.id, target), first.id != target && !precedes(first.id, target))
+        let (ends_before, begins_after) = match (self.target, page.ends) {
+            (Target::Newest, _) => (true, entries == 0),
+            (Target::Run(target), Some((first, last))) => {
+                (precedes(last, target), first != target && !precedes(first, target))
             }
-            (Target::Run(_), ..) => (true, true),
+            (Target::Run(_), None) => (true, true),
         };
         if page.has_more && ends_before {
             Side::Before

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use super::list::{Progress, RunList};
+use super::list::RunList;
 use super::look::Look;
 use super::operation::{Action, Operation, Phase, Reply};
 use super::outcome::FailureKind;
@@ -20,13 +20,15 @@ const SETTLE: Duration = Duration::from_secs(8);
 pub(super) struct Locate {
     run: RunRef,
     list: RunList,
+    /// Whether the list shows the run.
+    is_listed: bool,
     /// The phase to continue with.
     poll: Look,
 }
 
 impl Locate {
     pub(super) fn new(run: RunRef, poll: Look) -> Self {
-        Self { run, list: RunList::at(run.sync, run.run), poll }
+        Self { run, list: RunList::at(run.sync, run.run), is_listed: false, poll }
     }
 
     pub(super) fn request(&self) -> Request {
@@ -38,9 +40,10 @@ impl Operation {
     pub(super) fn located(&mut self, now: Instant, mut phase: Locate, reply: Reply) -> Action {
         let answer = reply.as_ref().ok();
         let (date, is_old) = (answer.and_then(|answer| answer.date), answer.is_some_and(|answer| answer.is_old));
-        let page = match phase.list.read(reply) {
-            Ok(Progress::Page(page)) => page,
-            Ok(Progress::Again | Progress::Searching) => return self.go(now, Phase::Locate(phase)),
+        let Locate { run, list, is_listed, .. } = &mut phase;
+        let page = match list.read(reply, is_listed, |is_listed, entry| *is_listed |= entry.id == run.run) {
+            Ok(Some(page)) => page,
+            Ok(None) => return self.go(now, Phase::Locate(phase)),
             // Nothing depends on this list: the run is polled all the same.
             Err(setback) => {
                 let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
@@ -49,8 +52,7 @@ impl Operation {
         };
         self.backoff.reset();
         self.sighted = true;
-        let is_listed = page.runs.iter().any(|run| run.id == phase.run.run);
-        let is_missing = phase.list.newer_seen() && !is_listed && !page.has_unreadable && !is_old;
+        let is_missing = phase.list.newer_seen() && !phase.is_listed && !page.has_unreadable && !is_old;
         if is_missing {
             let since = *self.missing_since.get_or_insert(now);
             let listed_for = date.zip(phase.list.newer_created()).map(|(date, created)| date.since(created));

@@ -118,13 +118,25 @@ fn an_empty_list_is_never_a_success() {
 fn only_the_entries_of_the_triggered_run_count() {
     stage(async |stage| {
         let hightouch = lists(|look| {
-            let own = if look < 3 { "" } else { r#","x",{"id":"42","status":"Success","new":[{"deep":{}}]}"# };
+            let own = if look < 3 { "" } else { r#",{"id":"42","status":"Success","new":[{"deep":{}}]}"# };
             format!(r#"{{"data":[{{"id":41,"status":"success"}},{{"id":43,"status":"failed"}}{own}],"hasMore":false}}"#)
         })
         .await;
         let report = stage.library(hightouch.origin()).run_sync(1, options()).await.unwrap();
         assert_eq!((report.run.run_id, report.jobs.len(), report.requests), (42, 1, 4));
     });
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_may_be_a_job_that_failed() {
+    for entry in [r#""x""#, "null", r#"{"status":"failed"}"#, r#"{"id":"four","status":"failed"}"#] {
+        stage(async |stage| {
+            let hightouch =
+                lists(move |_| format!(r#"{{"data":[{{"id":42,"status":"success"}},{entry}],"hasMore":false}}"#)).await;
+            let failure = stage.library(hightouch.origin()).run_sync(1, within(25)).await.unwrap_err();
+            assert_eq!(failure.kind, FailureKind::StillRunning, "{entry}");
+        });
+    }
 }
 
 #[test]

@@ -102,7 +102,7 @@ fn it_is_started_and_awaited_in_two_calls() {
 }
 
 #[test]
-fn done_without_the_ends_of_its_syncs_is_not_yet() {
+fn done_without_the_ends_of_its_syncs_is_no_success_and_ends_within_the_default_wait() {
     for sync_runs in
         [r#"[]"#, "null", r#"[{"syncId":1,"syncRunId":7,"status":"success"},{"syncId":2,"status":"queued"}]"#]
     {
@@ -111,12 +111,9 @@ fn done_without_the_ends_of_its_syncs_is_not_yet() {
             let hightouch = tells(body).await;
             let library = stage.library(hightouch.origin());
             let failure = library.run_sequence(SEQUENCE, within(Duration::from_secs(30))).await.unwrap_err();
-            assert_eq!(
-                (failure.kind, failure.run.unwrap().id.as_str()),
-                (FailureKind::StillRunning, RUN),
-                "{sync_runs}"
-            );
-            assert!(failure.elapsed_ms <= 30_250 && hightouch.triggers() == 1, "{sync_runs}");
+            assert_eq!((failure.kind, failure.run.unwrap().id.as_str()), (FailureKind::SyncFailed, RUN), "{sync_runs}");
+            assert!(failure.message.contains("Success is not proven"), "{}", failure.message);
+            assert!(failure.elapsed_ms <= 24_000 && hightouch.triggers() == 1, "{sync_runs}");
         });
     }
 }
