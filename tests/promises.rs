@@ -73,3 +73,5 @@ mod the_spin_manifest_fits_the_component;
 mod the_wasmtime_command_does_what_the_readme_says;
 #[path = "promises/the_wit_is_documented_and_stays.rs"]
 mod the_wit_is_documented_and_stays;
+#[path = "promises/what_a_list_proves.rs"]
+mod what_a_list_proves;

@@ -5,6 +5,11 @@ use hightouch_sync_host::host::{FailureKind, RunOptions, RunStatus};
 
 use super::stage::{lists, options, stage};
 
+/// A wait of 25 s.
+fn waited() -> RunOptions {
+    RunOptions { max_wait_ms: Some(25_000), ..options() }
+}
+
 /// Runs sync 1 under a scenario in which it succeeds.
 fn succeeds_under(scenario: Scenario) {
     stage(async |stage| {
@@ -133,7 +138,7 @@ fn an_entry_that_cannot_be_read_may_be_a_job_that_failed() {
         stage(async |stage| {
             let hightouch =
                 lists(move |_| format!(r#"{{"data":[{{"id":42,"status":"success"}},{entry}],"hasMore":false}}"#)).await;
-            let failure = stage.library(hightouch.origin()).run_sync(1, within(25)).await.unwrap_err();
+            let failure = stage.library(hightouch.origin()).run_sync(1, waited()).await.unwrap_err();
             assert_eq!(failure.kind, FailureKind::StillRunning, "{entry}");
         });
     }
