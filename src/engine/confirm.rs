@@ -19,7 +19,7 @@ use crate::hightouch::{Moment, Request, Run, RunId};
 
 /// How long a run may take to be listed. Only what a list shows that was asked for after that is the whole truth: that there is no run,
 /// or that there is no other.
-const SETTLE: Duration = Duration::from_secs(8);
+pub(super) const SETTLE: Duration = Duration::from_secs(8);
 /// When the list is asked for, besides at once. At each of these the fraction of the server's second is another, so that its clock, whose
 /// `Date` tells whole seconds, becomes known to a quarter of one.
 const LOOKS: [Duration; 4] =
@@ -199,7 +199,9 @@ impl Operation {
     /// No run came of it that is listed by now.
     fn none_listed(&mut self, now: Instant, phase: Confirm) -> Action {
         // What is slow may still come. And a resync is too dear to be risked twice.
-        if phase.cause.may_go_on() || self.options.resync.any() {
+        // A response of success says that there is one, whatever the list shows.
+        let is_success = matches!(phase.cause, Setback::Unreadable { .. });
+        if is_success || phase.cause.may_go_on() || self.options.resync.any() {
             return self.unconfirmed(now, phase, None);
         }
         let Confirm { mut trigger, cause, .. } = phase;
@@ -213,7 +215,14 @@ impl Operation {
 
     /// It cannot be told.
     pub(super) fn unconfirmed(&mut self, now: Instant, phase: Confirm, setback: Option<Setback>) -> Action {
-        let Confirm { cause, before: candidates, .. } = phase.again();
+        let Confirm { cause, before: candidates, trigger, .. } = phase.again();
+        let named = match trigger.named.as_slice() {
+            [] => String::new(),
+            named => {
+                let ids: Vec<String> = named.iter().map(ToString::to_string).collect();
+                format!("Hightouch's response names run {}. ", ids.join(" and run "))
+            }
+        };
         let why = match (candidates.as_slice(), setback) {
             ([], Some(setback)) => format!("Hightouch's list of runs could not tell: {}", setback.sentence()),
             ([], None) => "Hightouch's list of runs has not shown it so far.".into(),
@@ -228,7 +237,7 @@ impl Operation {
             }
         };
         let details = format!(
-            "The run may have been started or not. {why} The request was not sent again, for that could run the sync twice: look at the \
+            "The run may have been started or not. {named}{why} The request was not sent again, for that could run the sync twice: look at the \
              sync's runs first. {}",
             cause.sentence()
         );

@@ -3,17 +3,13 @@
 //! An empty list means "not yet" for a run that was started a moment ago, and "never" for a wrong ID. The list of all runs tells the two
 //! apart: IDs rise, so a run that is missing from its place, between or before runs that Hightouch has listed for a while, does not exist.
 
-use core::time::Duration;
-
+use super::confirm::SETTLE;
 use super::list::RunList;
 use super::look::Look;
 use super::operation::{Action, Operation, Phase, Reply};
 use super::outcome::FailureKind;
 use super::time::Instant;
 use crate::hightouch::{Request, RunRef, reason};
-
-/// Maximum time from a run's start until Hightouch lists it.
-const SETTLE: Duration = Duration::from_secs(8);
 
 /// Looking for a run's place in the list of all runs.
 #[derive(Debug)]

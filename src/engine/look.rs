@@ -5,6 +5,7 @@ use super::operation::{Action, Operation, Phase, Reply};
 use super::options::Goal;
 use super::outcome::FailureKind;
 use super::pages::{Order, Pages};
+use super::server_clock::When;
 use super::setback::Setback;
 use super::time::Instant;
 use super::verdict::{Verdict, verdict};
@@ -135,6 +136,16 @@ impl Operation {
                 }
                 self.look_later(now, Phase::Look(next))
             }
+            Verdict::Succeeded(_) | Verdict::Failed(_) if self.ended_before_trigger() => {
+                let run = self.run_ref().map(|run| run.to_string()).unwrap_or_default();
+                let message = "Hightouch's response names a run that had ended before the request to start one was sent. Whether a run was \
+                               started is not known.";
+                let details = format!(
+                    "The response names {run}. The request was not sent again, for that could run the sync twice: look at the sync's runs \
+                     first."
+                );
+                self.fail(now, FailureKind::TriggerUnconfirmed, message, Some(details))
+            }
             Verdict::Succeeded(_) => self.succeed(now),
             Verdict::Failed(status) => {
                 let word = status.as_str();
@@ -161,6 +172,14 @@ impl Operation {
             let age = date.since(first);
             self.run_age = (now, self.run_age(now).max(age));
         }
+    }
+
+    /// Whether the run that the response to the trigger names had ended long before the trigger was sent, by Hightouch's own clock.
+    fn ended_before_trigger(&self) -> bool {
+        let finished = |job: &Run| job.finished_at.as_deref().and_then(Moment::rfc3339);
+        let Some(sent) = self.triggered_at else { return false };
+        let Some(ends) = self.jobs.iter().map(finished).collect::<Option<Vec<Moment>>>() else { return false };
+        self.clock.compare(ends.into_iter().max(), sent) == When::LongBefore
     }
 
     /// Waits until the next look is due.

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::mem;
 
 use super::backoff::{Backoff, Jitter};
-use super::confirm::Confirm;
+use super::confirm::{Confirm, SETTLE};
 use super::find::{FindGoing, FindSync};
 use super::locate::Locate;
 use super::look::{Look, Room};
@@ -52,6 +52,11 @@ pub enum Action {
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the request that starts a run may take.
 const TRIGGER_TIMEOUT: Duration = Duration::from_secs(15);
+/// The share of a long wait that a trigger may take.
+const TRIGGER_SHARE: f64 = 0.6;
+/// What is left of a short wait to read the list once after a trigger without a response: a share of the wait, and its maximum.
+const LIST_SHARE: f64 = 0.2;
+const LIST_ROOM: Duration = Duration::from_secs(1);
 /// How much of the wait must be left for a trigger to be sent after something else was. One whose answer finds nobody waiting starts a run
 /// that nobody knows of.
 const TRIGGER_ROOM: Duration = Duration::from_secs(2);
@@ -82,6 +87,20 @@ pub(super) enum Phase {
 /// What came back for a request.
 pub(super) type Reply = Result<Answer, Trouble>;
 
+/// How long a trigger may take if so much of the wait is left.
+///
+/// A long wait leaves time to find out what came of a trigger without a response. A short one has no time for that: there, only the response
+/// can name the run, so it gets nearly all.
+fn trigger_timeout(left: Duration) -> Duration {
+    let rest = times(left, 1.0 - TRIGGER_SHARE);
+    let timeout = if rest >= SETTLE {
+        times(left, TRIGGER_SHARE)
+    } else {
+        left.saturating_sub(times(left, LIST_SHARE).min(LIST_ROOM))
+    };
+    timeout.min(TRIGGER_TIMEOUT)
+}
+
 /// One call: run a sync or a sequence, start one, or await a run.
 #[derive(Debug)]
 pub struct Operation {
@@ -108,6 +127,8 @@ pub struct Operation {
     pub(super) empty_polls: u32,
     /// Since when newer runs are listed, and the awaited one is not.
     pub(super) missing_since: Option<Instant>,
+    /// When the trigger was sent whose response named the run.
+    pub(super) triggered_at: Option<Instant>,
     /// When a sequence's run was first seen to be `done` without the ends of all its sync runs.
     pub(super) done_since: Option<Instant>,
     requests: u32,
@@ -155,6 +176,7 @@ impl Operation {
             pending: None,
             empty_polls: 0,
             missing_since: None,
+            triggered_at: None,
             done_since: None,
             requests: 0,
             sent: now,
@@ -305,8 +327,7 @@ impl Operation {
         let (request, timeout) = match &self.phase {
             Phase::FindSync(phase) => (phase.request(), READ_TIMEOUT),
             Phase::FindGoing(phase) => (phase.request(), READ_TIMEOUT),
-            // Not the whole of a short wait: if no answer comes, there must be time to find out what came of it.
-            Phase::Trigger(phase) => (phase.request(self.options.resync), TRIGGER_TIMEOUT.min(times(left, 0.6))),
+            Phase::Trigger(phase) => (phase.request(self.options.resync), trigger_timeout(left)),
             Phase::Confirm(phase) => (phase.request(), READ_TIMEOUT),
             Phase::Look(phase) => match (self.sync, self.run) {
                 (Some(sync), Some(run)) => (phase.request(sync, run), READ_TIMEOUT),

@@ -70,4 +70,5 @@ impl Default for Options {
 }
 
 /// A fitting `answer_wait`: a round trip over a new TLS connection takes a good part of a second, and starting a run more.
-pub const ANSWER_WAIT: Duration = Duration::from_secs(10);
+/// Ten seconds for the response that names the run, and one to read the list if it did not come.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(11);

@@ -6,7 +6,7 @@ use super::operation::{Action, Operation, Phase, Reply, TRIES};
 use super::options::Goal;
 use super::setback::{Setback, TroubleKind};
 use super::time::Instant;
-use crate::hightouch::{Answer, ApiError, Request, Resync, RunId, SyncId, Unreadable, read_trigger};
+use crate::hightouch::{Answer, ApiError, Request, Resync, RunId, SyncId, Unreadable, read_trigger, trigger_ids};
 
 /// Starting a run.
 #[derive(Clone, Debug)]
@@ -18,11 +18,13 @@ pub(super) struct Trigger {
     pub(super) first_sent: Option<Instant>,
     /// How often the request was sent again after one whose answer never came.
     pub(super) resent: u32,
+    /// The runs that the last response names.
+    pub(super) named: Vec<RunId>,
 }
 
 impl Trigger {
     pub(super) fn new(sync: SyncId, baseline: Option<u64>) -> Self {
-        Self { sync, baseline, first_sent: None, resent: 0 }
+        Self { sync, baseline, first_sent: None, resent: 0, named: Vec::new() }
     }
 
     pub(super) fn request(&self, resync: Resync) -> Request {
@@ -79,8 +81,23 @@ fn unnamed(answer: &Answer, why: Unreadable) -> Untold {
 
 impl Operation {
     pub(super) fn triggered(&mut self, now: Instant, mut phase: Trigger, reply: Reply) -> Action {
+        if let Ok(answer) = &reply
+            && answer.ok()
+            && answer.coded().is_none()
+        {
+            phase.named = trigger_ids(&answer.body);
+        }
         match judge(reply, read_trigger) {
-            Ok(run) => self.started(now, run),
+            // A run that was there before is not one that the trigger started.
+            Ok(run) if phase.baseline.is_some_and(|baseline| run.get() <= baseline) => {
+                let cause = Setback::Unreadable { status: 200, why: Unreadable::OlderRun };
+                let sent = *phase.first_sent.get_or_insert(self.sent);
+                self.go(now, Phase::Confirm(Confirm::new(phase, cause, sent, now)))
+            }
+            Ok(run) => {
+                self.triggered_at = Some(self.sent);
+                self.started(now, run)
+            }
             Err(Untold::No(setback)) => self.not_started(now, Phase::Trigger(phase), setback),
             Err(Untold::Unclear(cause)) => {
                 let sent = *phase.first_sent.get_or_insert(self.sent);

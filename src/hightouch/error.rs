@@ -27,6 +27,9 @@ pub enum Unreadable {
     /// A list went on for too many pages.
     #[error("Hightouch's list did not end after {0} pages")]
     TooManyPages(usize),
+    /// The response to a trigger names a run that was listed before the trigger was sent.
+    #[error("Hightouch's response names a run that was there before")]
+    OlderRun,
     /// A page without entries says that there is another page.
     #[error("Hightouch's list has an empty page before its end")]
     EmptyPage,

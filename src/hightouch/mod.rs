@@ -39,7 +39,7 @@ pub use run::{Ratio, RowCounts, Run, RunsPage};
 pub use sequence::{SequenceRun, SyncRun, read_sequence_trigger};
 pub use status::{RunStatus, SequenceStatus};
 pub use sync::{SyncEntry, SyncsPage};
-pub use trigger::{Resync, read_trigger};
+pub use trigger::{Resync, read_trigger, trigger_ids};
 pub use uuid::{SequenceId, SequenceRunId};
 
 /// The path under an origin at which the API lives.

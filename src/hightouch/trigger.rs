@@ -43,6 +43,17 @@ pub fn read_trigger(body: &[u8]) -> Result<RunId, Unreadable> {
     id.and_then(|id| RunId::try_from(id).ok()).ok_or(Unreadable::Missing("id"))
 }
 
+/// Every run ID in the body of a response to a trigger that [`read_trigger`] does not take: one that was cut off after the ID, or names two.
+pub fn trigger_ids(body: &[u8]) -> Vec<RunId> {
+    let Ok(json) = Json::check(body) else { return Vec::new() };
+    let members = json.members().into_iter().flatten().filter(|(name, _)| name.is_text("id"));
+    let ids = members.filter_map(|(_, id)| id.number()).filter_map(|id| RunId::try_from(id).ok());
+    ids.take(MAX_IDS).collect()
+}
+
+/// Maximum number of IDs that are read from one response to a trigger.
+const MAX_IDS: usize = 10;
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

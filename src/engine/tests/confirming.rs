@@ -244,3 +244,45 @@ fn a_list_of_what_cannot_be_read_does_not_prove_that_there_is_no_run() {
         }
     }
 }
+
+#[test]
+fn a_response_of_success_that_cannot_be_read_is_never_taken_for_no_run() {
+    let cut = Say::Answer(Answer { end: crate::hightouch::BodyEnd::Cut, ..Answer::new(200, r#"{"id":"42"}"#) });
+    for (first, ids) in [
+        (cut, &["42"][..]),
+        (ok(r#"{"id":"42","id":"43"}"#), &["42", "43"]),
+        (ok(r#"{"id":"4"#), &[]),
+        (ok("<html>"), &[]),
+        (ok(""), &[]),
+    ] {
+        let played = unclear(Options::default(), first, |at| listed(at, &[(41, "success", 300.0)]));
+        let failure = played.failure();
+        assert_eq!((failure.kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1), "{failure:?}");
+        let details = failure.details.as_ref().unwrap();
+        assert!(ids.iter().all(|id| details.contains(id)), "{ids:?}: {details}");
+    }
+}
+
+#[test]
+fn a_run_that_was_there_before_the_trigger_is_not_believed_to_be_the_one_it_started() {
+    // By its ID, where the list was read before.
+    let options = Options { if_running: IfRunning::Refuse, ..Options::default() };
+    let played = play(Goal::Run(sync()), options, |request, _| match request {
+        request if is_trigger(request) => triggered(),
+        _ => list(&[(42, "success"), (41, "success")], request, 100),
+    });
+    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
+    assert!(played.failure().details.as_ref().unwrap().contains("42"), "{:?}", played.failure());
+    // By the time of its end, where the list was not read.
+    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+        let body = match is_trigger(request) {
+            true => r#"{"id":"42"}"#,
+            false => r#"{"data":[{"id":42,"status":"success","finishedAt":"2022-02-08T15:11:00Z"}],"hasMore":false}"#,
+        };
+        let mut answer = Answer::new(200, body);
+        answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
+        Say::Answer(answer)
+    });
+    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
+    assert_eq!(played.failure().report.as_ref().map(|report| report.run), Some(the_run()));
+}

@@ -251,6 +251,7 @@ fn a_run_that_is_taken_up_is_followed_where_its_end_is_asked_for() {
 
 fn ask(options: Options, mut list: impl FnMut(&Request) -> Say) -> Played {
     let options = Options { unless_since: Some(Moment::from_millis(BASE)), ..options };
+    let triggered = || ok(r#"{"id":"1042"}"#);
     play(Goal::Start(sync()), options, |request, _| if is_trigger(request) { triggered() } else { list(request) })
 }
 
@@ -279,7 +280,7 @@ fn a_list_that_may_hide_such_a_run_is_no_reason_to_start_one() {
     }
     // Older than one that surely began before, it can only have begun before.
     let played = ask(wait(seconds(60)), |_| ok(format!(r#"{{"data":[{old},{{"id":39}}],"hasMore":false}}"#)));
-    assert_eq!((came(&played), played.triggers()), ((42, false), 1));
+    assert_eq!((came(&played), played.triggers()), ((1042, false), 1));
 }
 
 fn lost() -> Say {
@@ -296,7 +297,7 @@ fn the_list_is_read_as_far_as_it_may_hold_such_a_run() {
     let oldest_first: Vec<u64> = (1..=100).collect();
     let newest_first: Vec<u64> = (1..=100).rev().collect();
     let played = ask(wait(seconds(60)), |_| page(&newest_first, before));
-    assert_eq!((came(&played), played.sent.len()), ((42, false), 2));
+    assert_eq!((came(&played), played.sent.len()), ((1042, false), 2));
     let played = ask(wait(seconds(60)), |request| match request.target.contains("offset=") {
         true => ok(r#"{"data":[{"id":101,"status":"success","createdAt":"2022-02-08T16:11:01Z"}],"hasMore":false}"#),
         false => page(&oldest_first, before),
@@ -318,7 +319,7 @@ fn the_newest_of_a_hundred_thousand_runs_are_found_within_eight_seconds_at_a_qua
                     requests += 1;
                     now = now.plus(Duration::from_millis(250));
                     let Say::Answer(answer) =
-                        (if is_trigger(&request) { triggered() } else { list(&all, &request, 100) })
+                        (if is_trigger(&request) { ok(r#"{"id":"100001"}"#) } else { list(&all, &request, 100) })
                     else {
                         unreachable!()
                     };

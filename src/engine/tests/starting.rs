@@ -137,7 +137,7 @@ fn a_trigger_whose_response_alone_is_compressed_is_confirmed_by_the_list() {
         _ => Say::Answer(Answer::new(200, r#"{"data":[],"hasMore":false}"#)),
     });
     assert_eq!(played.triggers(), 1);
-    assert_eq!(played.failure().kind, FailureKind::MalformedAnswer);
+    assert_eq!(played.failure().kind, FailureKind::TriggerUnconfirmed);
     assert!(played.over >= seconds(8), "the list may show the run late: {:?}", played.over);
 }
 
@@ -370,4 +370,47 @@ fn a_trigger_whose_turn_comes_late_is_not_sent_where_its_answer_would_find_nobod
         Action::Done(outcome) => assert!(outcome.unwrap_err().message.starts_with("Its turn did not come")),
         other => panic!("{other:?}"),
     }
+}
+
+/// Runs sync 7 while the trigger's response takes so long; every other response takes a tenth of a second.
+fn slow_trigger(options: Options, takes: Duration) -> Outcome {
+    let (mut now, mut event) = (Instant::default(), Event::Woke);
+    let mut operation = Operation::new(Goal::Run(sync()), options, now, 1);
+    loop {
+        match operation.step(now, event) {
+            Action::Done(outcome) => return *outcome,
+            Action::Wait { until } => (now, event) = (until.plus(LATEST_WAKE), Event::Woke),
+            Action::Send { request, give_up } => {
+                let is_trigger = is_trigger(&request);
+                let came = now.plus(if is_trigger { takes } else { LATENCY });
+                let said = match is_trigger {
+                    true => triggered(),
+                    false => list(&[(42, "processing")], &request, 100),
+                };
+                let Say::Answer(answer) = said else { panic!("an answer") };
+                (now, event) = if came <= give_up {
+                    (came, Event::Answer(answer))
+                } else {
+                    (give_up, Event::Trouble(Trouble { kind: TroubleKind::TimedOut, text: "late".into() }))
+                };
+            }
+        }
+    }
+}
+
+#[test]
+fn the_response_that_names_the_run_gets_ten_seconds_however_short_the_wait() {
+    for max_wait in [Duration::ZERO, seconds(5), seconds(9)] {
+        for takes in [6_500, 7_000, 9_900] {
+            let options = Options { answer_wait: ANSWER_WAIT, ..wait(max_wait) };
+            let failure = slow_trigger(options, Duration::from_millis(takes)).unwrap_err();
+            assert_eq!(failure.kind, FailureKind::StillRunning, "{max_wait:?} {takes}: {failure:?}");
+            assert_eq!(failure.report.unwrap().run, the_run());
+        }
+    }
+    // Too late all the same, and the runs that may be it are named.
+    let options = Options { answer_wait: ANSWER_WAIT, ..wait(Duration::ZERO) };
+    let failure = slow_trigger(options, seconds(12)).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::TriggerUnconfirmed);
+    assert!(failure.details.as_ref().unwrap().contains("42"), "{failure:?}");
 }
