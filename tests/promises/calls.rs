@@ -53,10 +53,11 @@ impl Way {
         matches!(self, Self::Get | Self::Events)
     }
 
-    /// How long a call may take: an endpoint gives the answer that names the run 10 s in any case, and so does a wait of nothing.
+    /// How long a call may take: an endpoint gives the response that names the run 10 s in any case, and then reads the list for 1 s. A wait
+    /// of 0 does so too.
     pub fn bound(self, wait: u64) -> Duration {
         let library = self.component() == Kind::Library;
-        Duration::from_millis(if wait == 0 || !library { wait.max(10_000) } else { wait })
+        Duration::from_millis(if wait == 0 || !library { wait.max(11_000) } else { wait })
     }
 }
 

@@ -95,8 +95,8 @@ fn a_page_over_1_mib_is_asked_for_in_smaller_pages() {
 fn an_unknown_status_with_the_time_of_the_end_ends_the_run_without_success() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = lists(|_| {
-            r#"{"data":[{"id":42,"status":"Completed with care","finishedAt":"2022-02-08T16:11:11Z"}],"hasMore":false}"#
-                .into()
+            let now = time::OffsetDateTime::now_utc().format(&time::format_description::well_known::Rfc3339).unwrap();
+            format!(r#"{{"data":[{{"id":42,"status":"Completed with care","finishedAt":"{now}"}}],"hasMore":false}}"#)
         })
         .await;
         let endpoint = stage.endpoint(kind, hightouch.origin()).await;
