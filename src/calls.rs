@@ -78,7 +78,19 @@ pub(crate) fn run_all(syncs: Vec<SyncRef>, options: Options, connection: &Connec
 /// Runs one operation to its end.
 pub(crate) fn carry_out(connection: wit::Connection, goal: Result<Goal, Failure>, options: Options) -> Outcome {
     let connection = connect(&connection)?;
-    run(goal?, options, connection, Clock::start())
+    let goal = goal?;
+    if goal.names().iter().any(|name| connection.key.is(name)) {
+        return Err(named_by_secret());
+    }
+    run(goal, options, connection, Clock::start())
+}
+
+/// The failure of a call that gives a secret as the name of a sync, a sequence or a run. It does not quote the secret.
+pub(crate) fn named_by_secret() -> Failure {
+    invalid(
+        "a sync, a sequence or a run is named by the API key or another secret. Name it by its ID or slug, and replace the secret if others \
+         may have seen this request",
+    )
 }
 
 /// Runs one operation to its end.

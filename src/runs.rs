@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use crate::bindings::exports::hightouch::sync::runs::Guest;
 use crate::bindings::hightouch::sync::types as wit;
-use crate::calls::{carry_out, connect, invalid, millis, of_sync, run_all, several};
+use crate::calls::{carry_out, connect, invalid, millis, named_by_secret, of_sync, run_all, several};
 use crate::engine::{ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, Goal, IfRunning, Options, Report};
 use crate::hightouch::{Resync, RowCounts, Run, RunId, RunRef, RunStatus, SyncId, SyncRef};
 use crate::host::Clock;
@@ -30,6 +30,9 @@ impl Guest for Component {
         let read = syncs.into_iter().map(sync_ref).collect();
         let outcomes = match several(read) {
             Ok(syncs) => match connect(&connection) {
+                Ok(connection) if syncs.iter().any(|sync| connection.key.is(&sync.to_string())) => {
+                    syncs.iter().map(|_| Err(named_by_secret())).collect()
+                }
                 Ok(connection) => run_all(syncs, options.into(), &connection, Clock::start()),
                 // Nothing but why was said yet.
                 Err(Failure { kind, message, .. }) => {

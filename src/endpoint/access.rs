@@ -6,6 +6,7 @@ use super::account::Account;
 use super::caller::Caller;
 use super::problem::Problem;
 use super::settings;
+use crate::calls::named_by_secret;
 use crate::hightouch::ApiKey;
 
 /// What a caller may use.
@@ -55,6 +56,22 @@ impl Access {
     pub(super) fn proven(account: Option<&Account>) -> Result<Self, Problem> {
         let key = stored_key(&named(settings::API_KEY, account), account.is_some())?;
         Self::with(key, true, account)
+    }
+
+    /// Refuses a request that gives a secret as the name of a sync, a sequence or a run: a configured one, the API key, or what the caller
+    /// shows. The name would be logged, quoted in problems and sent to Hightouch.
+    pub(super) fn refuse_secrets(
+        &self,
+        names: &[String],
+        caller: &Caller,
+        account: Option<&Account>,
+    ) -> Result<(), Problem> {
+        let mut secrets = settings::secrets(account)?;
+        secrets.extend(caller.bearer());
+        let secrets =
+            || secrets.iter().flat_map(|all| all.split(',')).map(str::trim).filter(|secret| !secret.is_empty());
+        let is_secret = |name: &String| self.key.is(name) || secrets().any(|secret| secret.eq_ignore_ascii_case(name));
+        if names.iter().any(is_secret) { Err(named_by_secret().into()) } else { Ok(()) }
     }
 
     fn with(key: ApiKey, stored: bool, account: Option<&Account>) -> Result<Self, Problem> {

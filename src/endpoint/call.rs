@@ -83,6 +83,17 @@ pub(super) fn syncs(bytes: &[u8]) -> Result<Vec<SyncRef>, Problem> {
     crate::calls::several(read).map_err(|wrong| wrong.first().trimmed().into())
 }
 
+/// The names in `syncs` as they are written, whether they can be right or not.
+pub(super) fn names(bytes: &[u8]) -> Vec<String> {
+    let fields = Json::check(bytes).and_then(|json| json.fields([SYNCS])).ok().flatten();
+    let list = fields.and_then(|[syncs]| syncs).and_then(Json::entries).into_iter().flatten();
+    // One more than may be named is as wrong as any number.
+    list.take(crate::calls::MOST + 1).map(|entry| entry.text_or_json(MAX_NAME)).collect()
+}
+
+/// The most of a name that is read, in bytes: no secret is longer.
+const MAX_NAME: usize = 4096;
+
 fn flag(value: Option<Json<'_>>, name: &str) -> Result<bool, Problem> {
     let wrong = || Problem::invalid(format!("the body's `{name}` must be true or false"));
     value.map_or(Ok(false), |value| value.flag().ok_or_else(wrong))

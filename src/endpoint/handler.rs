@@ -66,41 +66,42 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
         }
         Route::Run(sync) => {
             log.request = "run";
+            let let_in = let_in(caller, log, &[sync.to_string()])?;
             log.sync = Some(sync.to_string());
-            let let_in = let_in(caller, log)?;
             (vec![Goal::Run(sync)], call::read(&caller.body()?, call::OF_SYNC)?, let_in)
         }
         Route::RunSeveral => {
             log.request = "run-several";
-            let let_in = let_in(caller, log)?;
+            let let_in = let_in(caller, log, &[])?;
             let body = caller.body()?;
             let options = call::read(&body, call::OF_SEVERAL)?;
+            let (access, account) = &let_in;
+            access.refuse_secrets(&call::names(&body), caller, account.as_ref())?;
             syncs = call::syncs(&body)?;
             (syncs.iter().cloned().map(Goal::Run).collect(), options, let_in)
         }
         Route::DbtHook(sync) => {
             log.request = "dbt-hook";
-            log.sync = Some(sync.to_string());
             return hook::answer(caller, sync, log, clock).map(Taken::Answer);
         }
         Route::Await(run) => {
             log.request = "await";
+            let let_in = let_in(caller, log, &[run.sync.to_string(), run.run.to_string()])?;
             log.sync = Some(run.sync.to_string());
             log.run = Some(run.run.get());
-            let let_in = let_in(caller, log)?;
             let accept_warnings = caller.target.flag(ACCEPT_WARNINGS)?;
             (vec![Goal::Await(run)], Options { accept_warnings, ..Options::default() }, let_in)
         }
         Route::RunSequence(sequence) => {
             log.request = "run-sequence";
+            let let_in = let_in(caller, log, &[sequence.to_string()])?;
             log.sequence = Some(sequence.as_str().into());
-            let let_in = let_in(caller, log)?;
             (vec![Goal::RunSequence(sequence)], call::read(&caller.body()?, call::OF_SEQUENCE)?, let_in)
         }
         Route::AwaitSequence(run) => {
             log.request = "await-sequence";
+            let let_in = let_in(caller, log, &[run.to_string()])?;
             log.sequence_run = Some(run.as_str().into());
-            let let_in = let_in(caller, log)?;
             let accept_warnings = caller.target.flag(ACCEPT_WARNINGS)?;
             (vec![Goal::AwaitSequence(run)], Options { accept_warnings, ..Options::default() }, let_in)
         }
@@ -123,8 +124,10 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
     }))
 }
 
-fn let_in(caller: &Caller, log: &mut Log) -> Result<(Access, Option<Account>), Problem> {
+/// Lets a caller in who names these syncs, sequences and runs. Nothing of the request is logged before.
+fn let_in(caller: &Caller, log: &mut Log, names: &[String]) -> Result<(Access, Option<Account>), Problem> {
     let (access, account) = Access::of(caller, Account::of(&caller.target))?;
+    access.refuse_secrets(names, caller, account.as_ref())?;
     log.account = account.as_ref().map(|account| account.as_str().into());
     caller.target.each_once()?;
     Ok((access, account))

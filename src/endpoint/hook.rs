@@ -56,9 +56,12 @@ pub(super) fn answer(caller: &Caller, sync: SyncRef, log: &mut Log, clock: Clock
         return Err(Problem::unsigned());
     }
     let account = Account::of(&caller.target)?;
-    log.account = account.as_ref().map(|account| account.as_str().into());
     caller.target.each_once()?;
-    let Access { key, workspace, .. } = Access::proven(account.as_ref())?;
+    let access = Access::proven(account.as_ref())?;
+    access.refuse_secrets(&[sync.to_string()], caller, account.as_ref())?;
+    log.account = account.as_ref().map(|account| account.as_str().into());
+    log.sync = Some(sync.to_string());
+    let Access { key, workspace, .. } = access;
     let origin = settings::origin()?;
     let Delivery { run: dbt_run_id, tested } = Delivery::read(&body)?;
     let mut view = View { action: "none", reason: String::new(), dbt_run_id, sync_id: None, run_id: None, url: None };

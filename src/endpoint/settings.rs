@@ -1,5 +1,6 @@
 //! The endpoint's settings: the environment, or Spin's variables.
 
+use super::account::Account;
 use super::problem::Problem;
 use crate::hightouch::ApiOrigin;
 
@@ -13,6 +14,9 @@ pub(super) const API_KEY: &str = "HIGHTOUCH_API_KEY";
 pub(super) const DBT_WEBHOOK_SECRET: &str = "DBT_WEBHOOK_SECRET";
 /// The slug of the key's workspace; with an account's name after it, of that account's.
 pub(super) const WORKSPACE: &str = "HIGHTOUCH_WORKSPACE";
+
+/// The settings that are secrets, each one also with an account's name after it. Several values are separated by commas.
+const SECRETS: [&str; 3] = [ENDPOINT_TOKEN, API_KEY, DBT_WEBHOOK_SECRET];
 
 /// A setting by the name it has in the environment. Empty counts as not set.
 pub(super) fn get(name: &str) -> Result<Option<String>, Problem> {
@@ -46,6 +50,27 @@ fn look_up(name: &str) -> Result<Option<String>, Problem> {
             "The Spin variable `{name}` could not be read: look at the variable's provider. Nothing was sent to Hightouch."
         ))),
     }
+}
+
+/// Every configured secret: keys, tokens and the secrets of webhooks.
+#[cfg(not(feature = "spin"))]
+pub(super) fn secrets(_: Option<&Account>) -> Result<Vec<String>, Problem> {
+    let all = wasi::cli::environment::get_environment();
+    let secret = |name: &str| SECRETS.iter().any(|setting| name.starts_with(setting));
+    Ok(all.into_iter().filter(|(name, _)| secret(name)).map(|(_, value)| value).collect())
+}
+
+/// Every configured secret that this request can use. Spin's variables cannot be listed.
+#[cfg(feature = "spin")]
+pub(super) fn secrets(account: Option<&Account>) -> Result<Vec<String>, Problem> {
+    let mut secrets = Vec::new();
+    for setting in SECRETS {
+        secrets.extend(get(setting)?);
+        if let Some(account) = account {
+            secrets.extend(get(&account.named(setting))?);
+        }
+    }
+    Ok(secrets)
 }
 
 /// Whether any key is stored.

@@ -24,6 +24,18 @@ pub enum Goal {
     AwaitSequence(SequenceRunId),
 }
 
+impl Goal {
+    /// The names that the caller gave: of the sync, the sequence or the run.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Run(sync) | Self::Start(sync) => vec![sync.to_string()],
+            Self::Await(run) => vec![run.sync.to_string(), run.run.to_string()],
+            Self::RunSequence(sequence) | Self::StartSequence(sequence) => vec![sequence.to_string()],
+            Self::AwaitSequence(run) => vec![run.to_string()],
+        }
+    }
+}
+
 /// What to do when a run of the sync is already going.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IfRunning {

@@ -3,13 +3,16 @@
 use core::fmt;
 use core::ops::Range;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+
 use super::json::Json;
 
 /// A Hightouch API key. Its `Debug` prints nothing of it, and it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     text: String,
-    /// Every [`PIECE`] of it as a number, sorted.
+    /// Every [`PIECE`] of its forms, in lower case, as a number, sorted.
     pieces: Vec<u64>,
 }
 
@@ -32,14 +35,25 @@ impl ApiKey {
         if !fits {
             return Err(InvalidKey);
         }
-        let number = |piece: &[u8]| piece.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-        let mut pieces = Vec::new();
-        for piece in text.as_bytes().windows(PIECE.min(text.len())).map(number) {
-            if let Err(at) = pieces.binary_search(&piece) {
-                pieces.insert(at, piece);
-            }
+        let number =
+            |piece: &[u8]| piece.iter().fold(0, |number, byte| number << 8 | u64::from(byte.to_ascii_lowercase()));
+        let mut pieces: Vec<u64> = Vec::new();
+        for form in forms(text) {
+            pieces.extend(form.as_bytes().windows(PIECE.min(text.len())).map(number));
         }
+        pieces.sort_unstable();
+        pieces.dedup();
         Ok(Self { text: text.into(), pieces })
+    }
+
+    /// Whether a text is the key, in any letter case and with any blanks around it.
+    pub fn is(&self, text: &str) -> bool {
+        text.trim().eq_ignore_ascii_case(&self.text)
+    }
+
+    /// Whether a number is the key.
+    pub fn is_number(&self, number: u64) -> bool {
+        self.text.parse() == Ok(number)
     }
 
     /// The value of the `Authorization` header.
@@ -47,14 +61,29 @@ impl ApiKey {
         format!("Bearer {}", self.text)
     }
 
-    /// Whether an answer says that the key is the ID of something: an echo, which must not be told as an ID.
+    /// Whether a response gives the key as the ID of something: an echo, which must not be reported as an ID.
     pub fn is_named_by(&self, body: &[u8]) -> bool {
-        let id = Json::check(body).and_then(|json| json.fields(["id"])).ok().flatten().and_then(|[id]| id);
-        id.is_some_and(|id| id.text_or_json(self.text.len() + 1).eq_ignore_ascii_case(&self.text))
+        // No other key can be read as an ID.
+        let is_uuid = self.text.len() == UUID && self.text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        if !is_uuid && !self.text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return false;
+        }
+        let Ok(json) = Json::check(body) else { return false };
+        let entries = |name: &str| {
+            let mut fields = json.members().into_iter().flatten();
+            fields.find(|(field, _)| field.is_text(name)).and_then(|(_, list)| list.entries())
+        };
+        let lists = ["data", "syncRuns"].into_iter().filter_map(entries).flatten();
+        core::iter::once(json).chain(lists).any(|object| {
+            let ids =
+                object.members().into_iter().flatten().filter(|(name, _)| ID_FIELDS.iter().any(|id| name.is_text(id)));
+            // With room for blanks around it.
+            ids.map(|(_, id)| id.text_or_json(self.text.len() + 64)).any(|id| self.is(&id))
+        })
     }
 
     /// Takes the key and its pieces out of a text that came from elsewhere, such as an answer that echoes the request's headers: as they
-    /// are, or as URLs, JSON and HTML escape them.
+    /// are, in any letter case, in base64 or hexadecimal digits, or as URLs, JSON and HTML escape them.
     pub fn redact(&self, text: &mut String) {
         // A key can hold what looks escaped, so that it is found only as it is.
         let found = [self.pieces_in(text, unescaped), self.pieces_in(text, plain)];
@@ -82,7 +111,10 @@ impl ApiKey {
             *text = told;
         }
         // A text that was cut may end in the middle of the key.
-        let begun = |at: &usize| self.text.get(..*at).is_some_and(|beginning| text.ends_with(beginning));
+        let begun = |at: &usize| {
+            let end = text.len().checked_sub(*at).and_then(|begin| text.get(begin..));
+            self.text.get(..*at).zip(end).is_some_and(|(beginning, end)| beginning.eq_ignore_ascii_case(end))
+        };
         if let Some(at) = (TELLING..self.text.len().min(PIECE)).rev().find(begun) {
             text.truncate(text.len() - at);
             text.push_str(REDACTED);
@@ -103,7 +135,7 @@ impl ApiKey {
             if let Some(begin) = begins.last_mut() {
                 *begin = at;
             }
-            last = (last << 8 | u64::from(byte)) & mask;
+            last = (last << 8 | u64::from(byte.to_ascii_lowercase())) & mask;
             (at, read) = (at + width, read + 1);
             if read < length || self.pieces.binary_search(&last).is_err() {
                 continue;
@@ -116,6 +148,36 @@ impl ApiKey {
         }
         found
     }
+}
+
+/// The length of a UUID in characters.
+const UUID: usize = 36;
+/// The fields that hold IDs in responses.
+const ID_FIELDS: [&str; 3] = ["id", "syncId", "syncRunId"];
+
+/// A key as servers write it: as it is, and, if it is not shorter than a piece, in hexadecimal digits, and in base64 at each place that it can
+/// have in an encoded text.
+fn forms(text: &str) -> Vec<String> {
+    let mut forms = vec![String::from(text)];
+    if text.len() < PIECE {
+        return forms;
+    }
+    forms.push(
+        text.bytes()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .filter_map(|digit| char::from_digit(digit.into(), 16))
+            .collect(),
+    );
+    for before in 0..3 {
+        let mut bytes = vec![0; before];
+        bytes.extend_from_slice(text.as_bytes());
+        // The characters that do not depend on what stands before and behind it.
+        let (begin, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+        for alphabet in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+            forms.extend(alphabet.encode(&bytes).get(begin..end).map(Into::into));
+        }
+    }
+    forms
 }
 
 /// The first byte of a text.
@@ -240,6 +302,33 @@ mod tests {
     }
 
     #[test]
+    fn a_key_is_found_in_any_letter_case_in_base64_and_in_hexadecimal_digits() {
+        let text = "Marked-key-7f3a";
+        let key = ApiKey::new(text).unwrap();
+        let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        for before in ["", "x", "Bearer ", "user:"] {
+            for behind in ["", "y", ":password"] {
+                let whole = format!("{before}{text}{behind}");
+                for alphabet in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+                    let mut echo = alphabet.encode(&whole);
+                    key.redact(&mut echo);
+                    assert!(
+                        echo.contains(REDACTED) && echo.len() < REDACTED.len() + 14 + 2 * behind.len(),
+                        "{whole}: {echo}"
+                    );
+                }
+                for mut echo in [hex(&whole), hex(&whole).to_uppercase(), whole.to_uppercase(), whole.to_lowercase()] {
+                    key.redact(&mut echo);
+                    assert!(echo.contains(REDACTED), "{whole}: {echo}");
+                }
+            }
+        }
+        let mut other = String::from("TWFya2V 4d61726 LARKED KEYS");
+        key.redact(&mut other);
+        assert_eq!(other, "TWFya2V 4d61726 LARKED KEYS");
+    }
+
+    #[test]
     fn an_id_that_is_the_key_is_told_from_one_that_is_not() {
         let key = ApiKey::new("5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d").unwrap();
         for body in [
@@ -249,7 +338,15 @@ mod tests {
         ] {
             assert!(key.is_named_by(body.as_bytes()), "{body}");
         }
-        assert!(ApiKey::new("12345678").unwrap().is_named_by(br#"{"id":12345678}"#));
+        for body in [
+            &br#"{"id":12345678}"#[..],
+            br#"{"id":" 12345678\n"}"#,
+            br#"{"data":[{"id":1},{"id":"12345678","slug":"demo"}]}"#,
+            br#"{"id":"x","syncRuns":[{"syncId":12345678}]}"#,
+            br#"{"id":"x","syncRuns":[{"syncId":1,"syncRunId":" 12345678"}]}"#,
+        ] {
+            assert!(ApiKey::new("12345678").unwrap().is_named_by(body), "{}", String::from_utf8_lossy(body));
+        }
         for body in ["", "{}", r#"{"id":"5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4e"}"#, r#"{"id":42}"#] {
             assert!(!key.is_named_by(body.as_bytes()), "{body}");
         }

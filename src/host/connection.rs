@@ -13,7 +13,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// An answer that names the key as the ID of what was started tells of no ID.
+    /// Empties a response that gives the key as the ID of anything: it names nothing, and the key must not show as an ID.
     pub(super) fn without_echo(&self, event: Event) -> Event {
         match event {
             Event::Answer(answer) if self.key.is_named_by(&answer.body) => {
@@ -55,7 +55,26 @@ impl Connection {
 
     fn redact_run(&self, status: &mut RunStatus, jobs: &mut [Run]) {
         for job in jobs {
-            let Run { status, error, created_at, started_at, finished_at, .. } = job;
+            let Run {
+                id: _,
+                status,
+                error,
+                created_at,
+                started_at,
+                finished_at,
+                query_size,
+                completion_ratio,
+                planned_rows,
+                successful_rows,
+                failed_rows,
+            } = job;
+            query_size.take_if(|size| self.key.is_number(*size));
+            completion_ratio.take_if(|ratio| self.key.is(ratio.as_str()));
+            for rows in [planned_rows, successful_rows, failed_rows] {
+                rows.take_if(|rows| {
+                    [rows.added, rows.changed, rows.removed].iter().any(|count| self.key.is_number(*count))
+                });
+            }
             self.redact_status(status);
             for text in [error, created_at, started_at, finished_at].into_iter().flatten() {
                 self.key.redact(text);

@@ -18,8 +18,6 @@ pub(crate) struct Task {
     operation: Operation,
     connection: Connection,
     pending: Pending,
-    /// Whether the request under way starts something.
-    posted: bool,
     steps: u64,
     /// Whether the run is still to be told to whoever observes: it is one that this operation starts or joins, and not one that it was given.
     unobserved: bool,
@@ -67,7 +65,6 @@ impl Task {
                 operation,
                 connection: connection.clone(),
                 pending: Pending::Step(Event::Woke),
-                posted: false,
                 steps: 0,
                 unobserved,
             });
@@ -141,7 +138,7 @@ impl Task {
                     return;
                 }
             };
-            let event = if self.posted { self.connection.without_echo(event) } else { event };
+            let event = self.connection.without_echo(event);
             self.steps += 1;
             self.pending = match self.operation.step(clock.now(), event) {
                 Action::Wait { until } => Pending::Timer(until),
@@ -149,7 +146,6 @@ impl Task {
                     Pending::Over(Box::new(Err(self.operation.twin(clock.now()))))
                 }
                 Action::Send { request, give_up } => {
-                    self.posted = request.method == Method::Post;
                     match Exchange::start(request, &self.connection, clock.now(), give_up) {
                         Ok(exchange) => {
                             turns.take(now);

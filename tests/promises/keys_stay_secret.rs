@@ -1,5 +1,7 @@
 //! A key is sent to Hightouch and shows nowhere else, not even where a server echoes it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use hightouch_sync_host::build::components;
 use hightouch_sync_host::host::{Config, Host, Outbound, RunOptions};
 
@@ -100,10 +102,14 @@ enum Form {
     InHtmlNumbers,
     TheFirstHalf,
     TheSecondHalf,
+    InUpperCase,
+    InBase64,
+    InBase64Behind,
+    InHex,
 }
 
 impl Form {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 14] = [
         Self::AsItIs,
         Self::InAUrl,
         Self::InAUrlTwice,
@@ -114,6 +120,10 @@ impl Form {
         Self::InHtmlNumbers,
         Self::TheFirstHalf,
         Self::TheSecondHalf,
+        Self::InUpperCase,
+        Self::InBase64,
+        Self::InBase64Behind,
+        Self::InHex,
     ];
 
     fn of(self, secret: &str) -> String {
@@ -133,6 +143,10 @@ impl Form {
             Self::InHtmlNumbers => each(&|byte| format!("&#{};", byte as u32)),
             Self::TheFirstHalf => secret.split_at(secret.len() / 2).0.into(),
             Self::TheSecondHalf => secret.split_at(secret.len() / 2).1.into(),
+            Self::InUpperCase => secret.to_uppercase(),
+            Self::InBase64 => BASE64.encode(secret),
+            Self::InBase64Behind => BASE64.encode(format!("Bearer {secret}")),
+            Self::InHex => each(&|byte| format!("{:02x}", byte as u32)),
         }
     }
 }
@@ -237,6 +251,11 @@ fn it_shows_in_no_form_and_at_no_place() {
             output += &stage.stderr.text();
             for secret in [KEY, TOKEN] {
                 assert_eq!(hidden_in(secret, &output), None, "{output}");
+                assert_eq!(hidden_in(&secret.to_uppercase(), &output.to_uppercase()), None, "{output}");
+                // Neither the whole form nor a half of it, whose first and last characters depend on what stands beside it.
+                let form = form.of(secret);
+                let half = &form[form.len() / 4..form.len() * 3 / 4];
+                assert!(!output.contains(half), "{half} in {output}");
             }
         });
     });
@@ -259,4 +278,71 @@ fn a_key_that_comes_back_as_an_id_is_told_as_none() {
             assert_eq!(hightouch.seen().len(), 1, "and nothing is asked for under its name");
         });
     }
+}
+
+/// Secrets that read as slugs, so that one of them can be given as the name of a sync by mistake.
+const SLUG_KEY: &str = "hightouch-key-4b1d9c";
+const SLUG_TOKEN: &str = "endpoint-token-77e2f9";
+const SLUG_SECRET: &str = "whs_5b0f1d7c93a4";
+
+#[test]
+fn a_secret_that_is_given_as_a_name_is_refused_and_neither_logged_nor_quoted_nor_sent() {
+    const SETTINGS: &[(&str, &str)] = &[
+        ("HIGHTOUCH_API_KEY", SLUG_KEY),
+        ("ENDPOINT_TOKEN", SLUG_TOKEN),
+        ("DBT_WEBHOOK_SECRET", "another-secret, whs_5b0f1d7c93a4"),
+    ];
+    with_each_endpoint(async |stage, kind| {
+        let hightouch = Scripted::start(|_, _| say(200, r#"{"data":[],"hasMore":false}"#)).await;
+        let endpoint =
+            super::stored_keys_are_for_those_who_show_the_token::configured(&stage, kind, hightouch.origin(), SETTINGS)
+                .await;
+        let mut output = String::new();
+        for secret in [SLUG_KEY, SLUG_TOKEN, SLUG_SECRET] {
+            let body = super::a_dbt_job_gates_the_sync::success();
+            let signature = super::a_dbt_job_gates_the_sync::signature(&body, SLUG_SECRET);
+            let syncs = serde_json::json!({"syncs": [1, secret, secret]});
+            for (token, status) in [(SLUG_TOKEN, 400), ("wrong", 401)] {
+                let requests = [
+                    endpoint.post(&format!("/syncs/{secret}/runs")).bearer_auth(token),
+                    endpoint.post(&format!("/syncs/{}/runs", secret.to_uppercase())).bearer_auth(token),
+                    endpoint.post("/runs").bearer_auth(token).json(&syncs),
+                ];
+                for request in requests {
+                    let told = tell(request).await;
+                    assert_eq!(told.status, status, "{}", told.text.len());
+                    output += &format!("{told:?}");
+                }
+            }
+            let hook = endpoint.post(&format!("/hooks/dbt/{secret}")).header("authorization", signature).body(body);
+            let told = tell(hook.header("content-type", "application/json")).await;
+            assert_eq!(told.status, 400, "{}", told.text.len());
+            output += &format!("{told:?}");
+        }
+        output += &stage.stderr.text();
+        for secret in [SLUG_KEY, SLUG_TOKEN, SLUG_SECRET] {
+            assert!(!output.to_lowercase().contains(secret), "a secret shows");
+        }
+        assert_eq!(hightouch.seen(), [""; 0], "nothing is sent");
+    });
+}
+
+#[test]
+fn a_caller_who_gives_the_own_key_as_a_name_is_told_so_without_it() {
+    stage(async |stage| {
+        let hightouch = Scripted::start(|_, _| say(200, r#"{"data":[],"hasMore":false}"#)).await;
+        for kind in ENDPOINTS {
+            let endpoint = stage.endpoint(kind, hightouch.origin()).await;
+            let told = tell(endpoint.post(&format!("/syncs/{SLUG_KEY}/runs")).bearer_auth(SLUG_KEY)).await;
+            assert_eq!((told.status, &told.json()["kind"]), (400, &"invalid-input".into()));
+            assert!(!told.text.contains(SLUG_KEY));
+        }
+        let library =
+            Library { connection: connection(hightouch.origin(), SLUG_KEY), ..stage.library(hightouch.origin()) };
+        let named = hightouch_sync_host::host::SyncRef::Slug(SLUG_KEY.into());
+        let failure = library.host.run_sync(&library.connection, &named, options()).await.unwrap().unwrap_err();
+        assert!(!format!("{failure:?}").contains(SLUG_KEY));
+        assert!(!stage.stderr.text().contains(SLUG_KEY));
+        assert_eq!(hightouch.seen(), [""; 0], "nothing is sent");
+    });
 }
