@@ -278,11 +278,15 @@ fn fare(
     if request.target.contains("/runs?") {
         match fault {
             Some(Fault::Nonsense(Nonsense::NoTimes)) => body = body.replace(r#"edAt":"#, r#"":"#),
-            // Of a list of several pages such a page would hide a job, which nobody could tell: only entries that bear the run's ID are its jobs.
-            Some(Fault::Nonsense(Nonsense::NoIds))
-                if !request.target.contains("offset=") && body.contains(r#""hasMore":false"#) =>
-            {
-                body = body.replace(r#""id":"#, r#""runId":"#);
+            Some(Fault::Nonsense(Nonsense::NoIds)) => body = body.replace(r#""id":"#, r#""runId":"#),
+            Some(Fault::Nonsense(Nonsense::EmptyPage)) => body = r#"{"data":[],"hasMore":true}"#.into(),
+            Some(Fault::Nonsense(Nonsense::MoreAsText)) => {
+                body = body
+                    .replace(r#""hasMore":true"#, r#""hasMore":"true""#)
+                    .replace(r#""hasMore":false"#, r#""hasMore":"false""#);
+            }
+            Some(Fault::Nonsense(Nonsense::StrangeEntry)) => {
+                body = body.replacen(r#"{"data":["#, r#"{"data":["failed","#, 1).replace(",]", "]");
             }
             _ => {}
         }
@@ -300,7 +304,13 @@ fn fare(
             Nonsense::Null => answer.body = b"null".to_vec(),
             Nonsense::WrongTypes => answer.body = br#"{"id":[],"data":{"id":true}}"#.to_vec(),
             Nonsense::TooLong => answer.end = BodyEnd::TooLong,
-            Nonsense::NoTimes | Nonsense::NoIds => {}
+            Nonsense::Part => answer.status = 206,
+            Nonsense::CutBehind => answer.end = BodyEnd::Cut,
+            Nonsense::NoTimes
+            | Nonsense::NoIds
+            | Nonsense::EmptyPage
+            | Nonsense::MoreAsText
+            | Nonsense::StrangeEntry => {}
         },
         _ => {}
     }

@@ -238,6 +238,16 @@ pub enum Nonsense {
     /// Runs are listed without their times, or without their IDs.
     NoTimes,
     NoIds,
+    /// A list has an empty page before its end.
+    EmptyPage,
+    /// A list says as a text whether it goes on.
+    MoreAsText,
+    /// A list has an entry that is no object.
+    StrangeEntry,
+    /// The response is a part of what there is: status 206.
+    Part,
+    /// The connection ends behind a body that is whole.
+    CutBehind,
 }
 
 /// While it lasts, no request comes through.
@@ -533,6 +543,11 @@ fn fault(rng: &mut Rng, of_sequence: bool) -> Fault {
                 Nonsense::TooLong,
                 Nonsense::NoTimes,
                 Nonsense::NoIds,
+                Nonsense::EmptyPage,
+                Nonsense::MoreAsText,
+                Nonsense::StrangeEntry,
+                Nonsense::Part,
+                Nonsense::CutBehind,
             ],
         )),
         21 if rng.u32(0..3) == 0 => Fault::Envelope,

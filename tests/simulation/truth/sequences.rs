@@ -21,7 +21,7 @@ fn told(played: &Played<'_>) -> Option<u64> {
 /// Whether what came back of a trigger leaves open whether a run came of it.
 fn is_unclear(sent: &Sent) -> bool {
     let lost = matches!(sent.trouble, Some(TroubleKind::Lost | TroubleKind::TimedOut));
-    let unsaid = sent.status == Some(200) && sent.named.is_none() && sent.fault != Some(Fault::Envelope);
+    let unsaid = matches!(sent.status, Some(200 | 206)) && sent.named.is_none() && sent.fault != Some(Fault::Envelope);
     sent.trigger && (lost || unsaid || matches!(sent.status, Some(408 | 500..=599)))
 }
 
