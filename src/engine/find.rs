@@ -40,8 +40,6 @@ impl FindSync {
 pub(super) struct FindGoing {
     list: RunList,
     notes: Notes,
-    /// Whether the list has entries that could not be read as runs.
-    unread: bool,
 }
 
 /// What the list shows.
@@ -63,7 +61,7 @@ impl FindGoing {
     }
 
     fn reading(list: RunList) -> Self {
-        Self { list, notes: Notes::default(), unread: false }
+        Self { list, notes: Notes::default() }
     }
 
     /// The same, with the list to be read from its start.
@@ -77,12 +75,8 @@ impl FindGoing {
 
     /// Why the list does not show that no run came since. Runs of one sync begin in the order of their IDs.
     fn hides(&self) -> Option<Setback> {
-        let what = match self.unread {
-            true => "id",
-            false if self.notes.untold > self.notes.before => "createdAt",
-            false => return None,
-        };
-        Some(Setback::Unreadable { status: 200, why: Unreadable::Missing(what) })
+        let why = Unreadable::Missing("createdAt");
+        (self.notes.untold > self.notes.before).then_some(Setback::Unreadable { status: 200, why })
     }
 }
 
@@ -181,7 +175,11 @@ impl Operation {
             Ok(None) => return self.go(now, Phase::FindGoing(phase)),
             Err(setback) => return self.retry(now, Phase::FindGoing(phase.again()), setback),
         };
-        phase.unread |= page.has_unreadable;
+        // An entry that cannot be read may be the run in progress, or the first that came since.
+        if page.has_unreadable {
+            let setback = Setback::Unreadable { status: 200, why: Unreadable::Missing("id") };
+            return self.retry(now, Phase::FindGoing(phase.again()), setback);
+        }
         if phase.notes.came_since
             && let Some(run) = phase.notes.found
         {

@@ -286,7 +286,11 @@ fn fare(
                     .replace(r#""hasMore":false"#, r#""hasMore":"false""#);
             }
             Some(Fault::Nonsense(Nonsense::StrangeEntry)) => {
-                body = body.replacen(r#"{"data":["#, r#"{"data":["failed","#, 1).replace(",]", "]");
+                if let Some((before, (_, behind))) =
+                    body.split_once("[{").and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+                {
+                    body = format!(r#"{before}["failed"{behind}"#);
+                }
             }
             _ => {}
         }

@@ -324,6 +324,10 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
 /// A rate limit before there is a run is sat out.
 fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure) -> Result<(), Broken> {
     let max_wait = played.world.call.max_wait;
+    let last = played.sent.last().and_then(|last| last.status);
+    if last == Some(429) && failure.http_status != Some(429) && failure.kind != FailureKind::TriggerUnconfirmed {
+        return broken("patient", format!("a rate limit was the last word, and it ended in {:?}", failure.kind));
+    }
     if failure.http_status == Some(429) && played.over < max_wait - 4_000 {
         return broken("patient", format!("a rate limit was a failure after {} ms of {max_wait} ms", played.over));
     }

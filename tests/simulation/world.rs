@@ -242,7 +242,7 @@ pub enum Nonsense {
     EmptyPage,
     /// A list says as a text whether it goes on.
     MoreAsText,
-    /// A list has an entry that is no object.
+    /// The first entry of a list is no object.
     StrangeEntry,
     /// The response is a part of what there is: status 206.
     Part,
