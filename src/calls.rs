@@ -3,7 +3,9 @@
 use core::time::Duration;
 
 use crate::bindings::hightouch::sync::types as wit;
-use crate::engine::{Failure, FailureKind, Goal, Options, Outcome, Report, SequenceReport, Standing};
+use crate::engine::{
+    Failure, FailureKind, Goal, Options, Outcome, Report, SequenceReport, Standing,
+};
 use crate::hightouch::{ApiKey, ApiOrigin, SyncRef};
 use crate::host::{Clock, Connection, Drive, Task};
 
@@ -11,7 +13,10 @@ use crate::host::{Clock, Connection, Drive, Task};
 pub(crate) fn of_sync(outcome: Outcome) -> Result<Report, Failure> {
     match outcome? {
         Standing::Sync(report) => Ok(report),
-        Standing::Sequence(_) => Err(Failure::unsent(FailureKind::Other, "The operation ended with another's result.")),
+        Standing::Sequence(_) => Err(Failure::unsent(
+            FailureKind::Other,
+            "The operation ended with another's result.",
+        )),
     }
 }
 
@@ -19,7 +24,10 @@ pub(crate) fn of_sync(outcome: Outcome) -> Result<Report, Failure> {
 pub(crate) fn of_sequence(outcome: Outcome) -> Result<SequenceReport, Failure> {
     match outcome? {
         Standing::Sequence(report) => Ok(report),
-        Standing::Sync(_) => Err(Failure::unsent(FailureKind::Other, "The operation ended with another's result.")),
+        Standing::Sync(_) => Err(Failure::unsent(
+            FailureKind::Other,
+            "The operation ended with another's result.",
+        )),
     }
 }
 
@@ -44,8 +52,15 @@ impl Wrong {
 /// Takes the syncs of one call if all of them can be right and none is named twice; else says of each why nothing was sent for it.
 pub(crate) fn several(read: Vec<Result<SyncRef, Failure>>) -> Result<Vec<SyncRef>, Wrong> {
     if read.len() > MOST {
-        let too_many = |_| invalid(format_args!("these are more than the {MOST} syncs that one call runs"));
-        return Err(Wrong { of_each: read.into_iter().map(too_many).collect(), first: 0 });
+        let too_many = |_| {
+            invalid(format_args!(
+                "these are more than the {MOST} syncs that one call runs"
+            ))
+        };
+        return Err(Wrong {
+            of_each: read.into_iter().map(too_many).collect(),
+            first: 0,
+        });
     }
     let mut syncs: Vec<SyncRef> = Vec::with_capacity(read.len());
     let mut of_each = Vec::with_capacity(read.len());
@@ -53,7 +68,11 @@ pub(crate) fn several(read: Vec<Result<SyncRef, Failure>>) -> Result<Vec<SyncRef
     for sync in read {
         let sync = sync.and_then(|sync| {
             let twice = syncs.contains(&sync);
-            if twice { Err(invalid(format_args!("the sync `{sync}` is named twice"))) } else { Ok(sync) }
+            if twice {
+                Err(invalid(format_args!("the sync `{sync}` is named twice")))
+            } else {
+                Ok(sync)
+            }
         });
         match sync {
             Ok(sync) => {
@@ -70,13 +89,22 @@ pub(crate) fn several(read: Vec<Result<SyncRef, Failure>>) -> Result<Vec<SyncRef
 }
 
 /// Runs syncs to their ends, at once. The outcomes are in the syncs' order.
-pub(crate) fn run_all(syncs: Vec<SyncRef>, options: Options, connection: &Connection, clock: Clock) -> Vec<Outcome> {
+pub(crate) fn run_all(
+    syncs: Vec<SyncRef>,
+    options: Options,
+    connection: &Connection,
+    clock: Clock,
+) -> Vec<Outcome> {
     let goals = syncs.into_iter().map(Goal::Run).collect();
     Drive::new(Task::several(goals, options, connection, clock), clock).finish()
 }
 
 /// Runs one operation to its end.
-pub(crate) fn carry_out(connection: wit::Connection, goal: Result<Goal, Failure>, options: Options) -> Outcome {
+pub(crate) fn carry_out(
+    connection: wit::Connection,
+    goal: Result<Goal, Failure>,
+    options: Options,
+) -> Outcome {
     let connection = connect(&connection)?;
     let goal = goal?;
     if goal.names().iter().any(|name| connection.key.is(name)) {
@@ -95,18 +123,29 @@ pub(crate) fn named_by_secret() -> Failure {
 
 /// Runs one operation to its end.
 pub(crate) fn run(goal: Goal, options: Options, connection: Connection, clock: Clock) -> Outcome {
-    only(Drive::new(Task::several(vec![goal], options, &connection, clock), clock))
+    only(Drive::new(
+        Task::several(vec![goal], options, &connection, clock),
+        clock,
+    ))
 }
 
 /// Drives one operation to its end.
 pub(crate) fn only(drive: Drive) -> Outcome {
     let outcome = drive.finish().pop();
-    outcome.unwrap_or_else(|| Err(Failure::unsent(FailureKind::Other, "The operation ended without a result.")))
+    outcome.unwrap_or_else(|| {
+        Err(Failure::unsent(
+            FailureKind::Other,
+            "The operation ended without a result.",
+        ))
+    })
 }
 
 /// A failure of the caller's input: nothing was sent.
 pub(crate) fn invalid(error: impl core::fmt::Display) -> Failure {
-    Failure::unsent(FailureKind::InvalidInput, format!("{error}. Nothing was sent to Hightouch."))
+    Failure::unsent(
+        FailureKind::InvalidInput,
+        format!("{error}. Nothing was sent to Hightouch."),
+    )
 }
 
 /// The connection that a caller of the WIT names.
@@ -116,7 +155,11 @@ pub(crate) fn connect(connection: &wit::Connection) -> Result<Connection, Failur
         Some(origin) => origin.parse().map_err(invalid)?,
         None => ApiOrigin::default(),
     };
-    Ok(Connection { origin, key, trace: Vec::new() })
+    Ok(Connection {
+        origin,
+        key,
+        trace: Vec::new(),
+    })
 }
 
 /// Whole milliseconds.

@@ -36,7 +36,9 @@ fn blank(byte: u8) -> bool {
 pub(crate) fn cuts(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let whole = text.iter().rposition(|byte| !blank(*byte)).unwrap_or(0);
     // Any place will do, as long as the same text is always cut in the same places.
-    let somewhere = text.iter().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
+    let somewhere = text.iter().fold(0_usize, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(usize::from(*byte))
+    });
     let places = [whole, whole / 2, somewhere % (whole + 1)];
     places.into_iter().filter_map(|place| text.get(..place))
 }

@@ -4,8 +4,12 @@ use core::time::Duration;
 
 use crate::bindings::exports::hightouch::sync::runs::Guest;
 use crate::bindings::hightouch::sync::types as wit;
-use crate::calls::{carry_out, connect, invalid, millis, named_by_secret, of_sync, run_all, several};
-use crate::engine::{ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, Goal, IfRunning, Options, Report};
+use crate::calls::{
+    carry_out, connect, invalid, millis, named_by_secret, of_sync, run_all, several,
+};
+use crate::engine::{
+    ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, Goal, IfRunning, Options, Report,
+};
 use crate::hightouch::{Resync, RowCounts, Run, RunId, RunRef, RunStatus, SyncId, SyncRef};
 use crate::host::Clock;
 use crate::sequences;
@@ -30,18 +34,26 @@ impl Guest for Component {
         let read = syncs.into_iter().map(sync_ref).collect();
         let outcomes = match several(read) {
             Ok(syncs) => match connect(&connection) {
-                Ok(connection) if syncs.iter().any(|sync| connection.key.is(&sync.to_string())) => {
+                Ok(connection)
+                    if syncs
+                        .iter()
+                        .any(|sync| connection.key.is(&sync.to_string())) =>
+                {
                     syncs.iter().map(|_| Err(named_by_secret())).collect()
                 }
                 Ok(connection) => run_all(syncs, options.into(), &connection, Clock::start()),
                 // Nothing but why was said yet.
-                Err(Failure { kind, message, .. }) => {
-                    syncs.iter().map(|_| Err(Failure::unsent(kind, message.clone()))).collect()
-                }
+                Err(Failure { kind, message, .. }) => syncs
+                    .iter()
+                    .map(|_| Err(Failure::unsent(kind, message.clone())))
+                    .collect(),
             },
             Err(wrong) => wrong.of_each.into_iter().map(Err).collect(),
         };
-        outcomes.into_iter().map(|outcome| of_sync(outcome).map(Into::into).map_err(Into::into)).collect()
+        outcomes
+            .into_iter()
+            .map(|outcome| of_sync(outcome).map(Into::into).map_err(Into::into))
+            .collect()
     }
 
     fn start_sync(
@@ -65,7 +77,12 @@ impl Guest for Component {
         sequence_id: String,
         options: wit::SequenceOptions,
     ) -> Result<wit::SequenceReport, wit::SequenceFailure> {
-        sequences::call(connection, sequences::goal(&sequence_id, Goal::RunSequence), options).map(Into::into)
+        sequences::call(
+            connection,
+            sequences::goal(&sequence_id, Goal::RunSequence),
+            options,
+        )
+        .map(Into::into)
     }
 
     fn start_sequence(
@@ -73,7 +90,11 @@ impl Guest for Component {
         sequence_id: String,
         options: wit::SequenceOptions,
     ) -> Result<String, wit::SequenceFailure> {
-        let report = sequences::call(connection, sequences::goal(&sequence_id, Goal::StartSequence), options)?;
+        let report = sequences::call(
+            connection,
+            sequences::goal(&sequence_id, Goal::StartSequence),
+            options,
+        )?;
         Ok(report.run.id.as_str().into())
     }
 
@@ -82,7 +103,12 @@ impl Guest for Component {
         run_id: String,
         options: wit::SequenceOptions,
     ) -> Result<wit::SequenceReport, wit::SequenceFailure> {
-        sequences::call(connection, sequences::goal(&run_id, Goal::AwaitSequence), options).map(Into::into)
+        sequences::call(
+            connection,
+            sequences::goal(&run_id, Goal::AwaitSequence),
+            options,
+        )
+        .map(Into::into)
     }
 }
 
@@ -112,7 +138,9 @@ fn run_ref(run: wit::RunRef) -> Result<RunRef, Failure> {
 
 impl From<wit::RunOptions> for Options {
     fn from(options: wit::RunOptions) -> Self {
-        let max_wait = options.max_wait_ms.map_or(DEFAULT_WAIT, Duration::from_millis);
+        let max_wait = options
+            .max_wait_ms
+            .map_or(DEFAULT_WAIT, Duration::from_millis);
         Self {
             resync: Resync {
                 full: options.resync.contains(wit::Resync::FULL),
@@ -127,14 +155,21 @@ impl From<wit::RunOptions> for Options {
             },
             unless_since: None,
             max_wait,
-            answer_wait: if max_wait.is_zero() { ANSWER_WAIT } else { Duration::ZERO },
+            answer_wait: if max_wait.is_zero() {
+                ANSWER_WAIT
+            } else {
+                Duration::ZERO
+            },
         }
     }
 }
 
 impl From<RunRef> for wit::RunRef {
     fn from(run: RunRef) -> Self {
-        Self { sync_id: run.sync.get(), run_id: run.run.get() }
+        Self {
+            sync_id: run.sync.get(),
+            run_id: run.run.get(),
+        }
     }
 }
 
@@ -153,7 +188,9 @@ impl From<Report> for wit::Report {
 
 impl From<Failure> for wit::Failure {
     fn from(failure: Failure) -> Self {
-        let (run, jobs) = failure.report.map_or((None, Vec::new()), |report| (Some(report.run), report.jobs));
+        let (run, jobs) = failure
+            .report
+            .map_or((None, Vec::new()), |report| (Some(report.run), report.jobs));
         Self {
             kind: failure.kind.into(),
             message: failure.message,
@@ -224,6 +261,10 @@ impl From<Run> for wit::Job {
 
 impl From<RowCounts> for wit::RowCounts {
     fn from(rows: RowCounts) -> Self {
-        Self { added: rows.added, changed: rows.changed, removed: rows.removed }
+        Self {
+            added: rows.added,
+            changed: rows.changed,
+            removed: rows.removed,
+        }
     }
 }

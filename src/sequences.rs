@@ -13,11 +13,17 @@ pub(crate) fn call(
     goal: Result<Goal, Failure>,
     options: wit::SequenceOptions,
 ) -> Result<SequenceReport, wit::SequenceFailure> {
-    let max_wait = options.max_wait_ms.map_or(DEFAULT_WAIT, Duration::from_millis);
+    let max_wait = options
+        .max_wait_ms
+        .map_or(DEFAULT_WAIT, Duration::from_millis);
     let options = Options {
         accept_warnings: options.accept_warnings,
         max_wait,
-        answer_wait: if max_wait.is_zero() { ANSWER_WAIT } else { Duration::ZERO },
+        answer_wait: if max_wait.is_zero() {
+            ANSWER_WAIT
+        } else {
+            Duration::ZERO
+        },
         ..Options::default()
     };
     of_sequence(carry_out(connection, goal, options)).map_err(Into::into)
@@ -33,7 +39,11 @@ pub(crate) fn goal<T: core::str::FromStr<Err: core::fmt::Display>>(
 
 impl From<SequenceReport> for wit::SequenceReport {
     fn from(report: SequenceReport) -> Self {
-        Self { run: report.run.into(), requests: report.requests, elapsed_ms: millis(report.elapsed) }
+        Self {
+            run: report.run.into(),
+            requests: report.requests,
+            elapsed_ms: millis(report.elapsed),
+        }
     }
 }
 

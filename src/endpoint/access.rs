@@ -68,14 +68,29 @@ impl Access {
     ) -> Result<(), Problem> {
         let mut secrets = settings::secrets(account)?;
         secrets.extend(caller.bearer());
-        let secrets =
-            || secrets.iter().flat_map(|all| all.split(',')).map(str::trim).filter(|secret| !secret.is_empty());
-        let is_secret = |name: &String| self.key.is(name) || secrets().any(|secret| secret.eq_ignore_ascii_case(name));
-        if names.iter().any(is_secret) { Err(named_by_secret().into()) } else { Ok(()) }
+        let secrets = || {
+            secrets
+                .iter()
+                .flat_map(|all| all.split(','))
+                .map(str::trim)
+                .filter(|secret| !secret.is_empty())
+        };
+        let is_secret = |name: &String| {
+            self.key.is(name) || secrets().any(|secret| secret.eq_ignore_ascii_case(name))
+        };
+        if names.iter().any(is_secret) {
+            Err(named_by_secret().into())
+        } else {
+            Ok(())
+        }
     }
 
     fn with(key: ApiKey, stored: bool, account: Option<&Account>) -> Result<Self, Problem> {
-        Ok(Self { key, stored, workspace: settings::get(&named(settings::WORKSPACE, account))? })
+        Ok(Self {
+            key,
+            stored,
+            workspace: settings::get(&named(settings::WORKSPACE, account))?,
+        })
     }
 }
 
@@ -96,6 +111,8 @@ fn stored_key(setting: &str, of_account: bool) -> Result<ApiKey, Problem> {
         });
     };
     ApiKey::new(&key).map_err(|error| {
-        Problem::not_configured(format!("{setting} is wrong: {error}. Nothing was sent to Hightouch."))
+        Problem::not_configured(format!(
+            "{setting} is wrong: {error}. Nothing was sent to Hightouch."
+        ))
     })
 }

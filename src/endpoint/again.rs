@@ -15,14 +15,27 @@ pub(super) fn prefix(values: &[String]) -> &str {
     let value = value.trim_ascii();
     let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
     let is_segment = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(unreserved);
-    let is_path = value.strip_prefix('/').is_some_and(|path| path.split('/').all(is_segment));
-    if is_path && value.len() <= MAX_PREFIX { value } else { "" }
+    let is_path = value
+        .strip_prefix('/')
+        .is_some_and(|path| path.split('/').all(is_segment));
+    if is_path && value.len() <= MAX_PREFIX {
+        value
+    } else {
+        ""
+    }
 }
 
 /// The path at which a run is asked for again, on the terms on which it was started.
-pub(super) fn location(prefix: &str, standing: &Standing, account: Option<&Account>, accept_warnings: bool) -> String {
+pub(super) fn location(
+    prefix: &str,
+    standing: &Standing,
+    account: Option<&Account>,
+    accept_warnings: bool,
+) -> String {
     let mut location = match standing {
-        Standing::Sync(report) => format!("{prefix}/syncs/{}/runs/{}", report.run.sync, report.run.run),
+        Standing::Sync(report) => {
+            format!("{prefix}/syncs/{}/runs/{}", report.run.sync, report.run.run)
+        }
         Standing::Sequence(report) => format!("{prefix}/sync-sequences/runs/{}", report.run.id),
     };
     let mut mark = "?";
@@ -47,7 +60,9 @@ pub(super) fn come_back(waited: Duration, asked: Option<Duration>) -> Duration {
 
 /// Whole seconds, no fewer than asked for.
 pub(super) fn seconds(span: Duration) -> String {
-    span.as_secs().saturating_add(u64::from(span.subsec_nanos() > 0)).to_string()
+    span.as_secs()
+        .saturating_add(u64::from(span.subsec_nanos() > 0))
+        .to_string()
 }
 
 #[cfg(test)]
@@ -91,7 +106,9 @@ mod tests {
 
     #[test]
     fn the_longer_of_the_two_waits_counts() {
-        let wait = |waited, asked: Option<u64>| come_back(Duration::from_secs(waited), asked.map(Duration::from_secs));
+        let wait = |waited, asked: Option<u64>| {
+            come_back(Duration::from_secs(waited), asked.map(Duration::from_secs))
+        };
         for (waited, asked, expected) in [
             (0, None, 1),
             (60, None, 3),
@@ -100,7 +117,11 @@ mod tests {
             (60, Some(30), 30),
             (100_000, Some(90), 90),
         ] {
-            assert_eq!(wait(waited, asked), Duration::from_secs(expected), "{waited} {asked:?}");
+            assert_eq!(
+                wait(waited, asked),
+                Duration::from_secs(expected),
+                "{waited} {asked:?}"
+            );
         }
         assert_eq!(seconds(Duration::from_millis(1500)), "2");
         assert_eq!(seconds(Duration::from_secs(3)), "3");

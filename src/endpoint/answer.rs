@@ -2,7 +2,9 @@
 
 use core::time::Duration;
 
-use waki::bindings::wasi::http::types::{ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use waki::bindings::wasi::http::types::{
+    ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam,
+};
 use waki::bindings::wasi::io::poll::{Pollable, poll};
 use waki::bindings::wasi::io::streams::{OutputStream, StreamError};
 
@@ -32,7 +34,10 @@ impl Answer {
     pub(super) fn json_as(media_type: &str, status: u16, view: &dyn View) -> Self {
         let mut body = Pieces::default();
         Object::write(view, &mut body);
-        Self { head: Head::new(status, media_type), body }
+        Self {
+            head: Head::new(status, media_type),
+            body,
+        }
     }
 
     /// `GET /healthz`.
@@ -51,7 +56,10 @@ impl Answer {
     #[cfg(feature = "endpoint")]
     pub(super) fn openapi() -> Self {
         let document = lz4_flex::decompress_size_prepended(OPENAPI).unwrap_or_default();
-        Self { head: Head::new(200, "application/json"), body: Pieces::of(document) }
+        Self {
+            head: Head::new(200, "application/json"),
+            body: Pieces::of(document),
+        }
     }
 
     #[must_use]
@@ -66,7 +74,8 @@ impl Answer {
 
     /// Sends it. A caller that has gone, or reads too slowly, gets no more of it.
     pub(super) fn send(mut self, to: ResponseOutparam, clock: Clock) {
-        self.head.push("content-length", self.body.len().to_string());
+        self.head
+            .push("content-length", self.body.len().to_string());
         if let Some(mut body) = self.head.send(to) {
             body.push(self.body);
             body.finish(clock);
@@ -83,7 +92,13 @@ pub(super) struct Head {
 
 impl Head {
     pub(super) fn new(status: u16, media_type: &str) -> Self {
-        Self { status, headers: vec![("content-type", media_type.into()), ("cache-control", "no-store".into())] }
+        Self {
+            status,
+            headers: vec![
+                ("content-type", media_type.into()),
+                ("cache-control", "no-store".into()),
+            ],
+        }
     }
 
     /// The head of server-sent events, which proxies are to pass on as they come: nginx buffers an answer unless `x-accel-buffering` says no, and
@@ -94,7 +109,10 @@ impl Head {
             ("cache-control", "no-store, no-transform"),
             ("x-accel-buffering", "no"),
         ];
-        Self { status: 200, headers: headers.map(|(name, value)| (name, value.into())).into() }
+        Self {
+            status: 200,
+            headers: headers.map(|(name, value)| (name, value.into())).into(),
+        }
     }
 
     pub(super) fn push(&mut self, name: &'static str, value: String) {
@@ -103,8 +121,11 @@ impl Head {
 
     /// Sends the head; the body follows. None where there is no way to write one.
     pub(super) fn send(self, to: ResponseOutparam) -> Option<Body> {
-        let headers: Vec<(String, Vec<u8>)> =
-            self.headers.into_iter().map(|(name, value)| (name.into(), value.into_bytes())).collect();
+        let headers: Vec<(String, Vec<u8>)> = self
+            .headers
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into_bytes()))
+            .collect();
         let whole = Fields::from_list(&headers).ok().and_then(|fields| {
             let response = OutgoingResponse::new(fields);
             response.set_status_code(self.status).ok()?;
@@ -118,7 +139,13 @@ impl Head {
         };
         ResponseOutparam::set(to, Ok(response));
         let stream = body.write().ok()?;
-        Some(Body { ready: stream.subscribe(), stream, body, pending: Pieces::default(), written: 0 })
+        Some(Body {
+            ready: stream.subscribe(),
+            stream,
+            body,
+            pending: Pieces::default(),
+            written: 0,
+        })
     }
 }
 
@@ -177,7 +204,12 @@ impl Body {
             poll(&[&self.ready, &late]);
             gone = self.write().is_err();
         }
-        let Self { ready, stream, body, .. } = self;
+        let Self {
+            ready,
+            stream,
+            body,
+            ..
+        } = self;
         drop(ready);
         drop(stream);
         let _: Result<(), ErrorCode> = OutgoingBody::finish(body, None);

@@ -7,12 +7,25 @@ use crate::hightouch::{SyncId, SyncRef};
 
 /// The fields there are for a sync, and for a sequence.
 pub(super) const OF_SYNC: &[&str] = &NAMES;
-pub(super) const OF_SEVERAL: &[&str] = &["fullResync", "resetCDC", "clearAndFill", ACCEPT_WARNINGS, "ifRunning", SYNCS];
+pub(super) const OF_SEVERAL: &[&str] = &[
+    "fullResync",
+    "resetCDC",
+    "clearAndFill",
+    ACCEPT_WARNINGS,
+    "ifRunning",
+    SYNCS,
+];
 pub(super) const OF_SEQUENCE: &[&str] = &[ACCEPT_WARNINGS];
 
 const SYNCS: &str = "syncs";
 const ACCEPT_WARNINGS: &str = "acceptWarnings";
-const NAMES: [&str; 5] = ["fullResync", "resetCDC", "clearAndFill", ACCEPT_WARNINGS, "ifRunning"];
+const NAMES: [&str; 5] = [
+    "fullResync",
+    "resetCDC",
+    "clearAndFill",
+    ACCEPT_WARNINGS,
+    "ifRunning",
+];
 
 /// Reads how a sync or a sequence is to be run, of which there are these fields. Every field may be left out, and a body may be empty.
 pub(super) fn read(bytes: &[u8], fields: &[&str]) -> Result<Options, Problem> {
@@ -25,7 +38,9 @@ pub(super) fn read(bytes: &[u8], fields: &[&str]) -> Result<Options, Problem> {
         Flaw::Twice(name) => Problem::invalid(format!("the body has `{name}` twice")),
     };
     let json = Json::check(bytes).map_err(unread)?;
-    let Some(members) = json.members() else { return Err(Problem::invalid("the body must be a JSON object")) };
+    let Some(members) = json.members() else {
+        return Err(Problem::invalid("the body must be a JSON object"));
+    };
     for (name, _) in members {
         let name = name.text(64).unwrap_or_default();
         if !fields.contains(&name.as_str()) {
@@ -61,9 +76,18 @@ pub(super) fn read(bytes: &[u8], fields: &[&str]) -> Result<Options, Problem> {
 
 /// Reads which syncs are to be run, IDs and slugs, in a body that [`read`] has taken.
 pub(super) fn syncs(bytes: &[u8]) -> Result<Vec<SyncRef>, Problem> {
-    let missing = || Problem::invalid("the body must have `syncs`, a list of the IDs and slugs of the syncs to run");
-    let fields = Json::check(bytes).and_then(|json| json.fields([SYNCS])).map_err(|_| missing())?;
-    let list = fields.and_then(|[syncs]| syncs).and_then(Json::entries).ok_or_else(missing)?;
+    let missing = || {
+        Problem::invalid(
+            "the body must have `syncs`, a list of the IDs and slugs of the syncs to run",
+        )
+    };
+    let fields = Json::check(bytes)
+        .and_then(|json| json.fields([SYNCS]))
+        .map_err(|_| missing())?;
+    let list = fields
+        .and_then(|[syncs]| syncs)
+        .and_then(Json::entries)
+        .ok_or_else(missing)?;
     let mut read = Vec::new();
     for entry in list {
         let sync = match entry.number() {
@@ -85,10 +109,19 @@ pub(super) fn syncs(bytes: &[u8]) -> Result<Vec<SyncRef>, Problem> {
 
 /// The names in `syncs` as they are written, whether they can be right or not.
 pub(super) fn names(bytes: &[u8]) -> Vec<String> {
-    let fields = Json::check(bytes).and_then(|json| json.fields([SYNCS])).ok().flatten();
-    let list = fields.and_then(|[syncs]| syncs).and_then(Json::entries).into_iter().flatten();
+    let fields = Json::check(bytes)
+        .and_then(|json| json.fields([SYNCS]))
+        .ok()
+        .flatten();
+    let list = fields
+        .and_then(|[syncs]| syncs)
+        .and_then(Json::entries)
+        .into_iter()
+        .flatten();
     // One more than may be named is as wrong as any number.
-    list.take(crate::calls::MOST + 1).map(|entry| entry.text_or_json(MAX_NAME)).collect()
+    list.take(crate::calls::MOST + 1)
+        .map(|entry| entry.text_or_json(MAX_NAME))
+        .collect()
 }
 
 /// The most of a name that is read, in bytes: no secret is longer.
@@ -108,12 +141,22 @@ mod tests {
     #[test]
     fn fields_may_be_left_out_and_an_empty_body_says_nothing() {
         for body in ["", " \n", "{}", " {} "] {
-            assert_eq!(read(body.as_bytes(), OF_SYNC).unwrap(), Options::default(), "{body:?}");
+            assert_eq!(
+                read(body.as_bytes(), OF_SYNC).unwrap(),
+                Options::default(),
+                "{body:?}"
+            );
         }
-        let body =
-            r#"{"fullResync":true,"resetCDC":true,"clearAndFill":true,"acceptWarnings":true,"ifRunning":"refuse"}"#;
+        let body = r#"{"fullResync":true,"resetCDC":true,"clearAndFill":true,"acceptWarnings":true,"ifRunning":"refuse"}"#;
         let options = read(body.as_bytes(), OF_SYNC).unwrap();
-        assert_eq!(options.resync, Resync { full: true, reset_cdc: true, clear_and_fill: true });
+        assert_eq!(
+            options.resync,
+            Resync {
+                full: true,
+                reset_cdc: true,
+                clear_and_fill: true
+            }
+        );
         assert!(options.accept_warnings && options.if_running == IfRunning::Refuse);
     }
 
@@ -125,7 +168,10 @@ mod tests {
         };
         assert!(detail(r#"{"ifRunning":"later"}"#).contains("must be one of `queue`"));
         assert!(detail(r#"{"full":true}"#).contains("`full` is none of the fields"));
-        assert!(detail(&format!(r#"{{"{}":true}}"#, "x".repeat(60_000))).len() <= crate::engine::Failure::DETAILS);
+        assert!(
+            detail(&format!(r#"{{"{}":true}}"#, "x".repeat(60_000))).len()
+                <= crate::engine::Failure::DETAILS
+        );
     }
 
     #[test]
@@ -149,7 +195,11 @@ mod tests {
             "\u{feff}{}",
             "full=true",
         ] {
-            assert_eq!(read(body.as_bytes(), OF_SYNC).map_err(|problem| problem.status), Err(400), "{body}");
+            assert_eq!(
+                read(body.as_bytes(), OF_SYNC).map_err(|problem| problem.status),
+                Err(400),
+                "{body}"
+            );
         }
     }
 
@@ -163,7 +213,10 @@ mod tests {
         };
         let body = r#"{"syncs":[1,"2","demo"],"acceptWarnings":true}"#;
         assert_eq!(named(body), Ok(vec!["1".into(), "2".into(), "demo".into()]));
-        let many = format!(r#"{{"syncs":[{}1]}}"#, (2..=101).map(|id| format!("{id},")).collect::<String>());
+        let many = format!(
+            r#"{{"syncs":[{}1]}}"#,
+            (2..=101).map(|id| format!("{id},")).collect::<String>()
+        );
         for body in [
             "",
             "{}",
@@ -187,11 +240,21 @@ mod tests {
 
     #[test]
     fn of_a_sequence_only_warnings_can_be_said() {
-        let accepts = |body: &str| read(body.as_bytes(), OF_SEQUENCE).map(|options| options.accept_warnings);
+        let accepts =
+            |body: &str| read(body.as_bytes(), OF_SEQUENCE).map(|options| options.accept_warnings);
         assert!(!accepts("").unwrap() && !accepts(r#"{"acceptWarnings":false}"#).unwrap());
         assert!(accepts(r#"{"acceptWarnings":true}"#).unwrap());
-        for body in [r#"{"fullResync":false}"#, r#"{"ifRunning":"queue"}"#, r#"{"acceptWarnings":1}"#, "[]"] {
-            assert_eq!(accepts(body).map_err(|problem| problem.status), Err(400), "{body}");
+        for body in [
+            r#"{"fullResync":false}"#,
+            r#"{"ifRunning":"queue"}"#,
+            r#"{"acceptWarnings":1}"#,
+            "[]",
+        ] {
+            assert_eq!(
+                accepts(body).map_err(|problem| problem.status),
+                Err(400),
+                "{body}"
+            );
         }
     }
 }

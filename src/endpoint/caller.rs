@@ -29,7 +29,12 @@ pub(super) struct Caller {
 impl Caller {
     pub(super) fn new(request: IncomingRequest, clock: Clock) -> Self {
         let target = Target::new(request.path_with_query().unwrap_or_default());
-        Self { target, headers: request.headers(), request, clock }
+        Self {
+            target,
+            headers: request.headers(),
+            request,
+            clock,
+        }
     }
 
     pub(super) fn method(&self) -> String {
@@ -44,7 +49,11 @@ impl Caller {
 
     /// The values of a header that are text.
     pub(super) fn header(&self, name: &str) -> Vec<String> {
-        self.headers.get(&name.into()).into_iter().filter_map(|value| String::from_utf8(value).ok()).collect()
+        self.headers
+            .get(&name.into())
+            .into_iter()
+            .filter_map(|value| String::from_utf8(value).ok())
+            .collect()
     }
 
     /// The one value of `Authorization`.
@@ -58,7 +67,9 @@ impl Caller {
     pub(super) fn bearer(&self) -> Option<String> {
         let value = self.authorization()?;
         let (scheme, token) = cut(value.trim_ascii(), b' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_ascii().into())
+        scheme
+            .eq_ignore_ascii_case("bearer")
+            .then(|| token.trim_ascii().into())
     }
 
     /// Whether the caller wants to follow the run by events: asks for them by name, and for a body at all.
@@ -66,11 +77,18 @@ impl Caller {
         let media_type = "text/event-stream";
         let asked_for = |range: &str| {
             let mut parts = parts(range, b';').map(str::trim_ascii);
-            let named = parts.next().is_some_and(|range| range.eq_ignore_ascii_case(media_type));
+            let named = parts
+                .next()
+                .is_some_and(|range| range.eq_ignore_ascii_case(media_type));
             // A weight of nothing means: not this.
-            named && !parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+            named
+                && !parts
+                    .any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
         };
-        let asks = self.header("accept").iter().any(|value| parts(value, b',').any(asked_for));
+        let asks = self
+            .header("accept")
+            .iter()
+            .any(|value| parts(value, b',').any(asked_for));
         asks && !matches!(self.request.method(), Method::Head)
     }
 
@@ -109,10 +127,14 @@ impl Caller {
                         return Err(Problem::invalid("the body did not arrive within 10 s"));
                     }
                 }
-                Ok(chunk) if bytes.len() + chunk.len() > MOST => return Err(Problem::body_too_large(MOST)),
+                Ok(chunk) if bytes.len() + chunk.len() > MOST => {
+                    return Err(Problem::body_too_large(MOST));
+                }
                 Ok(chunk) => bytes.extend(chunk),
                 Err(StreamError::Closed) => break,
-                Err(StreamError::LastOperationFailed(_)) => return Err(Problem::invalid("the body was cut off")),
+                Err(StreamError::LastOperationFailed(_)) => {
+                    return Err(Problem::invalid("the body was cut off"));
+                }
             }
         }
         Ok(bytes)

@@ -51,21 +51,31 @@ impl Delivery {
     /// Reads the body. Only one thing has to be there: when a run that succeeded was over. A delivery that names no event tells of no success.
     pub(super) fn read(body: &[u8]) -> Result<Self, Problem> {
         let fields = Json::check(body).and_then(|json| json.fields(["eventType", "data"]));
-        let [event, data] = fields.ok().flatten().ok_or_else(|| unreadable("JSON object"))?;
+        let [event, data] = fields
+            .ok()
+            .flatten()
+            .ok_or_else(|| unreadable("JSON object"))?;
         let event = word(event);
         let data = match data {
             Some(data) => data.fields(["runId", "runStatus", "runStatusCode", "runFinishedAt"]),
             None => Ok(None),
         };
-        let [run, status, code, finished] = data.map_err(|_| unreadable("`data`"))?.unwrap_or_default();
+        let [run, status, code, finished] =
+            data.map_err(|_| unreadable("`data`"))?.unwrap_or_default();
         let run = word(run).or_else(|| run.and_then(Json::number).map(|run| run.to_string()));
         let tested = if event.as_deref() != Some(COMPLETED) {
             Err(match event {
-                Some(event) => format!("`{event}` is not `{COMPLETED}`, after which runs are started."),
-                None => format!("The delivery has no `eventType`, and runs are started after `{COMPLETED}`."),
+                Some(event) => {
+                    format!("`{event}` is not `{COMPLETED}`, after which runs are started.")
+                }
+                None => format!(
+                    "The delivery has no `eventType`, and runs are started after `{COMPLETED}`."
+                ),
             })
         } else if let Err(status) = succeeded(status, code) {
-            Err(format!("The dbt run did not succeed: it ended as `{status}`."))
+            Err(format!(
+                "The dbt run did not succeed: it ended as `{status}`."
+            ))
         } else {
             let finished = word(finished).and_then(|finished| Moment::rfc3339(&finished));
             // A time that is not set is written as the beginning of the year 1 in some languages.
@@ -81,7 +91,9 @@ impl Delivery {
 fn succeeded(status: Option<Json<'_>>, code: Option<Json<'_>>) -> Result<(), String> {
     let status = word(status);
     let code = code.and_then(Json::number);
-    let by_word = status.as_ref().map(|status| status.eq_ignore_ascii_case(SUCCESS.1));
+    let by_word = status
+        .as_ref()
+        .map(|status| status.eq_ignore_ascii_case(SUCCESS.1));
     let by_code = code.map(|code| code == SUCCESS.0);
     if by_word.or(by_code) == Some(true) && by_code != Some(false) {
         return Ok(());
@@ -104,14 +116,23 @@ fn unreadable(what: &str) -> Problem {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+    #![allow(
+        clippy::unwrap_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::string_slice
+    )]
     use super::*;
 
     #[test]
     fn signatures_are_those_of_rfc_4231() {
         let key = String::from_utf8((1..=25).collect()).unwrap();
         for (key, body, signature) in [
-            (key, &[0xcd; 50][..], "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"),
+            (
+                key,
+                &[0xcd; 50][..],
+                "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
+            ),
             (
                 "Jefe".into(),
                 b"what do ya want for nothing?",
@@ -120,7 +141,10 @@ mod tests {
         ] {
             assert!(signed(body, signature, &key));
             assert!(signed(body, &format!(" {signature} "), &key));
-            assert!(signed(body, signature, &format!("another, {key}")), "of several secrets, any");
+            assert!(
+                signed(body, signature, &format!("another, {key}")),
+                "of several secrets, any"
+            );
             for wrong in [
                 "",
                 "0",
@@ -138,7 +162,11 @@ mod tests {
         }
         assert!(!signed(b"", "", "") && !signed(b"", "", " , "));
         // What an empty secret would give is nobody's signature.
-        assert!(!signed(b"", "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad", ","));
+        assert!(!signed(
+            b"",
+            "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad",
+            ","
+        ));
     }
 
     /// As dbt documents it, with the status and what follows it as given.
@@ -170,7 +198,8 @@ mod tests {
     }
 
     fn read(event: &str, rest: &str) -> Result<Result<Moment, String>, u16> {
-        let delivery = Delivery::read(delivery(event, rest).as_bytes()).map_err(|problem| problem.status)?;
+        let delivery =
+            Delivery::read(delivery(event, rest).as_bytes()).map_err(|problem| problem.status)?;
         assert_eq!(delivery.run.as_deref(), Some("12345"));
         Ok(delivery.tested)
     }
@@ -187,41 +216,75 @@ mod tests {
             r#""runStatus": "success", "runStatusCode": "10""#,
             r#""runStatus": null, "runStatusCode": 10"#,
         ] {
-            assert_eq!(read(COMPLETED, &format!("{status}, {FINISHED}")), Ok(Ok(finished)), "{status}");
+            assert_eq!(
+                read(COMPLETED, &format!("{status}, {FINISHED}")),
+                Ok(Ok(finished)),
+                "{status}"
+            );
         }
         for (status, says) in [
-            (r#""runStatus": "Errored", "runStatusCode": 20"#, "`Errored`"),
-            (r#""runStatus": "Cancelled", "runStatusCode": 30"#, "`Cancelled`"),
+            (
+                r#""runStatus": "Errored", "runStatusCode": 20"#,
+                "`Errored`",
+            ),
+            (
+                r#""runStatus": "Cancelled", "runStatusCode": 30"#,
+                "`Cancelled`",
+            ),
             (r#""runStatusCode": 20"#, "`20`"),
-            (r#""runStatus": "Success", "runStatusCode": 20"#, "`Success`"),
-            (r#""runStatus": "Errored", "runStatusCode": 10"#, "`Errored`"),
+            (
+                r#""runStatus": "Success", "runStatusCode": 20"#,
+                "`Success`",
+            ),
+            (
+                r#""runStatus": "Errored", "runStatusCode": 10"#,
+                "`Errored`",
+            ),
             (r#""runStatus": null, "runStatusCode": null"#, "`unknown`"),
             (r#""runStatusCode": 1e1"#, "`unknown`"),
         ] {
-            let why = read(COMPLETED, &format!("{status}, {FINISHED}")).unwrap().unwrap_err();
-            assert!(why.contains("did not succeed") && why.contains(says), "{why}");
+            let why = read(COMPLETED, &format!("{status}, {FINISHED}"))
+                .unwrap()
+                .unwrap_err();
+            assert!(
+                why.contains("did not succeed") && why.contains(says),
+                "{why}"
+            );
         }
     }
 
     #[test]
     fn other_events_say_nothing_about_success() {
         for (event, rest) in [
-            ("job.run.started", r#""runStatus": "Running", "runStatusCode": 3"#),
+            (
+                "job.run.started",
+                r#""runStatus": "Running", "runStatusCode": 3"#,
+            ),
             (
                 "job.run.errored",
                 r#""runStatus": "Errored", "runStatusCode": 20, "runErroredAt": "2023-01-31T21:15:20Z""#,
             ),
-            ("job.run.completed2", &format!(r#""runStatus": "Success", "runStatusCode": 10, {FINISHED}"#)),
+            (
+                "job.run.completed2",
+                &format!(r#""runStatus": "Success", "runStatusCode": 10, {FINISHED}"#),
+            ),
         ] {
             assert!(read(event, rest).unwrap().unwrap_err().contains(event));
         }
-        let without_data = Delivery::read(br#"{"eventType":"test"}"#).unwrap_or_else(|problem| panic!("{problem:?}"));
+        let without_data = Delivery::read(br#"{"eventType":"test"}"#)
+            .unwrap_or_else(|problem| panic!("{problem:?}"));
         assert!(without_data.run.is_none() && without_data.tested.is_err());
-        for body in
-            ["{}", r#"{"eventType":7}"#, r#"{"eventType":null,"data":{"runStatus":"Success","runStatusCode":10}}"#]
-        {
-            let delivery = Delivery::read(body.as_bytes()).unwrap_or_else(|problem| panic!("{problem:?}"));
-            assert!(delivery.tested.unwrap_err().contains("no `eventType`"), "{body}");
+        for body in [
+            "{}",
+            r#"{"eventType":7}"#,
+            r#"{"eventType":null,"data":{"runStatus":"Success","runStatusCode":10}}"#,
+        ] {
+            let delivery =
+                Delivery::read(body.as_bytes()).unwrap_or_else(|problem| panic!("{problem:?}"));
+            assert!(
+                delivery.tested.unwrap_err().contains("no `eventType`"),
+                "{body}"
+            );
         }
     }
 
@@ -237,8 +300,19 @@ mod tests {
         ] {
             assert_eq!(read(COMPLETED, &rest), Err(400), "{rest}");
         }
-        for body in ["", "{", "null", "[]", r#"{"eventType":"a","eventType":"a"}"#, "\u{feff}{}"] {
-            assert_eq!(Delivery::read(body.as_bytes()).map_err(|problem| problem.status), Err(400), "{body}");
+        for body in [
+            "",
+            "{",
+            "null",
+            "[]",
+            r#"{"eventType":"a","eventType":"a"}"#,
+            "\u{feff}{}",
+        ] {
+            assert_eq!(
+                Delivery::read(body.as_bytes()).map_err(|problem| problem.status),
+                Err(400),
+                "{body}"
+            );
         }
     }
 }

@@ -32,7 +32,11 @@ pub(super) fn stream(
         head.push("preference-applied", applied);
     }
     let Some(body) = head.send(to) else { return };
-    let mut events = Events { body, last: clock.now(), told: None };
+    let mut events = Events {
+        body,
+        last: clock.now(),
+        told: None,
+    };
     // How many steps of the operation were looked at: most wakes are for a piece of an answer, and change nothing.
     let mut seen = 0;
     let mut hung_up = false;
@@ -41,7 +45,9 @@ pub(super) fn stream(
         if over {
             // What was told and what the operation remembers are of no use any more, and may be large.
             events.told = None;
-            let Some(outcome) = drive.finish().pop() else { return };
+            let Some(outcome) = drive.finish().pop() else {
+                return;
+            };
             log.outcome(&outcome);
             match outcome {
                 Ok(standing) => events.push("report", &teller.view(&standing)),
@@ -49,7 +55,9 @@ pub(super) fn stream(
             }
             return events.body.finish(clock);
         }
-        let Some(task) = drive.tasks().first() else { return };
+        let Some(task) = drive.tasks().first() else {
+            return;
+        };
         if hung_up {
             if let Some(standing) = task.standing(clock) {
                 return log.standing(&standing);
@@ -78,7 +86,12 @@ impl Events {
     fn progress(&mut self, standing: Option<Standing>, teller: &Teller, clock: Clock) {
         let now = clock.now();
         match standing {
-            Some(standing) if self.told.as_ref().is_none_or(|told| differ(told, &standing)) => {
+            Some(standing)
+                if self
+                    .told
+                    .as_ref()
+                    .is_none_or(|told| differ(told, &standing)) =>
+            {
                 self.push("progress", &teller.view(&standing));
                 self.told = Some(standing);
                 self.last = now;
@@ -105,7 +118,9 @@ impl Events {
 /// Whether a run stands elsewhere than before, whatever time has passed.
 fn differ(before: &Standing, now: &Standing) -> bool {
     match (before, now) {
-        (Standing::Sync(before), Standing::Sync(now)) => before.status != now.status || before.jobs != now.jobs,
+        (Standing::Sync(before), Standing::Sync(now)) => {
+            before.status != now.status || before.jobs != now.jobs
+        }
         (Standing::Sequence(before), Standing::Sequence(now)) => before.run != now.run,
         _ => true,
     }

@@ -36,7 +36,9 @@ impl Guest for Component {
             Ok(Taken::Call(call)) => call.finish(&mut log, clock),
             Err(problem) => Err(problem),
         };
-        let answer = answer.inspect_err(|problem| log.problem(problem)).unwrap_or_else(Answer::from);
+        let answer = answer
+            .inspect_err(|problem| log.problem(problem))
+            .unwrap_or_else(Answer::from);
         log.answered(answer.status());
         answer.send(response, clock);
         log.write(clock.now().since_start());
@@ -55,77 +57,131 @@ enum Taken {
 fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Problem> {
     log.request = "unknown";
     let mut syncs = Vec::new();
-    let (goals, options, (access, account)) = match Route::of(&caller.method(), caller.target.path())? {
-        Route::Health => {
-            log.request = "health";
-            return Ok(Taken::Answer(Answer::health()));
-        }
-        Route::OpenApi => {
-            log.request = "openapi";
-            return Ok(Taken::Answer(Answer::openapi()));
-        }
-        Route::Run(sync) => {
-            log.request = "run";
-            let let_in = let_in(caller, log, &[sync.to_string()])?;
-            log.sync = Some(sync.to_string());
-            (vec![Goal::Run(sync)], call::read(&caller.body()?, call::OF_SYNC)?, let_in)
-        }
-        Route::RunSeveral => {
-            log.request = "run-several";
-            let let_in = let_in(caller, log, &[])?;
-            let body = caller.body()?;
-            let options = call::read(&body, call::OF_SEVERAL)?;
-            let (access, account) = &let_in;
-            access.refuse_secrets(&call::names(&body), caller, account.as_ref())?;
-            syncs = call::syncs(&body)?;
-            (syncs.iter().cloned().map(Goal::Run).collect(), options, let_in)
-        }
-        Route::DbtHook(sync) => {
-            log.request = "dbt-hook";
-            return hook::answer(caller, sync, log, clock).map(Taken::Answer);
-        }
-        Route::Await(run) => {
-            log.request = "await";
-            let let_in = let_in(caller, log, &[run.sync.to_string(), run.run.to_string()])?;
-            log.sync = Some(run.sync.to_string());
-            log.run = Some(run.run.get());
-            let accept_warnings = caller.target.flag(ACCEPT_WARNINGS)?;
-            (vec![Goal::Await(run)], Options { accept_warnings, ..Options::default() }, let_in)
-        }
-        Route::RunSequence(sequence) => {
-            log.request = "run-sequence";
-            let let_in = let_in(caller, log, &[sequence.to_string()])?;
-            log.sequence = Some(sequence.as_str().into());
-            (vec![Goal::RunSequence(sequence)], call::read(&caller.body()?, call::OF_SEQUENCE)?, let_in)
-        }
-        Route::AwaitSequence(run) => {
-            log.request = "await-sequence";
-            let let_in = let_in(caller, log, &[run.to_string()])?;
-            log.sequence_run = Some(run.as_str().into());
-            let accept_warnings = caller.target.flag(ACCEPT_WARNINGS)?;
-            (vec![Goal::AwaitSequence(run)], Options { accept_warnings, ..Options::default() }, let_in)
-        }
-    };
+    let (goals, options, (access, account)) =
+        match Route::of(&caller.method(), caller.target.path())? {
+            Route::Health => {
+                log.request = "health";
+                return Ok(Taken::Answer(Answer::health()));
+            }
+            Route::OpenApi => {
+                log.request = "openapi";
+                return Ok(Taken::Answer(Answer::openapi()));
+            }
+            Route::Run(sync) => {
+                log.request = "run";
+                let let_in = let_in(caller, log, &[sync.to_string()])?;
+                log.sync = Some(sync.to_string());
+                (
+                    vec![Goal::Run(sync)],
+                    call::read(&caller.body()?, call::OF_SYNC)?,
+                    let_in,
+                )
+            }
+            Route::RunSeveral => {
+                log.request = "run-several";
+                let let_in = let_in(caller, log, &[])?;
+                let body = caller.body()?;
+                let options = call::read(&body, call::OF_SEVERAL)?;
+                let (access, account) = &let_in;
+                access.refuse_secrets(&call::names(&body), caller, account.as_ref())?;
+                syncs = call::syncs(&body)?;
+                (
+                    syncs.iter().cloned().map(Goal::Run).collect(),
+                    options,
+                    let_in,
+                )
+            }
+            Route::DbtHook(sync) => {
+                log.request = "dbt-hook";
+                return hook::answer(caller, sync, log, clock).map(Taken::Answer);
+            }
+            Route::Await(run) => {
+                log.request = "await";
+                let let_in = let_in(caller, log, &[run.sync.to_string(), run.run.to_string()])?;
+                log.sync = Some(run.sync.to_string());
+                log.run = Some(run.run.get());
+                let accept_warnings = caller.target.flag(ACCEPT_WARNINGS)?;
+                (
+                    vec![Goal::Await(run)],
+                    Options {
+                        accept_warnings,
+                        ..Options::default()
+                    },
+                    let_in,
+                )
+            }
+            Route::RunSequence(sequence) => {
+                log.request = "run-sequence";
+                let let_in = let_in(caller, log, &[sequence.to_string()])?;
+                log.sequence = Some(sequence.as_str().into());
+                (
+                    vec![Goal::RunSequence(sequence)],
+                    call::read(&caller.body()?, call::OF_SEQUENCE)?,
+                    let_in,
+                )
+            }
+            Route::AwaitSequence(run) => {
+                log.request = "await-sequence";
+                let let_in = let_in(caller, log, &[run.to_string()])?;
+                log.sequence_run = Some(run.as_str().into());
+                let accept_warnings = caller.target.flag(ACCEPT_WARNINGS)?;
+                (
+                    vec![Goal::AwaitSequence(run)],
+                    Options {
+                        accept_warnings,
+                        ..Options::default()
+                    },
+                    let_in,
+                )
+            }
+        };
     let origin = settings::origin()?;
     let prefer = Prefer::read(&caller.header("prefer"));
     // Events tell how one run goes.
     let streams = syncs.is_empty() && caller.wants_events();
-    let max_wait = if streams { prefer.wait_of_stream() } else { prefer.wait() };
-    let options = Options { max_wait, answer_wait: ANSWER_WAIT, ..options };
+    let max_wait = if streams {
+        prefer.wait_of_stream()
+    } else {
+        prefer.wait()
+    };
+    let options = Options {
+        max_wait,
+        answer_wait: ANSWER_WAIT,
+        ..options
+    };
     let accept_warnings = options.accept_warnings;
-    let Access { key, stored, workspace } = access;
-    let connection = Connection { origin, key, trace: caller.trace() };
+    let Access {
+        key,
+        stored,
+        workspace,
+    } = access;
+    let connection = Connection {
+        origin,
+        key,
+        trace: caller.trace(),
+    };
     Ok(Taken::Call(Call {
-        drive: Drive::new(Task::several(goals, options, &connection, clock), clock).observed(log.observer()),
+        drive: Drive::new(Task::several(goals, options, &connection, clock), clock)
+            .observed(log.observer()),
         syncs,
         streams,
-        teller: Teller { stored, workspace, account, accept_warnings, prefix: caller.prefix() },
+        teller: Teller {
+            stored,
+            workspace,
+            account,
+            accept_warnings,
+            prefix: caller.prefix(),
+        },
         prefer,
     }))
 }
 
 /// Lets a caller in who names these syncs, sequences and runs. Nothing of the request is logged before.
-fn let_in(caller: &Caller, log: &mut Log, names: &[String]) -> Result<(Access, Option<Account>), Problem> {
+fn let_in(
+    caller: &Caller,
+    log: &mut Log,
+    names: &[String],
+) -> Result<(Access, Option<Account>), Problem> {
     let (access, account) = Access::of(caller, Account::of(&caller.target))?;
     access.refuse_secrets(names, caller, account.as_ref())?;
     log.account = account.as_ref().map(|account| account.as_str().into());
@@ -149,14 +205,22 @@ impl Call {
     fn finish(self, log: &mut Log, clock: Clock) -> Result<Answer, Problem> {
         let mut outcomes = self.drive.finish();
         let answer = if self.syncs.is_empty() {
-            let Some(outcome) = outcomes.pop() else { return Err(Problem::invalid("there is nothing to do")) };
+            let Some(outcome) = outcomes.pop() else {
+                return Err(Problem::invalid("there is nothing to do"));
+            };
             log.outcome(&outcome);
             self.teller.answer(outcome).unwrap_or_else(|problem| {
                 log.problem(&problem);
                 Answer::from(problem)
             })
         } else {
-            several::answer(self.syncs, outcomes, &self.teller, clock.now().since_start(), log)
+            several::answer(
+                self.syncs,
+                outcomes,
+                &self.teller,
+                clock.now().since_start(),
+                log,
+            )
         };
         Ok(match self.prefer.applied() {
             Some(applied) => answer.with("preference-applied", applied),
@@ -166,6 +230,13 @@ impl Call {
 
     /// Carries it out and tells by events how it goes.
     fn stream(self, to: ResponseOutparam, log: &mut Log, clock: Clock) {
-        events::stream(self.drive, &self.teller, self.prefer.applied(), to, log, clock);
+        events::stream(
+            self.drive,
+            &self.teller,
+            self.prefer.applied(),
+            to,
+            log,
+            clock,
+        );
     }
 }

@@ -42,14 +42,21 @@ impl json::View for View {
 }
 
 /// Takes a delivery, and starts a run if it is the first that tells of its success. Hightouch's list of runs is all that remembers it.
-pub(super) fn answer(caller: &Caller, sync: SyncRef, log: &mut Log, clock: Clock) -> Result<Answer, Problem> {
+pub(super) fn answer(
+    caller: &Caller,
+    sync: SyncRef,
+    log: &mut Log,
+    clock: Clock,
+) -> Result<Answer, Problem> {
     let Some(secrets) = settings::get(settings::DBT_WEBHOOK_SECRET)? else {
         return Err(Problem::not_configured(format!(
             "{} is not set: set it to the secret that dbt shows for the webhook. Nothing was sent to Hightouch.",
             settings::DBT_WEBHOOK_SECRET
         )));
     };
-    let Some(signature) = caller.authorization() else { return Err(Problem::unsigned()) };
+    let Some(signature) = caller.authorization() else {
+        return Err(Problem::unsigned());
+    };
     // Whatever type the body has: what dbt signed counts.
     let body = caller.body_of_any_type()?;
     if !signed(&body, &signature, &secrets) {
@@ -63,18 +70,37 @@ pub(super) fn answer(caller: &Caller, sync: SyncRef, log: &mut Log, clock: Clock
     log.sync = Some(sync.to_string());
     let Access { key, workspace, .. } = access;
     let origin = settings::origin()?;
-    let Delivery { run: dbt_run_id, tested } = Delivery::read(&body)?;
-    let mut view = View { action: "none", reason: String::new(), dbt_run_id, sync_id: None, run_id: None, url: None };
+    let Delivery {
+        run: dbt_run_id,
+        tested,
+    } = Delivery::read(&body)?;
+    let mut view = View {
+        action: "none",
+        reason: String::new(),
+        dbt_run_id,
+        sync_id: None,
+        run_id: None,
+        url: None,
+    };
     match tested {
         Err(why) => view.reason = why,
         Ok(tested) => {
             let max_wait = DUE.saturating_sub(clock.now().since_start());
-            let options = Options { unless_since: Some(tested), max_wait, ..Options::default() };
-            let connection = Connection { origin, key, trace: caller.trace() };
+            let options = Options {
+                unless_since: Some(tested),
+                max_wait,
+                ..Options::default()
+            };
+            let connection = Connection {
+                origin,
+                key,
+                trace: caller.trace(),
+            };
             let tasks = Task::several(vec![Goal::Start(sync)], options, &connection, clock);
             let outcome = calls::only(Drive::new(tasks, clock).observed(log.observer()));
             log.outcome(&outcome);
-            let report = calls::of_sync(outcome).map_err(|failure| Problem::from(failure).behind_a_stored_key())?;
+            let report = calls::of_sync(outcome)
+                .map_err(|failure| Problem::from(failure).behind_a_stored_key())?;
             view.sync_id = Some(report.run.sync.get());
             view.run_id = Some(report.run.run.get());
             view.url = workspace.map(|slug| report::url(&slug, report.run));
@@ -90,8 +116,12 @@ pub(super) fn answer(caller: &Caller, sync: SyncRef, log: &mut Log, clock: Clock
 fn why(report: &Report) -> String {
     let run = report.run;
     match &report.status {
-        _ if !report.joined => "The dbt run succeeded, and no run of the sync has begun since or is queued.".into(),
-        RunStatus::Queued => format!("No run was started: {run} is queued, and will read what dbt has tested."),
+        _ if !report.joined => {
+            "The dbt run succeeded, and no run of the sync has begun since or is queued.".into()
+        }
+        RunStatus::Queued => {
+            format!("No run was started: {run} is queued, and will read what dbt has tested.")
+        }
         RunStatus::Cancelled if report.jobs.iter().all(|job| job.started_at.is_none()) => {
             format!(
                 "No run was started: {run}, which was asked for after the dbt run was over, was cancelled before it began."

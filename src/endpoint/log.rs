@@ -94,12 +94,26 @@ impl Log {
 
     /// Writes a line for each run that the request starts or joins, as soon as Hightouch has named it.
     pub(super) fn observer(&self) -> Observer {
-        let Self { request, sequence, account, .. } = self;
-        let known = Self { request, sequence: sequence.clone(), account: account.clone(), ..Self::default() };
+        let Self {
+            request,
+            sequence,
+            account,
+            ..
+        } = self;
+        let known = Self {
+            request,
+            sequence: sequence.clone(),
+            account: account.clone(),
+            ..Self::default()
+        };
         Box::new(move |standing| {
             let mut line = known.clone();
             let joined = matches!(standing, Standing::Sync(report) if report.joined);
-            line.event = if joined { Event::Adopted } else { Event::Started };
+            line.event = if joined {
+                Event::Adopted
+            } else {
+                Event::Started
+            };
             line.standing(standing);
             line.print();
         })

@@ -22,7 +22,9 @@ impl Pieces {
             if self.0.back().is_none_or(|last| room(last) == 0) {
                 self.0.push_back(Vec::new());
             }
-            let Some(last) = self.0.back_mut() else { return };
+            let Some(last) = self.0.back_mut() else {
+                return;
+            };
             let (taken, left) = rest.split_at_checked(room(last)).unwrap_or((rest, &[]));
             last.extend_from_slice(taken);
             rest = left;

@@ -28,7 +28,10 @@ impl Prefer {
             let token = unquoted(preference, ';').next().unwrap_or_default();
             let (name, value) = cut(token, b'=').unwrap_or((token, ""));
             let (name, value) = (name.trim_ascii(), value.trim_ascii());
-            let value = value.strip_prefix("\"").and_then(|value| value.strip_suffix("\"")).unwrap_or(value);
+            let value = value
+                .strip_prefix("\"")
+                .and_then(|value| value.strip_suffix("\""))
+                .unwrap_or(value);
             if name.eq_ignore_ascii_case("wait") && !matches!(prefer, Self::Wait(_)) {
                 if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
                     prefer = Self::Wait(value.parse().unwrap_or(u64::MAX));
@@ -51,7 +54,11 @@ impl Prefer {
 
     /// How long to follow the run by events, which no gateway takes for silence.
     pub(super) fn wait_of_stream(self) -> Duration {
-        if self == Self::Unsaid { DEFAULT_WAIT } else { self.wait() }
+        if self == Self::Unsaid {
+            DEFAULT_WAIT
+        } else {
+            self.wait()
+        }
     }
 
     /// The value of `Preference-Applied`.
@@ -88,8 +95,14 @@ mod tests {
             (&["wait=10"][..], Prefer::Wait(10)),
             (&["return=minimal, wait = \"7\" ; foo"][..], Prefer::Wait(7)),
             (&["respond-async, wait=10"][..], Prefer::Wait(10)),
-            (&[r#"handling="a, wait=5; \", wait=6", wait=7; x="1, wait=8""#][..], Prefer::Wait(7)),
-            (&["wait=10", "wait=20", "respond-async"][..], Prefer::Wait(10)),
+            (
+                &[r#"handling="a, wait=5; \", wait=6", wait=7; x="1, wait=8""#][..],
+                Prefer::Wait(7),
+            ),
+            (
+                &["wait=10", "wait=20", "respond-async"][..],
+                Prefer::Wait(10),
+            ),
             (&["wait=0"][..], Prefer::Wait(0)),
             (&["wait=-1"][..], Prefer::Unsaid),
             (&["wait=1.5"][..], Prefer::Unsaid),

@@ -25,7 +25,10 @@ const UNAUTHENTICATED: &str = "unauthenticated";
 
 impl Problem {
     fn own(status: u16, kind: FailureKind, detail: impl Into<String>) -> Self {
-        Self { status, ..Self::from(Failure::unsent(kind, detail)) }
+        Self {
+            status,
+            ..Self::from(Failure::unsent(kind, detail))
+        }
     }
 
     /// The caller's input cannot be right. What is wrong with it may quote it, but not all of it.
@@ -43,13 +46,20 @@ impl Problem {
 
     /// The path is there, for other methods.
     pub(super) fn method_not_allowed(allowed: &str) -> Self {
-        let detail = format!("This path takes {allowed} and nothing else. Nothing was sent to Hightouch.");
-        Self { header: Some(("allow", allowed.into())), ..Self::own(405, FailureKind::InvalidInput, detail) }
+        let detail =
+            format!("This path takes {allowed} and nothing else. Nothing was sent to Hightouch.");
+        Self {
+            header: Some(("allow", allowed.into())),
+            ..Self::own(405, FailureKind::InvalidInput, detail)
+        }
     }
 
     /// The body is longer than this endpoint reads.
     pub(super) fn body_too_large(most: usize) -> Self {
-        let detail = format!("The body is longer than {} KiB. Nothing was sent to Hightouch.", most / 1024);
+        let detail = format!(
+            "The body is longer than {} KiB. Nothing was sent to Hightouch.",
+            most / 1024
+        );
         Self::own(413, FailureKind::InvalidInput, detail)
     }
 
@@ -64,7 +74,8 @@ impl Problem {
 
     /// The caller did not show what it takes.
     pub(super) fn unauthenticated(wanted: &str) -> Self {
-        let detail = format!("Send {wanted} as `Authorization: Bearer …`. Nothing was sent to Hightouch.");
+        let detail =
+            format!("Send {wanted} as `Authorization: Bearer …`. Nothing was sent to Hightouch.");
         Self {
             kind: UNAUTHENTICATED,
             title: "The request needs a bearer token",
@@ -86,7 +97,15 @@ impl Problem {
 
     /// A problem where the key is the endpoint's own: that Hightouch refuses it is not the caller's fault.
     pub(super) fn behind_a_stored_key(self) -> Self {
-        if self.kind == FailureKind::Unauthorized.as_str() { Self { status: 502, header: None, ..self } } else { self }
+        if self.kind == FailureKind::Unauthorized.as_str() {
+            Self {
+                status: 502,
+                header: None,
+                ..self
+            }
+        } else {
+            self
+        }
     }
 
     /// A setting is missing or wrong.
@@ -105,7 +124,9 @@ impl From<Failure> for Problem {
             FailureKind::SyncFailed => (424, "It ran and did not succeed"),
             FailureKind::NotConfigured => (500, "A setting of this endpoint is missing or wrong"),
             FailureKind::NotGranted => (500, "The host does not let this component call Hightouch"),
-            FailureKind::Api if failure.http_status == Some(429) => (503, "Hightouch's rate limit outlasted the wait"),
+            FailureKind::Api if failure.http_status == Some(429) => {
+                (503, "Hightouch's rate limit outlasted the wait")
+            }
             FailureKind::Api => (502, "Hightouch answered with an error"),
             FailureKind::Unreachable => (502, "Hightouch could not be reached"),
             FailureKind::MalformedAnswer => (502, "Hightouch's answer could not be read"),
@@ -115,10 +136,19 @@ impl From<Failure> for Problem {
         };
         let header = match status {
             401 => Some(("www-authenticate", "Bearer".into())),
-            503 => Some(("retry-after", seconds(failure.retry_after.unwrap_or(RATE_LIMIT_WINDOW)))),
+            503 => Some((
+                "retry-after",
+                seconds(failure.retry_after.unwrap_or(RATE_LIMIT_WINDOW)),
+            )),
             _ => None,
         };
-        Self { status, kind: failure.kind.as_str(), title, failure: Box::new(failure), header }
+        Self {
+            status,
+            kind: failure.kind.as_str(),
+            title,
+            failure: Box::new(failure),
+            header,
+        }
     }
 }
 
@@ -127,7 +157,17 @@ const RATE_LIMIT_WINDOW: Duration = Duration::from_secs(10);
 
 impl View for Problem {
     fn fields(&self, object: &mut Object<'_>) {
-        let Failure { message, details, http_status, sync, report, sequence, requests, elapsed, .. } = &*self.failure;
+        let Failure {
+            message,
+            details,
+            http_status,
+            sync,
+            report,
+            sequence,
+            requests,
+            elapsed,
+            ..
+        } = &*self.failure;
         object.text("type", &format!("urn:hightouch-sync:problem:{}", self.kind));
         object.text("title", self.title);
         object.whole("status", u64::from(self.status));
@@ -148,7 +188,10 @@ impl View for Problem {
         }
         if let Some(run) = sequence {
             object.text("sequenceRunId", run.id.as_str());
-            object.list("syncRuns", &mut run.sync_runs.iter().map(|run| run as &dyn View));
+            object.list(
+                "syncRuns",
+                &mut run.sync_runs.iter().map(|run| run as &dyn View),
+            );
         }
         if *requests > 0 {
             object.whole("requests", u64::from(*requests));

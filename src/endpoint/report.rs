@@ -21,7 +21,15 @@ impl View for Report<'_> {
             Standing::Sync(report) => report,
             Standing::Sequence(report) => return report.fields(object),
         };
-        let engine::Report { run, status, jobs, joined, requests, elapsed, .. } = report;
+        let engine::Report {
+            run,
+            status,
+            jobs,
+            joined,
+            requests,
+            elapsed,
+            ..
+        } = report;
         object.whole("syncId", run.sync.get());
         object.whole("runId", run.run.get());
         object.text("status", status.as_str());
@@ -40,7 +48,10 @@ impl View for SequenceReport {
     fn fields(&self, object: &mut Object<'_>) {
         object.text("sequenceRunId", self.run.id.as_str());
         object.text("status", self.run.status.as_str());
-        object.list("syncRuns", &mut self.run.sync_runs.iter().map(|run| run as &dyn View));
+        object.list(
+            "syncRuns",
+            &mut self.run.sync_runs.iter().map(|run| run as &dyn View),
+        );
         object.whole("requests", u64::from(self.requests));
         object.whole("elapsedMs", millis(self.elapsed));
     }
@@ -58,7 +69,10 @@ impl View for SyncRun {
 
 /// A run in Hightouch's own interface.
 pub(super) fn url(workspace: &str, run: RunRef) -> String {
-    format!("https://app.hightouch.com/{workspace}/syncs/{}/runs/{}", run.sync, run.run)
+    format!(
+        "https://app.hightouch.com/{workspace}/syncs/{}/runs/{}",
+        run.sync, run.run
+    )
 }
 
 /// One job, under the API's own field names. What is unknown is null.

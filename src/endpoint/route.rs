@@ -29,7 +29,13 @@ impl Route {
     /// Reads a method and a path. `HEAD` goes where `GET` goes.
     pub(super) fn of(method: &str, path: &str) -> Result<Self, Problem> {
         let mut segments = parts(path.strip_prefix("/").unwrap_or(path), b'/');
-        let parts = (segments.next(), segments.next(), segments.next(), segments.next(), segments.next());
+        let parts = (
+            segments.next(),
+            segments.next(),
+            segments.next(),
+            segments.next(),
+            segments.next(),
+        );
         match parts {
             (Some("healthz"), None, ..) => reads(method).map(|()| Self::Health),
             (Some("openapi.json"), None, ..) => reads(method).map(|()| Self::OpenApi),
@@ -46,11 +52,16 @@ impl Route {
             }
             (Some("sync-sequences"), Some("runs"), Some(run), None, _) => {
                 reads(method)?;
-                run.parse().map(Self::AwaitSequence).map_err(Problem::invalid)
+                run.parse()
+                    .map(Self::AwaitSequence)
+                    .map_err(Problem::invalid)
             }
             (Some("sync-sequences"), Some(sequence), Some("runs"), None, _) => {
                 allow(method, "POST")?;
-                sequence.parse().map(Self::RunSequence).map_err(Problem::invalid)
+                sequence
+                    .parse()
+                    .map(Self::RunSequence)
+                    .map_err(Problem::invalid)
             }
             (Some("hooks"), Some("dbt"), Some(sync), None, _) => {
                 allow(method, "POST")?;
@@ -67,7 +78,11 @@ fn reads(method: &str) -> Result<(), Problem> {
 
 fn allow(method: &str, allowed: &'static str) -> Result<(), Problem> {
     let is_allowed = parts(allowed, b',').any(|one| one.trim_ascii() == method);
-    if is_allowed { Ok(()) } else { Err(Problem::method_not_allowed(allowed)) }
+    if is_allowed {
+        Ok(())
+    } else {
+        Err(Problem::method_not_allowed(allowed))
+    }
 }
 
 #[cfg(test)]
@@ -81,7 +96,10 @@ mod tests {
     #[test]
     fn each_path_has_its_methods_and_nothing_else_is_a_path() {
         assert_eq!(Route::of("GET", "/healthz").ok(), Some(Route::Health));
-        assert_eq!(Route::of("HEAD", "/openapi.json").ok(), Some(Route::OpenApi));
+        assert_eq!(
+            Route::of("HEAD", "/openapi.json").ok(),
+            Some(Route::OpenApi)
+        );
         for (method, path) in [
             ("HEAD", "/healthz"),
             ("POST", "/syncs/1/runs"),
@@ -134,8 +152,13 @@ mod tests {
         ] {
             assert_eq!(status("POST", path), Some(400), "{path}");
         }
-        for path in ["/syncs/0/runs/1", "/syncs/1/runs/0", "/syncs/demo/runs/1", "/syncs/1/runs/1a", "/syncs/1/runs/-1"]
-        {
+        for path in [
+            "/syncs/0/runs/1",
+            "/syncs/1/runs/0",
+            "/syncs/demo/runs/1",
+            "/syncs/1/runs/1a",
+            "/syncs/1/runs/-1",
+        ] {
             assert_eq!(status("GET", path), Some(400), "{path}");
         }
     }
@@ -143,18 +166,48 @@ mod tests {
     #[test]
     fn sequences_and_their_runs_are_named_by_uuids() {
         let uuid = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
-        let (start, look) = (format!("/sync-sequences/{uuid}/runs"), format!("/sync-sequences/runs/{uuid}"));
-        assert_eq!(Route::of("POST", &start).ok(), uuid.parse().map(Route::RunSequence).ok());
-        assert_eq!(Route::of("GET", &look).ok(), uuid.parse().map(Route::AwaitSequence).ok());
-        assert_eq!((status("GET", &start), status("POST", &look)), (Some(405), Some(405)));
-        for name in
-            ["1", "demo", "", "runs", "0cb7da35-1fff-4d4a-bf1b-6534d515e5b", "0cb7da35-1fff-4d4a-bf1b-6534d515e5%2f"]
-        {
+        let (start, look) = (
+            format!("/sync-sequences/{uuid}/runs"),
+            format!("/sync-sequences/runs/{uuid}"),
+        );
+        assert_eq!(
+            Route::of("POST", &start).ok(),
+            uuid.parse().map(Route::RunSequence).ok()
+        );
+        assert_eq!(
+            Route::of("GET", &look).ok(),
+            uuid.parse().map(Route::AwaitSequence).ok()
+        );
+        assert_eq!(
+            (status("GET", &start), status("POST", &look)),
+            (Some(405), Some(405))
+        );
+        for name in [
+            "1",
+            "demo",
+            "",
+            "runs",
+            "0cb7da35-1fff-4d4a-bf1b-6534d515e5b",
+            "0cb7da35-1fff-4d4a-bf1b-6534d515e5%2f",
+        ] {
             let expected = if name == "runs" { 405 } else { 400 };
-            assert_eq!(status("POST", &format!("/sync-sequences/{name}/runs")), Some(expected), "{name}");
-            assert_eq!(status("GET", &format!("/sync-sequences/runs/{name}")), Some(400), "{name}");
+            assert_eq!(
+                status("POST", &format!("/sync-sequences/{name}/runs")),
+                Some(expected),
+                "{name}"
+            );
+            assert_eq!(
+                status("GET", &format!("/sync-sequences/runs/{name}")),
+                Some(400),
+                "{name}"
+            );
         }
-        for path in ["/sync-sequences", "/sync-sequences/runs", &format!("{start}/{uuid}"), &format!("{look}/runs")] {
+        for path in [
+            "/sync-sequences",
+            "/sync-sequences/runs",
+            &format!("{start}/{uuid}"),
+            &format!("{look}/runs"),
+        ] {
             assert_eq!(status("GET", path), Some(404), "{path}");
         }
     }

@@ -20,21 +20,30 @@ const SECRETS: [&str; 3] = [ENDPOINT_TOKEN, API_KEY, DBT_WEBHOOK_SECRET];
 
 /// A setting by the name it has in the environment. Empty counts as not set.
 pub(super) fn get(name: &str) -> Result<Option<String>, Problem> {
-    Ok(look_up(name)?.map(|value| value.trim_ascii().into()).filter(|value: &String| !value.is_empty()))
+    Ok(look_up(name)?
+        .map(|value| value.trim_ascii().into())
+        .filter(|value: &String| !value.is_empty()))
 }
 
 /// Where Hightouch's API is.
 pub(super) fn origin() -> Result<ApiOrigin, Problem> {
-    let Some(origin) = get(API_ORIGIN)? else { return Ok(ApiOrigin::default()) };
+    let Some(origin) = get(API_ORIGIN)? else {
+        return Ok(ApiOrigin::default());
+    };
     origin.parse().map_err(|error| {
-        Problem::not_configured(format!("The setting {API_ORIGIN} is wrong: {error}. Nothing was sent to Hightouch."))
+        Problem::not_configured(format!(
+            "The setting {API_ORIGIN} is wrong: {error}. Nothing was sent to Hightouch."
+        ))
     })
 }
 
 #[cfg(not(feature = "spin"))]
 fn look_up(name: &str) -> Result<Option<String>, Problem> {
     let all = wasi::cli::environment::get_environment();
-    Ok(all.into_iter().find(|(key, _)| key == name).map(|(_, value)| value))
+    Ok(all
+        .into_iter()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value))
 }
 
 #[cfg(feature = "spin")]
@@ -57,7 +66,11 @@ fn look_up(name: &str) -> Result<Option<String>, Problem> {
 pub(super) fn secrets(_: Option<&Account>) -> Result<Vec<String>, Problem> {
     let all = wasi::cli::environment::get_environment();
     let secret = |name: &str| SECRETS.iter().any(|setting| name.starts_with(setting));
-    Ok(all.into_iter().filter(|(name, _)| secret(name)).map(|(_, value)| value).collect())
+    Ok(all
+        .into_iter()
+        .filter(|(name, _)| secret(name))
+        .map(|(_, value)| value)
+        .collect())
 }
 
 /// Every configured secret that this request can use. Spin's variables cannot be listed.
@@ -76,7 +89,9 @@ pub(super) fn secrets(account: Option<&Account>) -> Result<Vec<String>, Problem>
 /// Whether any key is stored.
 #[cfg(not(feature = "spin"))]
 pub(super) fn any_key() -> Result<bool, Problem> {
-    let is_key = |(name, value): &(String, String)| name.starts_with(API_KEY) && !value.trim_ascii().is_empty();
+    let is_key = |(name, value): &(String, String)| {
+        name.starts_with(API_KEY) && !value.trim_ascii().is_empty()
+    };
     Ok(wasi::cli::environment::get_environment().iter().any(is_key))
 }
 

@@ -45,7 +45,14 @@ pub(super) fn answer(
     elapsed: Duration,
     log: &mut Log,
 ) -> Answer {
-    let mut several = Several { runs: Vec::new(), succeeded: 0, running: 0, failed: 0, requests: 0, elapsed };
+    let mut several = Several {
+        runs: Vec::new(),
+        succeeded: 0,
+        running: 0,
+        failed: 0,
+        requests: 0,
+        elapsed,
+    };
     let (mut names, mut ids) = (String::new(), String::new());
     for (sync, outcome) in syncs.iter().zip(&outcomes) {
         add(&mut names, sync);
@@ -100,7 +107,10 @@ pub(super) fn answer(
     log.ends = Some((several.succeeded, several.running, several.failed));
     match (several.failed, several.running) {
         (0, 0) => Answer::json(200, &several),
-        (0, _) => Answer::json(202, &several).with("retry-after", again::seconds(again::come_back(elapsed, asked))),
+        (0, _) => Answer::json(202, &several).with(
+            "retry-after",
+            again::seconds(again::come_back(elapsed, asked)),
+        ),
         _ => Answer::json(424, &several),
     }
 }

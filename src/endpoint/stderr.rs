@@ -25,7 +25,9 @@ pub(super) fn report_panics() {
         std::panic::set_hook(Box::new(|info| {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             let message = info.payload_as_str().unwrap_or("no message");
-            write(Pieces::of(format!("hightouch-sync panicked at {place}: {message}\n")));
+            write(Pieces::of(format!(
+                "hightouch-sync panicked at {place}: {message}\n"
+            )));
         }));
     });
 }

@@ -24,9 +24,13 @@ impl Target {
 
     /// A parameter of the query, which may be given once. None of those there are needs escaping, so none is unescaped.
     pub(super) fn query(&self, name: &str) -> Result<Option<&str>, Problem> {
-        let Some((_, query)) = cut(&self.0, b'?') else { return Ok(None) };
+        let Some((_, query)) = cut(&self.0, b'?') else {
+            return Ok(None);
+        };
         let pairs = parts(query, b'&').map(|pair| cut(pair, b'=').unwrap_or((pair, "")));
-        let mut values = pairs.filter(|(key, _)| *key == name).map(|(_, value)| value);
+        let mut values = pairs
+            .filter(|(key, _)| *key == name)
+            .map(|(_, value)| value);
         let value = values.next();
         if values.next().is_some() {
             return Err(Problem::invalid(format!("the query has `{name}` twice")));
@@ -36,7 +40,9 @@ impl Target {
 
     /// Whether each parameter that there is on any path is given once at most; an error for one that is not.
     pub(super) fn each_once(&self) -> Result<(), Problem> {
-        PARAMETERS.iter().try_for_each(|name| self.query(name).map(|_| ()))
+        PARAMETERS
+            .iter()
+            .try_for_each(|name| self.query(name).map(|_| ()))
     }
 
     /// A truth value in the query; false where it is not there.
@@ -44,7 +50,9 @@ impl Target {
         match self.query(name)? {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(Problem::invalid(format!("the query's `{name}` must be true or false"))),
+            Some(_) => Err(Problem::invalid(format!(
+                "the query's `{name}` must be true or false"
+            ))),
         }
     }
 }
@@ -65,7 +73,10 @@ mod tests {
         ] {
             let target = Target::new(target.into());
             assert_eq!(target.path(), path);
-            assert_eq!(target.query(ACCOUNT).map_err(|problem| problem.status), Ok(account));
+            assert_eq!(
+                target.query(ACCOUNT).map_err(|problem| problem.status),
+                Ok(account)
+            );
             assert!(target.each_once().is_ok());
         }
         for twice in [
@@ -75,14 +86,26 @@ mod tests {
             "/x?acceptWarnings=true&acceptWarnings=true",
         ] {
             let target = Target::new(twice.into());
-            assert_eq!(target.each_once().map_err(|problem| problem.status), Err(400), "{twice}");
+            assert_eq!(
+                target.each_once().map_err(|problem| problem.status),
+                Err(400),
+                "{twice}"
+            );
         }
     }
 
     #[test]
     fn a_flag_is_true_or_false_and_nothing_else() {
-        let flag = |target: &str| Target::new(target.into()).flag("x").map_err(|problem| problem.status);
-        for (target, expected) in [("/", Ok(false)), ("/?x=true", Ok(true)), ("/?x=false", Ok(false))] {
+        let flag = |target: &str| {
+            Target::new(target.into())
+                .flag("x")
+                .map_err(|problem| problem.status)
+        };
+        for (target, expected) in [
+            ("/", Ok(false)),
+            ("/?x=true", Ok(true)),
+            ("/?x=false", Ok(false)),
+        ] {
             assert_eq!(flag(target), expected, "{target}");
         }
         for target in ["/?x", "/?x=", "/?x=1", "/?x=True", "/?x=%74rue"] {

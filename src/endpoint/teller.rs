@@ -22,17 +22,29 @@ pub(super) struct Teller {
 
 impl Teller {
     pub(super) fn view<'a>(&'a self, standing: &'a Standing) -> report::Report<'a> {
-        report::Report { standing, workspace: self.workspace.as_deref() }
+        report::Report {
+            standing,
+            workspace: self.workspace.as_deref(),
+        }
     }
 
     pub(super) fn problem(&self, failure: Failure) -> Problem {
         let problem = Problem::from(failure);
-        if self.stored { problem.behind_a_stored_key() } else { problem }
+        if self.stored {
+            problem.behind_a_stored_key()
+        } else {
+            problem
+        }
     }
 
     /// Where the run is taken up again.
     pub(super) fn location(&self, standing: &Standing) -> String {
-        again::location(&self.prefix, standing, self.account.as_ref(), self.accept_warnings)
+        again::location(
+            &self.prefix,
+            standing,
+            self.account.as_ref(),
+            self.accept_warnings,
+        )
     }
 
     /// The answer to an operation that ended so.
@@ -45,9 +57,10 @@ impl Teller {
             && let Some(standing) = failure.take_standing()
         {
             let answer = Answer::json(202, &self.view(&standing));
-            return Ok(answer
-                .with("location", self.location(&standing))
-                .with("retry-after", again::seconds(again::come_back(failure.elapsed, failure.retry_after))));
+            return Ok(answer.with("location", self.location(&standing)).with(
+                "retry-after",
+                again::seconds(again::come_back(failure.elapsed, failure.retry_after)),
+            ));
         }
         Err(self.problem(failure))
     }

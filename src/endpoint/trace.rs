@@ -14,7 +14,10 @@ pub(super) fn trace(parents: &[String], states: &[String]) -> Vec<(&'static str,
         return Vec::new();
     }
     let mut trace = vec![("traceparent", parent.into())];
-    let lines = states.iter().map(|line| line.trim_ascii()).filter(|line| !line.is_empty());
+    let lines = states
+        .iter()
+        .map(|line| line.trim_ascii())
+        .filter(|line| !line.is_empty());
     let state = lines.collect::<Vec<_>>().join(",");
     if !state.is_empty() && state.len() <= MAX_STATE {
         trace.push(("tracestate", state));
@@ -29,7 +32,12 @@ mod tests {
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     fn of(parents: &[&str], states: &[&str]) -> Vec<(&'static str, String)> {
-        let owned = |lines: &[&str]| lines.iter().map(|line| String::from(*line)).collect::<Vec<_>>();
+        let owned = |lines: &[&str]| {
+            lines
+                .iter()
+                .map(|line| String::from(*line))
+                .collect::<Vec<_>>()
+        };
         trace(&owned(parents), &owned(states))
     }
 
@@ -37,7 +45,10 @@ mod tests {
     fn the_lines_of_a_state_are_one_list() {
         let with = |state: &str| vec![("traceparent", PARENT.into()), ("tracestate", state.into())];
         assert_eq!(of(&[PARENT], &["a=1"]), with("a=1"));
-        assert_eq!(of(&[PARENT], &["a=1", " ", "b=2, c=3"]), with("a=1,b=2, c=3"));
+        assert_eq!(
+            of(&[PARENT], &["a=1", " ", "b=2, c=3"]),
+            with("a=1,b=2, c=3")
+        );
         assert_eq!(of(&[PARENT], &[]), [("traceparent", PARENT.into())]);
     }
 

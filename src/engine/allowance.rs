@@ -45,10 +45,16 @@ mod tests {
             }
         }
         let within = |from: &Instant| {
-            sent.iter().filter(|at| **at >= *from && **at < from.plus(Duration::from_secs(10))).count()
+            sent.iter()
+                .filter(|at| **at >= *from && **at < from.plus(Duration::from_secs(10)))
+                .count()
         };
         let most = sent.iter().map(within).max().unwrap_or_default();
         assert!((190..=200).contains(&most), "{most}");
-        assert_eq!(sent.iter().filter(|at| **at == Instant::default()).count(), 100, "at once");
+        assert_eq!(
+            sent.iter().filter(|at| **at == Instant::default()).count(),
+            100,
+            "at once"
+        );
     }
 }

@@ -49,12 +49,19 @@ impl Backoff {
 
     /// How long to wait after one more setback: as long as the server asked for and a little more, so that those it asked do not
     /// come back at once, and no less than without being asked; where it asked for nothing, twice as long each time, of which half is left to chance.
-    pub(super) fn after_setback(&mut self, asked: Option<Duration>, jitter: &mut Jitter) -> Duration {
-        let doubled =
-            Self::FIRST.saturating_mul(1_u32.checked_shl(self.setbacks).unwrap_or(u32::MAX)).min(Self::LONGEST);
+    pub(super) fn after_setback(
+        &mut self,
+        asked: Option<Duration>,
+        jitter: &mut Jitter,
+    ) -> Duration {
+        let doubled = Self::FIRST
+            .saturating_mul(1_u32.checked_shl(self.setbacks).unwrap_or(u32::MAX))
+            .min(Self::LONGEST);
         self.setbacks = self.setbacks.saturating_add(1);
         match asked {
-            Some(asked) => asked.max(doubled / 2).saturating_add(times(Self::FIRST, jitter.between(0.0, 1.0))),
+            Some(asked) => asked
+                .max(doubled / 2)
+                .saturating_add(times(Self::FIRST, jitter.between(0.0, 1.0))),
             None => times(doubled, jitter.between(0.5, 1.0)),
         }
     }
@@ -87,14 +94,18 @@ mod tests {
             let asked = Duration::from_secs(asked);
             let wait = backoff.after_setback(Some(asked), &mut jitter);
             let least = asked.max(Backoff::FIRST / 2);
-            assert!(wait >= least && wait <= least.saturating_add(Backoff::LONGEST), "{wait:?} for {asked:?}");
+            assert!(
+                wait >= least && wait <= least.saturating_add(Backoff::LONGEST),
+                "{wait:?} for {asked:?}"
+            );
         }
     }
 
     #[test]
     fn callers_with_different_seeds_do_not_wait_in_step() {
-        let mut waits: Vec<Duration> =
-            (0..1000).map(|seed| Backoff::default().after_setback(None, &mut Jitter::new(seed))).collect();
+        let mut waits: Vec<Duration> = (0..1000)
+            .map(|seed| Backoff::default().after_setback(None, &mut Jitter::new(seed)))
+            .collect();
         waits.sort();
         waits.dedup();
         assert!(waits.len() > 990, "{}", waits.len());

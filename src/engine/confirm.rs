@@ -22,8 +22,12 @@ use crate::hightouch::{Moment, Request, Run, RunId};
 pub(super) const SETTLE: Duration = Duration::from_secs(8);
 /// When the list is asked for, besides at once. At each of these the fraction of the server's second is another, so that its clock, whose
 /// `Date` tells whole seconds, becomes known to a quarter of one.
-const LOOKS: [Duration; 4] =
-    [Duration::from_millis(1250), Duration::from_millis(3500), Duration::from_millis(5750), SETTLE];
+const LOOKS: [Duration; 4] = [
+    Duration::from_millis(1250),
+    Duration::from_millis(3500),
+    Duration::from_millis(5750),
+    SETTLE,
+];
 /// How long the list is asked for where it cannot be read. A rate limit is sat out.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How often a trigger that came to nothing is sent again.
@@ -97,9 +101,17 @@ impl Confirm {
 
     /// The same, with the list to be read from its beginning.
     fn again(self) -> Self {
-        let before = if self.notes.candidates.is_empty() { self.before } else { self.notes.candidates };
+        let before = if self.notes.candidates.is_empty() {
+            self.before
+        } else {
+            self.notes.candidates
+        };
         let list = self.list.again();
-        Self { before, list, ..Self::new(self.trigger, self.cause, self.sent, self.unclear) }
+        Self {
+            before,
+            list,
+            ..Self::new(self.trigger, self.cause, self.sent, self.unclear)
+        }
     }
 
     pub(super) fn request(&self) -> Request {
@@ -109,8 +121,15 @@ impl Confirm {
     /// What the list tells, which has been read.
     fn tell(&mut self, clock: &ServerClock, resync: bool) -> Told {
         let when = |candidate: &Candidate| clock.compare(candidate.created, self.sent);
-        self.notes.candidates.retain(|candidate| when(candidate) != When::LongBefore);
-        let of = |one: When| self.notes.candidates.iter().filter(move |candidate| when(candidate) == one);
+        self.notes
+            .candidates
+            .retain(|candidate| when(candidate) != When::LongBefore);
+        let of = |one: When| {
+            self.notes
+                .candidates
+                .iter()
+                .filter(move |candidate| when(candidate) == one)
+        };
         let mut new = of(When::After);
         match (new.next(), new.next()) {
             _ if self.unread && !resync => Told::NothingYet,
@@ -125,12 +144,22 @@ impl Confirm {
 
 impl Notes {
     /// Takes note of a run in a list that came back at `now`.
-    fn note(&mut self, run: &Run, trigger: &Trigger, sent: Instant, clock: &mut ServerClock, now: Instant) {
+    fn note(
+        &mut self,
+        run: &Run,
+        trigger: &Trigger,
+        sent: Instant,
+        clock: &mut ServerClock,
+        now: Instant,
+    ) {
         let created = run.created_at.as_deref().and_then(Moment::rfc3339);
         if let Some(created) = created {
             clock.note_past(created, now);
         }
-        if trigger.baseline.is_some_and(|baseline| run.id.get() <= baseline) {
+        if trigger
+            .baseline
+            .is_some_and(|baseline| run.id.get() <= baseline)
+        {
             self.older_seen = true;
             return;
         }
@@ -138,7 +167,10 @@ impl Notes {
         let when = clock.compare(created, sent);
         self.older_seen |= when == When::LongBefore;
         if when != When::LongBefore && !self.candidates.iter().any(known) {
-            self.candidates.push(Candidate { run: run.id, created });
+            self.candidates.push(Candidate {
+                run: run.id,
+                created,
+            });
             // One more than are named is as good as any number.
             self.candidates.truncate(NAMED + 1);
         }
@@ -149,7 +181,13 @@ impl Operation {
     pub(super) fn confirmed(&mut self, now: Instant, mut phase: Confirm, reply: Reply) -> Action {
         phase.asked.get_or_insert(self.sent);
         phase.unread |= reply.as_ref().is_ok_and(|answer| answer.is_old);
-        let Confirm { list, notes, trigger, sent, .. } = &mut phase;
+        let Confirm {
+            list,
+            notes,
+            trigger,
+            sent,
+            ..
+        } = &mut phase;
         let (clock, pace) = (&mut self.clock, &mut self.pace);
         let read = list.read(reply, notes, |notes, run| {
             pace.note_earlier(&run);
@@ -166,7 +204,9 @@ impl Operation {
                 if !setback.passing() || encoded || too_long {
                     return self.unconfirmed(now, again, Some(setback));
                 }
-                let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
+                let delay = self
+                    .backoff
+                    .after_setback(setback.asked(), &mut self.jitter);
                 return self.pause(now, delay, Phase::Confirm(again), Some(setback));
             }
         };
@@ -183,7 +223,9 @@ impl Operation {
         }
         let asked = phase.asked.unwrap_or(phase.unclear).since(phase.unclear);
         if asked < SETTLE {
-            let looks = LOOKS.into_iter().map(|look| phase.unclear.plus(look).since(now));
+            let looks = LOOKS
+                .into_iter()
+                .map(|look| phase.unclear.plus(look).since(now));
             return match looks.into_iter().find(|delay| !delay.is_zero()) {
                 Some(delay) => self.pause(now, delay, Phase::Confirm(phase.again()), None),
                 None => self.go(now, Phase::Confirm(phase.again())),
@@ -204,9 +246,14 @@ impl Operation {
         if is_success || phase.cause.may_go_on() || self.options.resync.any() {
             return self.unconfirmed(now, phase, None);
         }
-        let Confirm { mut trigger, cause, .. } = phase;
+        let Confirm {
+            mut trigger, cause, ..
+        } = phase;
         // An error status fails by the rule; an answer that was lost on the way is nobody's decision.
-        if matches!(cause, Setback::Trouble(_)) && trigger.resent < RESENDS && self.has_room_for_trigger(now) {
+        if matches!(cause, Setback::Trouble(_))
+            && trigger.resent < RESENDS
+            && self.has_room_for_trigger(now)
+        {
             trigger.resent += 1;
             return self.go(now, Phase::Trigger(trigger));
         }
@@ -214,8 +261,18 @@ impl Operation {
     }
 
     /// It cannot be told.
-    pub(super) fn unconfirmed(&mut self, now: Instant, phase: Confirm, setback: Option<Setback>) -> Action {
-        let Confirm { cause, before: candidates, trigger, .. } = phase.again();
+    pub(super) fn unconfirmed(
+        &mut self,
+        now: Instant,
+        phase: Confirm,
+        setback: Option<Setback>,
+    ) -> Action {
+        let Confirm {
+            cause,
+            before: candidates,
+            trigger,
+            ..
+        } = phase.again();
         let named = match trigger.named.as_slice() {
             [] => String::new(),
             named => {
@@ -224,7 +281,10 @@ impl Operation {
             }
         };
         let why = match (candidates.as_slice(), setback) {
-            ([], Some(setback)) => format!("Hightouch's list of runs could not tell: {}", setback.sentence()),
+            ([], Some(setback)) => format!(
+                "Hightouch's list of runs could not tell: {}",
+                setback.sentence()
+            ),
             ([], None) => "Hightouch's list of runs has not shown it so far.".into(),
             (runs, _) => {
                 let mut names = String::new();
@@ -245,15 +305,27 @@ impl Operation {
     }
 
     /// Ends in the failure of a trigger of which it cannot be told what came of it.
-    pub(super) fn cannot_be_told(&mut self, now: Instant, cause: &Setback, details: String) -> Action {
+    pub(super) fn cannot_be_told(
+        &mut self,
+        now: Instant,
+        cause: &Setback,
+        details: String,
+    ) -> Action {
         let message = match cause.status() {
             Some(_) => cause.message(),
-            None => format!("{}. Whether the run was started is not known.", cause.message()),
+            None => format!(
+                "{}. Whether the run was started is not known.",
+                cause.message()
+            ),
         };
-        let outcome = match self.fail(now, FailureKind::TriggerUnconfirmed, message, Some(details)) {
+        let outcome = match self.fail(now, FailureKind::TriggerUnconfirmed, message, Some(details))
+        {
             Action::Done(outcome) => *outcome,
             other => return other,
         };
-        Action::Done(Box::new(outcome.map_err(|failure| Failure { http_status: cause.status(), ..failure })))
+        Action::Done(Box::new(outcome.map_err(|failure| Failure {
+            http_status: cause.status(),
+            ..failure
+        })))
     }
 }

@@ -9,7 +9,9 @@ use super::setback::Setback;
 use super::time::Instant;
 use super::trigger::Trigger;
 use super::{Action, look};
-use crate::hightouch::{Moment, Request, Run, RunRef, RunStatus, Slug, SyncEntry, SyncId, Unreadable};
+use crate::hightouch::{
+    Moment, Request, Run, RunRef, RunStatus, Slug, SyncEntry, SyncId, Unreadable,
+};
 
 /// Looking up a slug.
 #[derive(Debug)]
@@ -22,12 +24,19 @@ pub(super) struct FindSync {
 
 impl FindSync {
     pub(super) fn new(slug: Slug) -> Self {
-        Self { slug, pages: Pages::default(), has_unreadable: false }
+        Self {
+            slug,
+            pages: Pages::default(),
+            has_unreadable: false,
+        }
     }
 
     /// The same, with the list to be read from its start.
     fn again(self) -> Self {
-        Self { pages: self.pages.again(), ..Self::new(self.slug) }
+        Self {
+            pages: self.pages.again(),
+            ..Self::new(self.slug)
+        }
     }
 
     pub(super) fn request(&self) -> Request {
@@ -61,7 +70,10 @@ impl FindGoing {
     }
 
     fn reading(list: RunList) -> Self {
-        Self { list, notes: Notes::default() }
+        Self {
+            list,
+            notes: Notes::default(),
+        }
     }
 
     /// The same, with the list to be read from its start.
@@ -137,7 +149,10 @@ impl Operation {
         };
         phase.has_unreadable = has_unreadable;
         if found.is_none() && !more && has_unreadable {
-            let setback = Setback::Unreadable { status: 200, why: Unreadable::Missing("id") };
+            let setback = Setback::Unreadable {
+                status: 200,
+                why: Unreadable::Missing("id"),
+            };
             return self.retry(now, Phase::FindSync(phase.again()), setback);
         }
         self.backoff.reset();
@@ -149,13 +164,25 @@ impl Operation {
             }
             None if more => self.go(now, Phase::FindSync(phase)),
             None => {
-                let details = format!("No sync of this key's workspace has the slug `{slug}`. No run was started.");
-                self.fail(now, FailureKind::NotFound, crate::hightouch::reason(404), Some(details))
+                let details = format!(
+                    "No sync of this key's workspace has the slug `{slug}`. No run was started."
+                );
+                self.fail(
+                    now,
+                    FailureKind::NotFound,
+                    crate::hightouch::reason(404),
+                    Some(details),
+                )
             }
         }
     }
 
-    pub(super) fn going_found(&mut self, now: Instant, mut phase: FindGoing, reply: Reply) -> Action {
+    pub(super) fn going_found(
+        &mut self,
+        now: Instant,
+        mut phase: FindGoing,
+        reply: Reply,
+    ) -> Action {
         let since = self.options.unless_since;
         // What went when it was kept on the way may have ended.
         let is_old = reply.as_ref().is_ok_and(|answer| answer.is_old);
@@ -168,7 +195,10 @@ impl Operation {
             }
         });
         if is_old && read.is_ok() {
-            read = Err(Setback::Unreadable { status: 200, why: Unreadable::Old });
+            read = Err(Setback::Unreadable {
+                status: 200,
+                why: Unreadable::Old,
+            });
         }
         let page = match read {
             Ok(Some(page)) => page,
@@ -177,7 +207,10 @@ impl Operation {
         };
         // An entry that cannot be read may be the run in progress, or the first that came since.
         if page.has_unreadable {
-            let setback = Setback::Unreadable { status: 200, why: Unreadable::Missing("id") };
+            let setback = Setback::Unreadable {
+                status: 200,
+                why: Unreadable::Missing("id"),
+            };
             return self.retry(now, Phase::FindGoing(phase.again()), setback);
         }
         if phase.notes.came_since
@@ -198,15 +231,27 @@ impl Operation {
             return self.retry(now, Phase::FindGoing(phase.again()), setback);
         }
         self.backoff.reset();
-        let going = phase.notes.found.filter(|_| self.options.if_running != IfRunning::Queue);
+        let going = phase
+            .notes
+            .found
+            .filter(|_| self.options.if_running != IfRunning::Queue);
         let Some(going) = going else {
-            return self.go(now, Phase::Trigger(Trigger::new(phase.list.sync(), Some(phase.notes.highest))));
+            return self.go(
+                now,
+                Phase::Trigger(Trigger::new(phase.list.sync(), Some(phase.notes.highest))),
+            );
         };
-        let run = RunRef { sync: phase.list.sync(), run: going.id };
+        let run = RunRef {
+            sync: phase.list.sync(),
+            run: going.id,
+        };
         let status = going.status.clone();
         self.take_up(now, going);
         if self.options.if_running == IfRunning::Refuse {
-            let message = format!("{run} is already going (`{}`), so no run was started.", status.as_str());
+            let message = format!(
+                "{run} is already going (`{}`), so no run was started.",
+                status.as_str()
+            );
             return self.fail(now, FailureKind::Busy, message, None);
         }
         if self.options.resync.any() {

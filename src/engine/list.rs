@@ -110,7 +110,11 @@ impl RunList {
 
     /// The same list, to be read from the start. The page size and the end of the list are remembered.
     pub(super) fn again(&self) -> Self {
-        let mut list = Self { limit: self.limit, end: self.end, ..Self::new(self.sync, self.target) };
+        let mut list = Self {
+            limit: self.limit,
+            end: self.end,
+            ..Self::new(self.sync, self.target)
+        };
         if let Some(end) = self.end {
             list.stage = Stage::LastPage { end };
             list.place();
@@ -183,7 +187,10 @@ impl RunList {
         if !answer.ok() {
             return Err(Setback::refused(&answer));
         }
-        let unreadable = |why| Setback::Unreadable { status: answer.status, why };
+        let unreadable = |why| Setback::Unreadable {
+            status: answer.status,
+            why,
+        };
         self.requests += 1;
         if self.requests > MAX_REQUESTS {
             return Err(unreadable(Unreadable::TooManyPages(MAX_REQUESTS)));
@@ -222,13 +229,22 @@ impl RunList {
         if is_short {
             self.limit = page.entries;
         }
-        let found = RunPage { has_unreadable: page.unreadable > 0, has_more, newest_first: false, ends };
+        let found = RunPage {
+            has_unreadable: page.unreadable > 0,
+            has_more,
+            newest_first: false,
+            ends,
+        };
         Ok(match self.stage {
             Stage::Forward => self.forward(found, page.entries).map_err(unreadable)?,
             Stage::Search { low, high } => self.search(found, page.entries, low, high),
             Stage::LastPage { .. } if page.entries == 0 && self.offset > 0 => {
                 // The list has become shorter.
-                *self = Self { limit: self.limit, requests: self.requests, ..Self::new(self.sync, self.target) };
+                *self = Self {
+                    limit: self.limit,
+                    requests: self.requests,
+                    ..Self::new(self.sync, self.target)
+                };
                 Progress::Searching
             }
             Stage::LastPage { .. } if has_more => {
@@ -267,7 +283,10 @@ impl RunList {
             return Ok(Progress::Searching);
         }
         if page.has_more && self.order.oldest_first() {
-            self.stage = Stage::Search { low: self.offset, high: None };
+            self.stage = Stage::Search {
+                low: self.offset,
+                high: None,
+            };
             return Ok(Progress::Searching);
         }
         page.newest_first = self.order.newest_first();
@@ -275,13 +294,21 @@ impl RunList {
     }
 
     /// A page of a search.
-    fn search(&mut self, page: RunPage, entries: usize, low: usize, high: Option<usize>) -> Progress {
+    fn search(
+        &mut self,
+        page: RunPage,
+        entries: usize,
+        low: usize,
+        high: Option<usize>,
+    ) -> Progress {
         let (begin, end) = (self.offset, self.offset.saturating_add(entries));
         let (low, high) = match self.compare(&page, entries, begin == low) {
             Side::Here => {
                 return match self.target {
                     Target::Run(_) => Progress::Page(page),
-                    Target::Newest if entries >= self.limit || begin == 0 => self.found_end(page, entries),
+                    Target::Newest if entries >= self.limit || begin == 0 => {
+                        self.found_end(page, entries)
+                    }
                     Target::Newest => {
                         self.stage = Stage::LastPage { end };
                         self.place();
@@ -303,12 +330,19 @@ impl RunList {
 
     /// Where a page lies relative to the target. `is_next`: everything before the page lies before the target.
     fn compare(&self, page: &RunPage, entries: usize, is_next: bool) -> Side {
-        let precedes = |run: RunId, target: RunId| if self.order.newest_first() { run > target } else { run < target };
+        let precedes = |run: RunId, target: RunId| {
+            if self.order.newest_first() {
+                run > target
+            } else {
+                run < target
+            }
+        };
         let (ends_before, begins_after) = match (self.target, page.ends) {
             (Target::Newest, _) => (true, entries == 0),
-            (Target::Run(target), Some((first, last))) => {
-                (precedes(last, target), first != target && !precedes(first, target))
-            }
+            (Target::Run(target), Some((first, last))) => (
+                precedes(last, target),
+                first != target && !precedes(first, target),
+            ),
             (Target::Run(_), None) => (true, true),
         };
         if page.has_more && ends_before {

@@ -24,7 +24,12 @@ pub(super) struct Locate {
 
 impl Locate {
     pub(super) fn new(run: RunRef, poll: Look) -> Self {
-        Self { run, list: RunList::at(run.sync, run.run), is_listed: false, poll }
+        Self {
+            run,
+            list: RunList::at(run.sync, run.run),
+            is_listed: false,
+            poll,
+        }
     }
 
     pub(super) fn request(&self) -> Request {
@@ -35,24 +40,41 @@ impl Locate {
 impl Operation {
     pub(super) fn located(&mut self, now: Instant, mut phase: Locate, reply: Reply) -> Action {
         let answer = reply.as_ref().ok();
-        let (date, is_old) = (answer.and_then(|answer| answer.date), answer.is_some_and(|answer| answer.is_old));
-        let Locate { run, list, is_listed, .. } = &mut phase;
-        let page = match list.read(reply, is_listed, |is_listed, entry| *is_listed |= entry.id == run.run) {
+        let (date, is_old) = (
+            answer.and_then(|answer| answer.date),
+            answer.is_some_and(|answer| answer.is_old),
+        );
+        let Locate {
+            run,
+            list,
+            is_listed,
+            ..
+        } = &mut phase;
+        let page = match list.read(reply, is_listed, |is_listed, entry| {
+            *is_listed |= entry.id == run.run
+        }) {
             Ok(Some(page)) => page,
             Ok(None) => return self.go(now, Phase::Locate(phase)),
             // Nothing depends on this list: the run is polled all the same.
             Err(setback) => {
-                let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
+                let delay = self
+                    .backoff
+                    .after_setback(setback.asked(), &mut self.jitter);
                 return self.pause(now, delay, Phase::Look(phase.poll), Some(setback));
             }
         };
         self.backoff.reset();
         self.sighted = true;
-        let is_missing = phase.list.newer_seen() && !phase.is_listed && !page.has_unreadable && !is_old;
+        let is_missing =
+            phase.list.newer_seen() && !phase.is_listed && !page.has_unreadable && !is_old;
         if is_missing {
             let since = *self.missing_since.get_or_insert(now);
-            let listed_for = date.zip(phase.list.newer_created()).map(|(date, created)| date.since(created));
-            if now.since(since) >= SETTLE || listed_for.is_some_and(|listed_for| listed_for >= SETTLE) {
+            let listed_for = date
+                .zip(phase.list.newer_created())
+                .map(|(date, created)| date.since(created));
+            if now.since(since) >= SETTLE
+                || listed_for.is_some_and(|listed_for| listed_for >= SETTLE)
+            {
                 let details = format!(
                     "Hightouch lists newer runs of the sync, but not {}. Check the run's ID, and that the API key belongs to the run's \
                      workspace.",

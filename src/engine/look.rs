@@ -29,7 +29,10 @@ impl Room {
     /// The room for each of so many runs.
     pub(super) fn among(runs: u32) -> Self {
         let share = |of: usize| of / usize::try_from(runs.max(1)).unwrap_or(of);
-        Self { jobs: share(JOBS.0).max(JOBS.1), errors: share(ERRORS) }
+        Self {
+            jobs: share(JOBS.0).max(JOBS.1),
+            errors: share(ERRORS),
+        }
     }
 }
 
@@ -52,13 +55,22 @@ impl Look {
 
     /// The next poll, which asks for pages of the same size.
     fn again(&self) -> Self {
-        Self { pages: self.pages.again(), ..Self::default() }
+        Self {
+            pages: self.pages.again(),
+            ..Self::default()
+        }
     }
 
     /// Reads a page; true where the next one is to be read. A server that ignores the filter lists other runs too: the list is in order of
     /// IDs, so it has been read far enough once the entries of this run have come and gone.
     fn note(&mut self, reply: Reply, run: RunId, room: Room) -> Result<bool, Setback> {
-        let Self { pages, jobs, errors, order, has_unreadable } = self;
+        let Self {
+            pages,
+            jobs,
+            errors,
+            order,
+            has_unreadable,
+        } = self;
         let was_mixed = order.is_mixed();
         let more = pages.note(reply, |body| {
             let page = Run::read_page(body, &mut |mut entry| {
@@ -73,14 +85,23 @@ impl Look {
         })?;
         // A run that comes into the list moves entries to a page that has been read; some of its own may be among them.
         if pages.several() && order.is_mixed() && !was_mixed {
-            return Err(Setback::Unreadable { status: 200, why: Unreadable::Changed });
+            return Err(Setback::Unreadable {
+                status: 200,
+                why: Unreadable::Changed,
+            });
         }
         if jobs.len() > room.jobs {
-            return Err(Setback::Unreadable { status: 200, why: Unreadable::TooManyJobs(room.jobs) });
+            return Err(Setback::Unreadable {
+                status: 200,
+                why: Unreadable::TooManyJobs(room.jobs),
+            });
         }
         // Each may be a job of this run, and the one that failed.
         if *has_unreadable {
-            return Err(Setback::Unreadable { status: 200, why: Unreadable::Missing("id") });
+            return Err(Setback::Unreadable {
+                status: 200,
+                why: Unreadable::Missing("id"),
+            });
         }
         let passed = order.newest_first() && order.last().is_some_and(|last| last < run);
         let in_midst = order.last() == Some(run);
@@ -101,7 +122,9 @@ impl Operation {
             Ok(false) => {}
             Err(setback) if self.is_final(&setback) => return self.give_up(now, setback),
             Err(setback) => {
-                let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
+                let delay = self
+                    .backoff
+                    .after_setback(setback.asked(), &mut self.jitter);
                 return self.pause(now, delay, Phase::Look(phase.again()), Some(setback));
             }
         }
@@ -137,7 +160,10 @@ impl Operation {
                 self.look_later(now, Phase::Look(next))
             }
             Verdict::Succeeded(_) | Verdict::Failed(_) if self.ended_before_trigger() => {
-                let run = self.run_ref().map(|run| run.to_string()).unwrap_or_default();
+                let run = self
+                    .run_ref()
+                    .map(|run| run.to_string())
+                    .unwrap_or_default();
                 let message = "Hightouch's response names a run that had ended before the request to start one was sent. Whether a run was \
                                started is not known.";
                 let details = format!(
@@ -149,7 +175,11 @@ impl Operation {
             Verdict::Succeeded(_) => self.succeed(now),
             Verdict::Failed(status) => {
                 let word = status.as_str();
-                let text = self.jobs.iter().filter(|job| job.status == status).find_map(|job| job.error.clone());
+                let text = self
+                    .jobs
+                    .iter()
+                    .filter(|job| job.status == status)
+                    .find_map(|job| job.error.clone());
                 let message = text.unwrap_or_else(|| match status {
                     crate::hightouch::RunStatus::Warning => {
                         "Some rows were rejected (`warning`), which counts as a failure unless warnings are accepted."
@@ -158,7 +188,9 @@ impl Operation {
                     _ if word.is_empty() => "The run ended without a status.".into(),
                     _ => format!("The run ended as `{word}`."),
                 });
-                let details = self.run_ref().map(|run| format!("{run} ended as `{word}`."));
+                let details = self
+                    .run_ref()
+                    .map(|run| format!("{run} ended as `{word}`."));
                 self.fail(now, FailureKind::SyncFailed, message, details)
             }
         }
@@ -167,7 +199,8 @@ impl Operation {
     /// Learns the minimum age of a run that may have been there before this operation: from the server's own clock, and the first thing that
     /// is known to have happened. A run that this operation started is not older than the operation, whatever the run's times say.
     pub(super) fn learn_age(&mut self, now: Instant, date: Option<Moment>, first: Option<Moment>) {
-        let may_be_older = self.joined || matches!(self.goal, Goal::Await(_) | Goal::AwaitSequence(_));
+        let may_be_older =
+            self.joined || matches!(self.goal, Goal::Await(_) | Goal::AwaitSequence(_));
         if let Some((date, first)) = date.zip(first).filter(|_| may_be_older) {
             let age = date.since(first);
             self.run_age = (now, self.run_age(now).max(age));
@@ -177,14 +210,25 @@ impl Operation {
     /// Whether the run that the response to the trigger names had ended long before the trigger was sent, by Hightouch's own clock.
     fn ended_before_trigger(&self) -> bool {
         let finished = |job: &Run| job.finished_at.as_deref().and_then(Moment::rfc3339);
-        let Some(sent) = self.triggered_at else { return false };
-        let Some(ends) = self.jobs.iter().map(finished).collect::<Option<Vec<Moment>>>() else { return false };
+        let Some(sent) = self.triggered_at else {
+            return false;
+        };
+        let Some(ends) = self
+            .jobs
+            .iter()
+            .map(finished)
+            .collect::<Option<Vec<Moment>>>()
+        else {
+            return false;
+        };
         self.clock.compare(ends.into_iter().max(), sent) == When::LongBefore
     }
 
     /// Waits until the next look is due.
     pub(super) fn look_later(&mut self, now: Instant, look: Phase) -> Action {
-        let delay = self.pace.next_look(now, self.run_age(now), &mut self.jitter);
+        let delay = self
+            .pace
+            .next_look(now, self.run_age(now), &mut self.jitter);
         self.pause(now, delay, look, None)
     }
 }

@@ -16,7 +16,9 @@ use super::setback::{Setback, Trouble};
 use super::time::{Instant, times};
 use super::trigger::Trigger;
 use super::verdict::verdict;
-use crate::hightouch::{Answer, Request, Run, RunId, RunRef, SequenceId, SequenceRun, SequenceStatus, SyncId, SyncRef};
+use crate::hightouch::{
+    Answer, Request, Run, RunId, RunRef, SequenceId, SequenceRun, SequenceStatus, SyncId, SyncRef,
+};
 
 /// What happened.
 #[derive(Clone, Debug)]
@@ -151,7 +153,9 @@ impl Operation {
             Goal::Run(SyncRef::Slug(slug)) | Goal::Start(SyncRef::Slug(slug)) => {
                 (None, None, Phase::FindSync(FindSync::new(slug.clone())))
             }
-            Goal::Run(SyncRef::Id(sync)) | Goal::Start(SyncRef::Id(sync)) => (Some(*sync), None, Phase::Over),
+            Goal::Run(SyncRef::Id(sync)) | Goal::Start(SyncRef::Id(sync)) => {
+                (Some(*sync), None, Phase::Over)
+            }
             Goal::RunSequence(sequence) | Goal::StartSequence(sequence) => {
                 (None, None, Phase::TriggerSequence(sequence.clone()))
             }
@@ -211,15 +215,16 @@ impl Operation {
     pub fn twin(&mut self, now: Instant) -> Failure {
         // The request that would have started a run is not sent.
         self.requests = self.requests.saturating_sub(1);
-        let message =
-            "The sync is named twice, by its ID and by its slug: it is run once. Nothing was started for this one.";
+        let message = "The sync is named twice, by its ID and by its slug: it is run once. Nothing was started for this one.";
         self.failure(now, FailureKind::InvalidInput, message.into(), None)
     }
 
     /// What to do before a run of this sync is started.
     pub(super) fn first_for(&self, sync: SyncId) -> Phase {
         match self.options.if_running {
-            IfRunning::Queue if self.options.unless_since.is_none() => Phase::Trigger(Trigger::new(sync, None)),
+            IfRunning::Queue if self.options.unless_since.is_none() => {
+                Phase::Trigger(Trigger::new(sync, None))
+            }
             _ => Phase::FindGoing(FindGoing::new(sync)),
         }
     }
@@ -244,7 +249,12 @@ impl Operation {
             Phase::Locate(phase) => self.located(now, phase, reply),
             Phase::TriggerSequence(sequence) => self.sequence_triggered(now, sequence, reply),
             Phase::LookAtSequence => self.sequence_looked(now, reply),
-            Phase::Over => self.fail(now, FailureKind::Other, "The operation was stepped after its end.", None),
+            Phase::Over => self.fail(
+                now,
+                FailureKind::Other,
+                "The operation was stepped after its end.",
+                None,
+            ),
         }
     }
 
@@ -272,18 +282,27 @@ impl Operation {
 
     /// Where the sequence's run stands, as soon as its ID is known.
     pub fn sequence_report(&self, now: Instant) -> Option<SequenceReport> {
-        self.sequence_run.clone().map(|run| self.sequence_report_of(run, now))
+        self.sequence_run
+            .clone()
+            .map(|run| self.sequence_report_of(run, now))
     }
 
     /// The sequence's run where it is over, with the sync runs taken out.
     fn last_sequence_run(&mut self) -> Option<SequenceRun> {
         let run = self.sequence_run.as_mut()?;
         let sync_runs = mem::take(&mut run.sync_runs);
-        Some(SequenceRun { sync_runs, ..run.clone() })
+        Some(SequenceRun {
+            sync_runs,
+            ..run.clone()
+        })
     }
 
     fn sequence_report_of(&self, run: SequenceRun, now: Instant) -> SequenceReport {
-        SequenceReport { run, requests: self.requests, elapsed: now.since(self.began) }
+        SequenceReport {
+            run,
+            requests: self.requests,
+            elapsed: now.since(self.began),
+        }
     }
 
     /// Where the run stands, of whichever kind it is, as soon as its ID is known.
@@ -296,7 +315,10 @@ impl Operation {
 
     /// The run, once its ID is known.
     pub(super) fn run_ref(&self) -> Option<RunRef> {
-        Some(RunRef { sync: self.sync?, run: self.run? })
+        Some(RunRef {
+            sync: self.sync?,
+            run: self.run?,
+        })
     }
 
     /// Whether Hightouch has told of the run: its ID, when it was started, or where it stands.
@@ -307,7 +329,11 @@ impl Operation {
     /// When the wait is over: from then on a step sends nothing and ends the operation.
     pub fn deadline(&self) -> Instant {
         let wait = self.options.max_wait;
-        self.began.plus(if self.sighted { wait } else { wait.max(self.options.answer_wait) })
+        self.began.plus(if self.sighted {
+            wait
+        } else {
+            wait.max(self.options.answer_wait)
+        })
     }
 
     /// Goes on to a phase and sends its request at once.
@@ -331,19 +357,35 @@ impl Operation {
             Phase::Confirm(phase) => (phase.request(), READ_TIMEOUT),
             Phase::Look(phase) => match (self.sync, self.run) {
                 (Some(sync), Some(run)) => (phase.request(sync, run), READ_TIMEOUT),
-                _ => return self.fail(now, FailureKind::Other, "There is no run to look at.", None),
+                _ => {
+                    return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
+                }
             },
             Phase::Locate(phase) => (phase.request(), READ_TIMEOUT),
-            Phase::TriggerSequence(sequence) => (Request::trigger_sequence(sequence), TRIGGER_TIMEOUT),
+            Phase::TriggerSequence(sequence) => {
+                (Request::trigger_sequence(sequence), TRIGGER_TIMEOUT)
+            }
             Phase::LookAtSequence => match &self.sequence_run {
                 Some(run) => (Request::sequence_run(&run.id), READ_TIMEOUT),
-                None => return self.fail(now, FailureKind::Other, "There is no run to look at.", None),
+                None => {
+                    return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
+                }
             },
-            Phase::Over => return self.fail(now, FailureKind::Other, "The operation was woken after its end.", None),
+            Phase::Over => {
+                return self.fail(
+                    now,
+                    FailureKind::Other,
+                    "The operation was woken after its end.",
+                    None,
+                );
+            }
         };
         self.requests = self.requests.saturating_add(1);
         self.sent = now;
-        Action::Send { request, give_up: now.plus(timeout.min(left)) }
+        Action::Send {
+            request,
+            give_up: now.plus(timeout.min(left)),
+        }
     }
 
     /// Whether so much of the wait is left that an answer to a trigger may be hoped for. The first request of all is always sent, unless the
@@ -355,14 +397,31 @@ impl Operation {
 
     /// Waits, then sends the request of the phase: after `delay`, or in time for one last request before the deadline. `setback` is
     /// what to report where no request fits any more.
-    pub(super) fn pause(&mut self, now: Instant, delay: Duration, phase: Phase, setback: Option<Setback>) -> Action {
+    pub(super) fn pause(
+        &mut self,
+        now: Instant,
+        delay: Duration,
+        phase: Phase,
+        setback: Option<Setback>,
+    ) -> Action {
         self.phase = phase;
-        let reserve = self.round_trip.saturating_mul(2).clamp(RESERVE.0, RESERVE.1);
+        let reserve = self
+            .round_trip
+            .saturating_mul(2)
+            .clamp(RESERVE.0, RESERVE.1);
         // What leads to a trigger must leave room for it: its answer must not find nobody waiting.
         let kept = match self.phase {
-            Phase::FindSync(_) | Phase::FindGoing(_) => TRIGGER_ROOM.saturating_add(reserve).saturating_add(WAKE_SLACK),
-            Phase::Trigger(_) | Phase::TriggerSequence(_) => TRIGGER_ROOM.saturating_add(WAKE_SLACK),
-            Phase::Confirm(_) | Phase::Look(_) | Phase::Locate(_) | Phase::LookAtSequence | Phase::Over => reserve,
+            Phase::FindSync(_) | Phase::FindGoing(_) => TRIGGER_ROOM
+                .saturating_add(reserve)
+                .saturating_add(WAKE_SLACK),
+            Phase::Trigger(_) | Phase::TriggerSequence(_) => {
+                TRIGGER_ROOM.saturating_add(WAKE_SLACK)
+            }
+            Phase::Confirm(_)
+            | Phase::Look(_)
+            | Phase::Locate(_)
+            | Phase::LookAtSequence
+            | Phase::Over => reserve,
         };
         let last = self.deadline().minus(kept);
         let unsaid_too_long = !self.sighted && now >= self.began.plus(self.options.max_wait);
@@ -370,17 +429,23 @@ impl Operation {
             return self.time_is_up(now, setback);
         }
         self.pending = setback;
-        Action::Wait { until: now.plus(delay).min(last) }
+        Action::Wait {
+            until: now.plus(delay).min(last),
+        }
     }
 
     /// Pauses after a setback on a request that reads, before there is a run to wait for; gives up after [`TRIES`] in a row, but sits
     /// out a rate limit.
     pub(super) fn retry(&mut self, now: Instant, phase: Phase, setback: Setback) -> Action {
-        if self.is_final(&setback) || !setback.rate_limited() && self.backoff.setbacks() + 1 >= TRIES {
+        if self.is_final(&setback)
+            || !setback.rate_limited() && self.backoff.setbacks() + 1 >= TRIES
+        {
             self.phase = phase;
             return self.give_up(now, setback);
         }
-        let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
+        let delay = self
+            .backoff
+            .after_setback(setback.asked(), &mut self.jitter);
         self.pause(now, delay, phase, Some(setback))
     }
 
@@ -423,7 +488,12 @@ impl Operation {
         message: impl Into<String>,
         details: Option<String>,
     ) -> Action {
-        Action::Done(Box::new(Err(self.failure(now, kind, message.into(), details))))
+        Action::Done(Box::new(Err(self.failure(
+            now,
+            kind,
+            message.into(),
+            details,
+        ))))
     }
 
     /// Ends in the failure that a setback is where it is the last word.
@@ -440,7 +510,13 @@ impl Operation {
         Action::Done(Box::new(Err(failure)))
     }
 
-    fn failure(&mut self, now: Instant, kind: FailureKind, message: String, details: Option<String>) -> Failure {
+    fn failure(
+        &mut self,
+        now: Instant,
+        kind: FailureKind,
+        message: String,
+        details: Option<String>,
+    ) -> Failure {
         self.phase = Phase::Over;
         Failure {
             message,
@@ -467,7 +543,8 @@ impl Operation {
                     self.fail(now, FailureKind::Other, message, None)
                 }
                 None => {
-                    let message = "Too little of the wait was left to start a run. No run was started.";
+                    let message =
+                        "Too little of the wait was left to start a run. No run was started.";
                     self.fail(now, FailureKind::Unreachable, message, None)
                 }
             };
@@ -495,7 +572,10 @@ impl Operation {
                 let retry_after = setback.as_ref().and_then(Setback::asked);
                 let details = setback.map(|setback| setback.sentence());
                 let failure = self.failure(now, FailureKind::StillRunning, message, details);
-                Action::Done(Box::new(Err(Failure { retry_after, ..failure })))
+                Action::Done(Box::new(Err(Failure {
+                    retry_after,
+                    ..failure
+                })))
             }
         }
     }
@@ -504,10 +584,20 @@ impl Operation {
     fn last_seen(&self) -> Option<(String, String)> {
         if let Some(run) = &self.sequence_run {
             // With the ends of all its sync runs it would be over.
-            let lacks = if run.status == SequenceStatus::Done { " without the ends of all its sync runs" } else { "" };
-            return Some((format!("sequence run {}", run.id), format!("`{}`{lacks}", run.status.as_str())));
+            let lacks = if run.status == SequenceStatus::Done {
+                " without the ends of all its sync runs"
+            } else {
+                ""
+            };
+            return Some((
+                format!("sequence run {}", run.id),
+                format!("`{}`{lacks}", run.status.as_str()),
+            ));
         }
         let status = verdict(&self.jobs, self.options.accept_warnings).status();
-        Some((self.run_ref()?.to_string(), format!("`{}`", status.as_str())))
+        Some((
+            self.run_ref()?.to_string(),
+            format!("`{}`", status.as_str()),
+        ))
     }
 }

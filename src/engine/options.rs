@@ -30,7 +30,9 @@ impl Goal {
         match self {
             Self::Run(sync) | Self::Start(sync) => vec![sync.to_string()],
             Self::Await(run) => vec![run.sync.to_string(), run.run.to_string()],
-            Self::RunSequence(sequence) | Self::StartSequence(sequence) => vec![sequence.to_string()],
+            Self::RunSequence(sequence) | Self::StartSequence(sequence) => {
+                vec![sequence.to_string()]
+            }
             Self::AwaitSequence(run) => vec![run.to_string()],
         }
     }

@@ -153,8 +153,14 @@ impl Failure {
     pub fn take_standing(&mut self) -> Option<Standing> {
         match self.sequence.take() {
             Some(run) => {
-                let Self { requests, elapsed, .. } = *self;
-                Some(Standing::Sequence(SequenceReport { run: *run, requests, elapsed }))
+                let Self {
+                    requests, elapsed, ..
+                } = *self;
+                Some(Standing::Sequence(SequenceReport {
+                    run: *run,
+                    requests,
+                    elapsed,
+                }))
             }
             None => self.report.take().map(Standing::Sync),
         }

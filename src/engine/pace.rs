@@ -26,8 +26,16 @@ pub const AT_ONCE: u32 = 50;
 /// From which age of the run on a pause is which share of it, and the longest that it then is.
 const STEPS: [(Duration, f64, Duration); 3] = [
     (Duration::ZERO, 1.0 / 9.0, Duration::from_millis(2_700)),
-    (Duration::from_secs(90), 1.0 / 17.0, Duration::from_millis(9_600)),
-    (Duration::from_secs(900), 1.0 / 90.0, Duration::from_secs(60)),
+    (
+        Duration::from_secs(90),
+        1.0 / 17.0,
+        Duration::from_millis(9_600),
+    ),
+    (
+        Duration::from_secs(900),
+        1.0 / 90.0,
+        Duration::from_secs(60),
+    ),
 ];
 /// By what share a pause is longer or shorter by chance, so that runs that began together are not looked at together.
 const JITTER: f64 = 0.05;
@@ -74,14 +82,22 @@ impl Pace {
     /// Takes note of an earlier run of the same sync. How long one took that failed tells nothing.
     pub(super) fn note_earlier(&mut self, run: &Run) {
         let moment = |text: &Option<String>| text.as_deref().and_then(Moment::rfc3339);
-        let (Some(created), Some(finished)) = (moment(&run.created_at), moment(&run.finished_at)) else { return };
+        let (Some(created), Some(finished)) = (moment(&run.created_at), moment(&run.finished_at))
+        else {
+            return;
+        };
         let known = self.earlier.iter().any(|(id, _)| *id == run.id);
         if known || !matches!(run.status, RunStatus::Success | RunStatus::Warning) {
             return;
         }
         self.earlier.push((run.id, finished.since(created)));
         if self.earlier.len() > EARLIER {
-            let oldest = self.earlier.iter().enumerate().min_by_key(|(_, (id, _))| *id).map(|(place, _)| place);
+            let oldest = self
+                .earlier
+                .iter()
+                .enumerate()
+                .min_by_key(|(_, (id, _))| *id)
+                .map(|(place, _)| place);
             self.earlier.swap_remove(oldest.unwrap_or(0));
         }
     }
@@ -103,14 +119,21 @@ impl Pace {
         }
         let left = took.as_secs_f64() * (1.0 - ratio) / rise;
         let end = now.plus(times(Duration::from_secs(1), left));
-        let slack =
-            |share: f64| Duration::try_from_secs_f64((left + took.as_secs_f64()) * share).unwrap_or(Duration::MAX);
+        let slack = |share: f64| {
+            Duration::try_from_secs_f64((left + took.as_secs_f64()) * share)
+                .unwrap_or(Duration::MAX)
+        };
         let agrees = self.forecast.replace(end).is_some_and(|forecast| {
             let apart = end.since(forecast).max(forecast.since(end));
             apart <= slack(AGREE)
         });
-        self.agreed = if agrees { self.agreed.saturating_add(1) } else { 0 };
-        self.expected = (self.agreed >= FORECASTS).then(|| (end.minus(slack(SLACK)), end.plus(slack(SLACK))));
+        self.agreed = if agrees {
+            self.agreed.saturating_add(1)
+        } else {
+            0
+        };
+        self.expected =
+            (self.agreed >= FORECASTS).then(|| (end.minus(slack(SLACK)), end.plus(slack(SLACK))));
     }
 
     /// Between which ages earlier runs ended, if they are alike.
@@ -139,8 +162,11 @@ impl Pace {
             (None, None) => pause,
         };
         let pause = pause.max(self.apart);
-        let first =
-            if age < SHORTEST { times(SPREAD.max(self.apart), jitter.between(0.0, 1.0)) } else { Duration::ZERO };
+        let first = if age < SHORTEST {
+            times(SPREAD.max(self.apart), jitter.between(0.0, 1.0))
+        } else {
+            Duration::ZERO
+        };
         times(pause, jitter.between(1.0 - JITTER, 1.0 + JITTER)).saturating_add(first)
     }
 }
@@ -148,7 +174,9 @@ impl Pace {
 /// The pause after a look at a run that is so old, where nothing else is known of it.
 fn pause(age: Duration) -> Duration {
     let steps = STEPS.iter().filter(|(from, ..)| age >= *from);
-    steps.map(|(_, share, most)| times(age, *share).min(*most)).fold(SHORTEST, Duration::max)
+    steps
+        .map(|(_, share, most)| times(age, *share).min(*most))
+        .fold(SHORTEST, Duration::max)
 }
 
 #[cfg(test)]
@@ -168,7 +196,12 @@ mod tests {
     fn pause_at(pace: &Pace, age: f64) -> f64 {
         let looks = 1000;
         let mut jitter = Jitter::new(7);
-        (0..looks).map(|_| pace.next_look(at(age), seconds(age), &mut jitter).as_secs_f64()).sum::<f64>()
+        (0..looks)
+            .map(|_| {
+                pace.next_look(at(age), seconds(age), &mut jitter)
+                    .as_secs_f64()
+            })
+            .sum::<f64>()
             / f64::from(looks)
     }
 
@@ -189,11 +222,20 @@ mod tests {
     #[test]
     fn pauses_grow_with_the_age_of_the_run_up_to_a_minute() {
         let pace = Pace::default();
-        for (age, expected) in
-            [(2.0, 1.0), (18.0, 2.0), (40.0, 2.7), (102.0, 6.0), (600.0, 9.6), (1800.0, 20.0), (20_000.0, 60.0)]
-        {
+        for (age, expected) in [
+            (2.0, 1.0),
+            (18.0, 2.0),
+            (40.0, 2.7),
+            (102.0, 6.0),
+            (600.0, 9.6),
+            (1800.0, 20.0),
+            (20_000.0, 60.0),
+        ] {
             let pause = pause_at(&pace, age);
-            assert!((pause - expected).abs() < expected * 0.01, "{age} s: {pause}");
+            assert!(
+                (pause - expected).abs() < expected * 0.01,
+                "{age} s: {pause}"
+            );
         }
     }
 
@@ -204,18 +246,25 @@ mod tests {
             pace.among(crowd);
             for age in [1.0, 20.0, 100.0] {
                 let together = f64::from(crowd) / pause_at(&pace, age);
-                assert!(together < 10.1, "{crowd} runs of {age} s: {together} looks a second");
+                assert!(
+                    together < 10.1,
+                    "{crowd} runs of {age} s: {together} looks a second"
+                );
             }
         }
         let mut alone = Pace::default();
         alone.among(1);
-        assert!((pause_at(&alone, 2.0) - 1.0).abs() < 0.01, "one is no crowd");
+        assert!(
+            (pause_at(&alone, 2.0) - 1.0).abs() < 0.01,
+            "one is no crowd"
+        );
     }
 
     #[test]
     fn runs_that_begin_together_are_not_looked_at_together() {
-        let mut looks: Vec<Duration> =
-            (0..1000).map(|seed| Pace::default().next_look(at(0.1), seconds(0.1), &mut Jitter::new(seed))).collect();
+        let mut looks: Vec<Duration> = (0..1000)
+            .map(|seed| Pace::default().next_look(at(0.1), seconds(0.1), &mut Jitter::new(seed)))
+            .collect();
         looks.sort();
         let (first, last) = (looks.first().unwrap(), looks.last().unwrap());
         assert!(*last - *first > seconds(0.2), "{first:?} to {last:?}");
@@ -225,11 +274,17 @@ mod tests {
     fn where_earlier_runs_were_alike_looks_come_when_they_ended() {
         let pace = earlier(&[600, 630, 660]);
         assert!((pause_at(&pace, 102.0) - 15.0).abs() < 0.1, "far");
-        assert!((pause_at(&pace, 560.0) - 10.0).abs() < 0.1, "up to where it is near");
+        assert!(
+            (pause_at(&pace, 560.0) - 10.0).abs() < 0.1,
+            "up to where it is near"
+        );
         assert!((pause_at(&pace, 600.0) - 4.8).abs() < 0.1, "near");
         assert!((pause_at(&pace, 700.0) - 9.6).abs() < 0.1, "past");
         for unlike in [&[60, 600][..], &[600], &[]] {
-            assert!((pause_at(&earlier(unlike), 102.0) - 6.0).abs() < 0.1, "{unlike:?}");
+            assert!(
+                (pause_at(&earlier(unlike), 102.0) - 6.0).abs() < 0.1,
+                "{unlike:?}"
+            );
         }
     }
 
@@ -250,7 +305,10 @@ mod tests {
             pace.expected
         };
         let (from, to) = told(&[0.1, 0.2, 0.3, 0.4]).unwrap();
-        assert!(from > at(940.0) && from < at(1000.0) && to > at(1000.0) && to < at(1060.0), "{from:?} {to:?}");
+        assert!(
+            from > at(940.0) && from < at(1000.0) && to > at(1000.0) && to < at(1060.0),
+            "{from:?} {to:?}"
+        );
         for useless in [
             &[][..],
             &[0.54, 0.54, 0.54, 0.54],
@@ -272,7 +330,10 @@ mod tests {
             let pace = earlier(lengths);
             for age in [1.0, 5.0, 50.0, 500.0, 3500.0] {
                 let (hinted, plain) = (pause_at(&pace, age), pause_at(&Pace::default(), age));
-                assert!(hinted <= plain * 2.51 && hinted >= plain * 0.39, "{age}: {hinted} {plain}");
+                assert!(
+                    hinted <= plain * 2.51 && hinted >= plain * 0.39,
+                    "{age}: {hinted} {plain}"
+                );
             }
         }
     }

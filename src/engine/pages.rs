@@ -12,7 +12,10 @@ const SMALLER: [usize; 3] = [20, 4, 1];
 
 /// The page size to ask for after a page of this size was over the size limit.
 pub(super) fn smaller_page(limit: usize) -> usize {
-    SMALLER.into_iter().find(|smaller| *smaller < limit).unwrap_or(1)
+    SMALLER
+        .into_iter()
+        .find(|smaller| *smaller < limit)
+        .unwrap_or(1)
 }
 
 /// How far a list has been read.
@@ -27,14 +30,21 @@ pub(super) struct Pages {
 
 impl Default for Pages {
     fn default() -> Self {
-        Self { offset: 0, limit: PAGE, read: 0 }
+        Self {
+            offset: 0,
+            limit: PAGE,
+            read: 0,
+        }
     }
 }
 
 impl Pages {
     /// The same list, to be read from the start with pages of the same size.
     pub(super) fn again(&self) -> Self {
-        Self { limit: self.limit, ..Self::default() }
+        Self {
+            limit: self.limit,
+            ..Self::default()
+        }
     }
 
     /// Whether more than one was read.
@@ -52,7 +62,10 @@ impl Pages {
         if !answer.ok() {
             return Err(Setback::refused(&answer));
         }
-        let unreadable = |why| Setback::Unreadable { status: answer.status, why };
+        let unreadable = |why| Setback::Unreadable {
+            status: answer.status,
+            why,
+        };
         let body = answer.whole();
         if matches!(body, Err(Unreadable::TooLong)) && self.limit > 1 {
             self.limit = smaller_page(self.limit);
@@ -68,7 +81,11 @@ impl Pages {
         if !has_more {
             return Ok(false);
         }
-        if self.read == MOST { Err(unreadable(Unreadable::TooManyPages(MOST))) } else { Ok(true) }
+        if self.read == MOST {
+            Err(unreadable(Unreadable::TooManyPages(MOST)))
+        } else {
+            Ok(true)
+        }
     }
 }
 

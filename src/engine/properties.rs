@@ -5,12 +5,12 @@
 use core::time::Duration;
 
 use super::{
-    ANSWER_WAIT, Action, Event, Failure, FailureKind, Goal, IfRunning, Instant, Operation, Options, Outcome, Standing,
-    Trouble, TroubleKind,
+    ANSWER_WAIT, Action, Event, Failure, FailureKind, Goal, IfRunning, Instant, Operation, Options,
+    Outcome, Standing, Trouble, TroubleKind,
 };
 use crate::hightouch::{
-    Answer, BASE_PATH, BodyEnd, Method, Moment, Resync, RetryAfter, Run, RunRef, RunStatus, SequenceStatus, SyncRef,
-    read_sequence_trigger, read_trigger,
+    Answer, BASE_PATH, BodyEnd, Method, Moment, Resync, RetryAfter, Run, RunRef, RunStatus,
+    SequenceStatus, SyncRef, read_sequence_trigger, read_trigger,
 };
 
 /// The longest wait that is tried, so that each ends within a reasonable number of steps.
@@ -42,11 +42,17 @@ pub fn operation(bytes: &[u8]) {
         match action {
             Action::Done(outcome) => return witness.ended(now, *outcome),
             Action::Wait { until } => {
-                assert!(now <= until && until <= witness.deadline, "{now:?} {until:?}");
+                assert!(
+                    now <= until && until <= witness.deadline,
+                    "{now:?} {until:?}"
+                );
                 (now, event) = (until, Event::Woke);
             }
             Action::Send { request, give_up } => {
-                assert!(now <= give_up && give_up <= witness.deadline, "{now:?} {give_up:?}");
+                assert!(
+                    now <= give_up && give_up <= witness.deadline,
+                    "{now:?} {give_up:?}"
+                );
                 assert!(request.target.starts_with(BASE_PATH), "{request:?}");
                 line = lines.next().filter(|line| !line.is_empty()).unwrap_or(line);
                 witness.sends(request.method);
@@ -65,10 +71,17 @@ fn asked(line: &str) -> (Goal, Options) {
     let sync = line.split(' ').nth(1).and_then(|sync| sync.parse().ok());
     let sync = sync.unwrap_or(SyncRef::Id(1.try_into().expect("an ID")));
     let goal = match sync {
-        _ if word("sequence") && word("await") => Goal::AwaitSequence(UUID.parse().expect("a UUID")),
-        _ if word("sequence") && word("start") => Goal::StartSequence(UUID.parse().expect("a UUID")),
+        _ if word("sequence") && word("await") => {
+            Goal::AwaitSequence(UUID.parse().expect("a UUID"))
+        }
+        _ if word("sequence") && word("start") => {
+            Goal::StartSequence(UUID.parse().expect("a UUID"))
+        }
         _ if word("sequence") => Goal::RunSequence(UUID.parse().expect("a UUID")),
-        SyncRef::Id(sync) if word("await") => Goal::Await(RunRef { sync, run: 42.try_into().expect("an ID") }),
+        SyncRef::Id(sync) if word("await") => Goal::Await(RunRef {
+            sync,
+            run: 42.try_into().expect("an ID"),
+        }),
         sync if word("start") => Goal::Start(sync),
         sync => Goal::Run(sync),
     };
@@ -78,12 +91,25 @@ fn asked(line: &str) -> (Goal, Options) {
         () => IfRunning::Queue,
     };
     let options = Options {
-        resync: Resync { full: word("resync"), ..Resync::default() },
+        resync: Resync {
+            full: word("resync"),
+            ..Resync::default()
+        },
         accept_warnings: word("warnings"),
         if_running,
         unless_since: Moment::rfc3339("2022-02-08T16:11:00Z").filter(|_| word("since")),
-        max_wait: Duration::from_secs(line.rsplit(' ').next().and_then(number).unwrap_or(60).min(LONGEST)),
-        answer_wait: if word("answer") { ANSWER_WAIT } else { Duration::ZERO },
+        max_wait: Duration::from_secs(
+            line.rsplit(' ')
+                .next()
+                .and_then(number)
+                .unwrap_or(60)
+                .min(LONGEST),
+        ),
+        answer_wait: if word("answer") {
+            ANSWER_WAIT
+        } else {
+            Duration::ZERO
+        },
     };
     (goal, options)
 }
@@ -93,9 +119,20 @@ fn comes(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
     let (mut rest, mut took) = (line, Duration::ZERO);
     let mut answer = Answer::new(200, "");
     loop {
-        let end = rest.iter().position(|byte| *byte == b' ').unwrap_or(rest.len());
+        let end = rest
+            .iter()
+            .position(|byte| *byte == b' ')
+            .unwrap_or(rest.len());
         let word = core::str::from_utf8(&rest[..end]).unwrap_or_default();
-        let trouble = |kind| (now.plus(took).min(give_up), Event::Trouble(Trouble { kind, text: word.into() }));
+        let trouble = |kind| {
+            (
+                now.plus(took).min(give_up),
+                Event::Trouble(Trouble {
+                    kind,
+                    text: word.into(),
+                }),
+            )
+        };
         match word {
             "denied" => return trouble(TroubleKind::NotGranted),
             "unsent" => return trouble(TroubleKind::NotSent),
@@ -105,8 +142,14 @@ fn comes(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
             "cut" => answer.end = BodyEnd::Cut,
             "long" => answer.end = BodyEnd::TooLong,
             "dated" => answer.date = Moment::rfc3339("2022-02-08T16:11:05Z"),
-            _ => match (word.strip_prefix('+'), word.strip_prefix("after="), word.parse()) {
-                (Some(millis), ..) => took = Duration::from_millis(millis.parse().unwrap_or_default()),
+            _ => match (
+                word.strip_prefix('+'),
+                word.strip_prefix("after="),
+                word.parse(),
+            ) {
+                (Some(millis), ..) => {
+                    took = Duration::from_millis(millis.parse().unwrap_or_default())
+                }
                 (_, Some(asked), _) => answer.retry_after = RetryAfter::read(asked),
                 (.., Ok(status)) => answer.status = status,
                 _ => break,
@@ -116,7 +159,13 @@ fn comes(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
     }
     let came = now.plus(took);
     if came > give_up {
-        return (give_up, Event::Trouble(Trouble { kind: TroubleKind::TimedOut, text: "late".into() }));
+        return (
+            give_up,
+            Event::Trouble(Trouble {
+                kind: TroubleKind::TimedOut,
+                text: "late".into(),
+            }),
+        );
     }
     answer.date = answer.date.map(|date| date.plus(came.since_start()));
     answer.body = rest.into();
@@ -154,11 +203,21 @@ struct Witness {
 impl Witness {
     fn new(goal: Goal, options: Options) -> Self {
         let deadline = Instant::default().plus(options.max_wait.max(options.answer_wait));
-        Self { goal, options, deadline, trigger: Trigger::NeverSent, requests: 0, run: None }
+        Self {
+            goal,
+            options,
+            deadline,
+            trigger: Trigger::NeverSent,
+            requests: 0,
+            run: None,
+        }
     }
 
     fn of_sequence(&self) -> bool {
-        matches!(self.goal, Goal::RunSequence(_) | Goal::StartSequence(_) | Goal::AwaitSequence(_))
+        matches!(
+            self.goal,
+            Goal::RunSequence(_) | Goal::StartSequence(_) | Goal::AwaitSequence(_)
+        )
     }
 
     /// The run that the answer to a trigger names.
@@ -173,9 +232,13 @@ impl Witness {
     fn sends(&mut self, method: Method) {
         self.requests += 1;
         if method == Method::Post {
-            assert!(!matches!(self.goal, Goal::Await(_) | Goal::AwaitSequence(_)), "who awaits a run starts none");
+            assert!(
+                !matches!(self.goal, Goal::Await(_) | Goal::AwaitSequence(_)),
+                "who awaits a run starts none"
+            );
             assert_eq!(self.run, None, "with a run at hand, no other is started");
-            let looked_for = matches!(self.trigger, Trigger::LostAndLookedFor) && !self.of_sequence();
+            let looked_for =
+                matches!(self.trigger, Trigger::LostAndLookedFor) && !self.of_sequence();
             assert!(
                 matches!(self.trigger, Trigger::NeverSent | Trigger::NotStarted) || looked_for,
                 "a run is started twice only where none came of the first: {self:?}"
@@ -195,14 +258,18 @@ impl Witness {
         }
         self.trigger = match event {
             Event::Trouble(trouble) => match trouble.kind {
-                TroubleKind::NotGranted | TroubleKind::NotSent | TroubleKind::TlsFailed => Trigger::NotStarted,
+                TroubleKind::NotGranted | TroubleKind::NotSent | TroubleKind::TlsFailed => {
+                    Trigger::NotStarted
+                }
                 TroubleKind::Lost => Trigger::Lost,
                 TroubleKind::TimedOut => Trigger::Unclear,
             },
-            Event::Answer(answer) if answer.ok() => match answer.whole().ok().and_then(|body| self.named(body)) {
-                Some(run) => Trigger::Started(run),
-                None => Trigger::Unclear,
-            },
+            Event::Answer(answer) if answer.ok() => {
+                match answer.whole().ok().and_then(|body| self.named(body)) {
+                    Some(run) => Trigger::Started(run),
+                    None => Trigger::Unclear,
+                }
+            }
             Event::Answer(answer) if matches!(answer.status, 408 | 500..=599) => Trigger::Unclear,
             Event::Answer(_) | Event::Woke => Trigger::NotStarted,
         };
@@ -214,7 +281,11 @@ impl Witness {
         if let Trigger::Started(run) = &self.trigger {
             assert_eq!(known.as_ref(), Some(run), "what was started is known");
         }
-        assert!(self.run.is_none() || self.run == known, "{:?} became {known:?}", self.run);
+        assert!(
+            self.run.is_none() || self.run == known,
+            "{:?} became {known:?}",
+            self.run
+        );
         self.run = known;
     }
 
@@ -222,18 +293,27 @@ impl Witness {
         assert!(now <= self.deadline, "{now:?} {self:?}");
         let mut over = outcome.clone();
         let (standing, requests, elapsed) = match &mut over {
-            Ok(standing) => (Some(standing.clone()), requests(standing), elapsed(standing)),
+            Ok(standing) => (
+                Some(standing.clone()),
+                requests(standing),
+                elapsed(standing),
+            ),
             Err(failure) => (failure.take_standing(), failure.requests, failure.elapsed),
         };
         assert_eq!((requests, elapsed), (self.requests, now.since_start()));
-        assert_eq!(standing.as_ref().map(name), self.run, "whatever the end, the run is named");
+        assert_eq!(
+            standing.as_ref().map(name),
+            self.run,
+            "whatever the end, the run is named"
+        );
         let ended = match &standing {
             Some(Standing::Sync(report)) => report.status.ended(),
             Some(Standing::Sequence(report)) => report.run.status.ended(),
             None => false,
         };
         let good = |status: &RunStatus| {
-            *status == RunStatus::Success || *status == RunStatus::Warning && self.options.accept_warnings
+            *status == RunStatus::Success
+                || *status == RunStatus::Warning && self.options.accept_warnings
         };
         match outcome {
             Ok(Standing::Sync(report)) if !matches!(self.goal, Goal::Start(_)) => {
@@ -243,8 +323,14 @@ impl Witness {
                 }
             }
             Ok(Standing::Sequence(report)) if !matches!(self.goal, Goal::StartSequence(_)) => {
-                assert!(report.run.status == SequenceStatus::Done && !report.run.sync_runs.is_empty(), "{report:?}");
-                assert!(report.run.sync_runs.iter().all(|run| good(&run.status)), "{report:?}");
+                assert!(
+                    report.run.status == SequenceStatus::Done && !report.run.sync_runs.is_empty(),
+                    "{report:?}"
+                );
+                assert!(
+                    report.run.sync_runs.iter().all(|run| good(&run.status)),
+                    "{report:?}"
+                );
             }
             Ok(_) => {}
             Err(failure) => {
@@ -258,7 +344,13 @@ impl Witness {
                 assert!(!failure.message.is_empty());
                 let trimmed = failure.trimmed();
                 let texts = [Some(&trimmed.message), trimmed.details.as_ref()];
-                assert!(texts.into_iter().flatten().all(|text| text.len() <= Failure::DETAILS), "{trimmed:?}");
+                assert!(
+                    texts
+                        .into_iter()
+                        .flatten()
+                        .all(|text| text.len() <= Failure::DETAILS),
+                    "{trimmed:?}"
+                );
             }
         }
     }

@@ -26,7 +26,12 @@ const DONE_TIMEOUT: Duration = Duration::from_secs(20);
 const NAMED: usize = 10;
 
 impl Operation {
-    pub(super) fn sequence_triggered(&mut self, now: Instant, sequence: SequenceId, reply: Reply) -> Action {
+    pub(super) fn sequence_triggered(
+        &mut self,
+        now: Instant,
+        sequence: SequenceId,
+        reply: Reply,
+    ) -> Action {
         match judge(reply, read_sequence_trigger) {
             Ok(run) => {
                 self.sequence_run = Some(SequenceRun::unseen(run));
@@ -36,7 +41,9 @@ impl Operation {
                 }
                 self.look_later(now, Phase::LookAtSequence)
             }
-            Err(Untold::No(setback)) => self.not_started(now, Phase::TriggerSequence(sequence), setback),
+            Err(Untold::No(setback)) => {
+                self.not_started(now, Phase::TriggerSequence(sequence), setback)
+            }
             Err(Untold::Unclear(cause)) => {
                 let details = format!(
                     "The run may have been started or not, and Hightouch has no list of a sequence's runs to look in. The request was not \
@@ -50,13 +57,19 @@ impl Operation {
 
     pub(super) fn sequence_looked(&mut self, now: Instant, reply: Reply) -> Action {
         let date = reply.as_ref().ok().and_then(|answer| answer.date);
-        let Some(read) = self.sequence_run.as_ref().map(|known| read(reply, &known.id)) else {
+        let Some(read) = self
+            .sequence_run
+            .as_ref()
+            .map(|known| read(reply, &known.id))
+        else {
             return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
         };
         let seen = match read {
             Ok(seen) => seen,
             Err(setback) if !self.is_final(&setback) || self.may_show_later(now, &setback) => {
-                let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
+                let delay = self
+                    .backoff
+                    .after_setback(setback.asked(), &mut self.jitter);
                 return self.pause(now, delay, Phase::LookAtSequence, Some(setback));
             }
             Err(setback) => return self.give_up(now, setback),
@@ -67,7 +80,8 @@ impl Operation {
             let finished = |run: &SyncRun| run.finished_at.as_deref().and_then(Moment::rfc3339);
             oldest = known.sync_runs.iter().filter_map(finished).min();
             // A list that lacks sync runs may lack others too.
-            verdict = sequence_verdict(known, self.options.accept_warnings).filter(|_| is_whole || !is_done(known));
+            verdict = sequence_verdict(known, self.options.accept_warnings)
+                .filter(|_| is_whole || !is_done(known));
         }
         self.backoff.reset();
         self.sighted = true;
@@ -85,7 +99,9 @@ impl Operation {
         let since = *self.done_since.get_or_insert(now);
         let left = DONE_TIMEOUT.saturating_sub(now.since(since));
         if !left.is_zero() {
-            let delay = self.pace.next_look(now, self.run_age(now), &mut self.jitter);
+            let delay = self
+                .pace
+                .next_look(now, self.run_age(now), &mut self.jitter);
             let delay = delay.min(left.max(self.pace.apart()));
             return self.pause(now, delay, Phase::LookAtSequence, None);
         }
@@ -95,14 +111,26 @@ impl Operation {
         if sequence_verdict(run, self.options.accept_warnings) == Some(false) {
             return self.sequence_failed(now);
         }
-        let without_end: Vec<&SyncRun> = run.sync_runs.iter().filter(|sync_run| !sync_run.ended()).collect();
+        let without_end: Vec<&SyncRun> = run
+            .sync_runs
+            .iter()
+            .filter(|sync_run| !sync_run.ended())
+            .collect();
         let missing = if run.sync_runs.is_empty() {
             String::from("it lists no sync runs")
         } else if without_end.is_empty() {
             String::from("it does not list all sync runs that it listed before")
         } else {
-            let names: Vec<String> = without_end.iter().take(NAMED).map(|sync_run| name(sync_run)).collect();
-            let more = if without_end.len() > NAMED { " and more" } else { "" };
+            let names: Vec<String> = without_end
+                .iter()
+                .take(NAMED)
+                .map(|sync_run| name(sync_run))
+                .collect();
+            let more = if without_end.len() > NAMED {
+                " and more"
+            } else {
+                ""
+            };
             format!("it lists no end of {}{more}", names.join(", "))
         };
         let message = format!(
@@ -114,7 +142,13 @@ impl Operation {
 
     /// Whether it is a run that was named so lately that not all of Hightouch need know it.
     fn may_show_later(&self, now: Instant, setback: &Setback) -> bool {
-        let unknown = matches!(setback, Setback::Refused { status: 400 | 404 | 422, .. });
+        let unknown = matches!(
+            setback,
+            Setback::Refused {
+                status: 400 | 404 | 422,
+                ..
+            }
+        );
         unknown && matches!(self.goal, Goal::RunSequence(_)) && self.run_age(now) < SETTLE
     }
 
@@ -125,7 +159,11 @@ impl Operation {
             return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
         };
         let bad = |sync_run: &SyncRun| {
-            of_all(&mut [(&sync_run.status, sync_run.ended())].into_iter(), accept_warnings).failed()
+            of_all(
+                &mut [(&sync_run.status, sync_run.ended())].into_iter(),
+                accept_warnings,
+            )
+            .failed()
         };
         let mut names = String::new();
         let mut count = 0;
@@ -168,10 +206,20 @@ fn read(reply: Reply, id: &SequenceRunId) -> Result<SequenceRun, Setback> {
     if !answer.ok() {
         return Err(Setback::refused(&answer));
     }
-    let unreadable = |why| Setback::Unreadable { status: answer.status, why };
-    let run = answer.whole().and_then(SequenceRun::read).map_err(unreadable)?;
+    let unreadable = |why| Setback::Unreadable {
+        status: answer.status,
+        why,
+    };
+    let run = answer
+        .whole()
+        .and_then(SequenceRun::read)
+        .map_err(unreadable)?;
     // Of another run it tells nothing of this one.
-    if run.id == *id { Ok(run) } else { Err(unreadable(Unreadable::Missing("id"))) }
+    if run.id == *id {
+        Ok(run)
+    } else {
+        Err(unreadable(Unreadable::Missing("id")))
+    }
 }
 
 /// Takes note of a response about the run. A sync run that an earlier response listed and this one does not still counts: the response may
@@ -185,7 +233,11 @@ fn take(known: &mut SequenceRun, seen: SequenceRun) -> bool {
     let mut is_whole = !is_shorter;
     for before in earlier {
         let has_room = known.sync_runs.len() < SequenceRun::MOST;
-        match known.sync_runs.iter_mut().find(|now| before.run.is_some() && now.run == before.run) {
+        match known
+            .sync_runs
+            .iter_mut()
+            .find(|now| before.run.is_some() && now.run == before.run)
+        {
             Some(now) if has_failed(&before) => *now = before,
             Some(_) => {}
             None if is_shorter || before.run.is_some() => {
@@ -202,7 +254,11 @@ fn take(known: &mut SequenceRun, seen: SequenceRun) -> bool {
 
 /// Whether a sync run ended without success, whatever the caller says about warnings.
 fn has_failed(sync_run: &SyncRun) -> bool {
-    of_all(&mut [(&sync_run.status, sync_run.ended())].into_iter(), true).failed()
+    of_all(
+        &mut [(&sync_run.status, sync_run.ended())].into_iter(),
+        true,
+    )
+    .failed()
 }
 
 /// A sync's run and how it ended, for a person.

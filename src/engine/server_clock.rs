@@ -42,7 +42,9 @@ impl ServerClock {
         let Some(date) = date else { return };
         let earliest = date.minus(answered.since_start());
         let latest = date.plus(DATE_UNIT).minus(asked.since_start());
-        let Some((low, high)) = self.start.replace((earliest, latest)) else { return };
+        let Some((low, high)) = self.start.replace((earliest, latest)) else {
+            return;
+        };
         let both = (low.max(earliest), high.min(latest));
         // Two that differ by little are of two machines, or one was kept for a while on the way: either may be right.
         let either = (low.min(earliest), high.max(latest));
@@ -52,12 +54,16 @@ impl ServerClock {
 
     /// Takes note that something is said to have happened by `now`.
     pub(super) fn note_past(&mut self, happened: Moment, now: Instant) {
-        self.contradicts_itself |= self.start.is_some_and(|(_, high)| happened > at(high, now).plus(SKEW));
+        self.contradicts_itself |= self
+            .start
+            .is_some_and(|(_, high)| happened > at(high, now).plus(SKEW));
     }
 
     /// Whether something happened before or after a moment of the driver's.
     pub(super) fn compare(&self, happened: Option<Moment>, moment: Instant) -> When {
-        let Some((happened, (low, high))) = happened.zip(self.start) else { return When::Unknown };
+        let Some((happened, (low, high))) = happened.zip(self.start) else {
+            return When::Unknown;
+        };
         if self.contradicts_itself {
             When::Unknown
         } else if happened < at(low, moment).minus(GREATEST_SKEW) {
@@ -103,7 +109,10 @@ mod tests {
         clock.note(date(1_550), at(1_500), at(1_600));
         assert_eq!(clock.compare(Some(shows(650)), at(1_000)), When::After);
         assert_eq!(clock.compare(Some(shows(-1_500)), at(1_000)), When::Before);
-        assert_eq!(clock.compare(Some(shows(-40_000)), at(1_000)), When::LongBefore);
+        assert_eq!(
+            clock.compare(Some(shows(-40_000)), at(1_000)),
+            When::LongBefore
+        );
     }
 
     #[test]
@@ -119,10 +128,18 @@ mod tests {
         let mut clock = ServerClock::default();
         clock.note(date(0), at(0), at(100));
         clock.note_past(shows(1_900), at(100));
-        assert_eq!(clock.compare(Some(shows(-90_000)), at(100)), When::Unknown, "a run from the future");
+        assert_eq!(
+            clock.compare(Some(shows(-90_000)), at(100)),
+            When::Unknown,
+            "a run from the future"
+        );
         let mut clock = ServerClock::default();
         clock.note(date(0), at(0), at(100));
         clock.note(date(0), at(5_000), at(5_100));
-        assert_eq!(clock.compare(Some(shows(-90_000)), at(100)), When::Unknown, "an answer from the past");
+        assert_eq!(
+            clock.compare(Some(shows(-90_000)), at(100)),
+            When::Unknown,
+            "an answer from the past"
+        );
     }
 }

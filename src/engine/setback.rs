@@ -33,7 +33,11 @@ pub enum TroubleKind {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Setback {
     /// An answer with a status that is none of success, or an envelope of an error.
-    Refused { status: u16, error: ApiError, asked: Option<Duration> },
+    Refused {
+        status: u16,
+        error: ApiError,
+        asked: Option<Duration>,
+    },
     /// An answer of success that could not be read.
     Unreadable { status: u16, why: Unreadable },
     /// No answer.
@@ -44,16 +48,25 @@ impl Setback {
     /// An answer with a status that is none of success.
     pub(super) fn refused(answer: &Answer) -> Self {
         let error = match answer.coded() {
-            Some(why) => ApiError { message: None, details: Some(why.to_string()) },
+            Some(why) => ApiError {
+                message: None,
+                details: Some(why.to_string()),
+            },
             None => ApiError::of(answer),
         };
-        Self::Refused { status: answer.status, error, asked: answer.wait_asked() }
+        Self::Refused {
+            status: answer.status,
+            error,
+            asked: answer.wait_asked(),
+        }
     }
 
     /// Whether a later try of a request that only reads may go better: the server was busy, or something in between failed.
     pub(super) fn passing(&self) -> bool {
         match self {
-            Self::Refused { status, .. } => matches!(status, 300..=399 | 408 | 425 | 429 | 500..=599),
+            Self::Refused { status, .. } => {
+                matches!(status, 300..=399 | 408 | 425 | 429 | 500..=599)
+            }
             // A list that is too long will be no shorter.
             Self::Unreadable { why, .. } => !matches!(why, Unreadable::TooManyPages(_)),
             Self::Trouble(trouble) => trouble.kind != TroubleKind::NotGranted,
@@ -72,7 +85,13 @@ impl Setback {
 
     /// Whether the response has a content coding that nobody asked for.
     pub(super) fn is_encoded(&self) -> bool {
-        matches!(self, Self::Unreadable { why: Unreadable::Encoded(_), .. })
+        matches!(
+            self,
+            Self::Unreadable {
+                why: Unreadable::Encoded(_),
+                ..
+            }
+        )
     }
 
     /// Whether the workspace's rate limit is what stood in the way: it passes, so nobody counts how often.
@@ -114,9 +133,10 @@ impl Setback {
             Self::Unreadable { .. } => FailureKind::MalformedAnswer,
             Self::Trouble(trouble) => match trouble.kind {
                 TroubleKind::NotGranted => FailureKind::NotGranted,
-                TroubleKind::NotSent | TroubleKind::TlsFailed | TroubleKind::Lost | TroubleKind::TimedOut => {
-                    FailureKind::Unreachable
-                }
+                TroubleKind::NotSent
+                | TroubleKind::TlsFailed
+                | TroubleKind::Lost
+                | TroubleKind::TimedOut => FailureKind::Unreachable,
             },
         }
     }
@@ -130,11 +150,17 @@ impl Setback {
                 _ => reason(*status),
             },
             Self::Unreadable { why, .. } => why.to_string(),
-            Self::Trouble(Trouble { kind: TroubleKind::NotGranted, text }) => format!(
+            Self::Trouble(Trouble {
+                kind: TroubleKind::NotGranted,
+                text,
+            }) => format!(
                 "The host did not allow the call to Hightouch ({text}): add the API's origin to what this component may call, in Spin to \
                  `allowed_outbound_hosts`, which a dependency has to inherit (`inherit_configuration`)"
             ),
-            Self::Trouble(Trouble { kind: TroubleKind::TlsFailed, text }) => format!(
+            Self::Trouble(Trouble {
+                kind: TroubleKind::TlsFailed,
+                text,
+            }) => format!(
                 "Hightouch could not be reached: {text}. Check that the API's origin is right, and that the host trusts the certificate \
                  that it presents"
             ),
@@ -144,8 +170,13 @@ impl Setback {
 
     /// What Hightouch said beyond the message.
     pub(super) fn details(&self) -> Option<String> {
-        let Self::Refused { error, .. } = self else { return None };
-        let message = error.message.clone().filter(|message| *message != self.message());
+        let Self::Refused { error, .. } = self else {
+            return None;
+        };
+        let message = error
+            .message
+            .clone()
+            .filter(|message| *message != self.message());
         match (message, error.details.clone()) {
             (Some(message), Some(details)) => Some(format!("{message}: {details}")),
             (message, details) => message.or(details),
@@ -154,7 +185,10 @@ impl Setback {
 
     /// One sentence that says all of it, for the details of another failure.
     pub(super) fn sentence(&self) -> String {
-        let said = self.details().map(|details| format!(" ({details})")).unwrap_or_default();
+        let said = self
+            .details()
+            .map(|details| format!(" ({details})"))
+            .unwrap_or_default();
         match self.status() {
             Some(status) if matches!(self, Self::Refused { .. }) => {
                 let status = u64::from(status);

@@ -6,7 +6,9 @@ use super::operation::{Action, Operation, Phase, Reply, TRIES};
 use super::options::Goal;
 use super::setback::{Setback, TroubleKind};
 use super::time::Instant;
-use crate::hightouch::{Answer, ApiError, Request, Resync, RunId, SyncId, Unreadable, read_trigger, trigger_ids};
+use crate::hightouch::{
+    Answer, ApiError, Request, Resync, RunId, SyncId, Unreadable, read_trigger, trigger_ids,
+};
 
 /// Starting a run.
 #[derive(Clone, Debug)]
@@ -24,7 +26,13 @@ pub(super) struct Trigger {
 
 impl Trigger {
     pub(super) fn new(sync: SyncId, baseline: Option<u64>) -> Self {
-        Self { sync, baseline, first_sent: None, resent: 0, named: Vec::new() }
+        Self {
+            sync,
+            baseline,
+            first_sent: None,
+            resent: 0,
+            named: Vec::new(),
+        }
     }
 
     pub(super) fn request(&self, resync: Resync) -> Request {
@@ -41,9 +49,15 @@ pub(super) enum Untold {
 }
 
 /// Reads what came of a request that starts a run.
-pub(super) fn judge<T>(reply: Reply, read: fn(&[u8]) -> Result<T, Unreadable>) -> Result<T, Untold> {
+pub(super) fn judge<T>(
+    reply: Reply,
+    read: fn(&[u8]) -> Result<T, Unreadable>,
+) -> Result<T, Untold> {
     let answer = accepted(reply)?;
-    answer.whole().and_then(read).map_err(|why| unnamed(&answer, why))
+    answer
+        .whole()
+        .and_then(read)
+        .map_err(|why| unnamed(&answer, why))
 }
 
 /// An answer of success.
@@ -56,7 +70,9 @@ fn accepted(reply: Reply) -> Result<Answer, Untold> {
                 TroubleKind::NotGranted | TroubleKind::NotSent | TroubleKind::TlsFailed => {
                     Untold::No(Setback::Trouble(trouble))
                 }
-                TroubleKind::Lost | TroubleKind::TimedOut => Untold::Unclear(Setback::Trouble(trouble)),
+                TroubleKind::Lost | TroubleKind::TimedOut => {
+                    Untold::Unclear(Setback::Trouble(trouble))
+                }
             });
         }
     };
@@ -73,9 +89,16 @@ fn accepted(reply: Reply) -> Result<Answer, Untold> {
 fn unnamed(answer: &Answer, why: Unreadable) -> Untold {
     if answer.coded().is_none() && ApiError::is_all_of(&answer.body) {
         let error = ApiError::read(&answer.body);
-        Untold::No(Setback::Refused { status: answer.status, error, asked: None })
+        Untold::No(Setback::Refused {
+            status: answer.status,
+            error,
+            asked: None,
+        })
     } else {
-        Untold::Unclear(Setback::Unreadable { status: answer.status, why })
+        Untold::Unclear(Setback::Unreadable {
+            status: answer.status,
+            why,
+        })
     }
 }
 
@@ -90,7 +113,10 @@ impl Operation {
         match judge(reply, read_trigger) {
             // A run that was there before is not one that the trigger started.
             Ok(run) if phase.baseline.is_some_and(|baseline| run.get() <= baseline) => {
-                let cause = Setback::Unreadable { status: 200, why: Unreadable::OlderRun };
+                let cause = Setback::Unreadable {
+                    status: 200,
+                    why: Unreadable::OlderRun,
+                };
                 let sent = *phase.first_sent.get_or_insert(self.sent);
                 self.go(now, Phase::Confirm(Confirm::new(phase, cause, sent, now)))
             }
@@ -125,13 +151,17 @@ impl Operation {
     /// There is provably none: sent again where that may help, for nothing can be started twice by it.
     pub(super) fn not_started(&mut self, now: Instant, phase: Phase, setback: Setback) -> Action {
         let worth_it = match &setback {
-            Setback::Trouble(trouble) => trouble.kind == TroubleKind::NotSent && self.backoff.setbacks() + 1 < TRIES,
+            Setback::Trouble(trouble) => {
+                trouble.kind == TroubleKind::NotSent && self.backoff.setbacks() + 1 < TRIES
+            }
             _ => setback.rate_limited(),
         };
         if !worth_it {
             return self.give_up(now, setback);
         }
-        let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
+        let delay = self
+            .backoff
+            .after_setback(setback.asked(), &mut self.jitter);
         self.pause(now, delay, phase, Some(setback))
     }
 }

@@ -30,7 +30,10 @@ impl Verdict {
 /// Judges a run by its jobs: it has succeeded when there are jobs, all have ended and the status of each is `success`, or `warning` where
 /// that is accepted. All of nothing is not success. Row counts and completion ratios say nothing about it.
 pub fn verdict(jobs: &[Run], accept_warnings: bool) -> Verdict {
-    of_all(&mut jobs.iter().map(|job| (&job.status, job.ended())), accept_warnings)
+    of_all(
+        &mut jobs.iter().map(|job| (&job.status, job.ended())),
+        accept_warnings,
+    )
 }
 
 /// Whether a run of a sequence has succeeded; none as long as it goes on. It has when Hightouch says `done`, and the syncs that ran in it
@@ -39,7 +42,10 @@ pub fn sequence_verdict(run: &SequenceRun, accept_warnings: bool) -> Option<bool
     match run.status {
         SequenceStatus::Failed | SequenceStatus::Cancelled => Some(false),
         SequenceStatus::Done => {
-            match of_all(&mut run.sync_runs.iter().map(|run| (&run.status, run.ended())), accept_warnings) {
+            match of_all(
+                &mut run.sync_runs.iter().map(|run| (&run.status, run.ended())),
+                accept_warnings,
+            ) {
                 Verdict::Going(_) => None,
                 Verdict::Succeeded(_) => Some(true),
                 Verdict::Failed(_) => Some(false),
@@ -50,7 +56,10 @@ pub fn sequence_verdict(run: &SequenceRun, accept_warnings: bool) -> Option<bool
 }
 
 /// Judges what has these parts by the statuses of all of them, and by whether each has ended.
-pub(super) fn of_all(statuses: &mut dyn Iterator<Item = (&RunStatus, bool)>, accept_warnings: bool) -> Verdict {
+pub(super) fn of_all(
+    statuses: &mut dyn Iterator<Item = (&RunStatus, bool)>,
+    accept_warnings: bool,
+) -> Verdict {
     let mut worst: Option<&RunStatus> = None;
     for (status, ended) in statuses {
         if !ended {
@@ -60,9 +69,19 @@ pub(super) fn of_all(statuses: &mut dyn Iterator<Item = (&RunStatus, bool)>, acc
             worst = Some(status);
         }
     }
-    let Some(worst) = worst else { return Verdict::Going(RunStatus::Queued) };
-    let good = if accept_warnings { RunStatus::Warning } else { RunStatus::Success };
-    if badness(worst) <= badness(&good) { Verdict::Succeeded(worst.clone()) } else { Verdict::Failed(worst.clone()) }
+    let Some(worst) = worst else {
+        return Verdict::Going(RunStatus::Queued);
+    };
+    let good = if accept_warnings {
+        RunStatus::Warning
+    } else {
+        RunStatus::Success
+    };
+    if badness(worst) <= badness(&good) {
+        Verdict::Succeeded(worst.clone())
+    } else {
+        Verdict::Failed(worst.clone())
+    }
 }
 
 fn badness(status: &RunStatus) -> u8 {
@@ -97,9 +116,18 @@ mod tests {
 
     #[test]
     fn a_run_goes_on_until_every_job_has_ended() {
-        for going in [Queued, Querying, Processing, Reporting, Other("verifying".into())] {
+        for going in [
+            Queued,
+            Querying,
+            Processing,
+            Reporting,
+            Other("verifying".into()),
+        ] {
             for ended in [Success, Warning, Failed, Cancelled, Interrupted] {
-                assert_eq!(verdict(&jobs(&[ended.clone(), going.clone()]), true), Verdict::Going(going.clone()));
+                assert_eq!(
+                    verdict(&jobs(&[ended.clone(), going.clone()]), true),
+                    Verdict::Going(going.clone())
+                );
             }
         }
     }
@@ -108,20 +136,35 @@ mod tests {
     fn one_job_that_failed_fails_the_run() {
         for bad in [Failed, Cancelled, Interrupted] {
             for accept in [false, true] {
-                assert_eq!(verdict(&jobs(&[Success, bad.clone(), Warning]), accept), Verdict::Failed(bad.clone()));
+                assert_eq!(
+                    verdict(&jobs(&[Success, bad.clone(), Warning]), accept),
+                    Verdict::Failed(bad.clone())
+                );
             }
         }
-        assert_eq!(verdict(&jobs(&[Success, Success]), false), Verdict::Succeeded(Success));
+        assert_eq!(
+            verdict(&jobs(&[Success, Success]), false),
+            Verdict::Succeeded(Success)
+        );
     }
 
     #[test]
     fn a_warning_counts_as_the_caller_says() {
-        assert_eq!(verdict(&jobs(&[Success, Warning]), false), Verdict::Failed(Warning));
-        assert_eq!(verdict(&jobs(&[Success, Warning]), true), Verdict::Succeeded(Warning));
+        assert_eq!(
+            verdict(&jobs(&[Success, Warning]), false),
+            Verdict::Failed(Warning)
+        );
+        assert_eq!(
+            verdict(&jobs(&[Success, Warning]), true),
+            Verdict::Succeeded(Warning)
+        );
     }
 
     fn sequence(status: &str, statuses: &[&str]) -> SequenceRun {
-        let runs: Vec<String> = statuses.iter().map(|status| format!(r#"{{"status":"{status}"}}"#)).collect();
+        let runs: Vec<String> = statuses
+            .iter()
+            .map(|status| format!(r#"{{"status":"{status}"}}"#))
+            .collect();
         let body = format!(
             r#"{{"id":"0cb7da35-1fff-4d4a-bf1b-6534d515e5b5","status":"{status}","syncRuns":[{}]}}"#,
             runs.join(",")
@@ -151,10 +194,20 @@ mod tests {
             ("", &["success"], None),
         ] {
             for accept in [false, true] {
-                assert_eq!(sequence_verdict(&sequence(status, statuses), accept), expected, "{status} {statuses:?}");
+                assert_eq!(
+                    sequence_verdict(&sequence(status, statuses), accept),
+                    expected,
+                    "{status} {statuses:?}"
+                );
             }
         }
         let warned = sequence("done", &["success", "warning"]);
-        assert_eq!((sequence_verdict(&warned, false), sequence_verdict(&warned, true)), (Some(false), Some(true)));
+        assert_eq!(
+            (
+                sequence_verdict(&warned, false),
+                sequence_verdict(&warned, true)
+            ),
+            (Some(false), Some(true))
+        );
     }
 }

@@ -34,7 +34,9 @@ impl RetryAfter {
         let value = value.trim_ascii();
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
             // More seconds than 64 bits hold are as good as the most that they hold.
-            return Some(Self::Delay(Duration::from_secs(value.parse().unwrap_or(u64::MAX))));
+            return Some(Self::Delay(Duration::from_secs(
+                value.parse().unwrap_or(u64::MAX),
+            )));
         }
         Moment::http_date(value).map(Self::Moment)
     }
@@ -77,11 +79,19 @@ impl Answer {
     }
 
     /// The headers that matter.
-    pub const HEADERS: &[&str] = &["retry-after", "date", "age", "content-encoding", "content-type"];
+    pub const HEADERS: &[&str] = &[
+        "retry-after",
+        "date",
+        "age",
+        "content-encoding",
+        "content-type",
+    ];
 
     /// Takes note of a header, if it is one that matters.
     pub fn note_header(&mut self, name: &str, value: &[u8]) {
-        let Ok(value) = core::str::from_utf8(value) else { return };
+        let Ok(value) = core::str::from_utf8(value) else {
+            return;
+        };
         if name.eq_ignore_ascii_case("retry-after") {
             self.retry_after = RetryAfter::read(value);
         } else if name.eq_ignore_ascii_case("date") {
@@ -171,10 +181,19 @@ mod tests {
     fn retry_after_is_read_in_both_forms() {
         let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
         assert_eq!(asked("7", None), Some(Duration::from_secs(7)));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:49:47 GMT", date), Some(Duration::from_secs(10)));
-        assert_eq!(asked("Sun, 06 Nov 1994 08:49:30 GMT", date), Some(Duration::ZERO));
+        assert_eq!(
+            asked("Sun, 06 Nov 1994 08:49:47 GMT", date),
+            Some(Duration::from_secs(10))
+        );
+        assert_eq!(
+            asked("Sun, 06 Nov 1994 08:49:30 GMT", date),
+            Some(Duration::ZERO)
+        );
         assert_eq!(asked("Sun, 06 Nov 1994 08:49:47 GMT", None), None);
-        assert_eq!(asked("99999999999999999999999", None), Some(Duration::from_secs(u64::MAX)));
+        assert_eq!(
+            asked("99999999999999999999999", None),
+            Some(Duration::from_secs(u64::MAX))
+        );
     }
 
     #[test]
@@ -217,17 +236,35 @@ mod tests {
             answer.note_header("Content-Type", value.as_bytes());
             answer.is_plain
         };
-        for value in ["text/plain", "Text/Plain; charset=utf-8", " text/plain ;x=y"] {
+        for value in [
+            "text/plain",
+            "Text/Plain; charset=utf-8",
+            " text/plain ;x=y",
+        ] {
             assert!(plain(value), "{value:?}");
         }
-        for value in ["", "text/html", "text/plainer", "application/json", "text/html; text/plain"] {
+        for value in [
+            "",
+            "text/html",
+            "text/plainer",
+            "application/json",
+            "text/html; text/plain",
+        ] {
             assert!(!plain(value), "{value:?}");
         }
     }
 
     #[test]
     fn a_retry_after_that_makes_no_sense_is_none() {
-        for value in ["", "-1", "1.5", "soon", "1 s", "0x10", "Sun, 99 Nov 1994 08:49:37 GMT"] {
+        for value in [
+            "",
+            "-1",
+            "1.5",
+            "soon",
+            "1 s",
+            "0x10",
+            "Sun, 99 Nov 1994 08:49:37 GMT",
+        ] {
             assert_eq!(asked(value, None), None, "{value:?}");
         }
     }

@@ -69,19 +69,31 @@ pub struct ApiError {
 impl ApiError {
     /// Reads what can be read; a body of another form gives neither message nor details.
     pub fn read(body: &[u8]) -> Self {
-        let Ok(json) = Json::check(body) else { return Self::default() };
+        let Ok(json) = Json::check(body) else {
+            return Self::default();
+        };
         match json.fields(["message", "details", "error"]) {
             Ok(Some([message, details, error])) => {
-                let text = |value: Option<Json<'_>>| value.and_then(|value| value.text(TEXT)).filter(said);
+                let text =
+                    |value: Option<Json<'_>>| value.and_then(|value| value.text(TEXT)).filter(said);
                 let (message, details) = (text(message), details.and_then(text_of));
                 if message.is_none()
                     && let Some(error) = text(error)
                 {
-                    return Self { message: Some(error), details };
+                    return Self {
+                        message: Some(error),
+                        details,
+                    };
                 }
-                Self { message, details: details.or_else(|| error.and_then(text_of)) }
+                Self {
+                    message,
+                    details: details.or_else(|| error.and_then(text_of)),
+                }
             }
-            _ => Self { message: json.text(TEXT).filter(said), details: None },
+            _ => Self {
+                message: json.text(TEXT).filter(said),
+                details: None,
+            },
         }
     }
 
@@ -91,17 +103,38 @@ impl ApiError {
         if !answer.is_plain || read != Self::default() {
             return read;
         }
-        let text = answer.body.utf8_chunks().next().map_or("", |chunk| chunk.valid()).trim_ascii();
-        Self { message: Some(beginning(text, TEXT).into()).filter(said), details: None }
+        let text = answer
+            .body
+            .utf8_chunks()
+            .next()
+            .map_or("", |chunk| chunk.valid())
+            .trim_ascii();
+        Self {
+            message: Some(beginning(text, TEXT).into()).filter(said),
+            details: None,
+        }
     }
 
     /// Whether the body is an error's envelope with a message, or with an `error` that is text, and nothing beside.
     pub fn is_all_of(body: &[u8]) -> bool {
-        let Ok(json) = Json::check(body) else { return false };
-        let Ok(Some([message, _, error])) = json.fields(["message", "details", "error"]) else { return false };
-        let says = [message, error].into_iter().flatten().any(|value| value.string().is_some());
-        let known = |name: Json<'_>| ["message", "details", "error"].iter().any(|known| name.is_text(known));
-        says && json.members().is_some_and(|mut members| members.all(|(name, _)| known(name)))
+        let Ok(json) = Json::check(body) else {
+            return false;
+        };
+        let Ok(Some([message, _, error])) = json.fields(["message", "details", "error"]) else {
+            return false;
+        };
+        let says = [message, error]
+            .into_iter()
+            .flatten()
+            .any(|value| value.string().is_some());
+        let known = |name: Json<'_>| {
+            ["message", "details", "error"]
+                .iter()
+                .any(|known| name.is_text(known))
+        };
+        says && json
+            .members()
+            .is_some_and(|mut members| members.all(|(name, _)| known(name)))
     }
 }
 
@@ -117,7 +150,10 @@ fn said(text: &String) -> bool {
 
 /// The standard reason phrase of an HTTP status; wasi:http carries none of the server's own.
 pub fn reason(status: u16) -> String {
-    match http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()) {
+    match http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+    {
         Some(reason) => reason.into(),
         None => format!("HTTP status {}", u64::from(status)),
     }
@@ -141,14 +177,35 @@ mod tests {
         );
         assert_eq!(
             read(r#"{"message":"Validation failed","details":{"syncId":{"message":"invalid"}}}"#),
-            (text("Validation failed"), text(r#"{"syncId":{"message":"invalid"}}"#))
+            (
+                text("Validation failed"),
+                text(r#"{"syncId":{"message":"invalid"}}"#)
+            )
         );
-        assert_eq!(read(r#""Internal Server Error""#), (text("Internal Server Error"), None));
-        assert_eq!(read(r#"{"error":"Plan limit"}"#), (text("Plan limit"), None));
-        assert_eq!(read(r#"{"details":null,"error":"Plan limit"}"#), (text("Plan limit"), None));
-        assert_eq!(read(r#"{"error":"Plan limit","details":[1]}"#), (text("Plan limit"), text("[1]")));
-        assert_eq!(read(r#"{"message":"No","error":"Bad Request"}"#), (text("No"), text("Bad Request")));
-        assert_eq!(read(r#"{"error":{"code":7}}"#), (None, text(r#"{"code":7}"#)));
+        assert_eq!(
+            read(r#""Internal Server Error""#),
+            (text("Internal Server Error"), None)
+        );
+        assert_eq!(
+            read(r#"{"error":"Plan limit"}"#),
+            (text("Plan limit"), None)
+        );
+        assert_eq!(
+            read(r#"{"details":null,"error":"Plan limit"}"#),
+            (text("Plan limit"), None)
+        );
+        assert_eq!(
+            read(r#"{"error":"Plan limit","details":[1]}"#),
+            (text("Plan limit"), text("[1]"))
+        );
+        assert_eq!(
+            read(r#"{"message":"No","error":"Bad Request"}"#),
+            (text("No"), text("Bad Request"))
+        );
+        assert_eq!(
+            read(r#"{"error":{"code":7}}"#),
+            (None, text(r#"{"code":7}"#))
+        );
     }
 
     #[test]
@@ -158,11 +215,22 @@ mod tests {
             answer.note_header("content-type", content_type.as_bytes());
             ApiError::of(&answer)
         };
-        let says = |text: &str| ApiError { message: Some(text.into()), details: None };
-        assert_eq!(of(b" no healthy upstream\n", "text/plain; charset=utf-8"), says("no healthy upstream"));
+        let says = |text: &str| ApiError {
+            message: Some(text.into()),
+            details: None,
+        };
+        assert_eq!(
+            of(b" no healthy upstream\n", "text/plain; charset=utf-8"),
+            says("no healthy upstream")
+        );
         assert_eq!(of(b"no \xff upstream", "text/plain"), says("no"));
         assert_eq!(of(br#"{"error":"x"}"#, "text/plain"), says("x"));
-        assert_eq!(of(b"x".repeat(3 * TEXT).as_slice(), "text/plain").message.map(|text| text.len()), Some(TEXT));
+        assert_eq!(
+            of(b"x".repeat(3 * TEXT).as_slice(), "text/plain")
+                .message
+                .map(|text| text.len()),
+            Some(TEXT)
+        );
         for (body, content_type) in [
             (&b"<html>x"[..], "text/html"),
             (b"no healthy upstream", ""),
@@ -175,9 +243,12 @@ mod tests {
 
     #[test]
     fn an_envelope_is_all_of_a_body_only_where_nothing_stands_beside() {
-        for body in
-            [r#"{"message":"x"}"#, r#"{"error":"x"}"#, r#"{"error":"x","details":{}}"#, r#"{"message":"x","error":1}"#]
-        {
+        for body in [
+            r#"{"message":"x"}"#,
+            r#"{"error":"x"}"#,
+            r#"{"error":"x","details":{}}"#,
+            r#"{"message":"x","error":1}"#,
+        ] {
             assert!(ApiError::is_all_of(body.as_bytes()), "{body}");
         }
         for body in [
@@ -193,9 +264,17 @@ mod tests {
 
     #[test]
     fn any_other_body_says_nothing() {
-        for body in
-            ["", "<html><h1>Bad Gateway</h1>", "{", "null", "[]", "7", r#"{"message":7}"#, r#"{"message":""}"#, "\u{0}"]
-        {
+        for body in [
+            "",
+            "<html><h1>Bad Gateway</h1>",
+            "{",
+            "null",
+            "[]",
+            "7",
+            r#"{"message":7}"#,
+            r#"{"message":""}"#,
+            "\u{0}",
+        ] {
             assert_eq!(read(body), (None, None), "{body:?}");
         }
         assert_eq!(read(r#"{"details":null,"error":null}"#), (None, None));
@@ -204,7 +283,15 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_between_characters_however_they_are_written() {
-        for character in ["x", "\u{e4}", "\u{1f980}", r#"\""#, r"\u00e4", r"\ud83e\udd80", r"\\"] {
+        for character in [
+            "x",
+            "\u{e4}",
+            "\u{1f980}",
+            r#"\""#,
+            r"\u00e4",
+            r"\ud83e\udd80",
+            r"\\",
+        ] {
             for shift in 0..13 {
                 let text = format!("{}{}", "-".repeat(shift), character.repeat(7 * TEXT));
                 for (body, parts) in [
@@ -214,10 +301,22 @@ mod tests {
                     (format!(r#""{text}""#), (true, false)),
                 ] {
                     let (message, details) = read(&body);
-                    assert_eq!((message.is_some(), details.is_some()), parts, "{character} {shift}");
+                    assert_eq!(
+                        (message.is_some(), details.is_some()),
+                        parts,
+                        "{character} {shift}"
+                    );
                     for text in [message, details].into_iter().flatten() {
-                        assert!((TEXT - 3..=TEXT).contains(&text.len()), "{character} {shift}: {}", text.len());
-                        assert!(text.capacity() <= TEXT, "{character} {shift}: {}", text.capacity());
+                        assert!(
+                            (TEXT - 3..=TEXT).contains(&text.len()),
+                            "{character} {shift}: {}",
+                            text.len()
+                        );
+                        assert!(
+                            text.capacity() <= TEXT,
+                            "{character} {shift}: {}",
+                            text.capacity()
+                        );
                     }
                 }
             }

@@ -10,17 +10,24 @@ pub enum InvalidId {
     #[error("the {0} ID must be a whole number of at least 1, written in digits only")]
     Number(&'static str),
     /// Not a slug.
-    #[error("a sync's slug has 1 to 255 letters, digits, hyphens, underscores or dots, and nothing else")]
+    #[error(
+        "a sync's slug has 1 to 255 letters, digits, hyphens, underscores or dots, and nothing else"
+    )]
     Slug,
     /// Not a UUID.
-    #[error("the {0} ID must be a UUID: 36 characters, hexadecimal digits in five groups with hyphens between them")]
+    #[error(
+        "the {0} ID must be a UUID: 36 characters, hexadecimal digits in five groups with hyphens between them"
+    )]
     Uuid(&'static str),
 }
 
 /// A whole number of at least 1, written in digits and nothing else (no sign, no blank).
 fn positive(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten().filter(|number| *number > 0)
+    digits
+        .then(|| text.parse().ok())
+        .flatten()
+        .filter(|number| *number > 0)
 }
 
 /// Whether a text reads as a number, whole or not: such a text names no sync but by its ID, and no slug is written so.
@@ -91,9 +98,13 @@ impl FromStr for Slug {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let fits = (1..=255).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
         match fits {
-            true if reads_as_number(text) && positive(text).is_none() => Err(InvalidId::Number("sync's")),
+            true if reads_as_number(text) && positive(text).is_none() => {
+                Err(InvalidId::Number("sync's"))
+            }
             true => Ok(Self(text.into())),
             false => Err(InvalidId::Slug),
         }
@@ -122,7 +133,11 @@ impl FromStr for SyncRef {
     type Err = InvalidId;
     /// What reads as a number must be an ID, anything else a slug.
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        if reads_as_number(text) { text.parse().map(Self::Id) } else { text.parse().map(Self::Slug) }
+        if reads_as_number(text) {
+            text.parse().map(Self::Id)
+        } else {
+            text.parse().map(Self::Slug)
+        }
     }
 }
 
@@ -148,32 +163,78 @@ mod tests {
 
     #[test]
     fn an_id_is_a_number_of_at_least_1_in_digits_only() {
-        for text in ["", "0", "00", "-1", "+1", " 1", "1 ", "1e3", "12ab", "18446744073709551616", "١"] {
+        for text in [
+            "",
+            "0",
+            "00",
+            "-1",
+            "+1",
+            " 1",
+            "1 ",
+            "1e3",
+            "12ab",
+            "18446744073709551616",
+            "١",
+        ] {
             assert!(text.parse::<SyncId>().is_err(), "{text:?}");
             assert!(text.parse::<RunId>().is_err(), "{text:?}");
         }
-        assert_eq!("18446744073709551615".parse::<RunId>().unwrap().get(), u64::MAX);
+        assert_eq!(
+            "18446744073709551615".parse::<RunId>().unwrap().get(),
+            u64::MAX
+        );
         assert_eq!("007".parse::<SyncId>().unwrap().get(), 7);
         assert!(SyncId::try_from(0).is_err());
     }
 
     #[test]
     fn a_slug_can_stand_in_a_query_as_it_is() {
-        for text in ["", "a/b", "a b", "a?b", "a%2f", "ä", "a\r\nb", "a&b", &"a".repeat(256)] {
+        for text in [
+            "",
+            "a/b",
+            "a b",
+            "a?b",
+            "a%2f",
+            "ä",
+            "a\r\nb",
+            "a&b",
+            &"a".repeat(256),
+        ] {
             assert!(text.parse::<Slug>().is_err(), "{text:?}");
         }
-        assert_eq!("salesforce-accounts_2.v1".parse::<Slug>().unwrap().as_str(), "salesforce-accounts_2.v1");
+        assert_eq!(
+            "salesforce-accounts_2.v1".parse::<Slug>().unwrap().as_str(),
+            "salesforce-accounts_2.v1"
+        );
     }
 
     #[test]
     fn digits_only_name_a_sync_by_id() {
         assert_eq!("12".parse(), Ok(SyncRef::Id(SyncId(12))));
         assert_eq!("12ab".parse(), Ok(SyncRef::Slug(Slug("12ab".into()))));
-        for number in ["0", "-1", "+1", "1.0", "1.", ".5", "-0", "1e3", "1E-3", "18446744073709551616"] {
-            assert_eq!(number.parse::<SyncRef>(), Err(InvalidId::Number("sync's")), "{number}");
+        for number in [
+            "0",
+            "-1",
+            "+1",
+            "1.0",
+            "1.",
+            ".5",
+            "-0",
+            "1e3",
+            "1E-3",
+            "18446744073709551616",
+        ] {
+            assert_eq!(
+                number.parse::<SyncRef>(),
+                Err(InvalidId::Number("sync's")),
+                "{number}"
+            );
             assert!(number.parse::<Slug>().is_err(), "{number}");
         }
-        for slug in ["12ab", "v1.0", "1-2", "1.0.0", "-", ".", "1_0", "nan", "inf", "infinity", "e3", "0x1", "--1"] {
+        for slug in [
+            "12ab", "v1.0", "1-2", "1.0.0", "-", ".", "1_0", "nan", "inf", "infinity", "e3", "0x1",
+            "--1",
+        ] {
             assert_eq!(slug.parse(), Ok(SyncRef::Slug(Slug(slug.into()))), "{slug}");
         }
     }

@@ -22,8 +22,16 @@ pub(crate) enum Flaw {
 impl From<serde_json::Error> for Flaw {
     fn from(error: serde_json::Error) -> Self {
         // The category and the place, not serde's own text, which can quote the body.
-        let what = if error.is_eof() { "it ends too early" } else { "it is no JSON" };
-        Self::NoJson(format!("{what}, line {} column {}", error.line(), error.column()))
+        let what = if error.is_eof() {
+            "it ends too early"
+        } else {
+            "it is no JSON"
+        };
+        Self::NoJson(format!(
+            "{what}, line {} column {}",
+            error.line(),
+            error.column()
+        ))
     }
 }
 
@@ -38,22 +46,31 @@ impl<'a> Json<'a> {
     /// Takes bytes that are one JSON value and nothing beside.
     pub(crate) fn check(bytes: &'a [u8]) -> Result<Self, Flaw> {
         serde_json::from_slice::<IgnoredAny>(bytes)?;
-        let text = core::str::from_utf8(bytes).map_err(|_| Flaw::NoJson("it is not UTF-8".into()))?;
+        let text =
+            core::str::from_utf8(bytes).map_err(|_| Flaw::NoJson("it is not UTF-8".into()))?;
         Ok(Self(text.trim_ascii()))
     }
 
     /// The values of these fields; none where it is no object. It cannot be read where it has one of them twice.
-    pub(crate) fn fields<const N: usize>(self, names: [&'static str; N]) -> Result<Option<[Option<Self>; N]>, Flaw> {
+    pub(crate) fn fields<const N: usize>(
+        self,
+        names: [&'static str; N],
+    ) -> Result<Option<[Option<Self>; N]>, Flaw> {
         let mut values = [None; N];
         Ok(self.fill(&names, &mut values)?.then_some(values))
     }
 
     fn fill(self, names: &[&'static str], values: &mut [Option<Self>]) -> Result<bool, Flaw> {
-        let Some(members) = self.members() else { return Ok(false) };
+        let Some(members) = self.members() else {
+            return Ok(false);
+        };
         for (name, value) in members {
             // Read once, however many there are to compare it with.
             let Some(name) = name.name() else { continue };
-            let known = names.iter().zip(&mut *values).find(|(known, _)| **known == name);
+            let known = names
+                .iter()
+                .zip(&mut *values)
+                .find(|(known, _)| **known == name);
             if let Some((known, slot)) = known
                 && slot.replace(value).is_some()
             {
@@ -66,7 +83,9 @@ impl<'a> Json<'a> {
     /// The names, strings all of them, and the values of an object; none where it is none.
     pub(crate) fn members(self) -> Option<impl Iterator<Item = (Self, Self)>> {
         let mut inner = Values(self.0.strip_prefix("{")?);
-        Some(core::iter::from_fn(move || Some((inner.next()?, inner.next()?))))
+        Some(core::iter::from_fn(move || {
+            Some((inner.next()?, inner.next()?))
+        }))
     }
 
     /// The entries of a list; none where it is none.
@@ -100,7 +119,10 @@ impl<'a> Json<'a> {
     /// A whole number, or a string of digits.
     pub(crate) fn number(self) -> Option<u64> {
         let text = self.string().unwrap_or(Cow::Borrowed(self.0));
-        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
+        text.bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| text.parse().ok())
+            .flatten()
     }
 
     /// Any finite number, or a string of one, and how it is written.
@@ -108,7 +130,9 @@ impl<'a> Json<'a> {
         let text = self.string().unwrap_or(Cow::Borrowed(self.0));
         // What a string holds has not been checked.
         let written = Json::check(text.as_bytes()).ok()?.0;
-        decimal(written).filter(|number| number.is_finite()).map(|number| (number, written.into()))
+        decimal(written)
+            .filter(|number| number.is_finite())
+            .map(|number| (number, written.into()))
     }
 
     /// The whole text of a string.
@@ -122,7 +146,11 @@ impl<'a> Json<'a> {
 
     /// The text of a name, of which no more is unescaped than a known one can have.
     fn name(self) -> Option<Cow<'a, str>> {
-        if has_escapes(self.0) { self.text(NAME).map(Cow::Owned) } else { self.string() }
+        if has_escapes(self.0) {
+            self.text(NAME).map(Cow::Owned)
+        } else {
+            self.string()
+        }
     }
 
     /// The beginning of the text of a string, at most so many bytes. However long the string is, this needs no more memory than a few times
@@ -138,7 +166,9 @@ impl<'a> Json<'a> {
         // The cut may fall into an escaped character, or between the two halves of one.
         (0..2 * ESCAPED).find_map(|less| {
             let cut = format!("{}\"", beginning(self.0, enough - less));
-            Json(&cut).string().map(|text| beginning(&text, most).into())
+            Json(&cut)
+                .string()
+                .map(|text| beginning(&text, most).into())
         })
     }
 
@@ -150,7 +180,8 @@ impl<'a> Json<'a> {
 
     /// The text of a string, the JSON of anything else, at most so many bytes.
     pub(crate) fn text_or_json(self, most: usize) -> String {
-        self.text(most).unwrap_or_else(|| beginning(self.0, most).into())
+        self.text(most)
+            .unwrap_or_else(|| beginning(self.0, most).into())
     }
 }
 
@@ -229,7 +260,9 @@ fn unescape_one(escaped: &str) -> Option<(char, &str)> {
             rest = rest.get(4..)?;
             if let 0xd800..=0xdbff = code {
                 rest = rest.strip_prefix("\\u")?;
-                let low = hexadecimal(rest)?.checked_sub(0xdc00).filter(|low| *low < 0x400)?;
+                let low = hexadecimal(rest)?
+                    .checked_sub(0xdc00)
+                    .filter(|low| *low < 0x400)?;
                 code = 0x10000 + ((code - 0xd800) << 10) + low;
                 rest = rest.get(4..)?;
             }
@@ -250,7 +283,9 @@ fn hexadecimal(text: &str) -> Option<u32> {
 fn decimal(text: &str) -> Option<f64> {
     const TELLING: f64 = 1e17;
     let unsigned = text.strip_prefix("-").unwrap_or(text);
-    let (mantissa, exponent) = cut(unsigned, b'e').or_else(|| cut(unsigned, b'E')).unwrap_or((unsigned, "0"));
+    let (mantissa, exponent) = cut(unsigned, b'e')
+        .or_else(|| cut(unsigned, b'E'))
+        .unwrap_or((unsigned, "0"));
     let (mut value, mut scale, mut fraction) = (0.0, exponent.parse::<i32>().ok()?, false);
     for byte in mantissa.bytes() {
         match byte {
@@ -266,9 +301,20 @@ fn decimal(text: &str) -> Option<f64> {
     // In two parts, for a small number may be a large one many times divided. Beyond both it is nothing, or more than there is.
     let power = |times: u32| (0..times).fold(1.0, |power, _| power * 10.0);
     let times = scale.unsigned_abs();
-    let (near, far) = (power(times.min(300)), power(times.saturating_sub(300).min(100)));
-    let value = if scale < 0 { value / near / far } else { value * near * far };
-    Some(if unsigned.len() < text.len() { -value } else { value })
+    let (near, far) = (
+        power(times.min(300)),
+        power(times.saturating_sub(300).min(100)),
+    );
+    let value = if scale < 0 {
+        value / near / far
+    } else {
+        value * near * far
+    };
+    Some(if unsigned.len() < text.len() {
+        -value
+    } else {
+        value
+    })
 }
 
 #[cfg(test)]
@@ -291,18 +337,41 @@ mod tests {
             &[][..],
             &["1"],
             &["-1.5e+3", "true", "null", "\"\"", "[]", "{}"],
-            &[r#""a\"b""#, r#""\\""#, r#""]},:""#, r#"[["]"],{"}":"{"}]"#, r#"{"a" : [ 1 , 2 ]}"#],
+            &[
+                r#""a\"b""#,
+                r#""\\""#,
+                r#""]},:""#,
+                r#"[["]"],{"}":"{"}]"#,
+                r#"{"a" : [ 1 , 2 ]}"#,
+            ],
             &["\"\u{e4}\u{1f980}\"", "[[[[]]]]", "0"],
         ] {
             for (comma, blank) in [(",", ""), (" ,\t", "\r\n ")] {
                 let list = format!("{blank}[{blank}{}{blank}]{blank}", values.join(comma));
-                let entries: Vec<&str> = check(&list).entries().unwrap().map(|entry| entry.0).collect();
+                let entries: Vec<&str> = check(&list)
+                    .entries()
+                    .unwrap()
+                    .map(|entry| entry.0)
+                    .collect();
                 assert_eq!(entries, values, "{list}");
-                let members: Vec<String> = values.iter().map(|value| format!("\"n:\"{blank}:{blank}{value}")).collect();
+                let members: Vec<String> = values
+                    .iter()
+                    .map(|value| format!("\"n:\"{blank}:{blank}{value}"))
+                    .collect();
                 let object = format!("{blank}{{{blank}{}{blank}}}{blank}", members.join(comma));
-                let members: Vec<(&str, &str)> =
-                    check(&object).members().unwrap().map(|(name, value)| (name.0, value.0)).collect();
-                assert_eq!(members, values.iter().map(|value| ("\"n:\"", *value)).collect::<Vec<_>>(), "{object}");
+                let members: Vec<(&str, &str)> = check(&object)
+                    .members()
+                    .unwrap()
+                    .map(|(name, value)| (name.0, value.0))
+                    .collect();
+                assert_eq!(
+                    members,
+                    values
+                        .iter()
+                        .map(|value| ("\"n:\"", *value))
+                        .collect::<Vec<_>>(),
+                    "{object}"
+                );
             }
         }
     }
@@ -325,14 +394,22 @@ mod tests {
             r"\ud83e",
             r"\udd80",
         ]);
-        let part = prop_oneof![any::<char>().prop_map(String::from), escaped.prop_map(String::from)];
+        let part = prop_oneof![
+            any::<char>().prop_map(String::from),
+            escaped.prop_map(String::from)
+        ];
         vec(part, 0..8).prop_map(|parts| parts.concat())
     }
 
     /// Tries a property on inputs that are the same each time.
     fn tried<S: Strategy>(inputs: &S, property: impl Fn(S::Value) -> TestCaseResult) {
-        let config = Config { cases: 2000, failure_persistence: None, ..Config::default() };
-        let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+        let config = Config {
+            cases: 2000,
+            failure_persistence: None,
+            ..Config::default()
+        };
+        let mut runner =
+            TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
         runner.run(inputs, property).unwrap();
     }
 
@@ -342,7 +419,9 @@ mod tests {
             let json = format!("\"{inside}\"");
             // What is no string, or half of a pair, it does not read.
             let expected = serde_json::from_str::<String>(&json).ok();
-            let read = Json::check(json.as_bytes()).ok().and_then(|json| Some(json.string()?.into_owned()));
+            let read = Json::check(json.as_bytes())
+                .ok()
+                .and_then(|json| Some(json.string()?.into_owned()));
             prop_assert_eq!(read, expected);
             Ok(())
         });
@@ -350,17 +429,25 @@ mod tests {
 
     #[test]
     fn numbers_are_read_as_serde_json_reads_them() {
-        tried(&r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?", |json| {
-            let expected = serde_json::from_str::<f64>(&json).ok();
-            let read = check(&json).real();
-            prop_assert_eq!(read.is_some(), expected.is_some());
-            if let (Some((read, written)), Some(expected)) = (read, expected) {
-                let apart = (read - expected).abs();
-                prop_assert!(apart <= expected.abs() * 1e-14 || apart < 1e-300, "{} for {}", read, expected);
-                prop_assert_eq!(written, json);
-            }
-            Ok(())
-        });
+        tried(
+            &r"-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,25})?([eE][+-]?[0-9]{1,3})?",
+            |json| {
+                let expected = serde_json::from_str::<f64>(&json).ok();
+                let read = check(&json).real();
+                prop_assert_eq!(read.is_some(), expected.is_some());
+                if let (Some((read, written)), Some(expected)) = (read, expected) {
+                    let apart = (read - expected).abs();
+                    prop_assert!(
+                        apart <= expected.abs() * 1e-14 || apart < 1e-300,
+                        "{} for {}",
+                        read,
+                        expected
+                    );
+                    prop_assert_eq!(written, json);
+                }
+                Ok(())
+            },
+        );
     }
 
     #[test]
@@ -382,7 +469,11 @@ mod tests {
             ("[1]", None),
             ("{}", None),
         ] {
-            assert_eq!(check(json).real().map(|(number, _)| number), expected, "{json}");
+            assert_eq!(
+                check(json).real().map(|(number, _)| number),
+                expected,
+                "{json}"
+            );
         }
     }
 
@@ -393,7 +484,10 @@ mod tests {
                 .fields(["data", "more"])
                 .map(|fields| fields.map(|fields| fields.map(|field| field.map(|field| field.0))))
         };
-        assert_eq!(fields(r#"{"d\u0061ta":1,"x":{"more":2}}"#), Ok(Some([Some("1"), None])));
+        assert_eq!(
+            fields(r#"{"d\u0061ta":1,"x":{"more":2}}"#),
+            Ok(Some([Some("1"), None]))
+        );
         assert_eq!(fields(r#"{"data":1,"data":1}"#), Err(Flaw::Twice("data")));
         for longer in [
             "{\"data\u{e4}\":1,\"data\u{1f980}\":1,\"datax\":1,\"dat\":1,\"\\ud800\":1}",

@@ -31,19 +31,26 @@ const REDACTED: &str = "[redacted]";
 impl ApiKey {
     /// Takes a key that can stand in an HTTP header.
     pub fn new(text: &str) -> Result<Self, InvalidKey> {
-        let fits = (1..=4096).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let fits =
+            (1..=4096).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         if !fits {
             return Err(InvalidKey);
         }
-        let number =
-            |piece: &[u8]| piece.iter().fold(0, |number, byte| number << 8 | u64::from(byte.to_ascii_lowercase()));
+        let number = |piece: &[u8]| {
+            piece.iter().fold(0, |number, byte| {
+                number << 8 | u64::from(byte.to_ascii_lowercase())
+            })
+        };
         let mut pieces: Vec<u64> = Vec::new();
         for form in forms(text) {
             pieces.extend(form.as_bytes().windows(PIECE.min(text.len())).map(number));
         }
         pieces.sort_unstable();
         pieces.dedup();
-        Ok(Self { text: text.into(), pieces })
+        Ok(Self {
+            text: text.into(),
+            pieces,
+        })
     }
 
     /// Whether a text is the key, in any letter case and with any blanks around it.
@@ -64,21 +71,36 @@ impl ApiKey {
     /// Whether a response gives the key as the ID of something: an echo, which must not be reported as an ID.
     pub fn is_named_by(&self, body: &[u8]) -> bool {
         // No other key can be read as an ID.
-        let is_uuid = self.text.len() == UUID && self.text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+        let is_uuid = self.text.len() == UUID
+            && self
+                .text
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
         if !is_uuid && !self.text.bytes().all(|byte| byte.is_ascii_digit()) {
             return false;
         }
-        let Ok(json) = Json::check(body) else { return false };
+        let Ok(json) = Json::check(body) else {
+            return false;
+        };
         let entries = |name: &str| {
             let mut fields = json.members().into_iter().flatten();
-            fields.find(|(field, _)| field.is_text(name)).and_then(|(_, list)| list.entries())
+            fields
+                .find(|(field, _)| field.is_text(name))
+                .and_then(|(_, list)| list.entries())
         };
-        let lists = ["data", "syncRuns"].into_iter().filter_map(entries).flatten();
+        let lists = ["data", "syncRuns"]
+            .into_iter()
+            .filter_map(entries)
+            .flatten();
         core::iter::once(json).chain(lists).any(|object| {
-            let ids =
-                object.members().into_iter().flatten().filter(|(name, _)| ID_FIELDS.iter().any(|id| name.is_text(id)));
+            let ids = object
+                .members()
+                .into_iter()
+                .flatten()
+                .filter(|(name, _)| ID_FIELDS.iter().any(|id| name.is_text(id)));
             // With room for blanks around it.
-            ids.map(|(_, id)| id.text_or_json(self.text.len() + 64)).any(|id| self.is(&id))
+            ids.map(|(_, id)| id.text_or_json(self.text.len() + 64))
+                .any(|id| self.is(&id))
         })
     }
 
@@ -92,7 +114,11 @@ impl ApiKey {
             let mut told = String::new();
             let mut end = 0;
             // The next of either, with all that overlaps it.
-            while let Some(begin) = rest.iter_mut().filter_map(|rest| rest.peek().map(|next| next.start)).min() {
+            while let Some(begin) = rest
+                .iter_mut()
+                .filter_map(|rest| rest.peek().map(|next| next.start))
+                .min()
+            {
                 told += text.get(end..begin).unwrap_or_default();
                 told += REDACTED;
                 end = begin + 1;
@@ -112,8 +138,14 @@ impl ApiKey {
         }
         // A text that was cut may end in the middle of the key.
         let begun = |at: &usize| {
-            let end = text.len().checked_sub(*at).and_then(|begin| text.get(begin..));
-            self.text.get(..*at).zip(end).is_some_and(|(beginning, end)| beginning.eq_ignore_ascii_case(end))
+            let end = text
+                .len()
+                .checked_sub(*at)
+                .and_then(|begin| text.get(begin..));
+            self.text
+                .get(..*at)
+                .zip(end)
+                .is_some_and(|(beginning, end)| beginning.eq_ignore_ascii_case(end))
         };
         if let Some(at) = (TELLING..self.text.len().min(PIECE)).rev().find(begun) {
             text.truncate(text.len() - at);
@@ -188,7 +220,10 @@ fn plain(text: &[u8]) -> (u8, usize) {
 /// The first character of a text that may be escaped, and how many bytes it takes. Bytes that are not ASCII are taken one by one.
 fn unescaped(text: &[u8]) -> (u8, usize) {
     let first = plain(text);
-    let hex = |from: usize, digits: usize| text.get(from..from + digits).and_then(|digits| number(digits, 16));
+    let hex = |from: usize, digits: usize| {
+        text.get(from..from + digits)
+            .and_then(|digits| number(digits, 16))
+    };
     let found = match first.0 {
         b'%' => {
             // The sign itself may be escaped, also more than once.
@@ -197,7 +232,9 @@ fn unescaped(text: &[u8]) -> (u8, usize) {
                 at += 2;
             }
             // In `%25` alone it is what is escaped.
-            hex(at, 2).map(|byte| (byte, at + 2)).or((at > 1).then_some((b'%', at)))
+            hex(at, 2)
+                .map(|byte| (byte, at + 2))
+                .or((at > 1).then_some((b'%', at)))
         }
         b'\\' => {
             // The sign itself may be escaped, also more than once.
@@ -236,9 +273,14 @@ fn entity(text: &[u8]) -> Option<(u8, usize)> {
 fn number(digits: &[u8], radix: u32) -> Option<u8> {
     let first = (!digits.is_empty()).then_some(0_u32)?;
     let add = |number: u32, digit: &u8| {
-        char::from(*digit).to_digit(radix).map(|digit| number.saturating_mul(radix).saturating_add(digit))
+        char::from(*digit)
+            .to_digit(radix)
+            .map(|digit| number.saturating_mul(radix).saturating_add(digit))
     };
-    digits.iter().try_fold(first, add).and_then(|number| u8::try_from(number).ok())
+    digits
+        .iter()
+        .try_fold(first, add)
+        .and_then(|number| u8::try_from(number).ok())
 }
 
 impl fmt::Debug for ApiKey {
@@ -254,9 +296,20 @@ mod tests {
 
     #[test]
     fn a_key_that_could_break_a_header_is_refused_without_being_quoted() {
-        for text in ["", "a b", "a\r\nHost: evil", "ключ", "\t", &"k".repeat(4097)] {
+        for text in [
+            "",
+            "a b",
+            "a\r\nHost: evil",
+            "ключ",
+            "\t",
+            &"k".repeat(4097),
+        ] {
             let error = ApiKey::new(text).unwrap_err();
-            assert!(text.is_empty() || !error.to_string().contains(text.trim()) || text.trim().is_empty());
+            assert!(
+                text.is_empty()
+                    || !error.to_string().contains(text.trim())
+                    || text.trim().is_empty()
+            );
         }
     }
 
@@ -280,13 +333,25 @@ mod tests {
             ("nothing of it", "nothing of it"),
             ("\u{e4}a1/b2+c3=d4&e5<f6\u{e4}", "\u{e4}[redacted]\u{e4}"),
             ("a1/b2+c3=d4&e5<f6a1/b2+c3=d4&e5<f6", "[redacted][redacted]"),
-            ("?key=a1%2Fb2%2bc3%3Dd4%26e5%3Cf6&x=1", "?key=[redacted]&x=1"),
+            (
+                "?key=a1%2Fb2%2bc3%3Dd4%26e5%3Cf6&x=1",
+                "?key=[redacted]&x=1",
+            ),
             ("a1%252Fb2%25252Bc3%253Dd4", "[redacted]"),
-            (r#"{"k":"a1\/b2+c3=d4\u0026e5\u003cf6"}"#, r#"{"k":"[redacted]"}"#),
+            (
+                r#"{"k":"a1\/b2+c3=d4\u0026e5\u003cf6"}"#,
+                r#"{"k":"[redacted]"}"#,
+            ),
             (r#""\\u0061\\u0031\\/b2+c3=d4""#, r#""[redacted]""#),
-            ("<b>a1&#x2F;b2&#43;c3&#0061;d4&amp;e5&lt;f6</b>", "<b>[redacted]</b>"),
+            (
+                "<b>a1&#x2F;b2&#43;c3&#0061;d4&amp;e5&lt;f6</b>",
+                "<b>[redacted]</b>",
+            ),
             ("the end is c3=d4&e5<f6", "the end is [redacted]"),
-            ("a1/b2+c3 and =d4&e5<f6, in two halves", "[redacted] and [redacted], in two halves"),
+            (
+                "a1/b2+c3 and =d4&e5<f6, in two halves",
+                "[redacted] and [redacted], in two halves",
+            ),
             ("cut at a1/b2", "cut at [redacted]"),
             ("a1/b2+c3%3Da1/b2+c3", "[redacted][redacted]"),
             ("too little: a1/b2, d4&e5<f", "too little: a1/b2, d4&e5<f"),
@@ -305,7 +370,11 @@ mod tests {
     fn a_key_is_found_in_any_letter_case_in_base64_and_in_hexadecimal_digits() {
         let text = "Marked-key-7f3a";
         let key = ApiKey::new(text).unwrap();
-        let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |text: &str| {
+            text.bytes()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        };
         for before in ["", "x", "Bearer ", "user:"] {
             for behind in ["", "y", ":password"] {
                 let whole = format!("{before}{text}{behind}");
@@ -313,11 +382,17 @@ mod tests {
                     let mut echo = alphabet.encode(&whole);
                     key.redact(&mut echo);
                     assert!(
-                        echo.contains(REDACTED) && echo.len() < REDACTED.len() + 14 + 2 * behind.len(),
+                        echo.contains(REDACTED)
+                            && echo.len() < REDACTED.len() + 14 + 2 * behind.len(),
                         "{whole}: {echo}"
                     );
                 }
-                for mut echo in [hex(&whole), hex(&whole).to_uppercase(), whole.to_uppercase(), whole.to_lowercase()] {
+                for mut echo in [
+                    hex(&whole),
+                    hex(&whole).to_uppercase(),
+                    whole.to_uppercase(),
+                    whole.to_lowercase(),
+                ] {
                     key.redact(&mut echo);
                     assert!(echo.contains(REDACTED), "{whole}: {echo}");
                 }
@@ -345,16 +420,31 @@ mod tests {
             br#"{"id":"x","syncRuns":[{"syncId":12345678}]}"#,
             br#"{"id":"x","syncRuns":[{"syncId":1,"syncRunId":" 12345678"}]}"#,
         ] {
-            assert!(ApiKey::new("12345678").unwrap().is_named_by(body), "{}", String::from_utf8_lossy(body));
+            assert!(
+                ApiKey::new("12345678").unwrap().is_named_by(body),
+                "{}",
+                String::from_utf8_lossy(body)
+            );
         }
-        for body in ["", "{}", r#"{"id":"5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4e"}"#, r#"{"id":42}"#] {
+        for body in [
+            "",
+            "{}",
+            r#"{"id":"5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4e"}"#,
+            r#"{"id":42}"#,
+        ] {
             assert!(!key.is_named_by(body.as_bytes()), "{body}");
         }
     }
 
     #[test]
     fn a_key_that_looks_escaped_or_is_short_is_taken_out_as_it_is() {
-        for key in ["%41%42%43%44%45", r"\u0061\u0062\\c", "&amp;&lt;&gt;", "short", "abcdefgh"] {
+        for key in [
+            "%41%42%43%44%45",
+            r"\u0061\u0062\\c",
+            "&amp;&lt;&gt;",
+            "short",
+            "abcdefgh",
+        ] {
             let mut text = format!("({key})");
             ApiKey::new(key).unwrap().redact(&mut text);
             assert_eq!(text, "([redacted])", "{key}");

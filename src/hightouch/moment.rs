@@ -20,10 +20,18 @@ impl Moment {
     /// Reads a time as the API writes it, RFC 3339 with `Z` or an offset. A blank may stand for the `T` (RFC 3339, section 5.6).
     pub fn rfc3339(text: &str) -> Option<Self> {
         let mut text = Text(text.as_bytes());
-        let (year, month, day) = (text.number(4)?, text.after(b"-")?.number(2)?, text.after(b"-")?.number(2)?);
+        let (year, month, day) = (
+            text.number(4)?,
+            text.after(b"-")?.number(2)?,
+            text.after(b"-")?.number(2)?,
+        );
         let days = days(year, month, day)?;
         let second = text.after(b"Tt ")?.time_of_day()?;
-        let millis = if text.after(b".").is_some() { text.fraction()? } else { 0 };
+        let millis = if text.after(b".").is_some() {
+            text.fraction()?
+        } else {
+            0
+        };
         let offset = match text.one(b"Zz+-")? {
             sign @ (b'+' | b'-') => {
                 let (hours, minutes) = (text.number(2)?, text.after(b":")?.number(2)?);
@@ -32,7 +40,8 @@ impl Moment {
             }
             _ => 0,
         };
-        text.ends().then_some(Self((days * DAY + second - offset) * 1000 + millis))
+        text.ends()
+            .then_some(Self((days * DAY + second - offset) * 1000 + millis))
     }
 
     /// Reads an HTTP date in the form that servers must send (RFC 9110, section 5.6.7), `Sun, 06 Nov 1994 08:49:37 GMT`.
@@ -80,11 +89,16 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     const UP_TO_1970: i64 = 719_162;
     let leap = i64::from(year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
     let index = usize::try_from(month).ok()?;
-    let (before, next) = (BEFORE_MONTH.get(index.checked_sub(1)?)?, BEFORE_MONTH.get(index)?);
+    let (before, next) = (
+        BEFORE_MONTH.get(index.checked_sub(1)?)?,
+        BEFORE_MONTH.get(index)?,
+    );
     let length = next - before + if month == 2 { leap } else { 0 };
     (1..=length).contains(&day).then_some(())?;
     let past = year - 1;
-    let leap_days = past.div_euclid(4) - past.div_euclid(100) + past.div_euclid(400) + if month > 2 { leap } else { 0 };
+    let leap_days = past.div_euclid(4) - past.div_euclid(100)
+        + past.div_euclid(400)
+        + if month > 2 { leap } else { 0 };
     Some(past * 365 + leap_days + before + day - 1 - UP_TO_1970)
 }
 
@@ -107,7 +121,9 @@ impl Text<'_> {
 
     /// A number of so many digits.
     fn number(&mut self, digits: usize) -> Option<i64> {
-        (0..digits).try_fold(0, |number, _| Some(number * 10 + i64::from(self.one(b"0123456789")? - b'0')))
+        (0..digits).try_fold(0, |number, _| {
+            Some(number * 10 + i64::from(self.one(b"0123456789")? - b'0'))
+        })
     }
 
     /// The digits of a fraction of a second, at least one; in milliseconds, rounded down.
@@ -122,14 +138,21 @@ impl Text<'_> {
 
     /// The second of the day that `hh:mm:ss` begins. A leap second is the one after it.
     fn time_of_day(&mut self) -> Option<i64> {
-        let (hour, minute, second) = (self.number(2)?, self.after(b":")?.number(2)?, self.after(b":")?.number(2)?);
+        let (hour, minute, second) = (
+            self.number(2)?,
+            self.after(b":")?.number(2)?,
+            self.after(b":")?.number(2)?,
+        );
         (hour < 24 && minute < 60 && second <= 60).then_some((hour * 60 + minute) * 60 + second)
     }
 
     /// The number of a month that is written in three letters.
     fn month(&mut self) -> Option<i64> {
         let (name, rest) = self.0.split_at_checked(3)?;
-        let month = b"JanFebMarAprMayJunJulAugSepOctNovDec".chunks(3).zip(1..).find(|(month, _)| *month == name)?;
+        let month = b"JanFebMarAprMayJunJulAugSepOctNovDec"
+            .chunks(3)
+            .zip(1..)
+            .find(|(month, _)| *month == name)?;
         self.0 = rest;
         Some(month.1)
     }
@@ -149,10 +172,16 @@ mod tests {
         let expected = Some(Moment::from_millis(1_697_540_761_713));
         assert_eq!(Moment::rfc3339("2023-10-17T11:06:01.713+00:00"), expected);
         assert_eq!(Moment::rfc3339("2023-10-17T11:06:01.713Z"), expected);
-        assert_eq!(Moment::rfc3339("2023-10-17T13:06:01.713999+02:00"), expected);
+        assert_eq!(
+            Moment::rfc3339("2023-10-17T13:06:01.713999+02:00"),
+            expected
+        );
         assert_eq!(Moment::rfc3339("2023-10-17t11:06:01.7130z"), expected);
         assert_eq!(Moment::rfc3339("2023-10-17 11:06:01.713+00:00"), expected);
-        assert_eq!(Moment::rfc3339("2023-10-17T11:06:01Z"), Some(Moment::from_millis(1_697_540_761_000)));
+        assert_eq!(
+            Moment::rfc3339("2023-10-17T11:06:01Z"),
+            Some(Moment::from_millis(1_697_540_761_000))
+        );
         for text in [
             "",
             "yesterday",
@@ -184,7 +213,10 @@ mod tests {
     fn http_dates_are_read() {
         let expected = Some(Moment::from_millis(784_111_777_000));
         assert_eq!(Moment::http_date("Sun, 06 Nov 1994 08:49:37 GMT"), expected);
-        assert_eq!(Moment::http_date(" Sun, 06 Nov 1994 08:49:37 GMT\t"), expected);
+        assert_eq!(
+            Moment::http_date(" Sun, 06 Nov 1994 08:49:37 GMT\t"),
+            expected
+        );
         for text in [
             "",
             "Sun, 99 Nov 1994 08:49:37 GMT",

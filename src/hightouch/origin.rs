@@ -43,7 +43,10 @@ impl ApiOrigin {
 impl Default for ApiOrigin {
     /// Hightouch's own: there are no regional hosts.
     fn default() -> Self {
-        Self { scheme: Scheme::Https, authority: "api.hightouch.com".into() }
+        Self {
+            scheme: Scheme::Https,
+            authority: "api.hightouch.com".into(),
+        }
     }
 }
 
@@ -76,7 +79,13 @@ impl FromStr for ApiOrigin {
                 (address.bytes().any(|byte| byte == b':') && address.bytes().all(numbered))
                     .then_some(())
                     .ok_or(InvalidOrigin)?;
-                (None, after.strip_prefix(":").or(after.is_empty().then_some("")).ok_or(InvalidOrigin)?)
+                (
+                    None,
+                    after
+                        .strip_prefix(":")
+                        .or(after.is_empty().then_some(""))
+                        .ok_or(InvalidOrigin)?,
+                )
             }
             None => match cut(authority, b':') {
                 Some((_, "")) => return Err(InvalidOrigin),
@@ -88,11 +97,15 @@ impl FromStr for ApiOrigin {
         if host.is_some_and(|host| host.is_empty() || !host.bytes().all(named)) {
             return Err(InvalidOrigin);
         }
-        let numbered = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
+        let numbered = port.bytes().all(|byte| byte.is_ascii_digit())
+            && port.parse::<u16>().is_ok_and(|port| port > 0);
         if !(port.is_empty() && !authority.ends_with(":") || numbered) {
             return Err(InvalidOrigin);
         }
-        Ok(Self { scheme, authority: authority.into() })
+        Ok(Self {
+            scheme,
+            authority: authority.into(),
+        })
     }
 }
 
@@ -112,7 +125,10 @@ mod tests {
         ] {
             assert_eq!(text.parse::<ApiOrigin>().unwrap().to_string(), text);
         }
-        assert_eq!("HTTPS://x".parse::<ApiOrigin>().unwrap().scheme(), Scheme::Https);
+        assert_eq!(
+            "HTTPS://x".parse::<ApiOrigin>().unwrap().scheme(),
+            Scheme::Https
+        );
     }
 
     #[test]

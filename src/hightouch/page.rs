@@ -21,8 +21,12 @@ pub(super) fn read_page(
     body: &[u8],
     each: &mut dyn FnMut(Json<'_>) -> Result<(), Unreadable>,
 ) -> Result<Page, Unreadable> {
-    let [data, has_more] = Json::check(body)?.fields(["data", "hasMore"])?.unwrap_or_default();
-    let list = data.and_then(Json::entries).ok_or(Unreadable::Missing("data"))?;
+    let [data, has_more] = Json::check(body)?
+        .fields(["data", "hasMore"])?
+        .unwrap_or_default();
+    let list = data
+        .and_then(Json::entries)
+        .ok_or(Unreadable::Missing("data"))?;
     let mut entries = 0;
     for entry in list {
         entries += 1;
@@ -33,5 +37,9 @@ pub(super) fn read_page(
         Some(value) if value.is_null() => None,
         Some(value) => Some(value.lenient_flag().ok_or(Unreadable::Missing("hasMore"))?),
     };
-    Ok(Page { entries, unreadable: 0, has_more })
+    Ok(Page {
+        entries,
+        unreadable: 0,
+        has_more,
+    })
 }

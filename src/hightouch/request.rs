@@ -25,7 +25,11 @@ pub struct Request {
 impl Request {
     /// `POST /syncs/{syncId}/trigger`: starts a run. Never repeat it unless it is known that no run came of it.
     pub fn trigger(sync: SyncId, resync: Resync) -> Self {
-        Self { method: Method::Post, target: format!("{BASE_PATH}/syncs/{sync}/trigger"), body: resync.to_json() }
+        Self {
+            method: Method::Post,
+            target: format!("{BASE_PATH}/syncs/{sync}/trigger"),
+            body: resync.to_json(),
+        }
     }
 
     /// `GET /syncs/{syncId}/runs?runId=…`: one run, up to `limit` entries from the `offset`th on.
@@ -46,7 +50,11 @@ impl Request {
 
     /// `POST /sync-sequences/{uuid}/trigger`: starts a run of a sequence. Never repeat it unless it is known that no run came of it.
     pub fn trigger_sequence(sequence: &SequenceId) -> Self {
-        Self { method: Method::Post, target: format!("{BASE_PATH}/sync-sequences/{sequence}/trigger"), body: None }
+        Self {
+            method: Method::Post,
+            target: format!("{BASE_PATH}/sync-sequences/{sequence}/trigger"),
+            body: None,
+        }
     }
 
     /// `GET /sync-sequences/runs/{uuid}`: one run of a sequence.
@@ -68,7 +76,11 @@ impl Request {
             // The order that Hightouch keeps to by default, asked for by name where pages depend on it.
             target += &format!("&orderBy=id&offset={offset}");
         }
-        Self { method: Method::Get, target, body: None }
+        Self {
+            method: Method::Get,
+            target,
+            body: None,
+        }
     }
 }
 
@@ -81,20 +93,57 @@ mod tests {
     fn requests_are_spelled_as_the_api_has_them() {
         let (sync, run) = (SyncId::try_from(7).unwrap(), RunId::try_from(42).unwrap());
         let plain = Request::trigger(sync, Resync::default());
-        assert_eq!((plain.method, plain.target.as_str(), plain.body), (Method::Post, "/api/v1/syncs/7/trigger", None));
-        let full = Request::trigger(sync, Resync { full: true, reset_cdc: false, clear_and_fill: true });
-        assert_eq!(full.body.as_deref(), Some(r#"{"fullResync":true,"clearAndFill":true}"#));
-        assert_eq!(Request::run(sync, run, 0, PAGE).target, "/api/v1/syncs/7/runs?runId=42");
-        assert_eq!(Request::run(sync, run, 100, PAGE).target, "/api/v1/syncs/7/runs?runId=42&orderBy=id&offset=100");
-        assert_eq!(Request::runs(sync, 0, PAGE).target, "/api/v1/syncs/7/runs?limit=100");
-        assert_eq!(Request::runs(sync, 100, PAGE).target, "/api/v1/syncs/7/runs?limit=100&orderBy=id&offset=100");
-        assert_eq!(Request::run(sync, run, 3, 20).target, "/api/v1/syncs/7/runs?runId=42&limit=20&orderBy=id&offset=3");
+        assert_eq!(
+            (plain.method, plain.target.as_str(), plain.body),
+            (Method::Post, "/api/v1/syncs/7/trigger", None)
+        );
+        let full = Request::trigger(
+            sync,
+            Resync {
+                full: true,
+                reset_cdc: false,
+                clear_and_fill: true,
+            },
+        );
+        assert_eq!(
+            full.body.as_deref(),
+            Some(r#"{"fullResync":true,"clearAndFill":true}"#)
+        );
+        assert_eq!(
+            Request::run(sync, run, 0, PAGE).target,
+            "/api/v1/syncs/7/runs?runId=42"
+        );
+        assert_eq!(
+            Request::run(sync, run, 100, PAGE).target,
+            "/api/v1/syncs/7/runs?runId=42&orderBy=id&offset=100"
+        );
+        assert_eq!(
+            Request::runs(sync, 0, PAGE).target,
+            "/api/v1/syncs/7/runs?limit=100"
+        );
+        assert_eq!(
+            Request::runs(sync, 100, PAGE).target,
+            "/api/v1/syncs/7/runs?limit=100&orderBy=id&offset=100"
+        );
+        assert_eq!(
+            Request::run(sync, run, 3, 20).target,
+            "/api/v1/syncs/7/runs?runId=42&limit=20&orderBy=id&offset=3"
+        );
         let uuid = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
         let sequence = Request::trigger_sequence(&uuid.parse().unwrap());
         assert_eq!((sequence.method, sequence.body), (Method::Post, None));
-        assert_eq!(sequence.target, format!("/api/v1/sync-sequences/{uuid}/trigger"));
+        assert_eq!(
+            sequence.target,
+            format!("/api/v1/sync-sequences/{uuid}/trigger")
+        );
         let run = Request::sequence_run(&uuid.parse().unwrap());
-        assert_eq!((run.method, run.target), (Method::Get, format!("/api/v1/sync-sequences/runs/{uuid}")));
-        assert_eq!(Request::syncs_with_slug(&"demo".parse().unwrap(), 0, PAGE).target, "/api/v1/syncs?slug=demo");
+        assert_eq!(
+            (run.method, run.target),
+            (Method::Get, format!("/api/v1/sync-sequences/runs/{uuid}"))
+        );
+        assert_eq!(
+            Request::syncs_with_slug(&"demo".parse().unwrap(), 0, PAGE).target,
+            "/api/v1/syncs?slug=demo"
+        );
     }
 }

@@ -118,11 +118,34 @@ fn read_run(entry: Json<'_>) -> Result<Option<Run>, Unreadable> {
         "successfulRows",
         "failedRows",
     ];
-    let Some(fields) = entry.fields(names)? else { return Ok(None) };
-    let [id, status, error, created, started, finished, size, ratio, planned, successful, failed] = fields;
+    let Some(fields) = entry.fields(names)? else {
+        return Ok(None);
+    };
+    let [
+        id,
+        status,
+        error,
+        created,
+        started,
+        finished,
+        size,
+        ratio,
+        planned,
+        successful,
+        failed,
+    ] = fields;
     let word = |field: Option<Json<'_>>| field.and_then(|field| field.text(WORD));
-    let (planned, successful, failed) = (read_rows(planned)?, read_rows(successful)?, read_rows(failed)?);
-    let Some(id) = id.and_then(Json::number).and_then(|id| RunId::try_from(id).ok()) else { return Ok(None) };
+    let (planned, successful, failed) = (
+        read_rows(planned)?,
+        read_rows(successful)?,
+        read_rows(failed)?,
+    );
+    let Some(id) = id
+        .and_then(Json::number)
+        .and_then(|id| RunId::try_from(id).ok())
+    else {
+        return Ok(None);
+    };
     Ok(Some(Run {
         id,
         status: RunStatus::read(&word(status).unwrap_or_default()),
@@ -168,8 +191,21 @@ mod tests {
     #[test]
     fn a_recorded_run_is_read_whole() {
         let (runs, page) = read(&format!(r#"{{"data":[{RECORDED}],"hasMore":false}}"#)).unwrap();
-        let added = |added| Some(RowCounts { added, changed: 0, removed: 0 });
-        assert_eq!(page, Page { entries: 1, unreadable: 0, has_more: Some(false) });
+        let added = |added| {
+            Some(RowCounts {
+                added,
+                changed: 0,
+                removed: 0,
+            })
+        };
+        assert_eq!(
+            page,
+            Page {
+                entries: 1,
+                unreadable: 0,
+                has_more: Some(false)
+            }
+        );
         assert_eq!(
             runs,
             [Run {
@@ -180,7 +216,10 @@ mod tests {
                 started_at: Some("2022-02-08T16:11:04.712Z".into()),
                 finished_at: Some("2022-02-08T16:11:11.698Z".into()),
                 query_size: Some(773),
-                completion_ratio: Some(Ratio { value: 0.54, written: "0.54".into() }),
+                completion_ratio: Some(Ratio {
+                    value: 0.54,
+                    written: "0.54".into()
+                }),
                 planned_rows: added(773),
                 successful_rows: added(773),
                 failed_rows: added(0),
@@ -190,9 +229,13 @@ mod tests {
 
     #[test]
     fn ids_are_read_from_strings_and_numbers_and_statuses_in_any_case() {
-        let (runs, _) = read(r#"{"data":[{"id":"7","status":"QUEUED"},{"id":8,"status":"Success"}]}"#).unwrap();
+        let (runs, _) =
+            read(r#"{"data":[{"id":"7","status":"QUEUED"},{"id":8,"status":"Success"}]}"#).unwrap();
         assert_eq!((runs[0].id.get(), &runs[0].status), (7, &RunStatus::Queued));
-        assert_eq!((runs[1].id.get(), &runs[1].status), (8, &RunStatus::Success));
+        assert_eq!(
+            (runs[1].id.get(), &runs[1].status),
+            (8, &RunStatus::Success)
+        );
     }
 
     #[test]
@@ -213,8 +256,21 @@ mod tests {
         assert_eq!((page.entries, page.has_more, runs.len()), (11, None, 1));
         let run = &runs[0];
         assert_eq!((run.query_size, run.planned_rows), (Some(12), None));
-        assert_eq!(run.completion_ratio, Some(Ratio { value: 0.5, written: "0.5".into() }));
-        assert_eq!(run.failed_rows, Some(RowCounts { added: 3, changed: 0, removed: 0 }));
+        assert_eq!(
+            run.completion_ratio,
+            Some(Ratio {
+                value: 0.5,
+                written: "0.5".into()
+            })
+        );
+        assert_eq!(
+            run.failed_rows,
+            Some(RowCounts {
+                added: 3,
+                changed: 0,
+                removed: 0
+            })
+        );
         assert_eq!(run.error.as_deref(), Some(r#"{"code":1}"#));
     }
 
@@ -252,8 +308,14 @@ mod tests {
     #[test]
     fn of_a_text_that_is_too_long_only_what_is_kept_takes_memory() {
         let long = "x".repeat(100_000);
-        let (runs, _) = read(&format!(r#"{{"data":[{{"id":1,"error":"{long}","createdAt":"{long}"}}]}}"#)).unwrap();
-        let (error, created_at) = (runs[0].error.as_ref().unwrap(), runs[0].created_at.as_ref().unwrap());
+        let (runs, _) = read(&format!(
+            r#"{{"data":[{{"id":1,"error":"{long}","createdAt":"{long}"}}]}}"#
+        ))
+        .unwrap();
+        let (error, created_at) = (
+            runs[0].error.as_ref().unwrap(),
+            runs[0].created_at.as_ref().unwrap(),
+        );
         assert_eq!((error.len(), created_at.len()), (TEXT, WORD));
         assert!(error.capacity() < 2 * TEXT && created_at.capacity() < 2 * WORD);
     }
@@ -271,7 +333,11 @@ mod tests {
             ("[]", None),
         ] {
             let body = format!(r#"{{"data":[],"hasMore":{value}}}"#);
-            assert_eq!(read(&body).ok().map(|(_, page)| page.has_more), expected, "{value}");
+            assert_eq!(
+                read(&body).ok().map(|(_, page)| page.has_more),
+                expected,
+                "{value}"
+            );
         }
         assert_eq!(read(r#"{"data":[]}"#).unwrap().1.has_more, None);
     }
@@ -282,10 +348,19 @@ mod tests {
             (r#""status":"verifying""#, false),
             (r#""status":"verifying","finishedAt":null"#, false),
             (r#""status":"verifying","finishedAt":"soon""#, false),
-            (r#""status":"verifying","finishedAt":"0001-01-01T00:00:00Z""#, false),
-            (r#""status":"completed","finishedAt":"2022-02-08T16:11:11.698Z""#, true),
+            (
+                r#""status":"verifying","finishedAt":"0001-01-01T00:00:00Z""#,
+                false,
+            ),
+            (
+                r#""status":"completed","finishedAt":"2022-02-08T16:11:11.698Z""#,
+                true,
+            ),
             (r#""finishedAt":"2022-02-08T16:11:11.698Z""#, true),
-            (r#""status":"processing","finishedAt":"2022-02-08T16:11:11.698Z""#, false),
+            (
+                r#""status":"processing","finishedAt":"2022-02-08T16:11:11.698Z""#,
+                false,
+            ),
             (r#""status":"failed""#, true),
         ] {
             let (runs, _) = read(&format!(r#"{{"data":[{{"id":1,{rest}}}]}}"#)).unwrap();

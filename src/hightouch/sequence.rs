@@ -41,13 +41,19 @@ impl SequenceRun {
 
     /// A run of which nothing is known but its ID.
     pub fn unseen(id: SequenceRunId) -> Self {
-        Self { id, status: SequenceStatus::Pending, sync_runs: Vec::new() }
+        Self {
+            id,
+            status: SequenceStatus::Pending,
+            sync_runs: Vec::new(),
+        }
     }
 
     /// Reads the answer that tells of a run. One that does not name the run is unreadable. Every entry of `syncRuns` counts, of whatever
     /// form it is: it may be the one that failed.
     pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
-        let [id, status, list] = Json::check(body)?.fields(["id", "status", "syncRuns"])?.unwrap_or_default();
+        let [id, status, list] = Json::check(body)?
+            .fields(["id", "status", "syncRuns"])?
+            .unwrap_or_default();
         let id = read_id(id)?;
         let mut sync_runs = Vec::new();
         for entry in list.and_then(Json::entries).into_iter().flatten() {
@@ -56,7 +62,11 @@ impl SequenceRun {
             }
             sync_runs.push(read_sync_run(entry)?);
         }
-        Ok(Self { id, status: SequenceStatus::read(&word(status).unwrap_or_default()), sync_runs })
+        Ok(Self {
+            id,
+            status: SequenceStatus::read(&word(status).unwrap_or_default()),
+            sync_runs,
+        })
     }
 }
 
@@ -64,8 +74,12 @@ fn read_sync_run(entry: Json<'_>) -> Result<SyncRun, Unreadable> {
     let fields = entry.fields(["syncId", "syncRunId", "status", "finishedAt"])?;
     let [sync, run, status, finished] = fields.unwrap_or_default();
     Ok(SyncRun {
-        sync: sync.and_then(Json::number).and_then(|id| SyncId::try_from(id).ok()),
-        run: run.and_then(Json::number).and_then(|id| RunId::try_from(id).ok()),
+        sync: sync
+            .and_then(Json::number)
+            .and_then(|id| SyncId::try_from(id).ok()),
+        run: run
+            .and_then(Json::number)
+            .and_then(|id| RunId::try_from(id).ok()),
         status: RunStatus::read(&word(status).unwrap_or_default()),
         finished_at: word(finished),
     })
@@ -82,7 +96,9 @@ pub fn read_sequence_trigger(body: &[u8]) -> Result<SequenceRunId, Unreadable> {
 }
 
 fn read_id(field: Option<Json<'_>>) -> Result<SequenceRunId, Unreadable> {
-    word(field).and_then(|id| id.trim_ascii().parse().ok()).ok_or(Unreadable::Missing("id"))
+    word(field)
+        .and_then(|id| id.trim_ascii().parse().ok())
+        .ok_or(Unreadable::Missing("id"))
 }
 
 #[cfg(test)]
@@ -109,8 +125,18 @@ mod tests {
         assert_eq!(
             run.sync_runs,
             [
-                sync_run(3093, 6134, RunStatus::Success, "2023-10-17T11:06:01.713+00:00"),
-                sync_run(1960, 6148, RunStatus::Warning, "2023-10-17T11:06:10.567+00:00"),
+                sync_run(
+                    3093,
+                    6134,
+                    RunStatus::Success,
+                    "2023-10-17T11:06:01.713+00:00"
+                ),
+                sync_run(
+                    1960,
+                    6148,
+                    RunStatus::Warning,
+                    "2023-10-17T11:06:10.567+00:00"
+                ),
             ]
         );
     }
@@ -123,13 +149,27 @@ mod tests {
                             {{"syncId":-1,"syncRunId":0,"status":7,"finishedAt":3}}]}}"#
         );
         let run = SequenceRun::read(body.as_bytes()).unwrap();
-        assert_eq!((run.status, run.sync_runs.len()), (SequenceStatus::Running, 6));
+        assert_eq!(
+            (run.status, run.sync_runs.len()),
+            (SequenceStatus::Running, 6)
+        );
         assert_eq!(run.sync_runs[0].sync, SyncId::try_from(7).ok());
-        assert_eq!((&run.sync_runs[0].run, &run.sync_runs[0].status), (&None, &RunStatus::Queued));
+        assert_eq!(
+            (&run.sync_runs[0].run, &run.sync_runs[0].status),
+            (&None, &RunStatus::Queued)
+        );
         for entry in &run.sync_runs[1..] {
-            assert!(entry.sync.is_none() && entry.run.is_none() && !entry.status.ended(), "{entry:?}");
+            assert!(
+                entry.sync.is_none() && entry.run.is_none() && !entry.status.ended(),
+                "{entry:?}"
+            );
         }
-        for list in ["", r#","syncRuns":null"#, r#","syncRuns":{}"#, r#","syncRuns":[]"#] {
+        for list in [
+            "",
+            r#","syncRuns":null"#,
+            r#","syncRuns":{}"#,
+            r#","syncRuns":[]"#,
+        ] {
             let run = SequenceRun::read(format!(r#"{{"id":"{UUID}"{list}}}"#).as_bytes()).unwrap();
             assert!(run.sync_runs.is_empty() && !run.status.ended(), "{list}");
         }
@@ -153,14 +193,34 @@ mod tests {
             assert!(read_sequence_trigger(body.as_bytes()).is_err(), "{body}");
         }
         let twice = format!(r#"{{"id":"{UUID}","status":"running","status":"done"}}"#);
-        assert_eq!(SequenceRun::read(twice.as_bytes()), Err(Unreadable::Twice("status")));
-        assert_eq!(read_sequence_trigger(RECORDED.as_bytes()).unwrap().as_str(), UUID);
+        assert_eq!(
+            SequenceRun::read(twice.as_bytes()),
+            Err(Unreadable::Twice("status"))
+        );
+        assert_eq!(
+            read_sequence_trigger(RECORDED.as_bytes()).unwrap().as_str(),
+            UUID
+        );
     }
 
     #[test]
     fn a_list_without_end_is_not_kept() {
-        let entries = |count: usize| format!(r#"{{"id":"{UUID}","syncRuns":[{}{{}}]}}"#, "{},".repeat(count - 1));
-        assert_eq!(SequenceRun::read(entries(1000).as_bytes()).unwrap().sync_runs.len(), 1000);
-        assert_eq!(SequenceRun::read(entries(1001).as_bytes()), Err(Unreadable::TooManyJobs(1000)));
+        let entries = |count: usize| {
+            format!(
+                r#"{{"id":"{UUID}","syncRuns":[{}{{}}]}}"#,
+                "{},".repeat(count - 1)
+            )
+        };
+        assert_eq!(
+            SequenceRun::read(entries(1000).as_bytes())
+                .unwrap()
+                .sync_runs
+                .len(),
+            1000
+        );
+        assert_eq!(
+            SequenceRun::read(entries(1001).as_bytes()),
+            Err(Unreadable::TooManyJobs(1000))
+        );
     }
 }

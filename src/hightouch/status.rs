@@ -85,7 +85,9 @@ statuses! {
 impl RunStatus {
     /// Whether a run in this status has ended, if this is its `finishedAt`: an unknown status with a time of the end is an end too.
     pub fn ended_at(&self, finished_at: Option<&str>) -> bool {
-        let finished = finished_at.and_then(Moment::rfc3339).is_some_and(|finished| finished.millis() > 0);
+        let finished = finished_at
+            .and_then(Moment::rfc3339)
+            .is_some_and(|finished| finished.millis() > 0);
         self.ended() || matches!(self, Self::Other(_)) && finished
     }
 }
@@ -100,7 +102,10 @@ mod tests {
             assert_eq!(&RunStatus::read(status.as_str()), status);
         }
         for status in SequenceStatus::KNOWN {
-            assert_eq!(&SequenceStatus::read(&status.as_str().to_ascii_uppercase()), status);
+            assert_eq!(
+                &SequenceStatus::read(&status.as_str().to_ascii_uppercase()),
+                status
+            );
         }
     }
 

@@ -23,8 +23,17 @@ impl SyncEntry {
         let mut unreadable = 0;
         let page = read_page(body, &mut |entry| {
             let [id, slug] = entry.fields(["id", "slug"])?.unwrap_or_default();
-            match id.and_then(Json::number).and_then(|id| SyncId::try_from(id).ok()) {
-                Some(id) => each(Self { id, slug: slug.and_then(Json::string).map(Into::into).unwrap_or_default() }),
+            match id
+                .and_then(Json::number)
+                .and_then(|id| SyncId::try_from(id).ok())
+            {
+                Some(id) => each(Self {
+                    id,
+                    slug: slug
+                        .and_then(Json::string)
+                        .map(Into::into)
+                        .unwrap_or_default(),
+                }),
                 None => unreadable += 1,
             }
             Ok(())

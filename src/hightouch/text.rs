@@ -11,7 +11,8 @@ pub(crate) fn parts(text: &str, between: u8) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     core::iter::from_fn(move || {
         let text = rest?;
-        let (part, after) = cut(text, between).map_or((text, None), |(part, after)| (part, Some(after)));
+        let (part, after) =
+            cut(text, between).map_or((text, None), |(part, after)| (part, Some(after)));
         rest = after;
         Some(part)
     })

@@ -22,7 +22,11 @@ impl Resync {
 
     /// The trigger's body; none where nothing beyond the ordinary is asked for.
     pub(super) fn to_json(self) -> Option<String> {
-        let flags = [(self.full, "fullResync"), (self.reset_cdc, "resetCDC"), (self.clear_and_fill, "clearAndFill")];
+        let flags = [
+            (self.full, "fullResync"),
+            (self.reset_cdc, "resetCDC"),
+            (self.clear_and_fill, "clearAndFill"),
+        ];
         let mut json = String::new();
         for (_, name) in flags.iter().filter(|(set, _)| *set) {
             json += if json.is_empty() { "{\"" } else { ",\"" };
@@ -40,14 +44,23 @@ impl Resync {
 pub fn read_trigger(body: &[u8]) -> Result<RunId, Unreadable> {
     let [id] = Json::check(body)?.fields(["id"])?.unwrap_or_default();
     let id = id.and_then(Json::number);
-    id.and_then(|id| RunId::try_from(id).ok()).ok_or(Unreadable::Missing("id"))
+    id.and_then(|id| RunId::try_from(id).ok())
+        .ok_or(Unreadable::Missing("id"))
 }
 
 /// Every run ID in the body of a response to a trigger that [`read_trigger`] does not take: one that was cut off after the ID, or names two.
 pub fn trigger_ids(body: &[u8]) -> Vec<RunId> {
-    let Ok(json) = Json::check(body) else { return Vec::new() };
-    let members = json.members().into_iter().flatten().filter(|(name, _)| name.is_text("id"));
-    let ids = members.filter_map(|(_, id)| id.number()).filter_map(|id| RunId::try_from(id).ok());
+    let Ok(json) = Json::check(body) else {
+        return Vec::new();
+    };
+    let members = json
+        .members()
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| name.is_text("id"));
+    let ids = members
+        .filter_map(|(_, id)| id.number())
+        .filter_map(|id| RunId::try_from(id).ok());
     ids.take(MAX_IDS).collect()
 }
 
@@ -61,7 +74,11 @@ mod tests {
 
     #[test]
     fn the_run_id_is_read_from_a_string_or_a_number() {
-        for body in [r#"{"id":"42"}"#, r#"{"id":42}"#, r#" {"new":[1],"id":"42","more":{}} "#] {
+        for body in [
+            r#"{"id":"42"}"#,
+            r#"{"id":42}"#,
+            r#" {"new":[1],"id":"42","more":{}} "#,
+        ] {
             assert_eq!(read_trigger(body.as_bytes()).unwrap().get(), 42, "{body}");
         }
     }

@@ -11,7 +11,13 @@ const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
 /// Whether a text is a UUID (RFC 9562, section 4), of whatever version.
 fn is_uuid(text: &str) -> bool {
-    let fits = |(at, byte): (usize, u8)| if HYPHENS.contains(&at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
+    let fits = |(at, byte): (usize, u8)| {
+        if HYPHENS.contains(&at) {
+            byte == b'-'
+        } else {
+            byte.is_ascii_hexdigit()
+        }
+    };
     text.len() == LENGTH && text.bytes().enumerate().all(fits)
 }
 
@@ -93,8 +99,10 @@ mod tests {
 
     #[test]
     fn letter_case_tells_no_two_apart() {
-        let (lower, upper): (SequenceRunId, SequenceRunId) =
-            (UUID.parse().unwrap(), UUID.to_ascii_uppercase().parse().unwrap());
+        let (lower, upper): (SequenceRunId, SequenceRunId) = (
+            UUID.parse().unwrap(),
+            UUID.to_ascii_uppercase().parse().unwrap(),
+        );
         assert_eq!(lower, upper);
         assert_eq!(upper.to_string(), UUID.to_ascii_uppercase());
     }

@@ -16,11 +16,15 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn start() -> Self {
-        Self { start: monotonic_clock::now() }
+        Self {
+            start: monotonic_clock::now(),
+        }
     }
 
     pub(crate) fn now(self) -> Instant {
-        Instant::after_start(Duration::from_nanos(monotonic_clock::now().saturating_sub(self.start)))
+        Instant::after_start(Duration::from_nanos(
+            monotonic_clock::now().saturating_sub(self.start),
+        ))
     }
 
     /// Becomes ready at this moment.

@@ -1,7 +1,9 @@
 //! Which Hightouch to speak to.
 
 use crate::engine::{Event, Outcome, Standing};
-use crate::hightouch::{Answer, ApiKey, ApiOrigin, Run, RunStatus, SequenceRun, SequenceStatus, SyncRun};
+use crate::hightouch::{
+    Answer, ApiKey, ApiOrigin, Run, RunStatus, SequenceRun, SequenceStatus, SyncRun,
+};
 
 /// An origin, the key for it, and what goes along.
 #[derive(Clone, Debug)]
@@ -16,9 +18,10 @@ impl Connection {
     /// Empties a response that gives the key as the ID of anything: it names nothing, and the key must not show as an ID.
     pub(super) fn without_echo(&self, event: Event) -> Event {
         match event {
-            Event::Answer(answer) if self.key.is_named_by(&answer.body) => {
-                Event::Answer(Answer { body: Vec::new(), ..answer })
-            }
+            Event::Answer(answer) if self.key.is_named_by(&answer.body) => Event::Answer(Answer {
+                body: Vec::new(),
+                ..answer
+            }),
             event => event,
         }
     }
@@ -72,11 +75,16 @@ impl Connection {
             completion_ratio.take_if(|ratio| self.key.is(ratio.as_str()));
             for rows in [planned_rows, successful_rows, failed_rows] {
                 rows.take_if(|rows| {
-                    [rows.added, rows.changed, rows.removed].iter().any(|count| self.key.is_number(*count))
+                    [rows.added, rows.changed, rows.removed]
+                        .iter()
+                        .any(|count| self.key.is_number(*count))
                 });
             }
             self.redact_status(status);
-            for text in [error, created_at, started_at, finished_at].into_iter().flatten() {
+            for text in [error, created_at, started_at, finished_at]
+                .into_iter()
+                .flatten()
+            {
                 self.key.redact(text);
             }
         }
@@ -87,7 +95,12 @@ impl Connection {
         if let SequenceStatus::Other(word) = &mut run.status {
             self.key.redact(word);
         }
-        for SyncRun { status, finished_at, .. } in &mut run.sync_runs {
+        for SyncRun {
+            status,
+            finished_at,
+            ..
+        } in &mut run.sync_runs
+        {
             self.redact_status(status);
             if let Some(text) = finished_at {
                 self.key.redact(text);

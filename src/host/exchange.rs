@@ -2,8 +2,8 @@
 
 use waki::bindings::wasi::http::outgoing_handler;
 use waki::bindings::wasi::http::types::{
-    Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method as WasiMethod, OutgoingRequest,
-    Scheme as WasiScheme,
+    Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method as WasiMethod,
+    OutgoingRequest, Scheme as WasiScheme,
 };
 use waki::bindings::wasi::io::poll::Pollable;
 use waki::bindings::wasi::io::streams::{InputStream, StreamError};
@@ -30,13 +30,26 @@ pub(super) struct Exchange {
 
 /// How far the answer is. Children stand before parents: they must be dropped first.
 enum Stage {
-    Head { ready: Pollable, response: FutureIncomingResponse },
-    Body { ready: Pollable, stream: InputStream, _body: IncomingBody, answer: Answer },
+    Head {
+        ready: Pollable,
+        response: FutureIncomingResponse,
+    },
+    Body {
+        ready: Pollable,
+        stream: InputStream,
+        _body: IncomingBody,
+        answer: Answer,
+    },
 }
 
 impl Exchange {
     /// Sends a request.
-    pub(super) fn start(request: Request, to: &Connection, sent: Instant, give_up: Instant) -> Result<Self, Trouble> {
+    pub(super) fn start(
+        request: Request,
+        to: &Connection,
+        sent: Instant,
+        give_up: Instant,
+    ) -> Result<Self, Trouble> {
         let bytes = request.body.unwrap_or_default().into_bytes();
         let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
         let mut header = |name: &str, value: &str| headers.push((name.into(), value.into()));
@@ -46,7 +59,10 @@ impl Exchange {
         header("accept-encoding", "identity");
         // A list that was kept on the way would not show a run that was started since.
         header("cache-control", "no-cache");
-        header("user-agent", concat!("hightouch-sync/", env!("CARGO_PKG_VERSION")));
+        header(
+            "user-agent",
+            concat!("hightouch-sync/", env!("CARGO_PKG_VERSION")),
+        );
         for (name, value) in &to.trace {
             header(name, value);
         }
@@ -57,7 +73,10 @@ impl Exchange {
             header("content-type", "application/json");
         }
         // What the setters below refuse was checked when origin, IDs and key were taken; a host that refuses all the same has not sent it.
-        let unset = |()| Trouble { kind: TroubleKind::NotSent, text: "the host refused the request's form".into() };
+        let unset = |()| Trouble {
+            kind: TroubleKind::NotSent,
+            text: "the host refused the request's form".into(),
+        };
         let fields = Fields::from_list(&headers).map_err(|_| unset(()))?;
         let outgoing = OutgoingRequest::new(fields);
         let method = match request.method {
@@ -70,14 +89,23 @@ impl Exchange {
         };
         outgoing.set_method(&method).map_err(unset)?;
         outgoing.set_scheme(Some(&scheme)).map_err(unset)?;
-        outgoing.set_authority(Some(to.origin.authority())).map_err(unset)?;
-        outgoing.set_path_with_query(Some(&request.target)).map_err(unset)?;
+        outgoing
+            .set_authority(Some(to.origin.authority()))
+            .map_err(unset)?;
+        outgoing
+            .set_path_with_query(Some(&request.target))
+            .map_err(unset)?;
         let body = outgoing.body().map_err(unset)?;
 
         // No options: a host may turn a timeout into another one (see `trouble`), and the deadline is enforced here.
         let response = outgoing_handler::handle(outgoing, None).map_err(|code| unsent(&code))?;
         let ready = response.subscribe();
-        Ok(Self { stage: Stage::Head { ready, response }, upload: Upload::start(body, bytes), sent, give_up })
+        Ok(Self {
+            stage: Stage::Head { ready, response },
+            upload: Upload::start(body, bytes),
+            sent,
+            give_up,
+        })
     }
 
     /// What to wait for.
@@ -108,16 +136,33 @@ impl Exchange {
                         stage.map_err(Event::Trouble)?
                     }
                 },
-                Stage::Body { ready, stream, _body, mut answer } => {
+                Stage::Body {
+                    ready,
+                    stream,
+                    _body,
+                    mut answer,
+                } => {
                     match stream.read(CHUNK) {
                         Ok(bytes) if bytes.is_empty() => {
-                            self.stage = Stage::Body { ready, stream, _body, answer };
+                            self.stage = Stage::Body {
+                                ready,
+                                stream,
+                                _body,
+                                answer,
+                            };
                             break;
                         }
-                        Ok(bytes) if answer.body.len() + bytes.len() > MOST => answer.end = BodyEnd::TooLong,
+                        Ok(bytes) if answer.body.len() + bytes.len() > MOST => {
+                            answer.end = BodyEnd::TooLong
+                        }
                         Ok(bytes) => {
                             take(&mut answer.body, &bytes);
-                            self.stage = Stage::Body { ready, stream, _body, answer };
+                            self.stage = Stage::Body {
+                                ready,
+                                stream,
+                                _body,
+                                answer,
+                            };
                             continue;
                         }
                         Err(StreamError::Closed) => {}
@@ -129,7 +174,11 @@ impl Exchange {
                 }
             };
         }
-        if now < self.give_up { Ok(self) } else { Err(self.given_up()) }
+        if now < self.give_up {
+            Ok(self)
+        } else {
+            Err(self.given_up())
+        }
     }
 
     /// What came of it where the wait for it is over.
@@ -137,10 +186,20 @@ impl Exchange {
         match self.stage {
             Stage::Head { .. } => {
                 let waited = self.give_up.since(self.sent);
-                let text = format!("no answer came within {}.{} s", waited.as_secs(), waited.subsec_millis() / 100);
-                Event::Trouble(Trouble { kind: TroubleKind::TimedOut, text })
+                let text = format!(
+                    "no answer came within {}.{} s",
+                    waited.as_secs(),
+                    waited.subsec_millis() / 100
+                );
+                Event::Trouble(Trouble {
+                    kind: TroubleKind::TimedOut,
+                    text,
+                })
             }
-            Stage::Body { answer, .. } => Event::Answer(Answer { end: BodyEnd::Cut, ..answer }),
+            Stage::Body { answer, .. } => Event::Answer(Answer {
+                end: BodyEnd::Cut,
+                ..answer
+            }),
         }
     }
 }
@@ -151,8 +210,14 @@ fn take(body: &mut Vec<u8>, bytes: &[u8]) {
     if body.capacity() - body.len() < bytes.len() {
         let length = body.len() + bytes.len();
         // What comes in pieces may still be short.
-        let room = [CHUNK as usize, MOST].into_iter().find(|room| length <= *room);
-        let room = if body.is_empty() { length } else { room.unwrap_or(length) };
+        let room = [CHUNK as usize, MOST]
+            .into_iter()
+            .find(|room| length <= *room);
+        let room = if body.is_empty() {
+            length
+        } else {
+            room.unwrap_or(length)
+        };
         body.reserve_exact(room - body.len());
     }
     body.extend_from_slice(bytes);
@@ -162,7 +227,9 @@ fn take(body: &mut Vec<u8>, bytes: &[u8]) {
 fn open(incoming: IncomingResponse) -> Result<Stage, Trouble> {
     let status = incoming.status();
     if status < 200 {
-        return Err(lost(format!("an answer with status {status}, which is none of an answer")));
+        return Err(lost(format!(
+            "an answer with status {status}, which is none of an answer"
+        )));
     }
     let mut answer = Answer::new(status, "");
     let headers = incoming.headers();
@@ -175,5 +242,10 @@ fn open(incoming: IncomingResponse) -> Result<Stage, Trouble> {
     let taken = |()| lost("the host gave the answer's body to nobody");
     let body = incoming.consume().map_err(taken)?;
     let stream = body.stream().map_err(taken)?;
-    Ok(Stage::Body { ready: stream.subscribe(), stream, _body: body, answer })
+    Ok(Stage::Body {
+        ready: stream.subscribe(),
+        stream,
+        _body: body,
+        answer,
+    })
 }

@@ -6,7 +6,8 @@ use super::clock::Clock;
 use super::connection::Connection;
 use super::exchange::Exchange;
 use crate::engine::{
-    AT_ONCE, Action, Allowance, Event, FailureKind, Goal, Instant, Operation, Options, Outcome, Standing,
+    AT_ONCE, Action, Allowance, Event, FailureKind, Goal, Instant, Operation, Options, Outcome,
+    Standing,
 };
 use crate::hightouch::{Method, SyncId};
 
@@ -54,7 +55,12 @@ enum Pending {
 
 impl Task {
     /// Operations that begin now and share what Hightouch allows one key.
-    pub(crate) fn several(goals: Vec<Goal>, options: Options, connection: &Connection, clock: Clock) -> Vec<Self> {
+    pub(crate) fn several(
+        goals: Vec<Goal>,
+        options: Options,
+        connection: &Connection,
+        clock: Clock,
+    ) -> Vec<Self> {
         let crowd = u32::try_from(goals.len()).unwrap_or(u32::MAX);
         let now = clock.now();
         let mut tasks = Vec::with_capacity(goals.len());
@@ -102,8 +108,13 @@ impl Task {
         if !self.unobserved {
             return None;
         }
-        let in_the_way = matches!(self.outcome(), Some(Err(failure)) if failure.kind == FailureKind::Busy);
-        let standing = if in_the_way { None } else { self.standing(clock) };
+        let in_the_way =
+            matches!(self.outcome(), Some(Err(failure)) if failure.kind == FailureKind::Busy);
+        let standing = if in_the_way {
+            None
+        } else {
+            self.standing(clock)
+        };
         self.unobserved = standing.is_none();
         standing
     }
@@ -115,7 +126,13 @@ impl Task {
 
     /// Goes as far as it goes without waiting, and without a request that it is not its turn to send. `claims` are the syncs that runs were
     /// asked for, and for which operation, by its place.
-    fn advance(&mut self, clock: Clock, place: usize, turns: &mut Turns, claims: &mut Vec<(SyncId, usize)>) {
+    fn advance(
+        &mut self,
+        clock: Clock,
+        place: usize,
+        turns: &mut Turns,
+        claims: &mut Vec<(SyncId, usize)>,
+    ) {
         loop {
             let now = clock.now();
             // What wakes may send, but for one whose wait is over.
@@ -142,7 +159,9 @@ impl Task {
             self.steps += 1;
             self.pending = match self.operation.step(clock.now(), event) {
                 Action::Wait { until } => Pending::Timer(until),
-                Action::Send { request, .. } if request.method == Method::Post && !self.claims(place, claims) => {
+                Action::Send { request, .. }
+                    if request.method == Method::Post && !self.claims(place, claims) =>
+                {
                     Pending::Over(Box::new(Err(self.operation.twin(clock.now()))))
                 }
                 Action::Send { request, give_up } => {
@@ -154,14 +173,18 @@ impl Task {
                         Err(trouble) => Pending::Step(Event::Trouble(trouble)),
                     }
                 }
-                Action::Done(outcome) => Pending::Over(Box::new(self.connection.redacted(*outcome))),
+                Action::Done(outcome) => {
+                    Pending::Over(Box::new(self.connection.redacted(*outcome)))
+                }
             };
         }
     }
 
     /// Claims the sync that is to run; false where another operation has claimed it before.
     fn claims(&self, place: usize, claims: &mut Vec<(SyncId, usize)>) -> bool {
-        let Some(sync) = self.operation.sync() else { return true };
+        let Some(sync) = self.operation.sync() else {
+            return true;
+        };
         match claims.iter().find(|(claimed, _)| *claimed == sync) {
             Some((_, by)) => *by == place,
             None => {
@@ -205,19 +228,31 @@ pub(crate) type Observer = Box<dyn FnMut(&Standing)>;
 
 impl Drive {
     pub(crate) fn new(tasks: Vec<Task>, clock: Clock) -> Self {
-        Self { tasks, claims: Vec::new(), allowance: Allowance::default(), clock, observer: None }
+        Self {
+            tasks,
+            claims: Vec::new(),
+            allowance: Allowance::default(),
+            clock,
+            observer: None,
+        }
     }
 
     /// Calls this with each run that an operation has started or joined, as soon as Hightouch has named it.
     #[cfg(feature = "endpoint")]
     pub(crate) fn observed(self, observer: Observer) -> Self {
-        Self { observer: Some(observer), ..self }
+        Self {
+            observer: Some(observer),
+            ..self
+        }
     }
 
     /// Goes as far as it goes without waiting; true where every operation has ended.
     pub(crate) fn advance(&mut self) -> bool {
         let mut going = 0;
-        let mut turns = Turns { slots: self.slots(), allowance: self.allowance };
+        let mut turns = Turns {
+            slots: self.slots(),
+            allowance: self.allowance,
+        };
         for (place, task) in self.tasks.iter_mut().enumerate() {
             if task.outcome().is_none() {
                 if going == AT_ONCE {
@@ -246,7 +281,11 @@ impl Drive {
         let mut all: Vec<&Pollable> = also.into_iter().collect();
         // Who waits for a slot waits for the answers of those who have them.
         let turn = (self.slots() > 0).then(|| self.allowance.next());
-        let under_way = self.tasks.iter().filter(|task| task.outcome().is_none()).take(AT_ONCE as usize);
+        let under_way = self
+            .tasks
+            .iter()
+            .filter(|task| task.outcome().is_none())
+            .take(AT_ONCE as usize);
         let moments = under_way.filter_map(|task| task.wait(&mut all, turn));
         let nearest = moments.chain(until).min();
         let timer = nearest.map(|moment| self.clock.wake_at(moment));

@@ -45,7 +45,10 @@ use crate::engine::{Trouble, TroubleKind};
 
 /// A request that got no answer, for a reason that says nothing about whether it arrived.
 pub(super) fn lost(text: impl Into<String>) -> Trouble {
-    Trouble { kind: TroubleKind::Lost, text: text.into() }
+    Trouble {
+        kind: TroubleKind::Lost,
+        text: text.into(),
+    }
 }
 
 /// Reads an error that `handle` returned. Nothing was sent, whatever the code is.
@@ -53,13 +56,17 @@ pub(super) fn unsent(code: &ErrorCode) -> Trouble {
     let trouble = match code {
         // The adapter that Spin composes with a dependency that does not inherit `allowed_outbound_hosts`. It says
         // `"wasi:http/outgoing-handler" is not permitted`, in every version since 3.0.
-        ErrorCode::InternalError(Some(text)) if text.ends_with("is not permitted") => {
-            Trouble { kind: TroubleKind::NotGranted, text: text.clone() }
-        }
+        ErrorCode::InternalError(Some(text)) if text.ends_with("is not permitted") => Trouble {
+            kind: TroubleKind::NotGranted,
+            text: text.clone(),
+        },
         code => from_code(code),
     };
     match trouble.kind {
-        TroubleKind::Lost | TroubleKind::TimedOut => Trouble { kind: TroubleKind::NotSent, ..trouble },
+        TroubleKind::Lost | TroubleKind::TimedOut => Trouble {
+            kind: TroubleKind::NotSent,
+            ..trouble
+        },
         _ => trouble,
     }
 }
@@ -68,58 +75,96 @@ pub(super) fn unsent(code: &ErrorCode) -> Trouble {
 pub(super) fn from_code(code: &ErrorCode) -> Trouble {
     let (kind, text) = match code {
         ErrorCode::HttpRequestDenied => (TroubleKind::NotGranted, "HTTP request denied".into()),
-        ErrorCode::DestinationIpProhibited => (TroubleKind::NotGranted, "the host's address is prohibited".into()),
+        ErrorCode::DestinationIpProhibited => (
+            TroubleKind::NotGranted,
+            "the host's address is prohibited".into(),
+        ),
         ErrorCode::DnsError(_) => (TroubleKind::NotSent, "its name was not found".into()),
         ErrorCode::ConnectionRefused => (TroubleKind::NotSent, "the connection was refused".into()),
-        ErrorCode::ConnectionLimitReached => (TroubleKind::NotSent, "the host has too many connections".into()),
-        ErrorCode::TlsCertificateError => (TroubleKind::TlsFailed, "its TLS certificate was not accepted".into()),
+        ErrorCode::ConnectionLimitReached => (
+            TroubleKind::NotSent,
+            "the host has too many connections".into(),
+        ),
+        ErrorCode::TlsCertificateError => (
+            TroubleKind::TlsFailed,
+            "its TLS certificate was not accepted".into(),
+        ),
         ErrorCode::TlsProtocolError => (
             TroubleKind::TlsFailed,
-            "the TLS handshake failed, most often because its TLS certificate is not trusted".into(),
+            "the TLS handshake failed, most often because its TLS certificate is not trusted"
+                .into(),
         ),
         ErrorCode::ConnectionTimeout => (TroubleKind::TimedOut, "the connection timed out".into()),
-        ErrorCode::ConnectionReadTimeout | ErrorCode::ConnectionWriteTimeout | ErrorCode::HttpResponseTimeout => {
+        ErrorCode::ConnectionReadTimeout
+        | ErrorCode::ConnectionWriteTimeout
+        | ErrorCode::HttpResponseTimeout => {
             (TroubleKind::TimedOut, "no answer came in time".into())
         }
-        ErrorCode::DnsTimeout => (TroubleKind::Lost, "its name could not be looked up in time".into()),
+        ErrorCode::DnsTimeout => (
+            TroubleKind::Lost,
+            "its name could not be looked up in time".into(),
+        ),
         ErrorCode::DestinationNotFound => (TroubleKind::Lost, "the host did not find it".into()),
         ErrorCode::DestinationUnavailable => (TroubleKind::Lost, "it is not available".into()),
         ErrorCode::DestinationIpUnroutable => (TroubleKind::Lost, "there is no route to it".into()),
-        ErrorCode::ConnectionTerminated => (TroubleKind::Lost, "the connection ended before the answer".into()),
+        ErrorCode::ConnectionTerminated => (
+            TroubleKind::Lost,
+            "the connection ended before the answer".into(),
+        ),
         ErrorCode::HttpProtocolError => (TroubleKind::Lost, "its answer was no HTTP".into()),
         ErrorCode::HttpResponseIncomplete => (TroubleKind::Lost, "its answer was cut off".into()),
-        ErrorCode::TlsAlertReceived(_) => (TroubleKind::Lost, "its TLS ended the connection".into()),
-        ErrorCode::ConfigurationError => (TroubleKind::Lost, "the host's configuration is wrong".into()),
+        ErrorCode::TlsAlertReceived(_) => {
+            (TroubleKind::Lost, "its TLS ended the connection".into())
+        }
+        ErrorCode::ConfigurationError => (
+            TroubleKind::Lost,
+            "the host's configuration is wrong".into(),
+        ),
         ErrorCode::LoopDetected => (TroubleKind::Lost, "the host found itself in a loop".into()),
-        ErrorCode::InternalError(Some(text)) => (TroubleKind::Lost, format!("the host failed: {text}")),
+        ErrorCode::InternalError(Some(text)) => {
+            (TroubleKind::Lost, format!("the host failed: {text}"))
+        }
         ErrorCode::HttpResponseHeaderSectionSize(_)
         | ErrorCode::HttpResponseHeaderSize(_)
         | ErrorCode::HttpResponseBodySize(_)
         | ErrorCode::HttpResponseTrailerSectionSize(_)
-        | ErrorCode::HttpResponseTrailerSize(_) => {
-            (TroubleKind::Lost, "its answer is larger than the host takes".into())
-        }
-        ErrorCode::HttpResponseTransferCoding(_) | ErrorCode::HttpResponseContentCoding(_) => {
-            (TroubleKind::Lost, "its answer is written in a way that the host does not know".into())
-        }
+        | ErrorCode::HttpResponseTrailerSize(_) => (
+            TroubleKind::Lost,
+            "its answer is larger than the host takes".into(),
+        ),
+        ErrorCode::HttpResponseTransferCoding(_) | ErrorCode::HttpResponseContentCoding(_) => (
+            TroubleKind::Lost,
+            "its answer is written in a way that the host does not know".into(),
+        ),
         // What is left speaks of the request, which is always of the same few forms, or says nothing.
-        _ => (TroubleKind::Lost, "the host failed and does not say why".into()),
+        _ => (
+            TroubleKind::Lost,
+            "the host failed and does not say why".into(),
+        ),
     };
     Trouble { kind, text }
 }
 
 #[cfg(test)]
 mod tests {
-    use waki::bindings::wasi::http::types::{DnsErrorPayload, FieldSizePayload, TlsAlertReceivedPayload};
+    use waki::bindings::wasi::http::types::{
+        DnsErrorPayload, FieldSizePayload, TlsAlertReceivedPayload,
+    };
 
     use super::*;
 
     /// Every code. A new one does not compile until it stands here.
     fn all() -> Vec<ErrorCode> {
-        let size = || FieldSizePayload { field_name: None, field_size: None };
+        let size = || FieldSizePayload {
+            field_name: None,
+            field_size: None,
+        };
         let codes = vec![
             ErrorCode::DnsTimeout,
-            ErrorCode::DnsError(DnsErrorPayload { rcode: None, info_code: None }),
+            ErrorCode::DnsError(DnsErrorPayload {
+                rcode: None,
+                info_code: None,
+            }),
             ErrorCode::DestinationNotFound,
             ErrorCode::DestinationUnavailable,
             ErrorCode::DestinationIpProhibited,
@@ -132,7 +177,10 @@ mod tests {
             ErrorCode::ConnectionLimitReached,
             ErrorCode::TlsProtocolError,
             ErrorCode::TlsCertificateError,
-            ErrorCode::TlsAlertReceived(TlsAlertReceivedPayload { alert_id: None, alert_message: None }),
+            ErrorCode::TlsAlertReceived(TlsAlertReceivedPayload {
+                alert_id: None,
+                alert_message: None,
+            }),
             ErrorCode::HttpRequestDenied,
             ErrorCode::HttpRequestLengthRequired,
             ErrorCode::HttpRequestBodySize(None),
@@ -158,9 +206,18 @@ mod tests {
             ErrorCode::ConfigurationError,
             ErrorCode::InternalError(None),
             ErrorCode::InternalError(Some("Error: socket hang up".into())),
-            ErrorCode::InternalError(Some("\"wasi:http/outgoing-handler\" is not permitted".into())),
+            ErrorCode::InternalError(Some(
+                "\"wasi:http/outgoing-handler\" is not permitted".into(),
+            )),
         ];
-        assert_eq!(codes.iter().map(core::mem::discriminant).collect::<std::collections::HashSet<_>>().len(), 39);
+        assert_eq!(
+            codes
+                .iter()
+                .map(core::mem::discriminant)
+                .collect::<std::collections::HashSet<_>>()
+                .len(),
+            39
+        );
         codes
     }
 
@@ -169,16 +226,23 @@ mod tests {
         for code in all() {
             let kind = from_code(&code).kind;
             let proven = match &code {
-                ErrorCode::DnsError(_) | ErrorCode::ConnectionRefused | ErrorCode::ConnectionLimitReached => {
-                    Some(TroubleKind::NotSent)
+                ErrorCode::DnsError(_)
+                | ErrorCode::ConnectionRefused
+                | ErrorCode::ConnectionLimitReached => Some(TroubleKind::NotSent),
+                ErrorCode::TlsProtocolError | ErrorCode::TlsCertificateError => {
+                    Some(TroubleKind::TlsFailed)
                 }
-                ErrorCode::TlsProtocolError | ErrorCode::TlsCertificateError => Some(TroubleKind::TlsFailed),
-                ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => Some(TroubleKind::NotGranted),
+                ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => {
+                    Some(TroubleKind::NotGranted)
+                }
                 _ => None,
             };
             match proven {
                 Some(expected) => assert_eq!(kind, expected, "{code:?}"),
-                None => assert!(matches!(kind, TroubleKind::Lost | TroubleKind::TimedOut), "{code:?}: {kind:?}"),
+                None => assert!(
+                    matches!(kind, TroubleKind::Lost | TroubleKind::TimedOut),
+                    "{code:?}: {kind:?}"
+                ),
             }
         }
     }
@@ -187,16 +251,28 @@ mod tests {
     fn whatever_handle_returns_nothing_was_sent() {
         for code in all() {
             let kind = unsent(&code).kind;
-            assert!(!matches!(kind, TroubleKind::Lost | TroubleKind::TimedOut), "{code:?}: {kind:?}");
+            assert!(
+                !matches!(kind, TroubleKind::Lost | TroubleKind::TimedOut),
+                "{code:?}: {kind:?}"
+            );
         }
     }
 
     #[test]
     fn what_spin_says_for_a_dependency_that_inherits_nothing_is_not_granted() {
-        for text in ["\"wasi:http/outgoing-handler\" is not permitted", "\"wasi:http/client\" is not permitted"] {
+        for text in [
+            "\"wasi:http/outgoing-handler\" is not permitted",
+            "\"wasi:http/client\" is not permitted",
+        ] {
             let trouble = unsent(&ErrorCode::InternalError(Some(text.into())));
-            assert_eq!((trouble.kind, trouble.text.as_str()), (TroubleKind::NotGranted, text));
+            assert_eq!(
+                (trouble.kind, trouble.text.as_str()),
+                (TroubleKind::NotGranted, text)
+            );
         }
-        assert_eq!(unsent(&ErrorCode::InternalError(Some("no memory".into()))).kind, TroubleKind::NotSent);
+        assert_eq!(
+            unsent(&ErrorCode::InternalError(Some("no memory".into()))).kind,
+            TroubleKind::NotSent
+        );
     }
 }

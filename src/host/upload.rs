@@ -22,7 +22,14 @@ impl Upload {
             return None;
         }
         let stream = body.write().ok()?;
-        Some(Self { ready: stream.subscribe(), stream, body, bytes, written: 0, flushed: false })
+        Some(Self {
+            ready: stream.subscribe(),
+            stream,
+            body,
+            bytes,
+            written: 0,
+            flushed: false,
+        })
     }
 
     /// What to wait for.
@@ -35,7 +42,12 @@ impl Upload {
         match self.write() {
             Ok(false) => Some(self),
             Ok(true) => {
-                let Self { ready, stream, body, .. } = self;
+                let Self {
+                    ready,
+                    stream,
+                    body,
+                    ..
+                } = self;
                 drop(ready);
                 drop(stream);
                 let _: Result<(), ErrorCode> = OutgoingBody::finish(body, None);

@@ -19,12 +19,15 @@ use super::ALL;
 const CASES: u32 = 1000;
 
 fn fuzz(under: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz").join(under)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fuzz")
+        .join(under)
 }
 
 fn files(under: &str) -> Vec<PathBuf> {
     let folder = fuzz(under);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
@@ -32,20 +35,33 @@ fn files(under: &str) -> Vec<PathBuf> {
 
 /// What is kept of a corpus. What a fuzzer found here and nobody named has no ending.
 fn corpus(name: &str) -> Vec<PathBuf> {
-    files(&format!("corpus/{name}")).into_iter().filter(|file| file.extension().is_some()).collect()
+    files(&format!("corpus/{name}"))
+        .into_iter()
+        .filter(|file| file.extension().is_some())
+        .collect()
 }
 
 #[test]
 fn every_property_has_a_fuzz_target_and_a_corpus() {
     let names: BTreeSet<String> = ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
     let stems = |under| -> BTreeSet<String> {
-        files(under).iter().map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+        files(under)
+            .iter()
+            .map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(names.len(), ALL.len());
     assert_eq!(stems("fuzz_targets"), names);
     assert_eq!(stems("corpus"), names);
-    let manifest: toml::Table = fs::read_to_string(fuzz("Cargo.toml")).unwrap().parse().unwrap();
-    let built = manifest["bin"].as_array().unwrap().iter().map(|bin| bin["name"].as_str().unwrap().to_owned());
+    let manifest: toml::Table = fs::read_to_string(fuzz("Cargo.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let built = manifest["bin"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|bin| bin["name"].as_str().unwrap().to_owned());
     assert_eq!(built.collect::<BTreeSet<_>>(), names);
     for name in names {
         assert!(!corpus(&name).is_empty(), "{name}");
@@ -65,16 +81,28 @@ fn every_property_holds_of_its_corpus() {
 #[test]
 fn every_property_holds_of_its_corpus_bent() {
     for (name, property) in ALL {
-        let seeds: Vec<Vec<u8>> = corpus(name).into_iter().map(|file| fs::read(file).unwrap()).collect();
-        let bent = (select(seeds.clone()), vec(change(seeds), 0..6))
-            .prop_map(|(seed, changes)| Input(changes.into_iter().fold(seed, |bytes, change| change.made_to(bytes))));
+        let seeds: Vec<Vec<u8>> = corpus(name)
+            .into_iter()
+            .map(|file| fs::read(file).unwrap())
+            .collect();
+        let bent = (select(seeds.clone()), vec(change(seeds), 0..6)).prop_map(|(seed, changes)| {
+            Input(
+                changes
+                    .into_iter()
+                    .fold(seed, |bytes, change| change.made_to(bytes)),
+            )
+        });
         tried(name, property, &bent);
     }
 }
 
 #[test]
 fn every_property_holds_of_any_bytes() {
-    let bytes = prop_oneof![vec(any::<u8>(), 0..200), any::<String>().prop_map(String::into_bytes)].prop_map(Input);
+    let bytes = prop_oneof![
+        vec(any::<u8>(), 0..200),
+        any::<String>().prop_map(String::into_bytes)
+    ]
+    .prop_map(Input);
     for (name, property) in ALL {
         tried(name, property, &bytes);
     }
@@ -82,8 +110,13 @@ fn every_property_holds_of_any_bytes() {
 
 /// The same inputs each time, so that a test that passed here passes everywhere; new ones are for the fuzzer to find.
 fn tried(name: &str, property: &super::Property, inputs: &impl Strategy<Value = Input>) {
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+    let config = Config {
+        cases: CASES,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let outcome = runner.run(inputs, |Input(bytes)| {
         property(&bytes);
         Ok(())
@@ -127,7 +160,8 @@ fn change(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Change> {
     let insert = prop_oneof![
         vec(any::<u8>(), 1..20),
         select(vec![
-            "\"", "\\", "{", "[", ",", "0", " ", "\r\n", "/", "..", "%2f", "?", "&", "=", ";", "\u{0}", "é", "9"
+            "\"", "\\", "{", "[", ",", "0", " ", "\r\n", "/", "..", "%2f", "?", "&", "=", ";",
+            "\u{0}", "é", "9"
         ])
         .prop_map(|text| text.as_bytes().to_vec()),
         (1_usize..2000).prop_map(|times| b"x".repeat(times)),
@@ -230,7 +264,11 @@ fn retyped(bytes: &[u8], at: Index, value: &str) -> Option<Vec<u8>> {
     let mut json: Value = serde_json::from_slice(bytes).ok()?;
     let mut left = at.index(values(&json));
     *nth(&mut json, &mut left)? = Value::from(HERE);
-    Some(json.to_string().replacen(&format!("\"{HERE}\""), value, 1).into_bytes())
+    Some(
+        json.to_string()
+            .replacen(&format!("\"{HERE}\""), value, 1)
+            .into_bytes(),
+    )
 }
 
 /// How many values there are in one, itself among them.

@@ -25,7 +25,13 @@ pub enum Known {
 }
 
 impl Known {
-    pub const ALL: [Self; 5] = [Self::Nothing, Self::Noise, Self::Ratio, Self::History, Self::RatioAndHistory];
+    pub const ALL: [Self; 5] = [
+        Self::Nothing,
+        Self::Noise,
+        Self::Ratio,
+        Self::History,
+        Self::RatioAndHistory,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -65,7 +71,9 @@ pub const CLASSES: [(&str, f64); 8] = [
 impl Class {
     /// Every length with every spread.
     pub fn all() -> impl Iterator<Item = Self> {
-        CLASSES.into_iter().flat_map(|(name, mean)| [0.1, 0.5].map(|spread| Self { name, mean, spread }))
+        CLASSES
+            .into_iter()
+            .flat_map(|(name, mean)| [0.1, 0.5].map(|spread| Self { name, mean, spread }))
     }
 
     fn length(&self, rng: &mut Rng) -> Duration {
@@ -91,7 +99,10 @@ pub fn fixed(interval: f64, class: &Class, rng: &mut Rng) -> Watched {
         arrives += 2.0 * way + interval;
         looks += 1;
     }
-    Watched { looks, lag: arrives + way - length }
+    Watched {
+        looks,
+        lag: arrives + way - length,
+    }
 }
 
 /// The engine.
@@ -99,8 +110,16 @@ pub fn ours(class: &Class, known: Known, rng: &mut Rng) -> Watched {
     let length = class.length(rng);
     let earlier: Vec<Duration> = (0..8).map(|_| class.length(rng)).collect();
     let sync = SyncId::try_from(7).unwrap();
-    let if_running = if known.history() { IfRunning::Join } else { IfRunning::Queue };
-    let options = Options { if_running, max_wait: Duration::from_hours(24), ..Options::default() };
+    let if_running = if known.history() {
+        IfRunning::Join
+    } else {
+        IfRunning::Queue
+    };
+    let options = Options {
+        if_running,
+        max_wait: Duration::from_hours(24),
+        ..Options::default()
+    };
     let (mut now, mut event) = (Instant::default(), Event::Woke);
     let mut operation = Operation::new(Goal::Run(SyncRef::Id(sync)), options, now, rng.u64(..));
     let (mut created, mut looks) = (now, 0);
@@ -108,7 +127,10 @@ pub fn ours(class: &Class, known: Known, rng: &mut Rng) -> Watched {
         let request = match operation.step(now, event) {
             Action::Done(outcome) => {
                 assert!(outcome.is_ok(), "{outcome:?}");
-                return Watched { looks, lag: now.since(created).saturating_sub(length).as_secs_f64() };
+                return Watched {
+                    looks,
+                    lag: now.since(created).saturating_sub(length).as_secs_f64(),
+                };
             }
             Action::Wait { until } => {
                 (now, event) = (until, Event::Woke);
@@ -123,13 +145,21 @@ pub fn ours(class: &Class, known: Known, rng: &mut Rng) -> Watched {
         } else if request.target.contains("runId=") {
             looks += 1;
             let age = arrives.since(created);
-            let status = if age >= length { "success" } else { "processing" };
+            let status = if age >= length {
+                "success"
+            } else {
+                "processing"
+            };
             let ratio = match known {
                 Known::Nothing | Known::History => 0.54,
                 Known::Noise => rng.f64(),
-                Known::Ratio | Known::RatioAndHistory => (age.as_secs_f64() / length.as_secs_f64()).min(1.0),
+                Known::Ratio | Known::RatioAndHistory => {
+                    (age.as_secs_f64() / length.as_secs_f64()).min(1.0)
+                }
             };
-            format!(r#"{{"data":[{{"id":42,"status":"{status}","completionRatio":{ratio}}}],"hasMore":false}}"#)
+            format!(
+                r#"{{"data":[{{"id":42,"status":"{status}","completionRatio":{ratio}}}],"hasMore":false}}"#
+            )
         } else {
             list(&earlier)
         };
@@ -167,7 +197,9 @@ pub struct Figures {
 impl Figures {
     pub fn of(runs: usize, mut watch: impl FnMut(&mut Rng) -> Watched) -> Self {
         // Each run has its own seed, so that all pollers watch the same ones.
-        let watched: Vec<Watched> = (0..runs).map(|run| watch(&mut Rng::with_seed(run as u64))).collect();
+        let watched: Vec<Watched> = (0..runs)
+            .map(|run| watch(&mut Rng::with_seed(run as u64)))
+            .collect();
         let mut lags: Vec<f64> = watched.iter().map(|one| one.lag).collect();
         lags.sort_by(f64::total_cmp);
         let count = runs as f64;
@@ -185,11 +217,18 @@ impl Figures {
 }
 
 /// The intervals of others, and whose they are.
-pub const FIXED: [(f64, &str); 4] =
-    [(1.0, "Kestra, ht CLI"), (3.0, "Airflow, Dagster, Mage"), (5.0, "Paradime"), (10.0, "Prefect")];
+pub const FIXED: [(f64, &str); 4] = [
+    (1.0, "Kestra, ht CLI"),
+    (3.0, "Airflow, Dagster, Mage"),
+    (5.0, "Paradime"),
+    (10.0, "Prefect"),
+];
 
 /// The engine and the fixed intervals over one class.
 pub fn compare(class: &Class, known: Known, runs: usize) -> (Figures, [Figures; 4]) {
     let ours = Figures::of(runs, |rng| ours(class, known, rng));
-    (ours, FIXED.map(|(interval, _)| Figures::of(runs, |rng| fixed(interval, class, rng))))
+    (
+        ours,
+        FIXED.map(|(interval, _)| Figures::of(runs, |rng| fixed(interval, class, rng))),
+    )
 }

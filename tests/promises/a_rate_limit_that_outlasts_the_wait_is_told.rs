@@ -1,32 +1,43 @@
 //! A trigger that Hightouch's rate limit keeps from being accepted until the wait is over ends as what it was: a 429, and when to retry.
 
-use hightouch_sync_host::build::Kind;
-use hightouch_sync_host::hightouch::fixtures::SEQUENCE;
-use hightouch_sync_host::host::{FailureKind, RunOptions, SequenceOptions, SyncRef};
 use serde_json::Value;
+use xtask::build::Kind;
+use xtask::embedder::{FailureKind, RunOptions, SequenceOptions, SyncRef};
+use xtask::local_hightouch::fixtures::SEQUENCE;
 
 use super::a_dbt_job_gates_the_sync::{signature, success};
-use super::cases::last_event;
-use super::stage::{Endpoint, Scripted, Stage, Told, options, say, stage, tell, with_each_endpoint};
 use super::stored_keys_are_for_those_who_show_the_token::configured;
+use super::support::cases::last_event;
+use super::support::stage::{
+    Endpoint, Scripted, Stage, Told, options, say, stage, tell, with_each_endpoint,
+};
 
 /// For how many seconds Hightouch refuses triggers. Longer than the wait, and than the 10 s over which Hightouch counts requests.
 const REFUSED_FOR: u64 = 30;
 const WAIT_MS: u64 = 25_000;
 
 const SECRET: &str = "whs_5b0f1d7c93";
-const SETTINGS: &[(&str, &str)] =
-    &[("DBT_WEBHOOK_SECRET", SECRET), ("HIGHTOUCH_API_KEY", "stored"), ("ENDPOINT_TOKEN", "token")];
+const SETTINGS: &[(&str, &str)] = &[
+    ("DBT_WEBHOOK_SECRET", SECRET),
+    ("HIGHTOUCH_API_KEY", "stored"),
+    ("ENDPOINT_TOKEN", "token"),
+];
 
 /// A Hightouch that refuses every trigger. It knows sync 1, called `demo`, which has no runs.
 async fn refusing() -> Scripted {
     Scripted::start(|what, _| {
         if what.starts_with("POST") {
             let mut refusal = say(429, "Too many requests, please try again later.");
-            refusal.headers.push(("retry-after", REFUSED_FOR.to_string()));
+            refusal
+                .headers
+                .push(("retry-after", REFUSED_FOR.to_string()));
             return refusal;
         }
-        let data = if what.contains("/runs") { "" } else { r#"{"id":1,"slug":"demo"}"# };
+        let data = if what.contains("/runs") {
+            ""
+        } else {
+            r#"{"id":1,"slug":"demo"}"#
+        };
         say(200, format!(r#"{{"data":[{data}],"hasMore":false}}"#))
     })
     .await
@@ -38,11 +49,18 @@ async fn endpoint(stage: &Stage, kind: Kind, hightouch: &Scripted) -> Endpoint {
 
 fn check_problem(problem: &Value) {
     assert_eq!(
-        (&problem["kind"], &problem["status"], &problem["hightouchStatus"]),
+        (
+            &problem["kind"],
+            &problem["status"],
+            &problem["hightouchStatus"]
+        ),
         (&"api".into(), &503.into(), &429.into()),
         "{problem}"
     );
-    assert!(problem.get("runId").is_none() && problem.get("sequenceRunId").is_none(), "{problem}");
+    assert!(
+        problem.get("runId").is_none() && problem.get("sequenceRunId").is_none(),
+        "{problem}"
+    );
 }
 
 fn check(told: &Told) {
@@ -58,14 +76,38 @@ fn by_the_library() {
         let hightouch = refusing().await;
         let library = stage.library(hightouch.origin());
         for sync in [SyncRef::Id(1), SyncRef::Slug("demo".into())] {
-            let waited = RunOptions { max_wait_ms: Some(WAIT_MS), ..options() };
-            let failure = library.host.run_sync(&library.connection, &sync, waited).await.unwrap().unwrap_err();
-            assert_eq!((failure.kind, failure.http_status), (FailureKind::Api, Some(429)), "{failure:?}");
+            let waited = RunOptions {
+                max_wait_ms: Some(WAIT_MS),
+                ..options()
+            };
+            let failure = library
+                .host
+                .run_sync(&library.connection, &sync, waited)
+                .await
+                .unwrap()
+                .unwrap_err();
+            assert_eq!(
+                (failure.kind, failure.http_status),
+                (FailureKind::Api, Some(429)),
+                "{failure:?}"
+            );
             assert_eq!(failure.message, "Too Many Requests");
         }
-        let waited = SequenceOptions { accept_warnings: false, max_wait_ms: Some(WAIT_MS) };
-        let failure = library.host.run_sequence(&library.connection, SEQUENCE, waited).await.unwrap().unwrap_err();
-        assert_eq!((failure.kind, failure.http_status), (FailureKind::Api, Some(429)), "{failure:?}");
+        let waited = SequenceOptions {
+            accept_warnings: false,
+            max_wait_ms: Some(WAIT_MS),
+        };
+        let failure = library
+            .host
+            .run_sequence(&library.connection, SEQUENCE, waited)
+            .await
+            .unwrap()
+            .unwrap_err();
+        assert_eq!(
+            (failure.kind, failure.http_status),
+            (FailureKind::Api, Some(429)),
+            "{failure:?}"
+        );
     });
 }
 
@@ -74,7 +116,11 @@ fn by_the_endpoint_for_a_sync_and_for_a_sequence() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = refusing().await;
         let endpoint = endpoint(&stage, kind, &hightouch).await;
-        for path in ["/syncs/1/runs", "/syncs/demo/runs", &format!("/sync-sequences/{SEQUENCE}/runs")] {
+        for path in [
+            "/syncs/1/runs",
+            "/syncs/demo/runs",
+            &format!("/sync-sequences/{SEQUENCE}/runs"),
+        ] {
             let request = endpoint.post(path).bearer_auth("token");
             check(&tell(request.header("prefer", format!("wait={}", WAIT_MS / 1000))).await);
         }
@@ -86,7 +132,10 @@ fn by_the_endpoint_for_each_of_several_syncs() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = refusing().await;
         let endpoint = endpoint(&stage, kind, &hightouch).await;
-        let request = endpoint.post("/runs").bearer_auth("token").header("prefer", format!("wait={}", WAIT_MS / 1000));
+        let request = endpoint
+            .post("/runs")
+            .bearer_auth("token")
+            .header("prefer", format!("wait={}", WAIT_MS / 1000));
         let told = tell(request.json(&serde_json::json!({"syncs": [1, "demo", 3]}))).await;
         assert_eq!(told.status, 424, "{}", told.text);
         let runs = told.json()["runs"].as_array().unwrap().clone();
@@ -102,7 +151,10 @@ fn by_the_endpoint_as_events() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = refusing().await;
         let endpoint = endpoint(&stage, kind, &hightouch).await;
-        let request = endpoint.post("/syncs/1/runs").bearer_auth("token").header("accept", "text/event-stream");
+        let request = endpoint
+            .post("/syncs/1/runs")
+            .bearer_auth("token")
+            .header("accept", "text/event-stream");
         let told = tell(request.header("prefer", format!("wait={}", WAIT_MS / 1000))).await;
         let (event, problem) = last_event(&told.text);
         assert_eq!(event, "problem", "{}", told.text);
@@ -116,7 +168,16 @@ fn by_the_endpoint_to_dbt() {
         let hightouch = refusing().await;
         let endpoint = endpoint(&stage, kind, &hightouch).await;
         let body = success();
-        let request = endpoint.post("/hooks/dbt/1").header("authorization", signature(&body, SECRET));
-        check(&tell(request.header("content-type", "application/json").body(body)).await);
+        let request = endpoint
+            .post("/hooks/dbt/1")
+            .header("authorization", signature(&body, SECRET));
+        check(
+            &tell(
+                request
+                    .header("content-type", "application/json")
+                    .body(body),
+            )
+            .await,
+        );
     });
 }

@@ -1,9 +1,9 @@
 //! An answer of any size or depth costs a few MiB of memory, and ends in an error or is passed over: never in a trap.
 
-use super::calls::{Case, MEMORY, Way, carry_out};
-use super::cases::each;
-use super::raw::{Fault, Place};
-use super::stage::stage;
+use super::support::calls::{Case, MEMORY, Way, carry_out};
+use super::support::cases::each;
+use super::support::raw::{Fault, Place};
+use super::support::stage::stage;
 
 /// The most memory that a fault may cost, in bytes.
 fn most(fault: Fault) -> usize {
@@ -21,7 +21,12 @@ fn the_most_that_a_peer_can_send_fits() {
     let mut cases = Vec::new();
     for &fault in Fault::ALL.iter().filter(|fault| fault.large()) {
         for place in [Place::TriggerCarriedOut, Place::Reads] {
-            cases.extend(Way::ALL.map(|way| Case { fault, place, way, wait: 2_000 }));
+            cases.extend(Way::ALL.map(|way| Case {
+                fault,
+                place,
+                way,
+                wait: 2_000,
+            }));
         }
     }
     cases.retain(|case| !(case.way.awaits() && case.place == Place::TriggerCarriedOut));
@@ -29,7 +34,11 @@ fn the_most_that_a_peer_can_send_fits() {
         stage(async |stage| {
             // A component that asks for more than it may have traps.
             let (ended, world) = carry_out(case, &stage).await;
-            assert!(world.memory <= most(case.fault), "{} KiB: {ended:?}", world.memory >> 10);
+            assert!(
+                world.memory <= most(case.fault),
+                "{} KiB: {ended:?}",
+                world.memory >> 10
+            );
         });
     });
 }

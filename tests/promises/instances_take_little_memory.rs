@@ -1,8 +1,8 @@
 //! An instance takes little memory, at first and while it reads all that Hightouch puts on a page.
 
-use hightouch_sync_host::build::{Kind, components};
+use xtask::build::{Kind, components};
 
-use super::pages::{at_most_with_a_list_of_runs, at_most_with_a_run_of_jobs, fresh};
+use xtask::pages::{at_most_with_a_list_of_runs, at_most_with_a_run_of_jobs, fresh};
 
 /// The pages of 64 KiB that an instance may have to begin with.
 const FRESH: usize = 4;

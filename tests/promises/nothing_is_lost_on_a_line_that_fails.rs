@@ -4,10 +4,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::calls::{Case, Ended, SECRETS, Way, World, carry_out};
-use super::cases::{each, hidden_in, said};
-use super::raw::{Arrived, Fault, Place};
-use super::stage::stage;
+use super::support::calls::{Case, Ended, SECRETS, Way, World, carry_out};
+use super::support::cases::{each, hidden_in, said};
+use super::support::raw::{Arrived, Fault, Place};
+use super::support::stage::stage;
 
 /// How much of host time beyond its wait a call may take.
 const GRACE: Duration = Duration::from_millis(250);
@@ -27,7 +27,12 @@ fn all() -> Vec<Case> {
                     Way::Post | Way::Get => &[2_000],
                     Way::Events => &[2_000, LONG],
                 };
-                let cases = waits.iter().map(|&wait| Case { fault, place, way, wait });
+                let cases = waits.iter().map(|&wait| Case {
+                    fault,
+                    place,
+                    way,
+                    wait,
+                });
                 all.extend(cases.filter(makes_sense));
             }
         }
@@ -36,7 +41,12 @@ fn all() -> Vec<Case> {
 }
 
 fn makes_sense(case: &Case) -> bool {
-    let Case { fault, place, way, wait } = *case;
+    let Case {
+        fault,
+        place,
+        way,
+        wait,
+    } = *case;
     // Time passes at once; bytes do not.
     if fault.large() && (way != Way::RunSync || wait == 0 || wait == LONG && fault.lies()) {
         return false;
@@ -52,19 +62,38 @@ fn makes_sense(case: &Case) -> bool {
 
 /// Holds what happened against the promises.
 fn judge(case: &Case, ended: &Ended, world: &World) {
-    let Case { fault, place, way, wait } = *case;
+    let Case {
+        fault,
+        place,
+        way,
+        wait,
+    } = *case;
     let kind = ended.kind.as_deref();
 
     let bound = way.bound(wait) + GRACE;
     assert!(ended.took <= bound, "it took {:?}", ended.took);
-    assert!(ended.elapsed.is_none_or(|elapsed| elapsed <= bound), "it says that it took {:?}", ended.elapsed);
+    assert!(
+        ended.elapsed.is_none_or(|elapsed| elapsed <= bound),
+        "it says that it took {:?}",
+        ended.elapsed
+    );
 
     assert!(world.started <= 1, "{} runs were started", world.started);
-    assert!(world.arrived.iter().all(|arrived| arrived.identity), "no content coding is accepted");
-    let triggers: Vec<&Arrived> = world.arrived.iter().filter(|arrived| arrived.triggers).collect();
+    assert!(
+        world.arrived.iter().all(|arrived| arrived.identity),
+        "no content coding is accepted"
+    );
+    let triggers: Vec<&Arrived> = world
+        .arrived
+        .iter()
+        .filter(|arrived| arrived.triggers)
+        .collect();
     for pair in triggers.windows(2) {
         let looked = world.arrived.iter().any(|other| {
-            !other.triggers && !other.spoiled && other.at >= pair[0].at + SETTLE && other.at <= pair[1].at
+            !other.triggers
+                && !other.spoiled
+                && other.at >= pair[0].at + SETTLE
+                && other.at <= pair[1].at
         });
         assert!(
             looked || fault.denies(),
@@ -74,20 +103,28 @@ fn judge(case: &Case, ended: &Ended, world: &World) {
         );
     }
     // The last look comes when the wait ends, not after it.
-    for pair in world
-        .arrived
-        .windows(2)
-        .filter(|pair| pair[0].spoiled && pair[0].at + 2 * fault.asks_for() < Duration::from_millis(wait))
-    {
-        assert!(pair[1].at - pair[0].at >= fault.asks_for(), "it was asked to wait: {:?}", world.arrived);
+    for pair in world.arrived.windows(2).filter(|pair| {
+        pair[0].spoiled && pair[0].at + 2 * fault.asks_for() < Duration::from_millis(wait)
+    }) {
+        assert!(
+            pair[1].at - pair[0].at >= fault.asks_for(),
+            "it was asked to wait: {:?}",
+            world.arrived
+        );
     }
 
     match (kind, world.run) {
-        (None, Some((run, succeeded))) => assert!(succeeded && ended.run == Some(run), "a success that was none"),
+        (None, Some((run, succeeded))) => assert!(
+            succeeded && ended.run == Some(run),
+            "a success that was none"
+        ),
         (None, None) => panic!("a success of nothing"),
         (Some(kind), Some((run, _))) => {
             assert!(!ended.output.contains("No run was started"), "one was");
-            assert!(ended.run.is_none_or(|told| told == run), "another run than {run}");
+            assert!(
+                ended.run.is_none_or(|told| told == run),
+                "another run than {run}"
+            );
             let was_told = way.awaits() || matches!(place, Place::TwoReads | Place::Reads);
             // Where the list says that nothing is there, it is believed.
             let may_be_unknown = !was_told && (kind == "trigger-unconfirmed" || fault.lies());
@@ -104,13 +141,20 @@ fn judge(case: &Case, ended: &Ended, world: &World) {
             Some(_) if way.awaits() => &["still-running", "unreachable", "api", "malformed-answer"],
             Some(_) => &["still-running"],
             None if fault.proves_that_nothing_was_sent() => &["unreachable"],
-            None => &["trigger-unconfirmed", "unreachable", "api", "malformed-answer"],
+            None => &[
+                "trigger-unconfirmed",
+                "unreachable",
+                "api",
+                "malformed-answer",
+            ],
         };
         assert!(may.contains(&kind), "{kind} is not so");
     }
 
     let long = wait == LONG;
-    if long && !fault.lies() && place == Place::TwoReads || fault.harmless() && place == Place::Everything && long {
+    if long && !fault.lies() && place == Place::TwoReads
+        || fault.harmless() && place == Place::Everything && long
+    {
         assert_eq!(kind, None, "it passed");
     }
     if long && place == Place::TriggerCarriedOut {

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use hightouch_sync_host::build::components;
-use hightouch_sync_host::hightouch::{LocalHightouch, Options, SequenceFixture, fixtures};
-use hightouch_sync_host::host::Host;
 use serde_json::{Value, json};
+use xtask::build::components;
+use xtask::embedder::Host;
+use xtask::local_hightouch::{LocalHightouch, Options, SequenceFixture, fixtures};
 
 use super::a_dbt_job_gates_the_sync::{signature, success};
-use super::openapi::declared;
-use super::stage::{ENDPOINTS, Endpoint, Scripted, Told, say, stage, tell, with_each_endpoint, with_key};
 use super::stored_keys_are_for_those_who_show_the_token::configured;
+use super::support::openapi::declared;
+use super::support::stage::{
+    ENDPOINTS, Endpoint, Scripted, Told, say, stage, tell, with_each_endpoint, with_key,
+};
 
 const SEQUENCE_OF_A_MINUTE: &str = "5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b50";
 const UNKNOWN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
@@ -21,7 +23,8 @@ fn the_document_is_served_and_has_the_crates_version() {
         stage(async |stage| {
             let endpoint = stage.endpoint(kind, "http://127.0.0.1:9").await;
             let told = tell(endpoint.get("/openapi.json")).await;
-            let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/openapi.json");
+            let file =
+                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/openapi.json");
             let written: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
             assert_eq!((told.status, told.json()), (200, written));
             assert_eq!(told.json()["info"]["version"], env!("CARGO_PKG_VERSION"));
@@ -34,15 +37,22 @@ fn every_path_and_status_in_it_can_be_provoked() {
     with_each_endpoint(async |stage, kind| {
         let mut options = Options::default();
         let id = SEQUENCE_OF_A_MINUTE.to_owned();
-        options.sequences.push(SequenceFixture { id, sync_ids: vec![4], stops_on_failure: true });
+        options.sequences.push(SequenceFixture {
+            id,
+            sync_ids: vec![4],
+            stops_on_failure: true,
+        });
         let hightouch = LocalHightouch::start(options).await.unwrap();
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         let mut provoked = BTreeSet::new();
-        let mut note = |operation: &str, told: &Told| provoked.insert((operation.to_owned(), told.status));
+        let mut note =
+            |operation: &str, told: &Told| provoked.insert((operation.to_owned(), told.status));
 
         const RUN: &str = "POST /syncs/{sync}/runs";
         let start = |sync: &str| with_key(endpoint.post(&format!("/syncs/{sync}/runs")));
-        let large = start("1").header("content-type", "application/json").body(" ".repeat(65 * 1024));
+        let large = start("1")
+            .header("content-type", "application/json")
+            .body(" ".repeat(65 * 1024));
         let going = tell(start("4").header("prefer", "respond-async")).await;
         note(RUN, &going);
         let failed = tell(start("3")).await;
@@ -60,26 +70,54 @@ fn every_path_and_status_in_it_can_be_provoked() {
             note(RUN, &tell(request).await);
         }
 
-        let run_of = |told: &Told| format!("/syncs/{}/runs/{}", told.json()["syncId"], told.json()["runId"]);
-        let paths = [run_of(&ended), run_of(&going), run_of(&failed), "/syncs/1/runs/0".into()];
+        let run_of = |told: &Told| {
+            format!(
+                "/syncs/{}/runs/{}",
+                told.json()["syncId"],
+                told.json()["runId"]
+            )
+        };
+        let paths = [
+            run_of(&ended),
+            run_of(&going),
+            run_of(&failed),
+            "/syncs/1/runs/0".into(),
+        ];
         for method in ["GET", "HEAD"] {
             let operation = format!("{method} /syncs/{{syncId}}/runs/{{runId}}");
             for path in &paths {
-                let request = with_key(endpoint.request(method, path)).header("prefer", "respond-async");
+                let request =
+                    with_key(endpoint.request(method, path)).header("prefer", "respond-async");
                 note(&operation, &tell(request).await);
             }
-            note(&operation, &tell(endpoint.request(method, "/syncs/1/runs/1")).await);
-            note(&format!("{method} /healthz"), &tell(endpoint.request(method, "/healthz")).await);
-            note(&format!("{method} /openapi.json"), &tell(endpoint.request(method, "/openapi.json")).await);
+            note(
+                &operation,
+                &tell(endpoint.request(method, "/syncs/1/runs/1")).await,
+            );
+            note(
+                &format!("{method} /healthz"),
+                &tell(endpoint.request(method, "/healthz")).await,
+            );
+            note(
+                &format!("{method} /openapi.json"),
+                &tell(endpoint.request(method, "/openapi.json")).await,
+            );
         }
 
         const SEVERAL: &str = "POST /runs";
-        let open = configured(&stage, kind, &hightouch.origin(), &[("HIGHTOUCH_API_KEY", "local")]).await;
+        let open = configured(
+            &stage,
+            kind,
+            &hightouch.origin(),
+            &[("HIGHTOUCH_API_KEY", "local")],
+        )
+        .await;
         let stale = [("ENDPOINT_TOKEN", "t"), ("HIGHTOUCH_API_KEY", "stale")];
         let stale = configured(&stage, kind, &hightouch.origin(), &stale).await;
         let list = |syncs: &[u64]| with_key(endpoint.post("/runs")).json(&json!({"syncs": syncs}));
-        let large =
-            with_key(endpoint.post("/runs")).header("content-type", "application/json").body(" ".repeat(65 * 1024));
+        let large = with_key(endpoint.post("/runs"))
+            .header("content-type", "application/json")
+            .body(" ".repeat(65 * 1024));
         for request in [
             list(&[1]),
             list(&[1]).header("prefer", "respond-async"),
@@ -87,16 +125,23 @@ fn every_path_and_status_in_it_can_be_provoked() {
             list(&[1, 1]),
             endpoint.post("/runs"),
             large,
-            with_key(endpoint.post("/runs")).header("content-type", "text/plain").body("x"),
+            with_key(endpoint.post("/runs"))
+                .header("content-type", "text/plain")
+                .body("x"),
             with_key(open.post("/runs")).json(&json!({"syncs": [1]})),
-            stale.post("/runs").bearer_auth("t").json(&json!({"syncs": [1, 2]})),
+            stale
+                .post("/runs")
+                .bearer_auth("t")
+                .json(&json!({"syncs": [1, 2]})),
         ] {
             note(SEVERAL, &tell(request).await);
         }
 
         const SEQUENCE: &str = "POST /sync-sequences/{sequenceId}/runs";
         let start = |id: &str| with_key(endpoint.post(&format!("/sync-sequences/{id}/runs")));
-        let large = start(fixtures::SEQUENCE).header("content-type", "application/json").body(" ".repeat(65 * 1024));
+        let large = start(fixtures::SEQUENCE)
+            .header("content-type", "application/json")
+            .body(" ".repeat(65 * 1024));
         let ended = tell(start(fixtures::SEQUENCE).json(&json!({"acceptWarnings": true}))).await;
         note(SEQUENCE, &ended);
         let failed = tell(start(fixtures::SEQUENCE_DONE_WITH_FAILURE)).await;
@@ -108,14 +153,18 @@ fn every_path_and_status_in_it_can_be_provoked() {
             endpoint.post(&format!("/sync-sequences/{UNKNOWN}/runs")),
             start(UNKNOWN),
             large,
-            start(UNKNOWN).header("content-type", "text/plain").body("x"),
+            start(UNKNOWN)
+                .header("content-type", "text/plain")
+                .body("x"),
         ] {
             note(SEQUENCE, &tell(request).await);
         }
         let run_of = |told: &Told| told.json()["sequenceRunId"].as_str().unwrap().to_owned();
         for method in ["GET", "HEAD"] {
             let operation = format!("{method} /sync-sequences/runs/{{runId}}");
-            let look = |id: &str, query: &str| endpoint.request(method, &format!("/sync-sequences/runs/{id}{query}"));
+            let look = |id: &str, query: &str| {
+                endpoint.request(method, &format!("/sync-sequences/runs/{id}{query}"))
+            };
             for (id, query) in [
                 (run_of(&ended), "?acceptWarnings=true"),
                 (run_of(&failed), ""),
@@ -130,8 +179,14 @@ fn every_path_and_status_in_it_can_be_provoked() {
         }
 
         let mut refusing = vec![
-            Endpoint::serve(&Host::new(components().unwrap().path(kind), stage.config(&hightouch.origin())).unwrap())
-                .await,
+            Endpoint::serve(
+                &Host::new(
+                    components().unwrap().path(kind),
+                    stage.config(&hightouch.origin()),
+                )
+                .unwrap(),
+            )
+            .await,
         ];
         let mut scripts = Vec::new();
         for status in [404, 403, 429] {
@@ -140,16 +195,31 @@ fn every_path_and_status_in_it_can_be_provoked() {
             scripts.push(script);
         }
         for endpoint in &refusing {
-            note(RUN, &tell(with_key(endpoint.post("/syncs/1/runs")).header("prefer", "respond-async")).await);
+            note(
+                RUN,
+                &tell(with_key(endpoint.post("/syncs/1/runs")).header("prefer", "respond-async"))
+                    .await,
+            );
             for method in ["GET", "HEAD"] {
-                let request = with_key(endpoint.request(method, "/syncs/1/runs/1")).header("prefer", "respond-async");
-                note(&format!("{method} /syncs/{{syncId}}/runs/{{runId}}"), &tell(request).await);
-                let request = with_key(endpoint.request(method, &format!("/sync-sequences/runs/{UNKNOWN}")));
+                let request = with_key(endpoint.request(method, "/syncs/1/runs/1"))
+                    .header("prefer", "respond-async");
+                note(
+                    &format!("{method} /syncs/{{syncId}}/runs/{{runId}}"),
+                    &tell(request).await,
+                );
+                let request =
+                    with_key(endpoint.request(method, &format!("/sync-sequences/runs/{UNKNOWN}")));
                 let request = request.header("prefer", "respond-async");
-                note(&format!("{method} /sync-sequences/runs/{{runId}}"), &tell(request).await);
+                note(
+                    &format!("{method} /sync-sequences/runs/{{runId}}"),
+                    &tell(request).await,
+                );
             }
             let request = with_key(endpoint.post(&format!("/sync-sequences/{UNKNOWN}/runs")));
-            note(SEQUENCE, &tell(request.header("prefer", "respond-async")).await);
+            note(
+                SEQUENCE,
+                &tell(request.header("prefer", "respond-async")).await,
+            );
         }
 
         const HOOK: &str = "POST /hooks/dbt/{sync}";
@@ -157,8 +227,12 @@ fn every_path_and_status_in_it_can_be_provoked() {
         let gate = configured(&stage, kind, &hightouch.origin(), &secret).await;
         let unset = stage.endpoint(kind, &hightouch.origin()).await;
         let signed = |endpoint: &Endpoint, sync: &str, media_type: &str, body: &str| {
-            let request = endpoint.post(&format!("/hooks/dbt/{sync}")).header("content-type", media_type);
-            request.header("authorization", signature(body, "s")).body(body.to_owned())
+            let request = endpoint
+                .post(&format!("/hooks/dbt/{sync}"))
+                .header("content-type", media_type);
+            request
+                .header("authorization", signature(body, "s"))
+                .body(body.to_owned())
         };
         let (json, body) = ("application/json", success());
         for request in [

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use hightouch_sync_host::hightouch::fixtures::{SEQUENCE, SEQUENCE_DONE_WITH_FAILURE, SEQUENCE_FAILED};
-use hightouch_sync_host::hightouch::{KEY, LocalHightouch, Options};
 use serde_json::{Value, json};
+use xtask::local_hightouch::fixtures::{SEQUENCE, SEQUENCE_DONE_WITH_FAILURE, SEQUENCE_FAILED};
+use xtask::local_hightouch::{KEY, LocalHightouch, Options};
 
-use super::stage::stage;
+use super::support::stage::stage;
 
 /// The environment variable that names the document's file.
 const DOCUMENT: &str = "HIGHTOUCH_DOCUMENT";
@@ -22,10 +22,14 @@ struct Published {
 
 impl Published {
     fn read() -> Self {
-        let path = std::env::var(DOCUMENT).unwrap_or_else(|_| panic!("{DOCUMENT} has to name the document's file"));
+        let path = std::env::var(DOCUMENT)
+            .unwrap_or_else(|_| panic!("{DOCUMENT} has to name the document's file"));
         let mut document = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         to_json_schema(&mut document);
-        Self { document, checked: Vec::new() }
+        Self {
+            document,
+            checked: Vec::new(),
+        }
     }
 
     /// Validates a response to this method at this path of the document.
@@ -34,7 +38,10 @@ impl Published {
             let path = path.replace('/', "~1");
             format!("/paths/{path}/{method}/responses/{status}/content/application~1json/schema")
         };
-        let declared = self.document.pointer(&pointer(&status.to_string())).cloned();
+        let declared = self
+            .document
+            .pointer(&pointer(&status.to_string()))
+            .cloned();
         let mut schema = match (declared, status) {
             (Some(schema), _) => schema,
             // Not declared for every path, but always of this form.
@@ -84,8 +91,15 @@ fn without_unknowns(path: &str, body: &Value) -> Value {
         if fields.get("error") == Some(&Value::Null) {
             fields.remove("error");
         }
-        for (name, value) in fields.iter_mut().filter(|(_, value)| value.is_null() && !has_ended) {
-            *value = if name == "querySize" { json!(0) } else { json!("2026-01-01T00:00:00.000Z") };
+        for (name, value) in fields
+            .iter_mut()
+            .filter(|(_, value)| value.is_null() && !has_ended)
+        {
+            *value = if name == "querySize" {
+                json!(0)
+            } else {
+                json!("2026-01-01T00:00:00.000Z")
+            };
         }
     }
     body
@@ -97,16 +111,24 @@ fn each_response_validates() {
     stage(async |_| {
         let mut published = Published::read();
         let hightouch = LocalHightouch::start(Options::default()).await.unwrap();
-        let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let client = reqwest::Client::builder()
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap();
         let ask = async |method: &str, target: String, body: Option<Value>| {
             let url = format!("{}/api/v1{target}", hightouch.origin());
-            let request = client.request(method.to_uppercase().parse().unwrap(), url).bearer_auth(KEY);
+            let request = client
+                .request(method.to_uppercase().parse().unwrap(), url)
+                .bearer_auth(KEY);
             let request = match &body {
                 Some(body) => request.json(body),
                 None => request,
             };
             let response = request.send().await.unwrap();
-            (response.status().as_u16(), response.json::<Value>().await.unwrap())
+            (
+                response.status().as_u16(),
+                response.json::<Value>().await.unwrap(),
+            )
         };
         let mut sequence_runs = Vec::new();
         for sync in 1..=8 {
@@ -114,11 +136,22 @@ fn each_response_validates() {
             published.check("post", "/syncs/{syncId}/trigger", status, &body);
         }
         for sequence in [SEQUENCE, SEQUENCE_DONE_WITH_FAILURE, SEQUENCE_FAILED] {
-            let (status, body) = ask("post", format!("/sync-sequences/{sequence}/trigger"), None).await;
-            published.check("post", "/sync-sequences/{syncSequenceId}/trigger", status, &body);
+            let (status, body) =
+                ask("post", format!("/sync-sequences/{sequence}/trigger"), None).await;
+            published.check(
+                "post",
+                "/sync-sequences/{syncSequenceId}/trigger",
+                status,
+                &body,
+            );
             sequence_runs.push(body["id"].as_str().unwrap().to_owned());
         }
-        for body in [json!({"syncSlug": "demo"}), json!({"syncSlug": "nowhere"}), json!({"syncId": "404"}), json!({})] {
+        for body in [
+            json!({"syncSlug": "demo"}),
+            json!({"syncSlug": "nowhere"}),
+            json!({"syncId": "404"}),
+            json!({}),
+        ] {
             let (status, body) = ask("post", "/syncs/trigger".into(), Some(body)).await;
             published.check("post", "/syncs/trigger", status, &body);
         }
@@ -130,7 +163,11 @@ fn each_response_validates() {
                 for (path, template, id) in [
                     ("/syncs", "/syncs/{syncId}", &sync["id"]),
                     ("/models", "/models/{modelId}", &sync["modelId"]),
-                    ("/destinations", "/destinations/{destinationId}", &sync["destinationId"]),
+                    (
+                        "/destinations",
+                        "/destinations/{destinationId}",
+                        &sync["destinationId"],
+                    ),
                     ("/sources", "/sources/{sourceId}", &json!(1)),
                 ] {
                     let (status, body) = ask("get", format!("{path}/{id}"), None).await;
@@ -141,7 +178,12 @@ fn each_response_validates() {
             }
             for run in &sequence_runs {
                 let (status, body) = ask("get", format!("/sync-sequences/runs/{run}"), None).await;
-                published.check("get", "/sync-sequences/runs/{syncSequenceRunId}", status, &body);
+                published.check(
+                    "get",
+                    "/sync-sequences/runs/{syncSequenceRunId}",
+                    status,
+                    &body,
+                );
             }
             // The rate limit counts for 10 s.
             tokio::time::sleep(Duration::from_secs(10)).await;
@@ -153,7 +195,10 @@ fn each_response_validates() {
         let checked = std::mem::take(&mut published.checked);
         for (path, methods) in published.document["paths"].as_object().unwrap() {
             for method in methods.as_object().unwrap().keys() {
-                assert!(checked.contains(&format!("{method} {path}")), "{method} {path} was not asked");
+                assert!(
+                    checked.contains(&format!("{method} {path}")),
+                    "{method} {path} was not asked"
+                );
             }
         }
         println!("{} responses validate", checked.len());

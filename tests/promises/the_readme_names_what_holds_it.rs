@@ -4,12 +4,26 @@ use std::path::Path;
 
 /// The rows of the README's tables in a section, less the heads, and of each the cell that names tests.
 fn cells<'a>(readme: &'a str, section: &str, cell: usize) -> Vec<(&'a str, &'a str)> {
-    let section = readme.split(section).nth(1).unwrap().split("\n## ").next().unwrap();
+    let section = readme
+        .split(section)
+        .nth(1)
+        .unwrap()
+        .split("\n## ")
+        .next()
+        .unwrap();
     let lines: Vec<&str> = section.lines().collect();
     let is_row = |at: &usize| lines[*at].starts_with("| ") && !lines[*at].starts_with("| ---");
-    let is_head = |at: &usize| lines.get(at + 1).is_some_and(|line| line.starts_with("| ---"));
-    let rows = (0..lines.len()).filter(is_row).filter(|at| !is_head(at)).map(|at| lines[at]);
-    rows.map(|row| (row, row.split(" | ").nth(cell).unwrap())).collect()
+    let is_head = |at: &usize| {
+        lines
+            .get(at + 1)
+            .is_some_and(|line| line.starts_with("| ---"))
+    };
+    let rows = (0..lines.len())
+        .filter(is_row)
+        .filter(|at| !is_head(at))
+        .map(|at| lines[at]);
+    rows.map(|row| (row, row.split(" | ").nth(cell).unwrap()))
+        .collect()
 }
 
 #[test]
@@ -23,11 +37,20 @@ fn each_line_names_tests_that_exist() {
     for (row, held_by) in promises.into_iter().chain(beside_others) {
         // The names of the API and of HTTP are code too, and no names of files.
         let code = held_by.split('`').skip(1).step_by(2);
-        let names: Vec<&str> = code.filter(|name| !matches!(*name, "respond-async" | "Retry-After")).collect();
+        let names: Vec<&str> = code
+            .filter(|name| !matches!(*name, "respond-async" | "Retry-After"))
+            .collect();
         assert!(!names.is_empty(), "nothing holds {row}");
         for name in names {
-            let places = [format!("tests/promises/{name}.rs"), format!("tests/{name}.rs"), format!("src/{name}.rs")];
-            assert!(places.iter().any(|place| root.join(place).is_file()), "there is no {name}: {row}");
+            let places = [
+                format!("tests/promises/{name}.rs"),
+                format!("tests/{name}.rs"),
+                format!("src/{name}.rs"),
+            ];
+            assert!(
+                places.iter().any(|place| root.join(place).is_file()),
+                "there is no {name}: {row}"
+            );
         }
     }
 }

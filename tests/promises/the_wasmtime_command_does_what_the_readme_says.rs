@@ -6,28 +6,42 @@ use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hightouch_sync_host::build::{components, workspace};
-use hightouch_sync_host::hightouch::{KEY, LocalHightouch, Options, RateLimit, Status, SyncFixture, Timeline};
 use serde_json::Value;
 use tokio::task::JoinSet;
+use xtask::build::{components, workspace};
+use xtask::local_hightouch::{
+    KEY, LocalHightouch, Options, RateLimit, Status, SyncFixture, Timeline,
+};
 
 /// The README's block that holds a line that begins so, for a shell in the workspace's root, with `exec` before that line; none where
 /// there is no wasmtime.
 fn block(begins: &str) -> Option<String> {
-    if !Command::new("wasmtime").arg("--version").output().is_ok_and(|told| told.status.success()) {
+    if !Command::new("wasmtime")
+        .arg("--version")
+        .output()
+        .is_ok_and(|told| told.status.success())
+    {
         println!("NOT TESTED: there is no wasmtime command");
         return None;
     }
     components().unwrap();
     let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
-    let mut blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let block = blocks.find(|block| block.lines().any(|line| line.starts_with(begins))).unwrap();
+    let mut blocks = readme
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    let block = blocks
+        .find(|block| block.lines().any(|line| line.starts_with(begins)))
+        .unwrap();
     Some(replaced(block, begins, &format!("exec {begins}")))
 }
 
 fn shell(block: &str) -> Command {
     let mut shell = Command::new("sh");
-    shell.args(["-ec", block]).current_dir(workspace()).stdin(Stdio::null());
+    shell
+        .args(["-ec", block])
+        .current_dir(workspace())
+        .stdin(Stdio::null());
     shell
 }
 
@@ -39,17 +53,28 @@ fn replaced(line: &str, what: &str, by: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_library_is_called_from_the_command_line() {
-    let Some(line) = block("wasmtime run ") else { return };
+    let Some(line) = block("wasmtime run ") else {
+        return;
+    };
     let local = LocalHightouch::start(Options::default()).await.unwrap();
-    let connection = format!(r#"api-key: "{KEY}", api-origin: some("{}")"#, local.origin());
+    let connection = format!(
+        r#"api-key: "{KEY}", api-origin: some("{}")"#,
+        local.origin()
+    );
     let line = replaced(&line, r#"api-key: "…""#, &connection);
-    for (sync, begins, says) in
-        [(r#"slug("demo-empty")"#, "ok({", "status: success"), ("id(3)", "err({", "kind: sync-failed")]
-    {
+    for (sync, begins, says) in [
+        (r#"slug("demo-empty")"#, "ok({", "status: success"),
+        ("id(3)", "err({", "kind: sync-failed"),
+    ] {
         let mut command = shell(&replaced(&line, "id(1234567)", sync));
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
         let out = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && out.starts_with(begins) && out.contains(says), "{sync}: {output:?}");
+        assert!(
+            output.status.success() && out.starts_with(begins) && out.contains(says),
+            "{sync}: {output:?}"
+        );
     }
     assert_eq!(local.triggers(), 2);
 }
@@ -65,15 +90,30 @@ struct Serving {
 impl Serving {
     fn start(block: &str, local: &LocalHightouch) -> Self {
         let block = replaced(block, "https://api.hightouch.com", &local.origin());
-        let block = replaced(&block, "serve ", &format!("serve --addr {}:0 ", Ipv4Addr::LOCALHOST));
-        let mut process = shell(&block).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let block = replaced(
+            &block,
+            "serve ",
+            &format!("serve --addr {}:0 ", Ipv4Addr::LOCALHOST),
+        );
+        let mut process = shell(&block)
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut stderr = BufReader::new(process.stderr.take().unwrap());
-        let mut serving = Self { process, url: String::new(), reading: None };
+        let mut serving = Self {
+            process,
+            url: String::new(),
+            reading: None,
+        };
         let mut told = String::new();
         while !told.contains("http://") {
             assert_ne!(stderr.read_line(&mut told).unwrap(), 0, "{told}");
         }
-        let url = told.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+        let url = told
+            .split_whitespace()
+            .find(|word| word.starts_with("http://"))
+            .unwrap();
         serving.url = url.trim_end_matches('/').to_owned();
         serving.reading = Some(std::thread::spawn(move || {
             let mut log = String::new();
@@ -99,12 +139,19 @@ impl Drop for Serving {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_endpoint_is_served() {
-    let Some(block) = block("wasmtime serve ") else { return };
+    let Some(block) = block("wasmtime serve ") else {
+        return;
+    };
     let local = LocalHightouch::start(Options::default()).await.unwrap();
     let serving = Serving::start(&block, &local);
     let client = reqwest::Client::new();
-    for (sync, status, says) in [("demo-empty", 200, r#""status":"success""#), ("3", 424, "sync-failed")] {
-        let request = client.post(format!("{}/syncs/{sync}/runs", serving.url)).bearer_auth(KEY);
+    for (sync, status, says) in [
+        ("demo-empty", 200, r#""status":"success""#),
+        ("3", 424, "sync-failed"),
+    ] {
+        let request = client
+            .post(format!("{}/syncs/{sync}/runs", serving.url))
+            .bearer_auth(KEY);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), status, "{sync}");
         let text = answer.text().await.unwrap();
@@ -113,7 +160,11 @@ async fn the_endpoint_is_served() {
     let log = serving.log();
     for event in ["started", "answered"] {
         let line = format!(r#"{{"event":"{event}","request":"run""#);
-        assert_eq!(log.matches(&line).count(), 2, "a line of log for each: {log}");
+        assert_eq!(
+            log.matches(&line).count(),
+            2,
+            "a line of log for each: {log}"
+        );
     }
     assert!(!log.contains(KEY), "{log}");
 }
@@ -128,7 +179,9 @@ const FILES: u64 = 2;
 /// Whether this process may open the files that the callers need.
 fn enough_files() -> bool {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let limit = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let limit = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
     let limit = limit.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     limit.is_none_or(|limit| limit >= CALLERS * FILES + 200)
 }
@@ -142,27 +195,52 @@ struct Told {
 }
 
 async fn wait_for_a_run(client: reqwest::Client, url: String, sync: u64) -> Told {
-    let request = client.post(format!("{url}/syncs/{sync}/runs")).bearer_auth(KEY);
+    let request = client
+        .post(format!("{url}/syncs/{sync}/runs"))
+        .bearer_auth(KEY);
     let began = Instant::now();
-    let answer = request.header("prefer", format!("wait={}", WAIT.as_secs())).send().await.unwrap();
+    let answer = request
+        .header("prefer", format!("wait={}", WAIT.as_secs()))
+        .send()
+        .await
+        .unwrap();
     let status = answer.status().as_u16();
-    Told { status, text: answer.text().await.unwrap(), began, ended: Instant::now() }
+    Told {
+        status,
+        text: answer.text().await.unwrap(),
+        began,
+        ended: Instant::now(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_callers_wait_at_once() {
-    let Some(block) = block("wasmtime serve ") else { return };
+    let Some(block) = block("wasmtime serve ") else {
+        return;
+    };
     if !enough_files() {
         println!("NOT TESTED: a process may not open enough files, `ulimit -n 4096` first");
         return;
     }
     let hour = Timeline::over(Duration::from_secs(3600), Status::Success);
-    let syncs = (1..=CALLERS).map(|sync| SyncFixture::new(sync, format!("sync-{sync}"), hour.clone()));
-    let rate_limit = RateLimit { requests: usize::MAX, ..RateLimit::default() };
-    let options = Options { syncs: syncs.collect(), sequences: Vec::new(), rate_limit, ..Options::default() };
+    let syncs =
+        (1..=CALLERS).map(|sync| SyncFixture::new(sync, format!("sync-{sync}"), hour.clone()));
+    let rate_limit = RateLimit {
+        requests: usize::MAX,
+        ..RateLimit::default()
+    };
+    let options = Options {
+        syncs: syncs.collect(),
+        sequences: Vec::new(),
+        rate_limit,
+        ..Options::default()
+    };
     let local = LocalHightouch::start(options).await.unwrap();
     let serving = Serving::start(&block, &local);
-    let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    let client = reqwest::Client::builder()
+        .pool_max_idle_per_host(0)
+        .build()
+        .unwrap();
     let mut waiting = JoinSet::new();
     for sync in 1..=CALLERS {
         waiting.spawn(wait_for_a_run(client.clone(), serving.url.clone(), sync));
@@ -185,6 +263,9 @@ async fn a_thousand_callers_wait_at_once() {
     }
     let last_began = told.iter().map(|told| told.began).max();
     let first_ended = told.iter().map(|told| told.ended).min();
-    assert!(last_began < first_ended, "they did not all wait at the same time");
+    assert!(
+        last_began < first_ended,
+        "they did not all wait at the same time"
+    );
     assert_eq!(local.triggers() as u64, CALLERS);
 }

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use fastrand::Rng;
 use hightouch_sync::engine::{
-    Action, Event, Goal as EngineGoal, IfRunning as EngineIfRunning, Instant, Operation, Options, Outcome, Trouble,
-    TroubleKind,
+    Action, Event, Goal as EngineGoal, IfRunning as EngineIfRunning, Instant, Operation, Options,
+    Outcome, Trouble, TroubleKind,
 };
 use hightouch_sync::hightouch::{
     Answer, BodyEnd, Method, Moment, Request, Resync, RetryAfter, RunId, RunRef, SyncId, SyncRef,
@@ -63,7 +63,10 @@ fn goal(world: &World, hightouch: &Hightouch<'_>) -> EngineGoal {
         Goal::RunBySlug => EngineGoal::Run(slug()),
         Goal::Start => EngineGoal::Start(SyncRef::Id(sync)),
         Goal::StartBySlug => EngineGoal::Start(slug()),
-        Goal::Await => EngineGoal::Await(RunRef { sync, run: RunId::try_from(awaited(world)).unwrap() }),
+        Goal::Await => EngineGoal::Await(RunRef {
+            sync,
+            run: RunId::try_from(awaited(world)).unwrap(),
+        }),
         Goal::RunSequence => EngineGoal::RunSequence(SEQUENCE.parse().unwrap()),
         Goal::StartSequence => EngineGoal::StartSequence(SEQUENCE.parse().unwrap()),
         Goal::AwaitSequence => {
@@ -76,14 +79,19 @@ fn goal(world: &World, hightouch: &Hightouch<'_>) -> EngineGoal {
 fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
     let call = &world.call;
     Options {
-        resync: Resync { full: call.resync, ..Resync::default() },
+        resync: Resync {
+            full: call.resync,
+            ..Resync::default()
+        },
         accept_warnings: call.accept_warnings,
         if_running: match call.if_running {
             IfRunning::Queue => EngineIfRunning::Queue,
             IfRunning::Join => EngineIfRunning::Join,
             IfRunning::Refuse => EngineIfRunning::Refuse,
         },
-        unless_since: call.unless_since.map(|moment| Moment::from_millis(hightouch.shows(moment))),
+        unless_since: call
+            .unless_since
+            .map(|moment| Moment::from_millis(hightouch.shows(moment))),
         max_wait: span(call.max_wait),
         answer_wait: span(call.answer_wait),
     }
@@ -119,14 +127,26 @@ pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
     let at = |now| Instant::after_start(span(now));
     let mut hightouch = Hightouch::new(world);
     let (goal, options) = (goal(world, &hightouch), options(world, &hightouch));
-    let mut operation = Operation::new(goal, options, at(0), world.call.seed).among(world.call.among);
+    let mut operation =
+        Operation::new(goal, options, at(0), world.call.seed).among(world.call.among);
     let mut sent: Vec<Sent> = Vec::new();
     let mut event = Event::Woke;
-    let mut lateness = Lateness { rng: Rng::with_seed(world.call.seed), more: world.call.oversleeps };
+    let mut lateness = Lateness {
+        rng: Rng::with_seed(world.call.seed),
+        more: world.call.oversleeps,
+    };
     let end = world.call.max_wait.max(world.call.answer_wait);
     for _ in 0..50_000 {
         match operation.step(at(now), event) {
-            Action::Done(outcome) => return Ok(Played { world, hightouch, sent, outcome: *outcome, over: now }),
+            Action::Done(outcome) => {
+                return Ok(Played {
+                    world,
+                    hightouch,
+                    sent,
+                    outcome: *outcome,
+                    over: now,
+                });
+            }
             Action::Wait { until } => {
                 let until = millis(until);
                 if until < now || until > end {
@@ -138,7 +158,10 @@ pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
             Action::Send { request, give_up } => {
                 let give_up = millis(give_up);
                 if give_up <= now || give_up > end {
-                    return Err((format!("at {now} ms a request that is given up at {give_up} ms"), sent));
+                    return Err((
+                        format!("at {now} ms a request that is given up at {give_up} ms"),
+                        sent,
+                    ));
                 }
                 let late = lateness.next();
                 let (back, said) = send(world, &mut hightouch, &sent, &request, now, give_up, late);
@@ -160,9 +183,20 @@ fn send(
     give_up: Millis,
     late: Millis,
 ) -> (Millis, (Sent, Event)) {
-    let exchange = world.exchanges.get(before.len()).unwrap_or(&world.afterwards);
-    let outage = world.outages.iter().find(|outage| (outage.from..outage.to).contains(&now));
-    let (arrives, fault) = (now + exchange.there, outage.map(|outage| &outage.fault).or(exchange.fault.as_ref()));
+    let exchange = world
+        .exchanges
+        .get(before.len())
+        .unwrap_or(&world.afterwards);
+    let outage = world
+        .outages
+        .iter()
+        .find(|outage| (outage.from..outage.to).contains(&now));
+    let (arrives, fault) = (
+        now + exchange.there,
+        outage
+            .map(|outage| &outage.fault)
+            .or(exchange.fault.as_ref()),
+    );
     let trigger = request.method == Method::Post;
     let list = request.target.contains("/runs?") && !request.target.contains("runId=");
     let (what, came, as_of) = fare(hightouch, before, request, fault, arrives);
@@ -188,14 +222,21 @@ fn send(
     let event = match came {
         Err(kind) => {
             said.trouble = Some(kind);
-            Event::Trouble(Trouble { kind, text: "as the world has it".into() })
+            Event::Trouble(Trouble {
+                kind,
+                text: "as the world has it".into(),
+            })
         }
         Ok(answer) => {
             said.status = Some(answer.status);
             said.asked = answer.wait_asked();
             if answer.status == 200 && answer.end == BodyEnd::Complete {
                 said.body = String::from_utf8(answer.body.clone()).ok();
-                let id = said.body.as_deref().and_then(|body| body.strip_prefix(r#"{"id":"#)).filter(|_| trigger);
+                let id = said
+                    .body
+                    .as_deref()
+                    .and_then(|body| body.strip_prefix(r#"{"id":"#))
+                    .filter(|_| trigger);
                 let id = id.map(|id| id.trim_matches(['"', '}']));
                 said.named = match world.sequence {
                     Some(_) => id.and_then(sequences::number),
@@ -239,22 +280,30 @@ fn fare(
             late(hightouch, *takes_effect);
             return ("silence".into(), None, arrives);
         }
-        Some(Fault::Status { code, retry_after, takes_effect }) => {
+        Some(Fault::Status {
+            code,
+            retry_after,
+            takes_effect,
+        }) => {
             if let Some(takes_effect) = takes_effect {
                 late(hightouch, *takes_effect);
             }
             let mut answer = dated(hightouch, arrives, *code, "");
             answer.retry_after = retry_after.map(|asked| match asked {
                 Asked::Seconds(seconds) => RetryAfter::Delay(Duration::from_secs(seconds)),
-                Asked::Date(ahead) => {
-                    RetryAfter::Moment(Moment::from_millis(hightouch.date(arrives).unwrap_or(0) + ahead))
-                }
+                Asked::Date(ahead) => RetryAfter::Moment(Moment::from_millis(
+                    hightouch.date(arrives).unwrap_or(0) + ahead,
+                )),
             });
             return (format!("{code}"), Some(Ok(answer)), arrives);
         }
         Some(Fault::Envelope) => {
             let body = r#"{"message":"Validation failed","details":{"sync":"is locked"}}"#;
-            return ("an envelope".into(), Some(Ok(dated(hightouch, arrives, 200, body))), arrives);
+            return (
+                "an envelope".into(),
+                Some(Ok(dated(hightouch, arrives, 200, body))),
+                arrives,
+            );
         }
         Some(Fault::Repeated) if !trigger => {
             if let Some((answer, as_of)) = again(before, hightouch, request, arrives) {
@@ -265,9 +314,17 @@ fn fare(
         Some(Fault::Kept { by }) if list => kept = *by,
         Some(Fault::Behind { by }) if !request.target.contains("offset=") => wrongs.behind = *by,
         Some(Fault::Short { by }) => {
-            let of_it = |sent: &&Sent| sent.target == request.target && sent.fault != Some(Fault::OfAnother);
-            let told = before.iter().filter(of_it).filter_map(|sent| sent.body.as_deref());
-            wrongs.told_before = told.map(|body| body.matches("syncRunId").count()).max().unwrap_or(0);
+            let of_it = |sent: &&Sent| {
+                sent.target == request.target && sent.fault != Some(Fault::OfAnother)
+            };
+            let told = before
+                .iter()
+                .filter(of_it)
+                .filter_map(|sent| sent.body.as_deref());
+            wrongs.told_before = told
+                .map(|body| body.matches("syncRunId").count())
+                .max()
+                .unwrap_or(0);
             wrongs.short = *by;
         }
         Some(Fault::OfAnother) => wrongs.of_another = true,
@@ -278,16 +335,21 @@ fn fare(
     if request.target.contains("/runs?") {
         match fault {
             Some(Fault::Nonsense(Nonsense::NoTimes)) => body = body.replace(r#"edAt":"#, r#"":"#),
-            Some(Fault::Nonsense(Nonsense::NoIds)) => body = body.replace(r#""id":"#, r#""runId":"#),
-            Some(Fault::Nonsense(Nonsense::EmptyPage)) => body = r#"{"data":[],"hasMore":true}"#.into(),
+            Some(Fault::Nonsense(Nonsense::NoIds)) => {
+                body = body.replace(r#""id":"#, r#""runId":"#)
+            }
+            Some(Fault::Nonsense(Nonsense::EmptyPage)) => {
+                body = r#"{"data":[],"hasMore":true}"#.into()
+            }
             Some(Fault::Nonsense(Nonsense::MoreAsText)) => {
                 body = body
                     .replace(r#""hasMore":true"#, r#""hasMore":"true""#)
                     .replace(r#""hasMore":false"#, r#""hasMore":"false""#);
             }
             Some(Fault::Nonsense(Nonsense::StrangeEntry)) => {
-                if let Some((before, (_, behind))) =
-                    body.split_once("[{").and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+                if let Some((before, (_, behind))) = body
+                    .split_once("[{")
+                    .and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
                 {
                     body = format!(r#"{before}["failed"{behind}"#);
                 }
@@ -318,7 +380,11 @@ fn fare(
         },
         _ => {}
     }
-    (format!("{status} {}", String::from_utf8_lossy(&answer.body)), Some(Ok(answer)), arrives - wrongs.behind + kept)
+    (
+        format!("{status} {}", String::from_utf8_lossy(&answer.body)),
+        Some(Ok(answer)),
+        arrives - wrongs.behind + kept,
+    )
 }
 
 fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Answer {
@@ -328,8 +394,15 @@ fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Ans
 }
 
 /// The answer that came before, if the same was asked, and of when it is.
-fn again(before: &[Sent], hightouch: &Hightouch<'_>, request: &Request, now: Millis) -> Option<(Answer, Millis)> {
-    let last = before.last().filter(|last| last.target == request.target && last.fault.is_none())?;
+fn again(
+    before: &[Sent],
+    hightouch: &Hightouch<'_>,
+    request: &Request,
+    now: Millis,
+) -> Option<(Answer, Millis)> {
+    let last = before
+        .last()
+        .filter(|last| last.target == request.target && last.fault.is_none())?;
     let mut answer = dated(hightouch, last.at, 200, last.body.as_deref()?);
     answer.is_old = now - last.at >= 1_000;
     Some((answer, last.as_of))

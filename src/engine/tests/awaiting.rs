@@ -11,19 +11,33 @@ fn a_run_is_taken_up_again_after_a_wait_that_was_too_short() {
     };
     let short = play(Goal::Run(sync()), wait(seconds(25)), server);
     let run = short.failure().report.as_ref().unwrap().run;
-    let again = play(Goal::Await(run), wait(seconds(25)), |request, at| server(request, at + short.over));
+    let again = play(Goal::Await(run), wait(seconds(25)), |request, at| {
+        server(request, at + short.over)
+    });
     assert_eq!(again.report().run, the_run());
     assert_eq!(again.triggers(), 0);
 }
 
 #[test]
 fn a_wait_of_zero_looks_once() {
-    let once = Options { answer_wait: ANSWER_WAIT, ..wait(Duration::ZERO) };
-    for (word, kind) in
-        [("processing", Some(FailureKind::StillRunning)), ("success", None), ("failed", Some(FailureKind::SyncFailed))]
-    {
+    let once = Options {
+        answer_wait: ANSWER_WAIT,
+        ..wait(Duration::ZERO)
+    };
+    for (word, kind) in [
+        ("processing", Some(FailureKind::StillRunning)),
+        ("success", None),
+        ("failed", Some(FailureKind::SyncFailed)),
+    ] {
         let played = play(Goal::Await(the_run()), once, |_, _| runs(&[(42, word)]));
-        assert_eq!((played.outcome.err().map(|failure| failure.kind), played.sent.len()), (kind, 1), "{word}");
+        assert_eq!(
+            (
+                played.outcome.err().map(|failure| failure.kind),
+                played.sent.len()
+            ),
+            (kind, 1),
+            "{word}"
+        );
     }
     for (say, kind) in [
         (500, FailureKind::Api),
@@ -32,7 +46,11 @@ fn a_wait_of_zero_looks_once() {
         (429, FailureKind::Api),
     ] {
         let played = play(Goal::Await(the_run()), once, |_, _| status(say));
-        assert_eq!((played.failure().kind, played.sent.len()), (kind, 1), "{say}");
+        assert_eq!(
+            (played.failure().kind, played.sent.len()),
+            (kind, 1),
+            "{say}"
+        );
         assert_eq!(played.failure().report.as_ref().unwrap().run, the_run());
     }
     let played = play(Goal::Await(the_run()), once, |_, _| Say::Silence);
@@ -42,15 +60,24 @@ fn a_wait_of_zero_looks_once() {
 
 #[test]
 fn a_wait_of_zero_starts_a_run_and_names_it() {
-    let once = Options { answer_wait: ANSWER_WAIT, ..wait(Duration::ZERO) };
+    let once = Options {
+        answer_wait: ANSWER_WAIT,
+        ..wait(Duration::ZERO)
+    };
     let played = play(Goal::Run(sync()), once, |_, _| triggered());
-    assert_eq!((played.failure().kind, played.sent.len()), (FailureKind::StillRunning, 1));
+    assert_eq!(
+        (played.failure().kind, played.sent.len()),
+        (FailureKind::StillRunning, 1)
+    );
     assert_eq!(played.failure().report.as_ref().unwrap().run, the_run());
 }
 
 #[test]
 fn a_short_wait_does_not_cut_off_the_answer_that_names_the_run() {
-    let options = Options { answer_wait: ANSWER_WAIT, ..wait(Duration::from_millis(50)) };
+    let options = Options {
+        answer_wait: ANSWER_WAIT,
+        ..wait(Duration::from_millis(50))
+    };
     let played = play(Goal::Run(sync()), options, |_, _| triggered());
     assert_eq!(played.failure().report.as_ref().unwrap().run, the_run());
 }
@@ -59,8 +86,15 @@ fn a_short_wait_does_not_cut_off_the_answer_that_names_the_run() {
 fn a_run_that_is_never_listed_is_awaited_until_the_deadline() {
     let played = play(Goal::Await(the_run()), wait(seconds(30)), |_, _| runs(&[]));
     let failure = played.failure();
-    assert_eq!((failure.kind, failure.report.as_ref().unwrap().jobs.len()), (FailureKind::StillRunning, 0));
-    assert!(failure.message.contains("has not shown run 42 of sync 7"), "nobody has seen it: {}", failure.message);
+    assert_eq!(
+        (failure.kind, failure.report.as_ref().unwrap().jobs.len()),
+        (FailureKind::StillRunning, 0)
+    );
+    assert!(
+        failure.message.contains("has not shown run 42 of sync 7"),
+        "nobody has seen it: {}",
+        failure.message
+    );
 }
 
 #[test]
@@ -68,11 +102,22 @@ fn a_look_that_saw_the_run_makes_a_later_outage_a_wait_that_is_over() {
     let mut looks = 0;
     let played = play(Goal::Await(the_run()), wait(seconds(60)), |_, _| {
         looks += 1;
-        if looks == 1 { runs(&[(42, "processing")]) } else { status(503) }
+        if looks == 1 {
+            runs(&[(42, "processing")])
+        } else {
+            status(503)
+        }
     });
     let failure = played.failure();
     assert_eq!(failure.kind, FailureKind::StillRunning);
-    assert!(failure.details.as_ref().unwrap().contains("503 Service Unavailable"), "{failure:?}");
+    assert!(
+        failure
+            .details
+            .as_ref()
+            .unwrap()
+            .contains("503 Service Unavailable"),
+        "{failure:?}"
+    );
 }
 
 #[test]
@@ -88,7 +133,9 @@ fn a_run_that_was_going_for_an_hour_is_not_looked_at_as_if_it_had_just_begun() {
         Say::Answer(answer)
     };
     let an_hour_later = Some("Tue, 08 Feb 2022 16:11:00 GMT");
-    let old = play(Goal::Await(the_run()), wait(seconds(25)), |_, _| list(an_hour_later));
+    let old = play(Goal::Await(the_run()), wait(seconds(25)), |_, _| {
+        list(an_hour_later)
+    });
     let unknown = play(Goal::Await(the_run()), wait(seconds(25)), |_, _| list(None));
     assert_eq!(old.sent.len(), 2, "one at the beginning, one at the end");
     assert!(unknown.sent.len() > 10, "{}", unknown.sent.len());
@@ -101,13 +148,18 @@ fn missing(others: &[u64], newest_first: bool, wait_for: Duration) -> Played {
     if newest_first {
         all.reverse();
     }
-    let options = Options { answer_wait: ANSWER_WAIT, ..wait(wait_for) };
+    let options = Options {
+        answer_wait: ANSWER_WAIT,
+        ..wait(wait_for)
+    };
     play(Goal::Await(the_run()), options, |request, _| {
         let answer = match request.target.contains("runId=") {
             true => runs(&[]),
             false => list(&all, request, 100),
         };
-        let Say::Answer(mut answer) = answer else { unreachable!() };
+        let Say::Answer(mut answer) = answer else {
+            unreachable!()
+        };
         answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
         Say::Answer(answer)
     })
@@ -121,8 +173,18 @@ fn a_run_that_is_missing_among_newer_ones_does_not_exist() {
             for wait_for in [Duration::ZERO, seconds(25)] {
                 let played = missing(others, newest_first, wait_for);
                 let failure = played.failure();
-                assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::NotFound, "Not Found"));
-                assert!(failure.details.as_ref().unwrap().contains("run 42 of sync 7"), "{failure:?}");
+                assert_eq!(
+                    (failure.kind, failure.message.as_str()),
+                    (FailureKind::NotFound, "Not Found")
+                );
+                assert!(
+                    failure
+                        .details
+                        .as_ref()
+                        .unwrap()
+                        .contains("run 42 of sync 7"),
+                    "{failure:?}"
+                );
                 assert!(played.sent.len() <= 22, "{} requests", played.sent.len());
             }
         }
@@ -140,12 +202,15 @@ fn a_run_that_is_missing_among_newer_ones_does_not_exist() {
 #[test]
 fn a_run_is_not_missing_while_newer_ones_have_only_just_been_listed() {
     // Without `Date`, only the call's own clock tells for how long they have been listed.
-    let played =
-        play(Goal::Await(the_run()), wait(seconds(25)), |request, at| match request.target.contains("runId=") {
+    let played = play(
+        Goal::Await(the_run()),
+        wait(seconds(25)),
+        |request, at| match request.target.contains("runId=") {
             true if at > seconds(7) => runs(&[(42, "success")]),
             true => runs(&[]),
             false if at > seconds(7) => runs(&[(43, "queued"), (42, "success")]),
             false => runs(&[(43, "queued")]),
-        });
+        },
+    );
     assert!(played.outcome.is_ok(), "{:?}", played.outcome);
 }

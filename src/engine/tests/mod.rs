@@ -1,6 +1,11 @@
 //! The engine against scripted answers, in virtual time.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod awaiting;
 mod confirming;
@@ -44,11 +49,17 @@ impl Played {
     }
 
     fn triggers(&self) -> usize {
-        self.sent.iter().filter(|(_, request)| request.method == Method::Post).count()
+        self.sent
+            .iter()
+            .filter(|(_, request)| request.method == Method::Post)
+            .count()
     }
 
     fn targets(&self) -> Vec<&str> {
-        self.sent.iter().map(|(_, request)| request.target.strip_prefix("/api/v1").unwrap()).collect()
+        self.sent
+            .iter()
+            .map(|(_, request)| request.target.strip_prefix("/api/v1").unwrap())
+            .collect()
     }
 }
 
@@ -86,18 +97,32 @@ fn play(goal: Goal, options: Options, mut script: impl FnMut(&Request, Duration)
     let mut lateness = Lateness::default();
     for _ in 0..100_000 {
         match operation.step(now, event) {
-            Action::Done(outcome) => return Played { outcome: *outcome, sent, over: now.since_start() },
+            Action::Done(outcome) => {
+                return Played {
+                    outcome: *outcome,
+                    sent,
+                    over: now.since_start(),
+                };
+            }
             Action::Wait { until } => {
                 assert!(until > now, "a wait that is over");
                 now = until.plus(lateness.next());
                 event = Event::Woke;
             }
             Action::Send { request, give_up } => {
-                assert!(give_up > now, "a request that is given up before it is sent");
+                assert!(
+                    give_up > now,
+                    "a request that is given up before it is sent"
+                );
                 let said = script(&request, now.since_start());
                 sent.push((now.since_start(), request));
                 let answered = now.plus(LATENCY);
-                let lost = |kind| Event::Trouble(Trouble { kind, text: "as the script says".into() });
+                let lost = |kind| {
+                    Event::Trouble(Trouble {
+                        kind,
+                        text: "as the script says".into(),
+                    })
+                };
                 (now, event) = match said {
                     Say::Answer(answer) if answered <= give_up => (answered, Event::Answer(answer)),
                     Say::Trouble(kind) if answered <= give_up => (answered, lost(kind)),
@@ -114,7 +139,10 @@ fn sync() -> SyncRef {
 }
 
 fn the_run() -> RunRef {
-    RunRef { sync: SyncId::try_from(7).unwrap(), run: RunId::try_from(42).unwrap() }
+    RunRef {
+        sync: SyncId::try_from(7).unwrap(),
+        run: RunId::try_from(42).unwrap(),
+    }
 }
 
 fn ok(body: impl Into<Vec<u8>>) -> Say {
@@ -132,24 +160,42 @@ fn triggered() -> Say {
 
 /// A list of runs by ID and status.
 fn runs(runs: &[(u64, &str)]) -> Say {
-    let runs: Vec<String> = runs.iter().map(|(id, status)| format!(r#"{{"id":{id},"status":"{status}"}}"#)).collect();
-    ok(format!(r#"{{"data":[{}],"hasMore":false}}"#, runs.join(",")))
+    let runs: Vec<String> = runs
+        .iter()
+        .map(|(id, status)| format!(r#"{{"id":{id},"status":"{status}"}}"#))
+        .collect();
+    ok(format!(
+        r#"{{"data":[{}],"hasMore":false}}"#,
+        runs.join(",")
+    ))
 }
 
 /// The page of a list that a request asks for, of a server with pages of at most `page` entries.
 fn list(all: &[(u64, &str)], request: &Request, page: usize) -> Say {
     let param = |name: &str| {
-        let value = request.target.split(['?', '&']).find_map(|pair| pair.strip_prefix(name))?;
+        let value = request
+            .target
+            .split(['?', '&'])
+            .find_map(|pair| pair.strip_prefix(name))?;
         value.parse::<usize>().ok()
     };
-    let (offset, limit) = (param("offset=").unwrap_or(0), param("limit=").unwrap_or(100).min(page));
+    let (offset, limit) = (
+        param("offset=").unwrap_or(0),
+        param("limit=").unwrap_or(100).min(page),
+    );
     let shown: Vec<String> = all
         .iter()
         .skip(offset)
         .take(limit)
-        .map(|(id, status)| format!(r#"{{"id":{id},"status":"{status}","createdAt":"2022-02-01T00:00:00Z"}}"#))
+        .map(|(id, status)| {
+            format!(r#"{{"id":{id},"status":"{status}","createdAt":"2022-02-01T00:00:00Z"}}"#)
+        })
         .collect();
-    ok(format!(r#"{{"data":[{}],"hasMore":{}}}"#, shown.join(","), offset.saturating_add(limit) < all.len()))
+    ok(format!(
+        r#"{{"data":[{}],"hasMore":{}}}"#,
+        shown.join(","),
+        offset.saturating_add(limit) < all.len()
+    ))
 }
 
 fn is_trigger(request: &Request) -> bool {
@@ -161,5 +207,8 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 fn wait(span: Duration) -> Options {
-    Options { max_wait: span, ..Options::default() }
+    Options {
+        max_wait: span,
+        ..Options::default()
+    }
 }

@@ -8,7 +8,8 @@ const BASE: i64 = 1_644_336_660_000;
 
 fn rfc3339(millis: i64) -> String {
     use ::time::format_description::well_known::Rfc3339;
-    let moment = ::time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap();
+    let moment =
+        ::time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap();
     moment.format(&Rfc3339).unwrap()
 }
 
@@ -51,8 +52,13 @@ fn fault(rng: &mut fastrand::Rng) -> Say {
 impl World {
     /// With a run of yesterday, and one that ended a minute ago.
     fn new() -> Self {
-        let entry =
-            |id, created: i64| Entry { id, created, started: created, finished: created + 7_000, listed: created };
+        let entry = |id, created: i64| Entry {
+            id,
+            created,
+            started: created,
+            finished: created + 7_000,
+            listed: created,
+        };
         Self {
             runs: vec![entry(40, -86_400_000), entry(41, -60_000)],
             now: 0,
@@ -65,14 +71,26 @@ impl World {
     }
 
     fn with(mut self, id: u64, created: i64, started: i64, finished: i64) -> Self {
-        self.runs.push(Entry { id, created, started, finished, listed: created });
+        self.runs.push(Entry {
+            id,
+            created,
+            started,
+            finished,
+            listed: created,
+        });
         self
     }
 
     fn triggered(&mut self, at: i64) -> u64 {
         let before = self.runs.last().unwrap();
         let (id, started) = (before.id + 1, at.max(before.finished));
-        self.runs.push(Entry { id, created: at, started, finished: started + self.takes, listed: at + self.lag });
+        self.runs.push(Entry {
+            id,
+            created: at,
+            started,
+            finished: started + self.takes,
+            listed: at + self.lag,
+        });
         id
     }
 
@@ -84,15 +102,24 @@ impl World {
                 at if at < run.finished => "processing",
                 _ => "success",
             };
-            let started = if at < run.started { "null".into() } else { format!("{:?}", rfc3339(BASE + run.started)) };
+            let started = if at < run.started {
+                "null".into()
+            } else {
+                format!("{:?}", rfc3339(BASE + run.started))
+            };
             let created = rfc3339(BASE + run.created);
             let id = run.id;
-            entries.push(format!(r#"{{"id":{id},"status":"{status}","createdAt":"{created}","startedAt":{started}}}"#));
+            entries.push(format!(
+                r#"{{"id":{id},"status":"{status}","createdAt":"{created}","startedAt":{started}}}"#
+            ));
         }
         if self.newest_first {
             entries.reverse();
         }
-        let mut answer = Answer::new(200, format!(r#"{{"data":[{}],"hasMore":false}}"#, entries.join(",")));
+        let mut answer = Answer::new(
+            200,
+            format!(r#"{{"data":[{}],"hasMore":false}}"#, entries.join(",")),
+        );
         answer.date = Some(Moment::from_millis((BASE + at) / 1000 * 1000));
         Say::Answer(answer)
     }
@@ -100,13 +127,18 @@ impl World {
     /// A delivery of the news that what the sync reads was tested at a moment, in milliseconds after [`BASE`].
     fn told(&mut self, tested: i64) -> Played {
         let since = Moment::from_millis(BASE + tested);
-        let options = Options { unless_since: Some(since), ..wait(seconds(8)) };
+        let options = Options {
+            unless_since: Some(since),
+            ..wait(seconds(8))
+        };
         let began = self.now;
         let played = play(Goal::Start(sync()), options, |request, at| {
             let at = began + i64::try_from(at.as_millis()).unwrap();
             // Whether the answer is spoilt, and whether the request did not even arrive.
             let chance = self.chance.as_mut();
-            let (spoilt, arrives) = chance.map_or((None, true), |rng| (rng.bool().then(|| fault(rng)), rng.bool()));
+            let (spoilt, arrives) = chance.map_or((None, true), |rng| {
+                (rng.bool().then(|| fault(rng)), rng.bool())
+            });
             if !is_trigger(request) {
                 return spoilt.unwrap_or_else(|| self.list(at));
             }
@@ -117,7 +149,11 @@ impl World {
                 return spoilt;
             }
             let id = self.triggered(at);
-            if self.spoilt.is_empty() { ok(format!(r#"{{"id":"{id}"}}"#)) } else { self.spoilt.remove(0) }
+            if self.spoilt.is_empty() {
+                ok(format!(r#"{{"id":"{id}"}}"#))
+            } else {
+                self.spoilt.remove(0)
+            }
         });
         self.now += i64::try_from(played.over.as_millis()).unwrap();
         played
@@ -140,14 +176,29 @@ const TESTED: i64 = -4_000;
 fn what_is_told_again_starts_nothing_again_whether_the_run_is_queued_goes_or_has_ended() {
     for newest_first in [true, false] {
         // A run goes that began before the tests ended, so that the new one waits behind it.
-        let mut world = World { newest_first, ..World::new() }.with(42, -10_000, -10_000, 20_000);
+        let mut world = World {
+            newest_first,
+            ..World::new()
+        }
+        .with(42, -10_000, -10_000, 20_000);
         assert_eq!(came(&world.told(TESTED)), (43, false));
-        for (later, status) in [(1_000, "queued"), (21_000, "processing"), (26_000, "success"), (86_400_000, "success")]
-        {
+        for (later, status) in [
+            (1_000, "queued"),
+            (21_000, "processing"),
+            (26_000, "success"),
+            (86_400_000, "success"),
+        ] {
             world.now = later;
             let played = world.told(TESTED);
-            assert_eq!((came(&played), played.triggers()), ((43, true), 0), "after {later} ms");
-            assert_eq!((played.report().status.as_str(), played.sent.len()), (status, 1));
+            assert_eq!(
+                (came(&played), played.triggers()),
+                ((43, true), 0),
+                "after {later} ms"
+            );
+            assert_eq!(
+                (played.report().status.as_str(), played.sent.len()),
+                (status, 1)
+            );
         }
         assert_eq!(world.started(), 1);
     }
@@ -155,19 +206,37 @@ fn what_is_told_again_starts_nothing_again_whether_the_run_is_queued_goes_or_has
 
 #[test]
 fn where_the_first_trigger_was_lost_the_run_that_came_of_it_is_found_when_it_is_told_again() {
-    for spoilt in [Say::Trouble(TroubleKind::Lost), Say::Silence, status(502), status(504), ok("<html>")] {
+    for spoilt in [
+        Say::Trouble(TroubleKind::Lost),
+        Say::Silence,
+        status(502),
+        status(504),
+        ok("<html>"),
+    ] {
         for lag in [0, 2_000, 8_000] {
-            let mut world = World { lag, spoilt: vec![], ..World::new() };
+            let mut world = World {
+                lag,
+                spoilt: vec![],
+                ..World::new()
+            };
             world.spoilt.push(match &spoilt {
                 Say::Answer(answer) => Say::Answer(answer.clone()),
                 Say::Trouble(kind) => Say::Trouble(*kind),
                 Say::Silence => Say::Silence,
             });
             let first = world.told(TESTED);
-            assert_eq!((first.failure().kind, first.triggers()), (FailureKind::TriggerUnconfirmed, 1), "{lag}");
+            assert_eq!(
+                (first.failure().kind, first.triggers()),
+                (FailureKind::TriggerUnconfirmed, 1),
+                "{lag}"
+            );
             world.now += 1_000;
             let again = world.told(TESTED);
-            assert_eq!((came(&again), again.triggers(), world.started()), ((42, true), 0, 1), "{lag}");
+            assert_eq!(
+                (came(&again), again.triggers(), world.started()),
+                ((42, true), 0, 1),
+                "{lag}"
+            );
         }
     }
 }
@@ -178,7 +247,12 @@ fn whatever_goes_wrong_one_success_that_is_told_until_it_is_taken_starts_one_run
     for seed in 0..2_000 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let (newest_first, lag) = (rng.bool(), rng.i64(..1_000));
-        let mut world = World { newest_first, lag, chance: Some(rng.fork()), ..World::new() };
+        let mut world = World {
+            newest_first,
+            lag,
+            chance: Some(rng.fork()),
+            ..World::new()
+        };
         if rng.bool() {
             world = world.with(42, -10_000, -10_000, rng.i64(-9_000..60_000));
         }
@@ -191,9 +265,21 @@ fn whatever_goes_wrong_one_success_that_is_told_until_it_is_taken_starts_one_run
                 played
             })
             .collect();
-        assert!(world.started() <= 1, "{} runs, seed {seed}", world.started());
-        for report in told.iter().filter(|played| played.outcome.is_ok()).map(Played::report) {
-            assert_eq!(report.run.run.get(), world.runs.last().unwrap().id, "seed {seed}");
+        assert!(
+            world.started() <= 1,
+            "{} runs, seed {seed}",
+            world.started()
+        );
+        for report in told
+            .iter()
+            .filter(|played| played.outcome.is_ok())
+            .map(Played::report)
+        {
+            assert_eq!(
+                report.run.run.get(),
+                world.runs.last().unwrap().id,
+                "seed {seed}"
+            );
             assert_eq!(world.started(), 1, "seed {seed}");
             taken += 1;
         }
@@ -203,11 +289,20 @@ fn whatever_goes_wrong_one_success_that_is_told_until_it_is_taken_starts_one_run
 
 #[test]
 fn where_no_run_came_of_it_the_next_one_starts_it() {
-    let mut world = World { spoilt: vec![Say::Trouble(TroubleKind::Lost)], ..World::new() };
-    assert_eq!(world.told(TESTED).failure().kind, FailureKind::TriggerUnconfirmed);
+    let mut world = World {
+        spoilt: vec![Say::Trouble(TroubleKind::Lost)],
+        ..World::new()
+    };
+    assert_eq!(
+        world.told(TESTED).failure().kind,
+        FailureKind::TriggerUnconfirmed
+    );
     world.runs.pop();
     world.now += 10_000;
-    assert_eq!((came(&world.told(TESTED)), world.started()), ((42, false), 1));
+    assert_eq!(
+        (came(&world.told(TESTED)), world.started()),
+        ((42, false), 1)
+    );
 }
 
 #[test]
@@ -234,25 +329,44 @@ fn a_run_that_began_before_does_not_stand_for_a_new_one_and_one_that_began_since
     ] {
         let mut world = World::new().with(42, created, started, finished);
         let played = world.told(TESTED);
-        assert_eq!(came(&played), if stands { (42, true) } else { (43, false) }, "{created} {started}");
+        assert_eq!(
+            came(&played),
+            if stands { (42, true) } else { (43, false) },
+            "{created} {started}"
+        );
     }
 }
 
 #[test]
 fn a_run_that_is_taken_up_is_followed_where_its_end_is_asked_for() {
-    let options = Options { unless_since: Some(Moment::from_millis(0)), ..Options::default() };
+    let options = Options {
+        unless_since: Some(Moment::from_millis(0)),
+        ..Options::default()
+    };
     let mut looks = 0;
     let played = play(Goal::Run(sync()), options, |_, _| {
         looks += 1;
         runs(&[(42, if looks < 4 { "queued" } else { "success" })])
     });
-    assert_eq!((came(&played), played.triggers(), played.sent.len()), ((42, true), 0, 4));
+    assert_eq!(
+        (came(&played), played.triggers(), played.sent.len()),
+        ((42, true), 0, 4)
+    );
 }
 
 fn ask(options: Options, mut list: impl FnMut(&Request) -> Say) -> Played {
-    let options = Options { unless_since: Some(Moment::from_millis(BASE)), ..options };
+    let options = Options {
+        unless_since: Some(Moment::from_millis(BASE)),
+        ..options
+    };
     let triggered = || ok(r#"{"id":"1042"}"#);
-    play(Goal::Start(sync()), options, |request, _| if is_trigger(request) { triggered() } else { list(request) })
+    play(Goal::Start(sync()), options, |request, _| {
+        if is_trigger(request) {
+            triggered()
+        } else {
+            list(request)
+        }
+    })
 }
 
 #[test]
@@ -264,22 +378,33 @@ fn a_list_that_may_hide_such_a_run_is_no_reason_to_start_one() {
         r#"{"status":"success","createdAt":"2022-02-08T16:12:00Z"}"#,
         "null",
     ] {
-        let played = ask(wait(seconds(60)), |_| ok(format!(r#"{{"data":[{entry},{old}],"hasMore":false}}"#)));
-        assert_eq!((played.failure().kind, played.triggers()), (FailureKind::MalformedAnswer, 0), "{entry}");
+        let played = ask(wait(seconds(60)), |_| {
+            ok(format!(r#"{{"data":[{entry},{old}],"hasMore":false}}"#))
+        });
+        assert_eq!(
+            (played.failure().kind, played.triggers()),
+            (FailureKind::MalformedAnswer, 0),
+            "{entry}"
+        );
     }
     let played = ask(wait(seconds(60)), |_| {
         let mut answer = Answer::new(200, r#"{"data":[],"hasMore":false}"#);
         answer.note_header("age", b"7");
         Say::Answer(answer)
     });
-    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::MalformedAnswer, 0));
+    assert_eq!(
+        (played.failure().kind, played.triggers()),
+        (FailureKind::MalformedAnswer, 0)
+    );
     for say in [status(401), status(503), lost(), ok("<html>")] {
         let mut say = Some(say);
         let played = ask(wait(Duration::ZERO), |_| say.take().unwrap());
         assert!(played.outcome.is_err() && played.triggers() == 0);
     }
     // Older than one that surely began before, it can only have begun before.
-    let played = ask(wait(seconds(60)), |_| ok(format!(r#"{{"data":[{old},{{"id":39}}],"hasMore":false}}"#)));
+    let played = ask(wait(seconds(60)), |_| {
+        ok(format!(r#"{{"data":[{old},{{"id":39}}],"hasMore":false}}"#))
+    });
     assert_eq!((came(&played), played.triggers()), ((1042, false), 1));
 }
 
@@ -290,27 +415,39 @@ fn lost() -> Say {
 #[test]
 fn the_list_is_read_as_far_as_it_may_hold_such_a_run() {
     let page = |ids: &[u64], created: &str| {
-        let entry = |id: &u64| format!(r#"{{"id":{id},"status":"success","createdAt":"{created}"}}"#);
-        ok(format!(r#"{{"data":[{}],"hasMore":true}}"#, ids.iter().map(entry).collect::<Vec<_>>().join(",")))
+        let entry =
+            |id: &u64| format!(r#"{{"id":{id},"status":"success","createdAt":"{created}"}}"#);
+        ok(format!(
+            r#"{{"data":[{}],"hasMore":true}}"#,
+            ids.iter().map(entry).collect::<Vec<_>>().join(",")
+        ))
     };
     let before = "2022-02-01T00:00:00Z";
     let oldest_first: Vec<u64> = (1..=100).collect();
     let newest_first: Vec<u64> = (1..=100).rev().collect();
     let played = ask(wait(seconds(60)), |_| page(&newest_first, before));
     assert_eq!((came(&played), played.sent.len()), ((1042, false), 2));
-    let played = ask(wait(seconds(60)), |request| match request.target.contains("offset=") {
-        true => ok(r#"{"data":[{"id":101,"status":"success","createdAt":"2022-02-08T16:11:01Z"}],"hasMore":false}"#),
-        false => page(&oldest_first, before),
+    let played = ask(wait(seconds(60)), |request| {
+        match request.target.contains("offset=") {
+            true => ok(
+                r#"{"data":[{"id":101,"status":"success","createdAt":"2022-02-08T16:11:01Z"}],"hasMore":false}"#,
+            ),
+            false => page(&oldest_first, before),
+        }
     });
     assert_eq!((came(&played), played.sent.len()), ((101, true), 3));
 }
 
 #[test]
-fn the_newest_of_a_hundred_thousand_runs_are_found_within_eight_seconds_at_a_quarter_of_a_second_a_request() {
+fn the_newest_of_a_hundred_thousand_runs_are_found_within_eight_seconds_at_a_quarter_of_a_second_a_request()
+ {
     for count in [150, 1_999, 2_001, 100_000] {
         let all: Vec<(u64, &str)> = (1..=count).map(|id| (id, "success")).collect();
         let (mut now, mut event) = (Instant::default(), Event::Woke);
-        let options = Options { unless_since: Some(Moment::from_millis(BASE)), ..wait(seconds(8)) };
+        let options = Options {
+            unless_since: Some(Moment::from_millis(BASE)),
+            ..wait(seconds(8))
+        };
         let mut operation = Operation::new(Goal::Start(sync()), options, now, 1);
         let mut requests = 0;
         let outcome = loop {
@@ -318,9 +455,11 @@ fn the_newest_of_a_hundred_thousand_runs_are_found_within_eight_seconds_at_a_qua
                 Action::Send { request, .. } => {
                     requests += 1;
                     now = now.plus(Duration::from_millis(250));
-                    let Say::Answer(answer) =
-                        (if is_trigger(&request) { ok(r#"{"id":"100001"}"#) } else { list(&all, &request, 100) })
-                    else {
+                    let Say::Answer(answer) = (if is_trigger(&request) {
+                        ok(r#"{"id":"100001"}"#)
+                    } else {
+                        list(&all, &request, 100)
+                    }) else {
                         unreachable!()
                     };
                     event = Event::Answer(answer);

@@ -9,16 +9,28 @@ fn by_slug() -> Goal {
 
 /// Runs sync 7 where the trigger is answered so and everything else goes well.
 fn trigger_answers(say: impl Fn() -> Say) -> Played {
-    play(Goal::Run(sync()), Options::default(), |request, _| if is_trigger(request) { say() } else { runs(&[]) })
+    play(Goal::Run(sync()), Options::default(), |request, _| {
+        if is_trigger(request) {
+            say()
+        } else {
+            runs(&[])
+        }
+    })
 }
 
 #[test]
 fn an_error_fails_by_the_rule_and_nothing_is_sent_again() {
     let played = trigger_answers(|| {
-        Say::Answer(Answer::new(401, r#"{"message":"Authentication error","details":"Token is invalid"}"#))
+        Say::Answer(Answer::new(
+            401,
+            r#"{"message":"Authentication error","details":"Token is invalid"}"#,
+        ))
     });
     let failure = played.failure();
-    assert_eq!((failure.kind, failure.http_status), (FailureKind::Unauthorized, Some(401)));
+    assert_eq!(
+        (failure.kind, failure.http_status),
+        (FailureKind::Unauthorized, Some(401))
+    );
     assert_eq!(
         (failure.message.as_str(), failure.details.as_deref()),
         ("Authentication error", Some("Token is invalid"))
@@ -32,11 +44,21 @@ fn an_error_fails_by_the_rule_and_nothing_is_sent_again() {
         (422, FailureKind::Api),
         (302, FailureKind::Api),
     ] {
-        let played =
-            trigger_answers(|| Say::Answer(Answer::new(code, r#"{"message":"Validation failed","details":{"a":1}}"#)));
+        let played = trigger_answers(|| {
+            Say::Answer(Answer::new(
+                code,
+                r#"{"message":"Validation failed","details":{"a":1}}"#,
+            ))
+        });
         let failure = played.failure();
-        assert_eq!((failure.kind, &failure.message, failure.http_status), (kind, &reason(code), Some(code)));
-        assert_eq!(failure.details.as_deref(), Some(r#"Validation failed: {"a":1}"#));
+        assert_eq!(
+            (failure.kind, &failure.message, failure.http_status),
+            (kind, &reason(code), Some(code))
+        );
+        assert_eq!(
+            failure.details.as_deref(),
+            Some(r#"Validation failed: {"a":1}"#)
+        );
         assert_eq!(played.sent.len(), 1, "{code}");
     }
 }
@@ -44,7 +66,10 @@ fn an_error_fails_by_the_rule_and_nothing_is_sent_again() {
 #[test]
 fn a_401_without_a_message_falls_back_to_the_reason() {
     let played = trigger_answers(|| status(401));
-    assert_eq!((played.failure().kind, played.failure().message.as_str()), (FailureKind::Unauthorized, "Unauthorized"));
+    assert_eq!(
+        (played.failure().kind, played.failure().message.as_str()),
+        (FailureKind::Unauthorized, "Unauthorized")
+    );
 }
 
 #[test]
@@ -78,7 +103,10 @@ fn a_trigger_that_did_not_arrive_is_sent_again() {
 #[test]
 fn a_hightouch_that_is_not_there_is_reported_soon() {
     let played = trigger_answers(|| Say::Trouble(TroubleKind::NotSent));
-    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::Unreachable, 4));
+    assert_eq!(
+        (played.failure().kind, played.triggers()),
+        (FailureKind::Unreachable, 4)
+    );
     assert!(played.over < seconds(10), "{:?}", played.over);
     assert!(played.failure().message.contains("No run was started"));
 }
@@ -86,13 +114,27 @@ fn a_hightouch_that_is_not_there_is_reported_soon() {
 #[test]
 fn a_tls_handshake_that_fails_ends_the_call_at_once_as_long_as_there_is_no_run() {
     let awaited = Goal::Await(the_run());
-    for (goal, started_none) in [(Goal::Run(sync()), true), (by_slug(), true), (awaited, false)] {
-        let played = play(goal, Options::default(), |_, _| Say::Trouble(TroubleKind::TlsFailed));
+    for (goal, started_none) in [
+        (Goal::Run(sync()), true),
+        (by_slug(), true),
+        (awaited, false),
+    ] {
+        let played = play(goal, Options::default(), |_, _| {
+            Say::Trouble(TroubleKind::TlsFailed)
+        });
         let failure = played.failure();
-        assert_eq!((failure.kind, played.sent.len()), (FailureKind::Unreachable, 1), "{failure:?}");
+        assert_eq!(
+            (failure.kind, played.sent.len()),
+            (FailureKind::Unreachable, 1),
+            "{failure:?}"
+        );
         assert_eq!(played.over, LATENCY);
         assert!(failure.message.contains("certificate"), "{failure:?}");
-        assert_eq!(failure.message.contains("No run was started"), started_none, "{failure:?}");
+        assert_eq!(
+            failure.message.contains("No run was started"),
+            started_none,
+            "{failure:?}"
+        );
     }
 }
 
@@ -104,7 +146,11 @@ fn a_tls_handshake_that_fails_while_a_run_is_polled_is_tried_again() {
             return triggered();
         }
         polls += 1;
-        if polls < 6 { Say::Trouble(TroubleKind::TlsFailed) } else { runs(&[(42, "success")]) }
+        if polls < 6 {
+            Say::Trouble(TroubleKind::TlsFailed)
+        } else {
+            runs(&[(42, "success")])
+        }
     });
     assert_eq!((played.report().run, played.triggers()), (the_run(), 1));
 }
@@ -122,72 +168,117 @@ fn where_every_response_is_compressed_the_call_ends_at_once_and_names_the_coding
         let triggers = usize::from(matches!(goal, Goal::Run(SyncRef::Id(_))));
         let played = play(goal, Options::default(), |_, _| compressed(200));
         let failure = played.failure();
-        let expected = if triggers == 1 { FailureKind::TriggerUnconfirmed } else { FailureKind::MalformedAnswer };
-        assert_eq!((failure.kind, played.triggers()), (expected, triggers), "{failure:?}");
+        let expected = if triggers == 1 {
+            FailureKind::TriggerUnconfirmed
+        } else {
+            FailureKind::MalformedAnswer
+        };
+        assert_eq!(
+            (failure.kind, played.triggers()),
+            (expected, triggers),
+            "{failure:?}"
+        );
         assert!(played.over <= 2 * LATENCY, "{:?}", played.over);
-        assert!(format!("{failure:?}").contains("encoded as `gzip`"), "{failure:?}");
+        assert!(
+            format!("{failure:?}").contains("encoded as `gzip`"),
+            "{failure:?}"
+        );
     }
 }
 
 #[test]
 fn a_trigger_whose_response_alone_is_compressed_is_confirmed_by_the_list() {
-    let played = play(Goal::Run(sync()), Options::default(), |request, at| match request {
-        request if is_trigger(request) => compressed(200),
-        _ if at < seconds(2) => runs(&[]),
-        _ => Say::Answer(Answer::new(200, r#"{"data":[],"hasMore":false}"#)),
-    });
+    let played = play(
+        Goal::Run(sync()),
+        Options::default(),
+        |request, at| match request {
+            request if is_trigger(request) => compressed(200),
+            _ if at < seconds(2) => runs(&[]),
+            _ => Say::Answer(Answer::new(200, r#"{"data":[],"hasMore":false}"#)),
+        },
+    );
     assert_eq!(played.triggers(), 1);
     assert_eq!(played.failure().kind, FailureKind::TriggerUnconfirmed);
-    assert!(played.over >= seconds(8), "the list may show the run late: {:?}", played.over);
+    assert!(
+        played.over >= seconds(8),
+        "the list may show the run late: {:?}",
+        played.over
+    );
 }
 
 #[test]
 fn an_error_status_with_a_compressed_body_names_the_coding() {
     let failure = trigger_answers(|| compressed(401));
     let failure = failure.failure();
-    assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Unauthorized, "Unauthorized"));
-    assert!(failure.details.as_ref().unwrap().contains("encoded as `gzip`"), "{failure:?}");
+    assert_eq!(
+        (failure.kind, failure.message.as_str()),
+        (FailureKind::Unauthorized, "Unauthorized")
+    );
+    assert!(
+        failure
+            .details
+            .as_ref()
+            .unwrap()
+            .contains("encoded as `gzip`"),
+        "{failure:?}"
+    );
 }
 
 #[test]
 fn a_call_that_the_host_refuses_names_the_setting() {
     let played = trigger_answers(|| Say::Trouble(TroubleKind::NotGranted));
-    assert_eq!((played.failure().kind, played.sent.len()), (FailureKind::NotGranted, 1));
+    assert_eq!(
+        (played.failure().kind, played.sent.len()),
+        (FailureKind::NotGranted, 1)
+    );
     assert!(played.failure().message.contains("allowed_outbound_hosts"));
 }
 
 #[test]
 fn a_rate_limited_trigger_is_sent_again_until_the_wait_is_over() {
-    let played = play(Goal::Run(sync()), Options::default(), |request, at| match request {
-        request if is_trigger(request) && at < seconds(600) => status(429),
-        request if is_trigger(request) => triggered(),
-        _ => runs(&[(42, "success")]),
-    });
+    let played = play(
+        Goal::Run(sync()),
+        Options::default(),
+        |request, at| match request {
+            request if is_trigger(request) && at < seconds(600) => status(429),
+            request if is_trigger(request) => triggered(),
+            _ => runs(&[(42, "success")]),
+        },
+    );
     assert!(played.outcome.is_ok(), "{:#?}", played.outcome);
 
     let played = play(Goal::Run(sync()), wait(seconds(25)), |_, _| status(429));
     let failure = played.failure();
-    assert_eq!((failure.kind, failure.http_status), (FailureKind::Api, Some(429)));
+    assert_eq!(
+        (failure.kind, failure.http_status),
+        (FailureKind::Api, Some(429))
+    );
     assert_eq!(failure.message, "Too Many Requests");
     assert!(failure.report.is_none() && played.over <= seconds(25));
 }
 
 #[test]
 fn a_slug_is_looked_up_first_and_only_an_equal_one_counts() {
-    let played = play(by_slug(), Options::default(), |request, _| match request.target.as_str() {
-        "/api/v1/syncs?slug=demo" => {
-            ok(r#"{"hasMore":false,"data":[{"id":8,"slug":"demo-2"},{"id":"7","slug":"demo"}]}"#)
+    let played = play(by_slug(), Options::default(), |request, _| {
+        match request.target.as_str() {
+            "/api/v1/syncs?slug=demo" => ok(
+                r#"{"hasMore":false,"data":[{"id":8,"slug":"demo-2"},{"id":"7","slug":"demo"}]}"#,
+            ),
+            "/api/v1/syncs/7/trigger" => triggered(),
+            _ => runs(&[(42, "success")]),
         }
-        "/api/v1/syncs/7/trigger" => triggered(),
-        _ => runs(&[(42, "success")]),
     });
     assert_eq!(played.report().run, the_run());
     assert_eq!(played.report().requests, 3);
 
-    let played =
-        play(by_slug(), Options::default(), |_, _| ok(r#"{"hasMore":false,"data":[{"id":8,"slug":"demo-2"}]}"#));
+    let played = play(by_slug(), Options::default(), |_, _| {
+        ok(r#"{"hasMore":false,"data":[{"id":8,"slug":"demo-2"}]}"#)
+    });
     let failure = played.failure();
-    assert_eq!((failure.kind, failure.message.as_str(), played.sent.len()), (FailureKind::NotFound, "Not Found", 1));
+    assert_eq!(
+        (failure.kind, failure.message.as_str(), played.sent.len()),
+        (FailureKind::NotFound, "Not Found", 1)
+    );
     assert!(failure.details.as_ref().unwrap().contains("`demo`"));
 }
 
@@ -205,15 +296,27 @@ fn looking_up_a_slug_survives_a_moment_of_trouble_but_not_an_outage() {
     });
     assert!(played.outcome.is_ok());
     let played = play(by_slug(), Options::default(), |_, _| status(502));
-    assert_eq!((played.failure().kind, played.failure().message.as_str()), (FailureKind::Api, "Bad Gateway"));
+    assert_eq!(
+        (played.failure().kind, played.failure().message.as_str()),
+        (FailureKind::Api, "Bad Gateway")
+    );
     assert_eq!(played.triggers(), 0);
 }
 
 #[test]
 fn flags_go_out_with_the_trigger() {
-    let options = Options { resync: Resync { full: true, ..Resync::default() }, ..Options::default() };
+    let options = Options {
+        resync: Resync {
+            full: true,
+            ..Resync::default()
+        },
+        ..Options::default()
+    };
     let played = play(Goal::Start(sync()), options, |_, _| triggered());
-    assert_eq!(played.sent[0].1.body.as_deref(), Some(r#"{"fullResync":true}"#));
+    assert_eq!(
+        played.sent[0].1.body.as_deref(),
+        Some(r#"{"fullResync":true}"#)
+    );
 }
 
 #[test]
@@ -239,50 +342,116 @@ fn beside(options: Options, newest_first: bool) -> Played {
 #[test]
 fn a_run_that_is_going_is_joined_refused_or_queued_behind() {
     for newest_first in [true, false] {
-        let with = |if_running| beside(Options { if_running, ..Options::default() }, newest_first);
+        let with = |if_running| {
+            beside(
+                Options {
+                    if_running,
+                    ..Options::default()
+                },
+                newest_first,
+            )
+        };
 
         let queued = with(IfRunning::Queue);
-        assert_eq!((queued.report().run, queued.report().joined, queued.triggers()), (the_run(), false, 1));
-        assert!(queued.sent.iter().all(|(_, request)| !request.target.contains("limit")), "queueing needs no list");
+        assert_eq!(
+            (
+                queued.report().run,
+                queued.report().joined,
+                queued.triggers()
+            ),
+            (the_run(), false, 1)
+        );
+        assert!(
+            queued
+                .sent
+                .iter()
+                .all(|(_, request)| !request.target.contains("limit")),
+            "queueing needs no list"
+        );
 
         let joined = with(IfRunning::Join);
-        assert_eq!((joined.report().run.run.get(), joined.report().joined, joined.triggers()), (41, true, 0));
+        assert_eq!(
+            (
+                joined.report().run.run.get(),
+                joined.report().joined,
+                joined.triggers()
+            ),
+            (41, true, 0)
+        );
 
         let refused = with(IfRunning::Refuse);
-        assert_eq!((refused.failure().kind, refused.triggers()), (FailureKind::Busy, 0));
+        assert_eq!(
+            (refused.failure().kind, refused.triggers()),
+            (FailureKind::Busy, 0)
+        );
         assert_eq!(refused.failure().report.as_ref().unwrap().run.run.get(), 41);
     }
 }
 
 #[test]
 fn a_run_without_the_resync_that_is_asked_for_is_not_joined() {
-    let resync = Resync { full: true, ..Resync::default() };
-    let played = beside(Options { if_running: IfRunning::Join, resync, ..Options::default() }, true);
-    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::Busy, 0));
+    let resync = Resync {
+        full: true,
+        ..Resync::default()
+    };
+    let played = beside(
+        Options {
+            if_running: IfRunning::Join,
+            resync,
+            ..Options::default()
+        },
+        true,
+    );
+    assert_eq!(
+        (played.failure().kind, played.triggers()),
+        (FailureKind::Busy, 0)
+    );
 }
 
 #[test]
 fn where_no_run_is_going_joining_and_refusing_start_one() {
     for if_running in [IfRunning::Join, IfRunning::Refuse] {
-        let played =
-            play(Goal::Run(sync()), Options { if_running, ..Options::default() }, |request, _| match request {
+        let played = play(
+            Goal::Run(sync()),
+            Options {
+                if_running,
+                ..Options::default()
+            },
+            |request, _| match request {
                 request if is_trigger(request) => triggered(),
                 request if request.target.ends_with("runId=42") => runs(&[(42, "success")]),
                 _ => runs(&[(41, "failed"), (40, "success")]),
-            });
-        assert_eq!((played.report().run, played.report().joined, played.triggers()), (the_run(), false, 1));
+            },
+        );
+        assert_eq!(
+            (
+                played.report().run,
+                played.report().joined,
+                played.triggers()
+            ),
+            (the_run(), false, 1)
+        );
     }
 }
 
 #[test]
 fn what_is_going_is_found_on_the_last_page_of_a_list_that_begins_with_the_oldest() {
-    let played =
-        play(Goal::Run(sync()), Options { if_running: IfRunning::Refuse, ..Options::default() }, |request, _| {
+    let played = play(
+        Goal::Run(sync()),
+        Options {
+            if_running: IfRunning::Refuse,
+            ..Options::default()
+        },
+        |request, _| {
             let mut all: Vec<(u64, &str)> = (1..=100).map(|id| (id, "success")).collect();
             all.extend([(101, "processing"), (102, "cancelled")]);
             list(&all, request, 100)
-        });
-    assert_eq!((played.failure().kind, played.sent.len()), (FailureKind::Busy, 3));
+        },
+    );
+    assert_eq!(
+        (played.failure().kind, played.sent.len()),
+        (FailureKind::Busy, 3)
+    );
 }
 
 #[test]
@@ -295,15 +464,28 @@ fn the_newest_runs_are_found_whatever_order_and_page_size_a_server_has() {
                 if newest_first {
                     all.reverse();
                 }
-                let refuse = Options { if_running: IfRunning::Refuse, ..Options::default() };
-                let played = play(Goal::Run(sync()), refuse, |request, _| list(&all, request, page));
-                let found = played.failure().report.as_ref().map(|report| report.run.run.get());
+                let refuse = Options {
+                    if_running: IfRunning::Refuse,
+                    ..Options::default()
+                };
+                let played = play(Goal::Run(sync()), refuse, |request, _| {
+                    list(&all, request, page)
+                });
+                let found = played
+                    .failure()
+                    .report
+                    .as_ref()
+                    .map(|report| report.run.run.get());
                 assert_eq!(
                     (played.failure().kind, found),
                     (FailureKind::Busy, Some(count)),
                     "{count} {page} {newest_first}"
                 );
-                assert!(played.sent.len() <= 30, "{count} {page} {newest_first}: {}", played.sent.len());
+                assert!(
+                    played.sent.len() <= 30,
+                    "{count} {page} {newest_first}: {}",
+                    played.sent.len()
+                );
             }
         }
     }
@@ -312,19 +494,34 @@ fn the_newest_runs_are_found_whatever_order_and_page_size_a_server_has() {
 #[test]
 fn a_trigger_is_not_sent_when_its_answer_would_find_nobody_waiting() {
     // The look-up took so much of it.
-    let played = play(by_slug(), wait(Duration::from_millis(2_050)), |request, _| {
-        assert!(!is_trigger(request), "a trigger");
-        ok(r#"{"hasMore":false,"data":[{"id":7,"slug":"demo"}]}"#)
-    });
-    assert!(played.failure().message.contains("No run was started"), "{:?}", played.failure());
+    let played = play(
+        by_slug(),
+        wait(Duration::from_millis(2_050)),
+        |request, _| {
+            assert!(!is_trigger(request), "a trigger");
+            ok(r#"{"hasMore":false,"data":[{"id":7,"slug":"demo"}]}"#)
+        },
+    );
+    assert!(
+        played.failure().message.contains("No run was started"),
+        "{:?}",
+        played.failure()
+    );
     // The look-up is tried again only where a trigger would fit behind it.
     let played = play(by_slug(), wait(seconds(3)), |_, _| status(503));
-    assert_eq!((played.failure().http_status, played.sent.len()), (Some(503), 2));
+    assert_eq!(
+        (played.failure().http_status, played.sent.len()),
+        (Some(503), 2)
+    );
 }
 
 #[test]
 fn an_absurd_retry_after_is_capped_by_the_deadline() {
-    for asked in ["60", "99999999999999999999999", "Sun, 06 Nov 2094 08:49:37 GMT"] {
+    for asked in [
+        "60",
+        "99999999999999999999999",
+        "Sun, 06 Nov 2094 08:49:37 GMT",
+    ] {
         let played = play(Goal::Run(sync()), wait(seconds(25)), |_, _| {
             let mut answer = Answer::new(429, "");
             answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
@@ -332,17 +529,30 @@ fn an_absurd_retry_after_is_capped_by_the_deadline() {
             Say::Answer(answer)
         });
         let failure = played.failure();
-        assert_eq!((failure.kind, failure.http_status, played.triggers()), (FailureKind::Api, Some(429), 2));
+        assert_eq!(
+            (failure.kind, failure.http_status, played.triggers()),
+            (FailureKind::Api, Some(429), 2)
+        );
         assert!(failure.retry_after.unwrap() >= seconds(60));
-        assert!(played.over >= seconds(22) && played.over <= seconds(25), "{:?}", played.over);
+        assert!(
+            played.over >= seconds(22) && played.over <= seconds(25),
+            "{:?}",
+            played.over
+        );
     }
 }
 
 #[test]
 fn a_short_wait_is_not_used_to_send_triggers_again_and_again() {
-    let options = Options { answer_wait: ANSWER_WAIT, ..wait(seconds(1)) };
+    let options = Options {
+        answer_wait: ANSWER_WAIT,
+        ..wait(seconds(1))
+    };
     let played = play(Goal::Run(sync()), options, |_, _| status(429));
-    assert_eq!((played.failure().http_status, played.triggers()), (Some(429), 2));
+    assert_eq!(
+        (played.failure().http_status, played.triggers()),
+        (Some(429), 2)
+    );
     assert!(played.over <= seconds(2), "{:?}", played.over);
 }
 
@@ -358,16 +568,32 @@ fn being_asked_to_come_back_at_once_does_not_switch_backoff_off() {
 
 #[test]
 fn the_first_request_is_sent_however_short_the_wait_and_however_late_the_first_step() {
-    let mut operation = Operation::new(Goal::Run(sync()), wait(Duration::from_millis(300)), Instant::default(), 1);
+    let mut operation = Operation::new(
+        Goal::Run(sync()),
+        wait(Duration::from_millis(300)),
+        Instant::default(),
+        1,
+    );
     let a_moment_later = Instant::default().plus(Duration::from_nanos(1));
-    assert!(matches!(operation.step(a_moment_later, Event::Woke), Action::Send { .. }));
+    assert!(matches!(
+        operation.step(a_moment_later, Event::Woke),
+        Action::Send { .. }
+    ));
 }
 
 #[test]
 fn a_trigger_whose_turn_comes_late_is_not_sent_where_its_answer_would_find_nobody_waiting() {
     let mut operation = Operation::new(Goal::Run(sync()), wait(seconds(2)), Instant::default(), 1);
-    match operation.step(Instant::after_start(Duration::from_millis(1_800)), Event::Woke) {
-        Action::Done(outcome) => assert!(outcome.unwrap_err().message.starts_with("Its turn did not come")),
+    match operation.step(
+        Instant::after_start(Duration::from_millis(1_800)),
+        Event::Woke,
+    ) {
+        Action::Done(outcome) => assert!(
+            outcome
+                .unwrap_err()
+                .message
+                .starts_with("Its turn did not come")
+        ),
         other => panic!("{other:?}"),
     }
 }
@@ -387,11 +613,19 @@ fn slow_trigger(options: Options, takes: Duration) -> Outcome {
                     true => triggered(),
                     false => list(&[(42, "processing")], &request, 100),
                 };
-                let Say::Answer(answer) = said else { panic!("an answer") };
+                let Say::Answer(answer) = said else {
+                    panic!("an answer")
+                };
                 (now, event) = if came <= give_up {
                     (came, Event::Answer(answer))
                 } else {
-                    (give_up, Event::Trouble(Trouble { kind: TroubleKind::TimedOut, text: "late".into() }))
+                    (
+                        give_up,
+                        Event::Trouble(Trouble {
+                            kind: TroubleKind::TimedOut,
+                            text: "late".into(),
+                        }),
+                    )
                 };
             }
         }
@@ -402,15 +636,28 @@ fn slow_trigger(options: Options, takes: Duration) -> Outcome {
 fn the_response_that_names_the_run_gets_ten_seconds_however_short_the_wait() {
     for max_wait in [Duration::ZERO, seconds(5), seconds(9)] {
         for takes in [6_500, 7_000, 9_900] {
-            let options = Options { answer_wait: ANSWER_WAIT, ..wait(max_wait) };
+            let options = Options {
+                answer_wait: ANSWER_WAIT,
+                ..wait(max_wait)
+            };
             let failure = slow_trigger(options, Duration::from_millis(takes)).unwrap_err();
-            assert_eq!(failure.kind, FailureKind::StillRunning, "{max_wait:?} {takes}: {failure:?}");
+            assert_eq!(
+                failure.kind,
+                FailureKind::StillRunning,
+                "{max_wait:?} {takes}: {failure:?}"
+            );
             assert_eq!(failure.report.unwrap().run, the_run());
         }
     }
     // Too late all the same, and the runs that may be it are named.
-    let options = Options { answer_wait: ANSWER_WAIT, ..wait(Duration::ZERO) };
+    let options = Options {
+        answer_wait: ANSWER_WAIT,
+        ..wait(Duration::ZERO)
+    };
     let failure = slow_trigger(options, seconds(12)).unwrap_err();
     assert_eq!(failure.kind, FailureKind::TriggerUnconfirmed);
-    assert!(failure.details.as_ref().unwrap().contains("42"), "{failure:?}");
+    assert!(
+        failure.details.as_ref().unwrap().contains("42"),
+        "{failure:?}"
+    );
 }

@@ -33,7 +33,13 @@ pub struct Beside {
 
 impl Figure {
     pub fn new(name: impl Into<String>, unit: Unit, ours: impl Into<Option<f64>>) -> Self {
-        Self { name: name.into(), unit, ours: ours.into(), beside: None, target: None }
+        Self {
+            name: name.into(),
+            unit,
+            ours: ours.into(),
+            beside: None,
+            target: None,
+        }
     }
 
     pub fn beside(mut self, what: &'static str, amount: impl Into<Option<f64>>) -> Self {
@@ -83,7 +89,12 @@ impl Unit {
 /// A whole number with its digits in threes.
 fn grouped(amount: f64) -> String {
     let digits = format!("{amount:.0}");
-    let parts: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|part| std::str::from_utf8(part).unwrap()).collect();
+    let parts: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|part| std::str::from_utf8(part).unwrap())
+        .collect();
     parts.join(",")
 }
 

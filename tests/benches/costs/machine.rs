@@ -17,9 +17,13 @@ pub struct Machine {
 impl Machine {
     pub fn look() -> Self {
         let table = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = table.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let model = table
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         Self {
-            processor: model.map_or("an unnamed processor", |(_, name)| name).to_owned(),
+            processor: model
+                .map_or("an unnamed processor", |(_, name)| name)
+                .to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             load_before: load(),
             load_after: None,
@@ -38,10 +42,20 @@ impl Machine {
 
 /// How long this thread has had a processor: steadier than time where others want it too. None where the system does not tell.
 pub fn on_processor() -> Option<Duration> {
-    let nanos = fs::read_to_string("/proc/thread-self/schedstat").ok()?.split_whitespace().next()?.parse().ok()?;
+    let nanos = fs::read_to_string("/proc/thread-self/schedstat")
+        .ok()?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()?;
     Some(Duration::from_nanos(nanos))
 }
 
 fn load() -> Option<f64> {
-    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
+    fs::read_to_string("/proc/loadavg")
+        .ok()?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }

@@ -4,7 +4,9 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::Duration;
 
-use hightouch_sync::engine::{Action, Event, Goal, IfRunning, Instant as Moment, Operation, Options, Standing};
+use hightouch_sync::engine::{
+    Action, Event, Goal, IfRunning, Instant as Moment, Operation, Options, Standing,
+};
 use hightouch_sync::hightouch::{Answer, Method, SyncRef};
 
 use super::machine::on_processor;
@@ -30,13 +32,25 @@ pub fn time(syncs: u32) -> Option<Duration> {
 
 fn sync(hightouch: &Hightouch) {
     let mut now = Moment::after_start(Duration::ZERO);
-    let options = Options { if_running: IfRunning::Join, ..Options::default() };
-    let mut operation = Operation::new(Goal::Run(SyncRef::Slug(SLUG.parse().unwrap())), options, now, 1);
+    let options = Options {
+        if_running: IfRunning::Join,
+        ..Options::default()
+    };
+    let mut operation = Operation::new(
+        Goal::Run(SyncRef::Slug(SLUG.parse().unwrap())),
+        options,
+        now,
+        1,
+    );
     let mut event = Event::Woke;
     loop {
         match operation.step(now, event) {
             Action::Send { request, .. } => {
-                let method = if request.method == Method::Get { "GET" } else { "POST" };
+                let method = if request.method == Method::Get {
+                    "GET"
+                } else {
+                    "POST"
+                };
                 event = Event::Answer(Answer::new(200, hightouch.answer(method, &request.target)));
             }
             Action::Wait { until } => {
@@ -44,7 +58,9 @@ fn sync(hightouch: &Hightouch) {
                 event = Event::Woke;
             }
             Action::Done(outcome) => {
-                let Ok(Standing::Sync(report)) = *black_box(outcome) else { panic!("the run ends in success") };
+                let Ok(Standing::Sync(report)) = *black_box(outcome) else {
+                    panic!("the run ends in success")
+                };
                 assert_eq!(report.requests, REQUESTS);
                 return;
             }
@@ -56,7 +72,9 @@ fn sync(hightouch: &Hightouch) {
 pub fn instructions() -> Option<(f64, &'static str)> {
     // What the program does beside is the same for either number of syncs.
     const SYNCS: u32 = 500;
-    let count = |counter: fn(u32) -> Option<f64>| Some((counter(2 * SYNCS)? - counter(SYNCS)?) / f64::from(SYNCS));
+    let count = |counter: fn(u32) -> Option<f64>| {
+        Some((counter(2 * SYNCS)? - counter(SYNCS)?) / f64::from(SYNCS))
+    };
     let by_perf = || count(perf).map(|count| (count, "natively, by perf"));
     let by_valgrind = || count(valgrind).map(|count| (count, "natively, by valgrind"));
     by_perf().or_else(by_valgrind)
@@ -64,23 +82,50 @@ pub fn instructions() -> Option<(f64, &'static str)> {
 
 /// By the processor's own counter. Few virtual machines have it.
 fn perf(syncs: u32) -> Option<f64> {
-    let told = told(Command::new("perf").args(["stat", "-x", ",", "-e", "instructions:u", "--"]), syncs)?;
-    told.lines().find(|line| line.contains("instructions"))?.split(',').next()?.parse().ok()
+    let told = told(
+        Command::new("perf").args(["stat", "-x", ",", "-e", "instructions:u", "--"]),
+        syncs,
+    )?;
+    told.lines()
+        .find(|line| line.contains("instructions"))?
+        .split(',')
+        .next()?
+        .parse()
+        .ok()
 }
 
 /// By a simulated processor.
 fn valgrind(syncs: u32) -> Option<f64> {
     let told = told(
-        Command::new("valgrind").args(["--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]),
+        Command::new("valgrind").args([
+            "--tool=cachegrind",
+            "--cache-sim=no",
+            "--cachegrind-out-file=/dev/null",
+        ]),
         syncs,
     )?;
-    let line = told.lines().find(|line| line.contains("I refs:") || line.contains("I   refs:"))?;
-    line.rsplit(':').next()?.trim().replace(',', "").parse().ok()
+    let line = told
+        .lines()
+        .find(|line| line.contains("I refs:") || line.contains("I   refs:"))?;
+    line.rsplit(':')
+        .next()?
+        .trim()
+        .replace(',', "")
+        .parse()
+        .ok()
 }
 
 /// What a counter prints of this program running syncs.
 fn told(counter: &mut Command, syncs: u32) -> Option<String> {
     let program = std::env::current_exe().ok()?;
-    let output = counter.arg(program).arg(COMMAND).arg(syncs.to_string()).output().ok()?;
-    output.status.success().then(|| String::from_utf8_lossy(&output.stderr).into_owned())
+    let output = counter
+        .arg(program)
+        .arg(COMMAND)
+        .arg(syncs.to_string())
+        .output()
+        .ok()?;
+    output
+        .status
+        .success()
+        .then(|| String::from_utf8_lossy(&output.stderr).into_owned())
 }

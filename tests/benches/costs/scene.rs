@@ -56,7 +56,11 @@ fn earlier() -> &'static String {
 }
 
 fn run(id: u64, status: &str) -> String {
-    let finished = if status == "success" { r#""2026-01-05T09:01:02.000Z""# } else { "null" };
+    let finished = if status == "success" {
+        r#""2026-01-05T09:01:02.000Z""#
+    } else {
+        "null"
+    };
     format!(
         r#"{{"id":{id},"createdAt":"2026-01-05T09:00:00.000Z","startedAt":"2026-01-05T09:00:01.000Z","finishedAt":{finished},"querySize":773,"status":"{status}","completionRatio":0.5,"plannedRows":{{"addedCount":640,"changedCount":120,"removedCount":13}},"successfulRows":{{"addedCount":320,"changedCount":60,"removedCount":6}},"failedRows":{{"addedCount":0,"changedCount":0,"removedCount":0}},"error":null}}"#
     )

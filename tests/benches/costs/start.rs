@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hightouch_sync_host::build::{Guest, Kind, components, guest};
-use hightouch_sync_host::host::{Captured, Config, Host, Stderr};
 use tokio::runtime::{Builder, Runtime};
+use xtask::build::{Guest, Kind, components, guest};
+use xtask::embedder::{Captured, Config, Host, Stderr};
 
 use super::figure::{Figure, Section, Times, Unit};
 
@@ -28,7 +28,13 @@ struct Contender {
 impl Contender {
     fn new(name: &'static str, path: &'static str, component: &Path) -> Self {
         let host = Host::new(component, config(false)).unwrap();
-        Self { name, path, host, instance: Times::default(), answer: Times::default() }
+        Self {
+            name,
+            path,
+            host,
+            instance: Times::default(),
+            answer: Times::default(),
+        }
     }
 
     async fn take_turn(&mut self) -> (Duration, Duration) {
@@ -44,7 +50,11 @@ impl Contender {
 }
 
 fn config(metered: bool) -> Config {
-    Config { stderr: Stderr::Captured(Captured::new()), metered, ..Config::default() }
+    Config {
+        stderr: Stderr::Captured(Captured::new()),
+        metered,
+        ..Config::default()
+    }
 }
 
 pub fn measure() -> Section {
@@ -78,19 +88,38 @@ pub fn measure() -> Section {
         let mut times = |what: &str, ours: f64, floor: f64| {
             figures.push(Figure::new(name(what), Unit::Microseconds, ours).beside(FLOOR, floor));
         };
-        times("instance, median", contender.instance.median(), floor_times.instance.median());
-        times("answer, median", contender.answer.median(), floor_times.answer.median());
-        times("answer, 95th percentile", contender.answer.quantile(0.95), floor_times.answer.quantile(0.95));
+        times(
+            "instance, median",
+            contender.instance.median(),
+            floor_times.instance.median(),
+        );
+        times(
+            "answer, median",
+            contender.answer.median(),
+            floor_times.answer.median(),
+        );
+        times(
+            "answer, 95th percentile",
+            contender.answer.quantile(0.95),
+            floor_times.answer.quantile(0.95),
+        );
         let ratio = contender.answer.median() / floor_times.answer.median();
         figures.push(Figure::new(name("answer, to the floor's"), Unit::Times, ratio).target(1.3));
         let executed = burnt(&runtime, file, "/healthz");
-        figures.push(Figure::new(name("answer, fuel"), Unit::Instructions, executed).beside(FLOOR, floor_burnt));
+        figures.push(
+            Figure::new(name("answer, fuel"), Unit::Instructions, executed)
+                .beside(FLOOR, floor_burnt),
+        );
     }
     let how = format!(
         "From nothing to an instance, or to its answer to GET /healthz, and to it being gone again; compiled before, from a pool, no \
          socket, {TURNS} times each in turns. Fuel is what wasmtime counts, about one for each WebAssembly instruction: counted."
     );
-    Section { name: "start", how, figures }
+    Section {
+        name: "start",
+        how,
+        figures,
+    }
 }
 
 /// The fuel of an instance that answers this.

@@ -1,0 +1,287 @@
+//! Calls of every kind over a line that fails, by components with little memory.
+
+use std::time::Duration;
+
+use xtask::build::{Kind, components};
+use xtask::embedder::{
+    Config, Failure, FailureKind, Host, Limits, Outbound, Report, RunOptions, RunRef, SyncRef,
+};
+use xtask::local_hightouch::{LocalHightouch, Status};
+
+use super::cases::last_event;
+use super::raw::{Arrived, Fault, Line, Place};
+use super::stage::{Endpoint, Stage, Told, connection, options, tell};
+
+/// What must show nowhere.
+const KEY: &str = "ht/9f27c1+aa=41b8d0e6-7c55";
+const TOKEN: &str = "tok-5c0a77e2f913-b6d28e41aa";
+pub const SECRETS: [&str; 2] = [KEY, TOKEN];
+
+/// How much memory an instance may have, in bytes.
+pub const MEMORY: usize = 6 << 20;
+
+/// Who calls, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    RunSync,
+    AwaitRun,
+    /// `POST` with the caller's own key.
+    Post,
+    /// `GET` with a stored key.
+    Get,
+    /// `POST` for events with a stored key, at Spin's endpoint.
+    Events,
+}
+
+impl Way {
+    pub const ALL: [Self; 5] = [
+        Self::RunSync,
+        Self::AwaitRun,
+        Self::Post,
+        Self::Get,
+        Self::Events,
+    ];
+
+    pub fn awaits(self) -> bool {
+        matches!(self, Self::AwaitRun | Self::Get)
+    }
+
+    fn component(self) -> Kind {
+        match self {
+            Self::RunSync | Self::AwaitRun => Kind::Library,
+            Self::Post | Self::Get => Kind::Endpoint,
+            Self::Events => Kind::SpinEndpoint,
+        }
+    }
+
+    /// Whether the endpoint has the key, and its caller a token.
+    fn stores_the_key(self) -> bool {
+        matches!(self, Self::Get | Self::Events)
+    }
+
+    /// How long a call may take: an endpoint gives the response that names the run 10 s in any case, and then reads the list for 1 s. A wait
+    /// of 0 does so too.
+    pub fn bound(self, wait: u64) -> Duration {
+        let library = self.component() == Kind::Library;
+        Duration::from_millis(if wait == 0 || !library {
+            wait.max(11_000)
+        } else {
+            wait
+        })
+    }
+}
+
+/// A call, and what fails. The wait is in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    pub fault: Fault,
+    pub place: Place,
+    pub way: Way,
+    pub wait: u64,
+}
+
+/// How a call ended, in whichever way it was made.
+#[derive(Debug)]
+pub struct Ended {
+    /// None for a success.
+    pub kind: Option<String>,
+    pub run: Option<u64>,
+    /// The most that was told before the end of a stream.
+    pub told_before: bool,
+    /// As the guest has it.
+    pub elapsed: Option<Duration>,
+    /// As the host has it.
+    pub took: Duration,
+    /// All that came out of it, in any form.
+    pub output: String,
+}
+
+impl Ended {
+    fn of_call(outcome: Result<Report, Failure>, took: Duration) -> Self {
+        let output = format!("{outcome:?}");
+        let (kind, run, elapsed) = match outcome {
+            Ok(report) => (None, Some(report.run.run_id), report.elapsed_ms),
+            Err(failure) => (
+                Some(word(failure.kind).into()),
+                failure.run.map(|run| run.run_id),
+                failure.elapsed_ms,
+            ),
+        };
+        Self {
+            kind,
+            run,
+            told_before: false,
+            elapsed: Some(Duration::from_millis(elapsed)),
+            took,
+            output,
+        }
+    }
+
+    fn of_answer(told: &Told, took: Duration) -> Self {
+        let output = format!("{told:?}");
+        let (json, told_before) = match told.header("content-type") {
+            Some("text/event-stream") => {
+                let (event, data) = last_event(&told.text);
+                assert!(
+                    matches!(event.as_str(), "report" | "problem"),
+                    "{event} at the end: {output}"
+                );
+                (data, told.text.contains("event: progress"))
+            }
+            _ => (told.json(), false),
+        };
+        let run = json["runId"].as_u64();
+        let kind = match told.status {
+            202 => {
+                let location = told.header("location").expect("a location").to_owned();
+                assert!(
+                    location.starts_with(&format!("/syncs/1/runs/{}", run.unwrap())),
+                    "{output}"
+                );
+                assert!(told.header("retry-after").is_some(), "{output}");
+                Some("still-running".into())
+            }
+            _ => json["kind"].as_str().map(str::to_owned),
+        };
+        assert_eq!(kind.is_none(), json["status"] == "success", "{output}");
+        Self {
+            kind,
+            run,
+            told_before,
+            elapsed: json["elapsedMs"].as_u64().map(Duration::from_millis),
+            took,
+            output,
+        }
+    }
+}
+
+/// A kind as problems have it; those that no line can cause are none here.
+fn word(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Api => "api",
+        FailureKind::Unreachable => "unreachable",
+        FailureKind::MalformedAnswer => "malformed-answer",
+        FailureKind::TriggerUnconfirmed => "trigger-unconfirmed",
+        FailureKind::StillRunning => "still-running",
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What the world was like when the call had ended.
+pub struct World {
+    /// The run, if there is one, and whether it has succeeded.
+    pub run: Option<(u64, bool)>,
+    /// How many were started, the one that was awaited included.
+    pub started: usize,
+    pub arrived: Vec<Arrived>,
+    /// The most memory that the component had, in bytes.
+    pub memory: usize,
+}
+
+/// Makes the call, on a stage of its own.
+pub async fn carry_out(case: &Case, stage: &Stage) -> (Ended, World) {
+    let Case {
+        fault,
+        place,
+        way,
+        wait,
+    } = *case;
+    let hightouch = stage.local().await;
+    let line = Line::open(fault, place, &hightouch.origin());
+    if way.awaits() {
+        start_elsewhere(&hightouch, &line).await;
+    }
+    let run = hightouch.runs(1).first().map_or(0, |run| run.id);
+    let host = host(way, stage, line.origin());
+    let begun = stage.time.elapsed();
+    let ended = if way.component() == Kind::Library {
+        let connection = connection(line.origin(), KEY);
+        let waited = RunOptions {
+            max_wait_ms: Some(wait),
+            ..options()
+        };
+        let outcome = match way {
+            Way::AwaitRun => {
+                host.await_run(
+                    &connection,
+                    RunRef {
+                        sync_id: 1,
+                        run_id: run,
+                    },
+                    waited,
+                )
+                .await
+            }
+            _ => host.run_sync(&connection, &SyncRef::Id(1), waited).await,
+        };
+        Ended::of_call(outcome.expect("no trap"), stage.time.elapsed() - begun)
+    } else {
+        let endpoint = Endpoint::serve(&host).await;
+        let request = match way {
+            Way::Get => endpoint.get(&format!("/syncs/1/runs/{run}")),
+            _ => endpoint.post("/syncs/1/runs"),
+        };
+        let accept = if way == Way::Events {
+            "text/event-stream"
+        } else {
+            "*/*"
+        };
+        let request = request
+            .header("prefer", format!("wait={}", wait / 1000))
+            .header("accept", accept);
+        let told = tell(request.bearer_auth(if way.stores_the_key() { TOKEN } else { KEY })).await;
+        Ended::of_answer(&told, stage.time.elapsed() - begun)
+    };
+    let run = hightouch
+        .runs(1)
+        .first()
+        .map(|run| (run.id, run.status == Status::Success));
+    let memory = host.peak_memory();
+    (
+        ended,
+        World {
+            run,
+            started: hightouch.triggers(),
+            arrived: line.arrived(),
+            memory,
+        },
+    )
+}
+
+fn host(way: Way, stage: &Stage, origin: &str) -> Host {
+    let limits = Limits {
+        memory: MEMORY,
+        ..Limits::default()
+    };
+    let mut config = Config {
+        outbound: Outbound::only([origin]),
+        limits,
+        ..stage.config(origin)
+    };
+    if way.stores_the_key() {
+        for (name, value) in [("ENDPOINT_TOKEN", TOKEN), ("HIGHTOUCH_API_KEY", KEY)] {
+            config.environment.push((name.into(), value.into()));
+            config
+                .variables
+                .insert(name.to_ascii_lowercase(), value.into());
+        }
+    }
+    Host::new(components().unwrap().path(way.component()), config).unwrap()
+}
+
+/// Starts a run that the call then takes up.
+async fn start_elsewhere(hightouch: &LocalHightouch, line: &Line) {
+    let client = reqwest::Client::builder()
+        .pool_max_idle_per_host(0)
+        .build()
+        .unwrap();
+    let request = client.post(format!("{}/api/v1/syncs/1/trigger", hightouch.origin()));
+    request
+        .bearer_auth(xtask::local_hightouch::KEY)
+        .send()
+        .await
+        .unwrap()
+        .error_for_status()
+        .unwrap();
+    line.carries(hightouch.runs(1)[0].id);
+}

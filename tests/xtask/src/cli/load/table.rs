@@ -1,0 +1,97 @@
+//! What came of it, for a person.
+
+use std::fmt::{Display, Write as _};
+
+use super::Arguments;
+use super::measure::Figures;
+use crate::load::Judgement;
+
+/// The bytes of a page of linear memory.
+const PAGE: usize = 64 << 10;
+
+/// The table.
+pub(super) fn of(arguments: &Arguments, judgement: &Judgement, figures: &Figures) -> String {
+    let Arguments {
+        runs, rounds, kind, ..
+    } = arguments;
+    let Figures {
+        before,
+        fullest,
+        largest,
+        ..
+    } = figures;
+    let times = if *rounds > 1 {
+        format!(", {rounds} times")
+    } else {
+        String::new()
+    };
+    let endings: usize = judgement.endings.values().sum();
+    let mishaps: usize = judgement.mishaps.values().sum();
+
+    let mut rows = Rows(String::new());
+    rows.add(
+        "callers",
+        format!(
+            "1 to warm up, then {runs} at once through the {}{times}",
+            kind.world()
+        ),
+    );
+    rows.add(
+        "told the truth",
+        format!("{endings} of {}", endings + judgement.untrue),
+    );
+    for (ending, count) in &judgement.endings {
+        rows.add(&format!("  {ending}"), count);
+    }
+    rows.add("followed a 202", judgement.followed);
+    rows.add("in flight at once, at the peak", judgement.at_once);
+    rows.add("runs started", judgement.runs);
+    rows.add(
+        "requests to Hightouch",
+        format!(
+            "{}, {} of them triggers",
+            judgement.requests, judgement.triggers
+        ),
+    );
+    rows.add("that went wrong", mishaps);
+    for (mishap, count) in &judgement.mishaps {
+        rows.add(&format!("  {}", mishap.as_str()), count);
+    }
+    rows.add("the host's process", "");
+    rows.add("  instances alive at the peak", fullest.counts.instances);
+    rows.add("  linear memory of an instance", {
+        let most = fullest.counts.peak_memory;
+        format!("at most {} pages, {} KiB", most / PAGE, most >> 10)
+    });
+    rows.add("  resident before", mebibytes(before.resident));
+    rows.add("  resident at that peak", mebibytes(fullest.resident));
+    rows.add("  resident at most", mebibytes(largest.resident));
+    let each = figures
+        .per_instance()
+        .map_or_else(unknown, |bytes| format!("{:.1} KiB", bytes as f64 / 1024.0));
+    rows.add("  resident per instance at that peak", each);
+    for (took, after) in &figures.rounds {
+        rows.add("wall time", format!("{:.1} s", took.as_secs_f64()));
+        rows.add("  resident after", mebibytes(after.resident));
+    }
+    rows.0
+}
+
+struct Rows(String);
+
+impl Rows {
+    fn add(&mut self, name: &str, value: impl Display) {
+        // Writing to a string does not fail.
+        let _ = writeln!(self.0, "{name:<38}{value}");
+    }
+}
+
+fn unknown() -> String {
+    "not known".into()
+}
+
+fn mebibytes(bytes: Option<u64>) -> String {
+    bytes.map_or_else(unknown, |bytes| {
+        format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+    })
+}

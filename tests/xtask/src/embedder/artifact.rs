@@ -1,0 +1,95 @@
+//! Compiled components, kept beside the component so that each test process need not compile it again.
+
+use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::path::{Path, PathBuf};
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+use super::error::into_anyhow;
+
+/// An artifact of an earlier build that is older than this is removed when a new one is written.
+const STALE: Duration = Duration::from_secs(60 * 60);
+
+/// The component in this file, compiled now or earlier.
+///
+/// What was compiled is trusted as the component's own directory is: who can write there can run code in this process.
+pub(super) fn load(engine: &Engine, path: &Path) -> anyhow::Result<Component> {
+    let wasm = fs::read(path)?;
+    let artifact = artifact_of(engine, path, &wasm);
+    // SAFETY: the file was written by `keep` below, or by whoever may write the component itself.
+    if let Ok(component) = unsafe { Component::deserialize_file(engine, &artifact) } {
+        return Ok(component);
+    }
+    let compiled = engine.precompile_component(&wasm).map_err(into_anyhow)?;
+    // Without it the next process compiles again, and that is all.
+    drop(keep(&artifact, &compiled));
+    // SAFETY: the bytes come from the engine itself.
+    unsafe { Component::deserialize(engine, &compiled) }.map_err(into_anyhow)
+}
+
+/// The file's name holds all that the compiled code depends on: the component, wasmtime's version and its settings.
+fn artifact_of(engine: &Engine, path: &Path, wasm: &[u8]) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    wasm.hash(&mut hasher);
+    path.with_extension(format!("{:016x}.cwasm", hasher.finish()))
+}
+
+/// Writes an artifact so that nobody ever sees a part of it.
+fn keep(artifact: &Path, compiled: &[u8]) -> std::io::Result<()> {
+    static WRITTEN: AtomicU32 = AtomicU32::new(0);
+    let unique = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let draft = artifact.with_extension(format!("{}-{unique}.tmp", process::id()));
+    let written = fs::write(&draft, compiled).and_then(|()| fs::rename(&draft, artifact));
+    if written.is_err() {
+        drop(fs::remove_file(&draft));
+    }
+    drop(remove_stale(artifact));
+    written
+}
+
+fn remove_stale(artifact: &Path) -> std::io::Result<()> {
+    let (Some(directory), Some(component)) = (artifact.parent(), component_of(artifact)) else {
+        return Ok(());
+    };
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path == artifact || component_of(&path) != Some(component) {
+            continue;
+        }
+        let age = fs::metadata(&path)?.modified()?.elapsed();
+        if age.is_ok_and(|age| age > STALE) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// `endpoint` of `endpoint.0123456789abcdef.cwasm`; none for any other file.
+fn component_of(artifact: &Path) -> Option<&str> {
+    let name = artifact.file_name()?.to_str()?.strip_suffix(".cwasm")?;
+    let (component, hash) = name.rsplit_once('.')?;
+    (hash.len() == 16 && hash.chars().all(|c| c.is_ascii_hexdigit())).then_some(component)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_artifacts_are_taken_for_artifacts() {
+        let component = |name| component_of(Path::new(name)).map(str::to_owned);
+        assert_eq!(
+            component("/c/endpoint.0123456789abcdef.cwasm").as_deref(),
+            Some("endpoint")
+        );
+        for other in ["/c/endpoint.cwasm", "/c/endpoint.wasm", "/c/a.0123.cwasm"] {
+            assert_eq!(component(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! What wasmtime generates from `wit/`.
+
+// Generated: the WIT holds the docs, and the code answers to no lint of this workspace.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+mod generated {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "
+            package hightouch-sync:host;
+            world hosted {
+                import fermyon:spin/variables@2.0.0;
+                export hightouch:sync/runs@0.1.0;
+            }
+        ",
+        world: "hightouch-sync:host/hosted",
+        exports: { default: async },
+        require_store_data_send: true,
+        additional_derives: [PartialEq],
+    });
+}
+
+pub use generated::exports::hightouch::sync::runs::{
+    Connection, Failure, Report, RunOptions, RunRef, SequenceFailure, SequenceOptions,
+    SequenceReport, SyncRef,
+};
+pub use generated::hightouch::sync::types::{
+    FailureKind, IfRunning, Job, Resync, RowCounts, RunStatus, SequenceRun, SequenceStatus, SyncRun,
+};
+
+pub(super) use generated::fermyon::spin::variables;
+pub(super) use generated::{Hosted, HostedPre};
+
+impl Default for RunOptions {
+    /// A plain run, queued behind one that is going, with the default wait.
+    fn default() -> Self {
+        Self {
+            resync: Resync::empty(),
+            accept_warnings: false,
+            if_running: IfRunning::Queue,
+            max_wait_ms: None,
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Small components, each of which does one thing.
+
+use std::fs;
+use std::path::PathBuf;
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+const WORLD: &str = "
+    package test:guests;
+    world guest {
+        import wasi:http/outgoing-handler@0.2.2;
+        import wasi:clocks/monotonic-clock@0.2.2;
+        import wasi:cli/environment@0.2.2;
+        import wasi:cli/stderr@0.2.2;
+        import fermyon:spin/variables@2.0.0;
+        export wasi:http/incoming-handler@0.2.2;
+    }
+";
+
+/// Answers 200 with `hello`.
+pub(super) const HELLO: &str =
+    "(call $answer (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))";
+
+/// Traps before it answers.
+pub(super) const TRAP: &str = "unreachable";
+
+/// Returns without an answer.
+pub(super) const SILENT: &str = "nop";
+
+/// Begins an answer, then traps.
+pub(super) const BEGIN_AND_TRAP: &str = "
+    (drop (call $begin (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5)))
+    unreachable";
+
+/// Begins an answer, then waits for a day.
+pub(super) const BEGIN_AND_WAIT: &str = "
+    (drop (call $begin (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5)))
+    (call $sleep (i64.const 86400000000000))";
+
+/// Answers wholly, then waits for a day.
+pub(super) const ANSWER_AND_WAIT: &str = "
+    (call $answer (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))
+    (call $sleep (i64.const 86400000000000))";
+
+/// Computes for ever.
+pub(super) const SPIN: &str = "(loop $for-ever (br $for-ever))";
+
+/// Waits for an hour; answers 200 if its clock says so too, with at most 20 ms more, else 500.
+pub(super) const WAIT_AN_HOUR: &str = "
+    (local $started i64)
+    (local.set $started (call $now))
+    (call $sleep (i64.const 3600000000000))
+    (call $answer
+      (local.get $out)
+      (select (i32.const 200) (i32.const 500)
+        (i64.le_u
+          (i64.sub (i64.sub (call $now) (local.get $started)) (i64.const 3600000000000))
+          (i64.const 20000000)))
+      (i32.const 64) (i32.const 5))";
+
+/// Writes `hello` to its standard error, then answers.
+pub(super) const WRITE_STDERR: &str = "
+    (call $write (call $stderr) (i32.const 64) (i32.const 5) (global.get $RET))
+    (call $answer (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))";
+
+/// Answers with the value of the first environment variable.
+pub(super) const ENVIRONMENT: &str = "
+    (call $environment (global.get $RET))
+    (call $answer (local.get $out) (i32.const 200)
+      (i32.load offset=8 (call $ret (i32.const 0)))
+      (i32.load offset=12 (call $ret (i32.const 0))))";
+
+/// Answers with the value of the variable `hello`, or with 500 plus the number of the error.
+pub(super) const VARIABLE: &str = "
+    (call $variable (i32.const 64) (i32.const 5) (global.get $RET))
+    (if (call $ret8 (i32.const 0))
+      (then (call $answer (local.get $out) (i32.add (i32.const 500) (call $ret8 (i32.const 4)))
+        (i32.const 64) (i32.const 5)))
+      (else (call $answer (local.get $out) (i32.const 200) (call $ret (i32.const 4)) (call $ret (i32.const 8)))))";
+
+/// Asks for more memory than there may be; answers 200 if it got it, else 507.
+pub(super) const GROW: &str = "
+    (call $answer
+      (local.get $out)
+      (select (i32.const 507) (i32.const 200) (i32.eq (memory.grow (i32.const 64)) (i32.const -1)))
+      (i32.const 64) (i32.const 5))";
+
+/// GETs `/` of the authority in the first environment variable, and waits at most 30 seconds for the answer's head.
+/// Answers 200, or says what went wrong as `$fetch` in `guest.wat` does.
+pub(super) const FETCH: &str = "
+    (call $environment (global.get $RET))
+    (call $answer
+      (local.get $out)
+      (call $fetch
+        (i32.const 0)
+        (i32.load offset=8 (call $ret (i32.const 0)))
+        (i32.load offset=12 (call $ret (i32.const 0)))
+        (i64.const 30000000000))
+      (i32.const 64) (i32.const 5))";
+
+/// The same over TLS.
+pub(super) const FETCH_TLS: &str = "
+    (call $environment (global.get $RET))
+    (call $answer
+      (local.get $out)
+      (call $fetch
+        (i32.const 1)
+        (i32.load offset=8 (call $ret (i32.const 0)))
+        (i32.load offset=12 (call $ret (i32.const 0)))
+        (i64.const 30000000000))
+      (i32.const 64) (i32.const 5))";
+
+/// A guest's file, in a directory of its own that is gone when this is dropped.
+pub(super) struct Guest(PathBuf);
+
+impl Guest {
+    pub(super) fn path(&self) -> PathBuf {
+        self.0.join("guest.wasm")
+    }
+
+    /// The other files in the directory.
+    pub(super) fn artifacts(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.0).expect("the guest's directory");
+        let paths = entries.map(|entry| entry.expect("an entry").path());
+        paths.filter(|path| *path != self.path()).collect()
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Builds the guest that does this. `name` tells it from those of other tests.
+pub(super) fn build(name: &str, handle: &str) -> Guest {
+    let text = include_str!("guest.wat").replacen("HANDLE))", &format!("{handle}))"), 1);
+    let mut module = wat::parse_str(&text).expect("the guest's text");
+    let mut resolve = Resolve::default();
+    resolve
+        .push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit"))
+        .expect("wit/");
+    let package = resolve.push_str("guests.wit", WORLD).expect("the world");
+    let world = resolve
+        .select_world(&[package], Some("guest"))
+        .expect("the world");
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+        .expect("the module's metadata");
+    let component = ComponentEncoder::default()
+        .validate(true)
+        .module(&module)
+        .and_then(|encoder| encoder.encode())
+        .expect("the component");
+    let directory = format!("hightouch-sync-{}-{name}", std::process::id());
+    let guest = Guest(std::env::temp_dir().join(directory));
+    fs::create_dir_all(&guest.0).expect("a directory for the guest");
+    fs::write(guest.path(), component).expect("the guest's file");
+    guest
+}

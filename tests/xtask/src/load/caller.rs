@@ -1,0 +1,121 @@
+//! Who calls, and what for.
+
+use std::time::Duration;
+
+use crate::dice::Dice;
+use crate::local_hightouch::{RowCounts, Status, SyncFixture, Timeline};
+
+/// The first caller's sync.
+const FIRST_SYNC: u64 = 10_001;
+
+/// How long a caller prefers to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// It says nothing.
+    Unsaid,
+    /// `respond-async`.
+    Async,
+    /// `wait=SECONDS`.
+    Seconds(u64),
+}
+
+impl Wait {
+    /// The value of `Prefer`.
+    pub fn prefer(self) -> Option<String> {
+        match self {
+            Self::Unsaid => None,
+            Self::Async => Some("respond-async".into()),
+            Self::Seconds(seconds) => Some(format!("wait={seconds}")),
+        }
+    }
+}
+
+/// One who starts one run and wants to know how it ends.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Its sync, which nobody else runs. The rows and error texts of its jobs are like no other's.
+    pub sync: SyncFixture,
+    /// Whether a warning is good enough for it.
+    pub accept_warnings: bool,
+    /// How long it prefers to wait.
+    pub wait: Wait,
+}
+
+impl Caller {
+    /// Its `traceparent`, by which its requests are told from those of others wherever they go.
+    pub fn trace(&self) -> String {
+        format!("00-{:032x}-{:016x}-01", self.sync.id, self.sync.id)
+    }
+}
+
+/// Who will call.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How many.
+    pub callers: u64,
+    /// What everything about them follows from.
+    pub seed: u64,
+    /// How long their runs take at most; at least it is a second.
+    pub longest: Duration,
+}
+
+impl Plan {
+    /// The callers.
+    pub fn callers(&self) -> Vec<Caller> {
+        (0..self.callers)
+            .map(|number| caller(FIRST_SYNC + number, self))
+            .collect()
+    }
+}
+
+fn caller(id: u64, plan: &Plan) -> Caller {
+    let Plan { seed, longest, .. } = *plan;
+    let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+    let mut dice = Dice::new(seed, &format!("caller {id}"));
+    let mut job = |number: u64, end: Status| {
+        let length = Duration::from_millis(dice.between(1_000, longest));
+        let timeline = Timeline::over(length, end).with_rows(RowCounts::new(id, number, 3));
+        match end {
+            Status::Success => timeline,
+            Status::Warning => timeline.with_rejected(RowCounts::new(2, 0, 1)),
+            _ => timeline
+                .stopped_at(0.4)
+                .with_error(format!("job {number} of sync {id} ended as {end}")),
+        }
+    };
+    let ends = ends(&mut Dice::new(seed, &format!("ends {id}")));
+    let mut timelines = (1..).zip(ends).map(|(number, end)| job(number, end));
+    let first = timelines
+        .next()
+        .unwrap_or_else(|| Timeline::over(Duration::from_secs(1), Status::Success));
+    let mut sync = SyncFixture::new(id, format!("load-{id}"), first);
+    sync.further_jobs = timelines.collect();
+    let wait = match dice.between(1, 100) {
+        1..=35 => Wait::Unsaid,
+        36..=80 => Wait::Seconds(60),
+        81..=95 => Wait::Seconds(dice.between(1, 5)),
+        _ => Wait::Async,
+    };
+    Caller {
+        sync,
+        accept_warnings: dice.percent(50),
+        wait,
+    }
+}
+
+/// How the jobs of a caller's run end.
+fn ends(dice: &mut Dice) -> Vec<Status> {
+    const ENDS: [Status; 5] = [
+        Status::Success,
+        Status::Warning,
+        Status::Failed,
+        Status::Cancelled,
+        Status::Interrupted,
+    ];
+    let (jobs, good) = if dice.percent(15) { (3, 70) } else { (1, 50) };
+    let mut end = |_| {
+        let end = dice.pick(&ENDS).filter(|_| !dice.percent(good));
+        end.unwrap_or(Status::Success)
+    };
+    (0..jobs).map(&mut end).collect()
+}

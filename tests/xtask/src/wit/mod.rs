@@ -1,0 +1,74 @@
+//! The WIT package as a product: its page, its frozen versions, and what may change between two of them.
+
+mod compatible;
+mod complete;
+mod frozen;
+#[cfg(test)]
+mod invoked;
+mod page;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use wit_parser::{Package, PackageId, Resolve};
+
+pub use compatible::compatible;
+pub use frozen::{freeze, frozen, is_released, renew};
+pub use page::{PAGE, page};
+
+/// A WIT package with what it depends on.
+#[derive(Debug)]
+pub struct Wit {
+    resolve: Resolve,
+    package: PackageId,
+}
+
+impl Wit {
+    /// Reads a directory of WIT files, with `deps/` below it.
+    ///
+    /// # Errors
+    /// It cannot be read or is no WIT package.
+    pub fn read(directory: &Path) -> Result<Self> {
+        let mut resolve = Resolve::new();
+        let (package, _) = resolve
+            .push_dir(directory)
+            .with_context(|| format!("cannot read {}", directory.display()))?;
+        Ok(Self { resolve, package })
+    }
+
+    /// Reads a text that holds a package and those that it depends on.
+    ///
+    /// # Errors
+    /// It is no WIT package.
+    pub fn parse(name: &str, text: &str) -> Result<Self> {
+        let mut resolve = Resolve::new();
+        let package = resolve.push_source(name, text)?;
+        Ok(Self { resolve, package })
+    }
+
+    /// The package's version.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn version(&self) -> Result<String> {
+        let version = self
+            .package()?
+            .name
+            .version
+            .as_ref()
+            .context("the WIT package has no version")?;
+        Ok(version.to_string())
+    }
+
+    fn package(&self) -> Result<&Package> {
+        self.resolve
+            .packages
+            .get(self.package)
+            .context("a WIT package is missing from its own resolution")
+    }
+
+    /// The package as wasm: what `wkg` publishes.
+    fn encode(&self) -> Result<Vec<u8>> {
+        wit_component::encode(&self.resolve, self.package, false)
+    }
+}
