@@ -4,16 +4,16 @@ use core::time::Duration;
 
 use crate::bindings::hightouch::sync::types as wit;
 use crate::engine::{
-    Failure, FailureKind, Goal, Options, Outcome, Report, SequenceReport, Standing,
+    Failure, FailureKind, Goal, Options, Outcome, Report, SequenceReport, SyncReport,
 };
 use crate::hightouch::{ApiKey, ApiOrigin, SyncRef};
 use crate::host::{Clock, Connection, Drive, Task};
 
 /// The outcome of an operation on a sync.
-pub(crate) fn of_sync(outcome: Outcome) -> Result<Report, Failure> {
+pub(crate) fn of_sync(outcome: Outcome) -> Result<SyncReport, Failure> {
     match outcome? {
-        Standing::Sync(report) => Ok(report),
-        Standing::Sequence(_) => Err(Failure::unsent(
+        Report::Sync(report) => Ok(report),
+        Report::Sequence(_) => Err(Failure::unsent(
             FailureKind::Other,
             "The operation ended with another's result.",
         )),
@@ -23,8 +23,8 @@ pub(crate) fn of_sync(outcome: Outcome) -> Result<Report, Failure> {
 /// The outcome of an operation on a sequence.
 pub(crate) fn of_sequence(outcome: Outcome) -> Result<SequenceReport, Failure> {
     match outcome? {
-        Standing::Sequence(report) => Ok(report),
-        Standing::Sync(_) => Err(Failure::unsent(
+        Report::Sequence(report) => Ok(report),
+        Report::Sync(_) => Err(Failure::unsent(
             FailureKind::Other,
             "The operation ended with another's result.",
         )),

@@ -8,7 +8,7 @@ use crate::calls::{
     carry_out, connect, invalid, millis, named_by_secret, of_sync, run_all, several,
 };
 use crate::engine::{
-    ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, Goal, IfRunning, Options, Report,
+    ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, Goal, IfRunning, Options, SyncReport,
 };
 use crate::hightouch::{Resync, RowCounts, Run, RunId, RunRef, RunStatus, SyncId, SyncRef};
 use crate::host::Clock;
@@ -117,7 +117,7 @@ fn call(
     connection: wit::Connection,
     goal: Result<Goal, Failure>,
     options: wit::RunOptions,
-) -> Result<Report, wit::Failure> {
+) -> Result<SyncReport, wit::Failure> {
     of_sync(carry_out(connection, goal, options.into())).map_err(Into::into)
 }
 
@@ -173,8 +173,8 @@ impl From<RunRef> for wit::RunRef {
     }
 }
 
-impl From<Report> for wit::Report {
-    fn from(report: Report) -> Self {
+impl From<SyncReport> for wit::Report {
+    fn from(report: SyncReport) -> Self {
         Self {
             run: report.run.into(),
             status: report.status.into(),

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::account::Account;
-use crate::engine::Standing;
+use crate::engine::Report;
 
 /// The most of `X-Forwarded-Prefix` that is honoured, in bytes: hosts refuse headers that are too long.
 const MAX_PREFIX: usize = 256;
@@ -28,15 +28,15 @@ pub(super) fn prefix(values: &[String]) -> &str {
 /// The path at which a run is asked for again, on the terms on which it was started.
 pub(super) fn location(
     prefix: &str,
-    standing: &Standing,
+    standing: &Report,
     account: Option<&Account>,
     accept_warnings: bool,
 ) -> String {
     let mut location = match standing {
-        Standing::Sync(report) => {
+        Report::Sync(report) => {
             format!("{prefix}/syncs/{}/runs/{}", report.run.sync, report.run.run)
         }
-        Standing::Sequence(report) => format!("{prefix}/sync-sequences/runs/{}", report.run.id),
+        Report::Sequence(report) => format!("{prefix}/sync-sequences/runs/{}", report.run.id),
     };
     let mut mark = "?";
     if let Some(account) = account {

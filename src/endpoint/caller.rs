@@ -117,7 +117,7 @@ impl Caller {
         let body = self.request.consume().map_err(taken)?;
         let stream = body.stream().map_err(taken)?;
         let ready = stream.subscribe();
-        let late = self.clock.wake_at(self.clock.now().plus(BODY_TIMEOUT));
+        let late = self.clock.wake_at(self.clock.now() + BODY_TIMEOUT);
         let mut bytes = Vec::new();
         loop {
             match stream.read(MOST as u64) {

@@ -4,7 +4,7 @@ use hmac_sha256::HMAC;
 use subtle::{Choice, ConstantTimeEq as _};
 
 use super::problem::Problem;
-use crate::hightouch::{Json, Moment};
+use crate::hightouch::{Json, Timestamp};
 
 /// The event that starts runs. `job.run.errored` comes beside it where the run failed, and `job.run.started` before.
 const COMPLETED: &str = "job.run.completed";
@@ -44,7 +44,7 @@ pub(super) struct Delivery {
     /// The dbt run, by its ID.
     pub(super) run: Option<String>,
     /// When that run was over, if it succeeded; else why there is nothing to do.
-    pub(super) tested: Result<Moment, String>,
+    pub(super) tested: Result<Timestamp, String>,
 }
 
 impl Delivery {
@@ -77,7 +77,7 @@ impl Delivery {
                 "The dbt run did not succeed: it ended as `{status}`."
             ))
         } else {
-            let finished = word(finished).and_then(|finished| Moment::rfc3339(&finished));
+            let finished = word(finished).and_then(|finished| Timestamp::rfc3339(&finished));
             // A time that is not set is written as the beginning of the year 1 in some languages.
             let finished = finished.filter(|finished| finished.millis() > 0);
             Ok(finished.ok_or_else(|| unreadable("`data.runFinishedAt`"))?)
@@ -197,7 +197,7 @@ mod tests {
         )
     }
 
-    fn read(event: &str, rest: &str) -> Result<Result<Moment, String>, u16> {
+    fn read(event: &str, rest: &str) -> Result<Result<Timestamp, String>, u16> {
         let delivery =
             Delivery::read(delivery(event, rest).as_bytes()).map_err(|problem| problem.status)?;
         assert_eq!(delivery.run.as_deref(), Some("12345"));
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_run_that_succeeded_is_told_from_every_other() {
-        let finished = Moment::rfc3339("2023-01-31T19:29:32Z").unwrap();
+        let finished = Timestamp::rfc3339("2023-01-31T19:29:32Z").unwrap();
         for status in [
             r#""runStatus": "Success", "runStatusCode": 10"#,
             r#""runStatus": "Success""#,

@@ -4,12 +4,12 @@ use core::time::Duration;
 
 use waki::bindings::wasi::http::types::ResponseOutparam;
 
-use super::answer::{Body, Head};
+use super::chunked_buffer::ChunkedBuffer;
 use super::json::{Object, View};
 use super::log::Log;
-use super::pieces::Pieces;
-use super::teller::Teller;
-use crate::engine::{Instant, Standing};
+use super::presenter::Presenter;
+use super::response::{Body, Head};
+use crate::engine::{Instant, Report};
 use crate::host::{Clock, Drive};
 
 /// How long a stream may be silent: gateways hang up on one that says nothing.
@@ -21,7 +21,7 @@ const BACKLOG: usize = 64 * 1024;
 /// changes, and at the end `report` or `problem`. Where the caller hangs up it ends, but not before the run is known that is being started.
 pub(super) fn stream(
     mut drive: Drive,
-    teller: &Teller,
+    teller: &Presenter,
     applied: Option<String>,
     to: ResponseOutparam,
     log: &mut Log,
@@ -69,7 +69,7 @@ pub(super) fn stream(
             seen = if news { task.steps() } else { seen };
             events.progress(standing, teller, clock);
             hung_up = events.body.write().is_err();
-            drive.wait(events.body.waits_for(), Some(events.last.plus(SILENCE)));
+            drive.wait(events.body.waits_for(), Some(events.last + SILENCE));
         }
     }
 }
@@ -79,11 +79,11 @@ struct Events {
     /// When something was last said.
     last: Instant,
     /// The run as it was last told.
-    told: Option<Standing>,
+    told: Option<Report>,
 }
 
 impl Events {
-    fn progress(&mut self, standing: Option<Standing>, teller: &Teller, clock: Clock) {
+    fn progress(&mut self, standing: Option<Report>, teller: &Presenter, clock: Clock) {
         let now = clock.now();
         match standing {
             Some(standing)
@@ -96,9 +96,9 @@ impl Events {
                 self.told = Some(standing);
                 self.last = now;
             }
-            _ if now.since(self.last) >= SILENCE => {
+            _ if now.duration_since(self.last) >= SILENCE => {
                 if self.body.backlog() < BACKLOG {
-                    self.body.push(Pieces::of(": still here\n\n"));
+                    self.body.push(ChunkedBuffer::of(": still here\n\n"));
                 }
                 self.last = now;
             }
@@ -108,7 +108,7 @@ impl Events {
 
     /// JSON has no line breaks of its own.
     fn push(&mut self, event: &str, data: &dyn View) {
-        let mut text = Pieces::of(format!("event: {event}\ndata: "));
+        let mut text = ChunkedBuffer::of(format!("event: {event}\ndata: "));
         Object::write(data, &mut text);
         text.push("\n\n");
         self.body.push(text);
@@ -116,12 +116,12 @@ impl Events {
 }
 
 /// Whether a run stands elsewhere than before, whatever time has passed.
-fn differ(before: &Standing, now: &Standing) -> bool {
+fn differ(before: &Report, now: &Report) -> bool {
     match (before, now) {
-        (Standing::Sync(before), Standing::Sync(now)) => {
+        (Report::Sync(before), Report::Sync(now)) => {
             before.status != now.status || before.jobs != now.jobs
         }
-        (Standing::Sequence(before), Standing::Sequence(now)) => before.run != now.run,
+        (Report::Sequence(before), Report::Sequence(now)) => before.run != now.run,
         _ => true,
     }
 }

@@ -4,15 +4,15 @@ use waki::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 
 use super::access::Access;
 use super::account::Account;
-use super::answer::Answer;
 use super::caller::Caller;
 use super::events;
 use super::log::Log;
 use super::prefer::Prefer;
+use super::presenter::Presenter;
 use super::problem::Problem;
+use super::response::Response;
 use super::route::Route;
 use super::target::ACCEPT_WARNINGS;
-use super::teller::Teller;
 use super::{call, hook, settings, several, stderr};
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
 use crate::engine::{ANSWER_WAIT, Goal, Options};
@@ -27,7 +27,7 @@ impl Guest for Component {
         let caller = Caller::new(request, clock);
         let mut log = Log::default();
         let answer = match take_up(&caller, &mut log, clock) {
-            Ok(Taken::Answer(answer)) => Ok(answer),
+            Ok(Taken::Response(answer)) => Ok(answer),
             Ok(Taken::Call(call)) if call.streams => {
                 log.answered(200);
                 call.stream(response, &mut log, clock);
@@ -38,7 +38,7 @@ impl Guest for Component {
         };
         let answer = answer
             .inspect_err(|problem| log.problem(problem))
-            .unwrap_or_else(Answer::from);
+            .unwrap_or_else(Response::from);
         log.answered(answer.status());
         answer.send(response, clock);
         log.write(clock.now().since_start());
@@ -48,7 +48,7 @@ impl Guest for Component {
 /// What a request comes to.
 enum Taken {
     /// An answer that is there.
-    Answer(Answer),
+    Response(Response),
     /// An operation to carry out.
     Call(Call),
 }
@@ -61,43 +61,44 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
         match Route::of(&caller.method(), caller.target.path())? {
             Route::Health => {
                 log.request = "health";
-                return Ok(Taken::Answer(Answer::health()));
+                return Ok(Taken::Response(Response::health()));
             }
             Route::OpenApi => {
                 log.request = "openapi";
-                return Ok(Taken::Answer(Answer::openapi()));
+                return Ok(Taken::Response(Response::openapi()));
             }
             Route::Run(sync) => {
                 log.request = "run";
-                let let_in = let_in(caller, log, &[sync.to_string()])?;
+                let authorize = authorize(caller, log, &[sync.to_string()])?;
                 log.sync = Some(sync.to_string());
                 (
                     vec![Goal::Run(sync)],
                     call::read(&caller.body()?, call::OF_SYNC)?,
-                    let_in,
+                    authorize,
                 )
             }
             Route::RunSeveral => {
                 log.request = "run-several";
-                let let_in = let_in(caller, log, &[])?;
+                let authorize = authorize(caller, log, &[])?;
                 let body = caller.body()?;
                 let options = call::read(&body, call::OF_SEVERAL)?;
-                let (access, account) = &let_in;
+                let (access, account) = &authorize;
                 access.refuse_secrets(&call::names(&body), caller, account.as_ref())?;
                 syncs = call::syncs(&body)?;
                 (
                     syncs.iter().cloned().map(Goal::Run).collect(),
                     options,
-                    let_in,
+                    authorize,
                 )
             }
             Route::DbtHook(sync) => {
                 log.request = "dbt-hook";
-                return hook::answer(caller, sync, log, clock).map(Taken::Answer);
+                return hook::answer(caller, sync, log, clock).map(Taken::Response);
             }
             Route::Await(run) => {
                 log.request = "await";
-                let let_in = let_in(caller, log, &[run.sync.to_string(), run.run.to_string()])?;
+                let authorize =
+                    authorize(caller, log, &[run.sync.to_string(), run.run.to_string()])?;
                 log.sync = Some(run.sync.to_string());
                 log.run = Some(run.run.get());
                 let accept_warnings = caller.target.flag(ACCEPT_WARNINGS)?;
@@ -107,22 +108,22 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
                         accept_warnings,
                         ..Options::default()
                     },
-                    let_in,
+                    authorize,
                 )
             }
             Route::RunSequence(sequence) => {
                 log.request = "run-sequence";
-                let let_in = let_in(caller, log, &[sequence.to_string()])?;
+                let authorize = authorize(caller, log, &[sequence.to_string()])?;
                 log.sequence = Some(sequence.as_str().into());
                 (
                     vec![Goal::RunSequence(sequence)],
                     call::read(&caller.body()?, call::OF_SEQUENCE)?,
-                    let_in,
+                    authorize,
                 )
             }
             Route::AwaitSequence(run) => {
                 log.request = "await-sequence";
-                let let_in = let_in(caller, log, &[run.to_string()])?;
+                let authorize = authorize(caller, log, &[run.to_string()])?;
                 log.sequence_run = Some(run.as_str().into());
                 let accept_warnings = caller.target.flag(ACCEPT_WARNINGS)?;
                 (
@@ -131,7 +132,7 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
                         accept_warnings,
                         ..Options::default()
                     },
-                    let_in,
+                    authorize,
                 )
             }
         };
@@ -165,7 +166,7 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
             .observed(log.observer()),
         syncs,
         streams,
-        teller: Teller {
+        teller: Presenter {
             stored,
             workspace,
             account,
@@ -177,7 +178,7 @@ fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Proble
 }
 
 /// Lets a caller in who names these syncs, sequences and runs. Nothing of the request is logged before.
-fn let_in(
+fn authorize(
     caller: &Caller,
     log: &mut Log,
     names: &[String],
@@ -196,13 +197,13 @@ struct Call {
     syncs: Vec<SyncRef>,
     /// Whether the caller follows it by events.
     streams: bool,
-    teller: Teller,
+    teller: Presenter,
     prefer: Prefer,
 }
 
 impl Call {
     /// Carries it out and tells how it ended, or how far it came in the time that the caller prefers.
-    fn finish(self, log: &mut Log, clock: Clock) -> Result<Answer, Problem> {
+    fn finish(self, log: &mut Log, clock: Clock) -> Result<Response, Problem> {
         let mut outcomes = self.drive.finish();
         let answer = if self.syncs.is_empty() {
             let Some(outcome) = outcomes.pop() else {
@@ -211,7 +212,7 @@ impl Call {
             log.outcome(&outcome);
             self.teller.answer(outcome).unwrap_or_else(|problem| {
                 log.problem(&problem);
-                Answer::from(problem)
+                Response::from(problem)
             })
         } else {
             several::answer(

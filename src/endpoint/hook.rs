@@ -4,15 +4,15 @@ use core::time::Duration;
 
 use super::access::Access;
 use super::account::Account;
-use super::answer::Answer;
 use super::caller::Caller;
 use super::dbt::{Delivery, signed};
 use super::json::{self, Object};
 use super::log::Log;
 use super::problem::Problem;
+use super::response::Response;
 use super::{report, settings};
 use crate::calls;
-use crate::engine::{Goal, Options, Report};
+use crate::engine::{Goal, Options, SyncReport};
 use crate::hightouch::{RunStatus, SyncRef};
 use crate::host::{Clock, Connection, Drive, Task};
 
@@ -47,7 +47,7 @@ pub(super) fn answer(
     sync: SyncRef,
     log: &mut Log,
     clock: Clock,
-) -> Result<Answer, Problem> {
+) -> Result<Response, Problem> {
     let Some(secrets) = settings::get(settings::DBT_WEBHOOK_SECRET)? else {
         return Err(Problem::not_configured(format!(
             "{} is not set: set it to the secret that dbt shows for the webhook. Nothing was sent to Hightouch.",
@@ -109,11 +109,11 @@ pub(super) fn answer(
         }
     }
     log.action = Some(view.action);
-    Ok(Answer::json(200, &view))
+    Ok(Response::json(200, &view))
 }
 
 /// Why a run was started, or none.
-fn why(report: &Report) -> String {
+fn why(report: &SyncReport) -> String {
     let run = report.run;
     match &report.status {
         _ if !report.joined => {

@@ -1,6 +1,6 @@
 //! Writing JSON, field by field.
 
-use super::pieces::Pieces;
+use super::chunked_buffer::ChunkedBuffer;
 
 /// What has a form in JSON: an object.
 pub(super) trait View {
@@ -10,14 +10,14 @@ pub(super) trait View {
 
 /// An object that is being written.
 pub(super) struct Object<'o> {
-    out: &'o mut Pieces,
+    out: &'o mut ChunkedBuffer,
     /// What comes before the next field: the beginning of the object, or a comma.
     mark: &'static str,
 }
 
 impl Object<'_> {
     /// Writes a view.
-    pub(super) fn write(view: &dyn View, out: &mut Pieces) {
+    pub(super) fn write(view: &dyn View, out: &mut ChunkedBuffer) {
         let mut object = Object { out, mark: "{" };
         view.fields(&mut object);
         let end = if object.mark == "{" { "{}" } else { "}" };
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let mut out = Pieces::default();
+        let mut out = ChunkedBuffer::default();
         Object::write(&All, &mut out);
         let value: serde_json::Value = serde_json::from_str(&out.into_text()).unwrap();
         let expected = serde_json::json!({

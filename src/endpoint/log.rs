@@ -3,12 +3,12 @@
 
 use core::time::Duration;
 
+use super::chunked_buffer::ChunkedBuffer;
 use super::json::{Object, View};
-use super::pieces::Pieces;
 use super::problem::Problem;
 use super::stderr;
 use crate::calls::millis;
-use crate::engine::{Outcome, Report, Standing};
+use crate::engine::{Outcome, Report, SyncReport};
 use crate::hightouch::SequenceRun;
 use crate::host::Observer;
 
@@ -70,10 +70,10 @@ impl Log {
     }
 
     /// Takes note of where a run stands.
-    pub(super) fn standing(&mut self, standing: &Standing) {
+    pub(super) fn standing(&mut self, standing: &Report) {
         match standing {
-            Standing::Sync(report) => self.report(report),
-            Standing::Sequence(report) => {
+            Report::Sync(report) => self.report(report),
+            Report::Sequence(report) => {
                 self.requests = u64::from(report.requests);
                 self.sequence_run(&report.run);
             }
@@ -85,7 +85,7 @@ impl Log {
         self.status = Some(run.status.as_str().into());
     }
 
-    fn report(&mut self, report: &Report) {
+    fn report(&mut self, report: &SyncReport) {
         self.requests = u64::from(report.requests);
         self.sync = Some(report.run.sync.to_string());
         self.run = Some(report.run.run.get());
@@ -108,7 +108,7 @@ impl Log {
         };
         Box::new(move |standing| {
             let mut line = known.clone();
-            let joined = matches!(standing, Standing::Sync(report) if report.joined);
+            let joined = matches!(standing, Report::Sync(report) if report.joined);
             line.event = if joined {
                 Event::Adopted
             } else {
@@ -137,7 +137,7 @@ impl Log {
     }
 
     fn print(&self) {
-        let mut line = Pieces::default();
+        let mut line = ChunkedBuffer::default();
         Object::write(self, &mut line);
         line.push("\n");
         stderr::write(line);

@@ -6,9 +6,9 @@
 mod access;
 mod account;
 mod again;
-mod answer;
 mod call;
 mod caller;
+mod chunked_buffer;
 #[cfg(any(test, feature = "endpoint"))]
 mod dbt;
 #[cfg(feature = "endpoint")]
@@ -20,12 +20,14 @@ mod hook;
 mod json;
 #[cfg(feature = "endpoint")]
 mod log;
-mod pieces;
 mod prefer;
+#[cfg(feature = "endpoint")]
+mod presenter;
 mod problem;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod report;
+mod response;
 mod route;
 #[cfg(feature = "endpoint")]
 mod settings;
@@ -34,6 +36,4 @@ mod several;
 #[cfg(feature = "endpoint")]
 mod stderr;
 mod target;
-#[cfg(feature = "endpoint")]
-mod teller;
 mod trace;

@@ -3,8 +3,8 @@
 use core::time::Duration;
 
 use super::again::seconds;
-use super::answer::Answer;
 use super::json::{Object, View};
+use super::response::Response;
 use crate::calls::millis;
 use crate::engine::{Failure, FailureKind};
 
@@ -200,7 +200,7 @@ impl View for Problem {
     }
 }
 
-impl From<Problem> for Answer {
+impl From<Problem> for Response {
     fn from(problem: Problem) -> Self {
         let answer = Self::json_as("application/problem+json", problem.status, &problem);
         match problem.header {
@@ -214,7 +214,7 @@ impl From<Problem> for Answer {
 impl Problem {
     /// What is written, as others read it.
     pub(super) fn json(&self) -> serde_json::Value {
-        let mut text = super::pieces::Pieces::default();
+        let mut text = super::chunked_buffer::ChunkedBuffer::default();
         Object::write(self, &mut text);
         serde_json::from_str(&text.into_text()).unwrap_or_default()
     }

@@ -2,12 +2,12 @@
 
 use super::json::{Object, View};
 use crate::calls::millis;
-use crate::engine::{self, SequenceReport, Standing};
+use crate::engine::{Report, SequenceReport, SyncReport};
 use crate::hightouch::{RowCounts, Run, RunRef, SyncRun};
 
 /// Where a run stands, or how it ended.
-pub(super) struct Report<'a> {
-    pub(super) standing: &'a Standing,
+pub(super) struct ReportView<'a> {
+    pub(super) standing: &'a Report,
     /// The slug of the run's workspace, where it is configured.
     pub(super) workspace: Option<&'a str>,
 }
@@ -15,13 +15,13 @@ pub(super) struct Report<'a> {
 /// The note on a run that Hightouch has named and not listed.
 const UNLISTED: &str = "Hightouch has not listed this run.";
 
-impl View for Report<'_> {
+impl View for ReportView<'_> {
     fn fields(&self, object: &mut Object<'_>) {
         let report = match self.standing {
-            Standing::Sync(report) => report,
-            Standing::Sequence(report) => return report.fields(object),
+            Report::Sync(report) => report,
+            Report::Sequence(report) => return report.fields(object),
         };
-        let engine::Report {
+        let SyncReport {
             run,
             status,
             jobs,

@@ -3,13 +3,13 @@
 use core::time::Duration;
 
 use super::again;
-use super::answer::Answer;
 use super::json::{Object, View};
 use super::log::Log;
+use super::presenter::Presenter;
 use super::problem::Problem;
-use super::teller::Teller;
+use super::response::Response;
 use crate::calls::millis;
-use crate::engine::{Failure, FailureKind, Outcome, Standing};
+use crate::engine::{Failure, FailureKind, Outcome, Report};
 use crate::hightouch::{RunRef, SyncRef};
 
 /// What came of all of them.
@@ -26,13 +26,13 @@ struct Several<'a> {
 struct One<'a> {
     sync: SyncRef,
     end: End,
-    teller: &'a Teller,
+    teller: &'a Presenter,
 }
 
 enum End {
-    Succeeded(Standing),
+    Succeeded(Report),
     /// The wait is over and the run is not.
-    Running(Standing),
+    Running(Report),
     Failed(Problem),
 }
 
@@ -41,10 +41,10 @@ enum End {
 pub(super) fn answer(
     syncs: Vec<SyncRef>,
     mut outcomes: Vec<Outcome>,
-    teller: &Teller,
+    teller: &Presenter,
     elapsed: Duration,
     log: &mut Log,
-) -> Answer {
+) -> Response {
     let mut several = Several {
         runs: Vec::new(),
         succeeded: 0,
@@ -61,8 +61,8 @@ pub(super) fn answer(
             None => add(&mut ids, &"-"),
         }
         several.requests += u64::from(match outcome {
-            Ok(Standing::Sync(report)) => report.requests,
-            Ok(Standing::Sequence(report)) => report.requests,
+            Ok(Report::Sync(report)) => report.requests,
+            Ok(Report::Sequence(report)) => report.requests,
             Err(failure) => failure.requests,
         });
     }
@@ -106,12 +106,12 @@ pub(super) fn answer(
     }
     log.ends = Some((several.succeeded, several.running, several.failed));
     match (several.failed, several.running) {
-        (0, 0) => Answer::json(200, &several),
-        (0, _) => Answer::json(202, &several).with(
+        (0, 0) => Response::json(200, &several),
+        (0, _) => Response::json(202, &several).with(
             "retry-after",
             again::seconds(again::come_back(elapsed, asked)),
         ),
-        _ => Answer::json(424, &several),
+        _ => Response::json(424, &several),
     }
 }
 
@@ -124,14 +124,14 @@ fn add(list: &mut String, what: &dyn core::fmt::Display) {
 /// The run, where it is known.
 fn run_of(outcome: &Outcome) -> Option<RunRef> {
     match outcome {
-        Ok(Standing::Sync(report)) => Some(report.run),
-        Ok(Standing::Sequence(_)) => None,
+        Ok(Report::Sync(report)) => Some(report.run),
+        Ok(Report::Sequence(_)) => None,
         Err(failure) => failure.report.as_ref().map(|report| report.run),
     }
 }
 
 /// The run of a failure that only says that the wait was over before it.
-fn still_running(mut failure: Failure) -> Result<Standing, Failure> {
+fn still_running(mut failure: Failure) -> Result<Report, Failure> {
     if failure.kind == FailureKind::StillRunning
         && let Some(standing) = failure.take_standing()
     {

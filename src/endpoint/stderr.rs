@@ -2,10 +2,10 @@
 
 use std::sync::Once;
 
-use super::pieces::Pieces;
+use super::chunked_buffer::ChunkedBuffer;
 
 /// Writes a text; nobody is left to be told where that fails.
-pub(super) fn write(mut text: Pieces) {
+pub(super) fn write(mut text: ChunkedBuffer) {
     let stderr = wasi::cli::stderr::get_stderr();
     while let Some(piece) = text.first() {
         // The most that one call may be given.
@@ -25,7 +25,7 @@ pub(super) fn report_panics() {
         std::panic::set_hook(Box::new(|info| {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             let message = info.payload_as_str().unwrap_or("no message");
-            write(Pieces::of(format!(
+            write(ChunkedBuffer::of(format!(
                 "hightouch-sync panicked at {place}: {message}\n"
             )));
         }));

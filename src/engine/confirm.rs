@@ -8,14 +8,14 @@
 
 use core::time::Duration;
 
+use super::attempt_error::AttemptError;
 use super::list::RunList;
 use super::operation::{Action, Operation, Phase, Reply};
 use super::outcome::{Failure, FailureKind};
 use super::server_clock::{ServerClock, When};
-use super::setback::Setback;
 use super::time::Instant;
 use super::trigger::Trigger;
-use crate::hightouch::{Moment, Request, Run, RunId};
+use crate::hightouch::{Request, Run, RunId, Timestamp};
 
 /// How long a run may take to be listed. Only what a list shows that was asked for after that is the whole truth: that there is no run,
 /// or that there is no other.
@@ -40,7 +40,7 @@ const NAMED: usize = 10;
 pub(super) struct Confirm {
     trigger: Trigger,
     /// Why it is not known.
-    cause: Setback,
+    cause: AttemptError,
     /// When the trigger was sent.
     sent: Instant,
     /// When it turned out that its answer tells nothing.
@@ -68,23 +68,28 @@ struct Notes {
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     run: RunId,
-    created: Option<Moment>,
+    created: Option<Timestamp>,
 }
 
 /// What a list tells.
-enum Told {
+enum Finding {
     /// No run came of the trigger that is listed.
-    None,
+    NoRun,
     /// This one did, if none is listed beside it later.
-    One(RunId),
+    Run(RunId),
     /// It cannot be told, and no later list will tell.
-    Nothing,
+    Ambiguous,
     /// It cannot be told by now.
-    NothingYet,
+    Inconclusive,
 }
 
 impl Confirm {
-    pub(super) fn new(trigger: Trigger, cause: Setback, sent: Instant, unclear: Instant) -> Self {
+    pub(super) fn new(
+        trigger: Trigger,
+        cause: AttemptError,
+        sent: Instant,
+        unclear: Instant,
+    ) -> Self {
         let list = RunList::newest(trigger.sync);
         Self {
             trigger,
@@ -119,7 +124,7 @@ impl Confirm {
     }
 
     /// What the list tells, which has been read.
-    fn tell(&mut self, clock: &ServerClock, resync: bool) -> Told {
+    fn tell(&mut self, clock: &ServerClock, resync: bool) -> Finding {
         let when = |candidate: &Candidate| clock.compare(candidate.created, self.sent);
         self.notes
             .candidates
@@ -132,12 +137,12 @@ impl Confirm {
         };
         let mut new = of(When::After);
         match (new.next(), new.next()) {
-            _ if self.unread && !resync => Told::NothingYet,
-            _ if self.notes.candidates.is_empty() => Told::None,
-            _ if resync => Told::Nothing,
-            (Some(_), Some(_)) => Told::Nothing,
-            (Some(new), None) if of(When::Unknown).next().is_none() => Told::One(new.run),
-            _ => Told::NothingYet,
+            _ if self.unread && !resync => Finding::Inconclusive,
+            _ if self.notes.candidates.is_empty() => Finding::NoRun,
+            _ if resync => Finding::Ambiguous,
+            (Some(_), Some(_)) => Finding::Ambiguous,
+            (Some(new), None) if of(When::Unknown).next().is_none() => Finding::Run(new.run),
+            _ => Finding::Inconclusive,
         }
     }
 }
@@ -152,7 +157,7 @@ impl Notes {
         clock: &mut ServerClock,
         now: Instant,
     ) {
-        let created = run.created_at.as_deref().and_then(Moment::rfc3339);
+        let created = run.created_at.as_deref().and_then(Timestamp::rfc3339);
         if let Some(created) = created {
             clock.note_past(created, now);
         }
@@ -198,7 +203,8 @@ impl Operation {
             Ok(None) => return self.go(now, Phase::Confirm(phase)),
             Err(setback) => {
                 let again = phase.again();
-                let too_long = now.since(again.unclear) >= PATIENCE && !setback.rate_limited();
+                let too_long =
+                    now.duration_since(again.unclear) >= PATIENCE && !setback.rate_limited();
                 // Neither the trigger's response nor the list can be read, and no later one will be.
                 let encoded = setback.is_encoded() && again.cause.is_encoded();
                 if !setback.passing() || encoded || too_long {
@@ -218,23 +224,26 @@ impl Operation {
         }
         self.backoff.reset();
         let told = phase.tell(&self.clock, self.options.resync.any());
-        if matches!(told, Told::Nothing) {
+        if matches!(told, Finding::Ambiguous) {
             return self.unconfirmed(now, phase, None);
         }
-        let asked = phase.asked.unwrap_or(phase.unclear).since(phase.unclear);
+        let asked = phase
+            .asked
+            .unwrap_or(phase.unclear)
+            .duration_since(phase.unclear);
         if asked < SETTLE {
             let looks = LOOKS
                 .into_iter()
-                .map(|look| phase.unclear.plus(look).since(now));
+                .map(|look| (phase.unclear + look).duration_since(now));
             return match looks.into_iter().find(|delay| !delay.is_zero()) {
                 Some(delay) => self.pause(now, delay, Phase::Confirm(phase.again()), None),
                 None => self.go(now, Phase::Confirm(phase.again())),
             };
         }
         match told {
-            Told::One(run) => self.started(now, run),
-            Told::None => self.none_listed(now, phase),
-            Told::Nothing | Told::NothingYet => self.unconfirmed(now, phase, None),
+            Finding::Run(run) => self.started(now, run),
+            Finding::NoRun => self.none_listed(now, phase),
+            Finding::Ambiguous | Finding::Inconclusive => self.unconfirmed(now, phase, None),
         }
     }
 
@@ -242,7 +251,7 @@ impl Operation {
     fn none_listed(&mut self, now: Instant, phase: Confirm) -> Action {
         // What is slow may still come. And a resync is too dear to be risked twice.
         // A response of success says that there is one, whatever the list shows.
-        let is_success = matches!(phase.cause, Setback::Unreadable { .. });
+        let is_success = matches!(phase.cause, AttemptError::Unreadable { .. });
         if is_success || phase.cause.may_go_on() || self.options.resync.any() {
             return self.unconfirmed(now, phase, None);
         }
@@ -250,7 +259,7 @@ impl Operation {
             mut trigger, cause, ..
         } = phase;
         // An error status fails by the rule; an answer that was lost on the way is nobody's decision.
-        if matches!(cause, Setback::Trouble(_))
+        if matches!(cause, AttemptError::TransportError(_))
             && trigger.resent < RESENDS
             && self.has_room_for_trigger(now)
         {
@@ -265,7 +274,7 @@ impl Operation {
         &mut self,
         now: Instant,
         phase: Confirm,
-        setback: Option<Setback>,
+        setback: Option<AttemptError>,
     ) -> Action {
         let Confirm {
             cause,
@@ -308,7 +317,7 @@ impl Operation {
     pub(super) fn cannot_be_told(
         &mut self,
         now: Instant,
-        cause: &Setback,
+        cause: &AttemptError,
         details: String,
     ) -> Action {
         let message = match cause.status() {

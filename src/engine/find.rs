@@ -1,16 +1,16 @@
 //! Before a run is started: which sync a slug names, and whether a run of it is going or has come since.
 
+use super::attempt_error::AttemptError;
 use super::list::RunList;
 use super::operation::{Operation, Phase, Reply};
 use super::options::{Goal, IfRunning};
 use super::outcome::FailureKind;
 use super::pages::Pages;
-use super::setback::Setback;
 use super::time::Instant;
 use super::trigger::Trigger;
-use super::{Action, look};
+use super::{Action, poll};
 use crate::hightouch::{
-    Moment, Request, Run, RunRef, RunStatus, Slug, SyncEntry, SyncId, Unreadable,
+    ReadError, Request, Run, RunRef, RunStatus, Slug, SyncEntry, SyncId, Timestamp,
 };
 
 /// Looking up a slug.
@@ -86,9 +86,10 @@ impl FindGoing {
     }
 
     /// Why the list does not show that no run came since. Runs of one sync begin in the order of their IDs.
-    fn hides(&self) -> Option<Setback> {
-        let why = Unreadable::Missing("createdAt");
-        (self.notes.untold > self.notes.before).then_some(Setback::Unreadable { status: 200, why })
+    fn hides(&self) -> Option<AttemptError> {
+        let why = ReadError::Missing("createdAt");
+        (self.notes.untold > self.notes.before)
+            .then_some(AttemptError::Unreadable { status: 200, why })
     }
 }
 
@@ -101,7 +102,7 @@ impl Notes {
     }
 
     /// Takes note of a run, where one that came since is as good as a new one.
-    fn note_since(&mut self, run: Run, moment: Moment) {
+    fn note_since(&mut self, run: Run, moment: Timestamp) {
         let id = run.id.get();
         match came_since(&run, moment) {
             Some(true) => {
@@ -120,11 +121,11 @@ impl Notes {
 }
 
 /// Whether a run reads what was there at a moment: it began then or later, or has yet to begin. None where that cannot be told.
-fn came_since(run: &Run, moment: Moment) -> Option<bool> {
+fn came_since(run: &Run, moment: Timestamp) -> Option<bool> {
     if run.status == RunStatus::Queued {
         return Some(true);
     }
-    let time = |text: &Option<String>| text.as_deref().and_then(Moment::rfc3339);
+    let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::rfc3339);
     Some(time(&run.started_at).or_else(|| time(&run.created_at))? >= moment)
 }
 
@@ -149,9 +150,9 @@ impl Operation {
         };
         phase.has_unreadable = has_unreadable;
         if found.is_none() && !more && has_unreadable {
-            let setback = Setback::Unreadable {
+            let setback = AttemptError::Unreadable {
                 status: 200,
-                why: Unreadable::Missing("id"),
+                why: ReadError::Missing("id"),
             };
             return self.retry(now, Phase::FindSync(phase.again()), setback);
         }
@@ -195,9 +196,9 @@ impl Operation {
             }
         });
         if is_old && read.is_ok() {
-            read = Err(Setback::Unreadable {
+            read = Err(AttemptError::Unreadable {
                 status: 200,
-                why: Unreadable::Old,
+                why: ReadError::Old,
             });
         }
         let page = match read {
@@ -207,9 +208,9 @@ impl Operation {
         };
         // An entry that cannot be read may be the run in progress, or the first that came since.
         if page.has_unreadable {
-            let setback = Setback::Unreadable {
+            let setback = AttemptError::Unreadable {
                 status: 200,
-                why: Unreadable::Missing("id"),
+                why: ReadError::Missing("id"),
             };
             return self.retry(now, Phase::FindGoing(phase.again()), setback);
         }
@@ -277,6 +278,6 @@ impl Operation {
         if matches!(self.goal, Goal::Start(_)) {
             return self.succeed(now);
         }
-        self.go(now, Phase::Look(look::Look::default()))
+        self.go(now, Phase::Poll(poll::Poll::default()))
     }
 }

@@ -4,10 +4,10 @@
 //! the oldest run, the newest end is searched for: the offset grows fourfold until a page lies past the target, then the range is halved.
 //! A list of 100,000 runs takes at most 20 requests that way.
 
+use super::attempt_error::AttemptError;
 use super::operation::Reply;
 use super::pages::{Order, smaller_page};
-use super::setback::Setback;
-use crate::hightouch::{Moment, PAGE, Request, Run, RunId, SyncId, Unreadable};
+use crate::hightouch::{PAGE, ReadError, Request, Run, RunId, SyncId, Timestamp};
 
 /// Maximum number of requests for one list.
 const MAX_REQUESTS: usize = 40;
@@ -54,7 +54,7 @@ pub(super) struct RunList {
     end: Option<usize>,
     /// Whether a run with a higher ID than the target was seen, and when the first such run was created.
     newer_seen: bool,
-    newer_created: Option<Moment>,
+    newer_created: Option<Timestamp>,
 }
 
 /// What a response means for reading the list.
@@ -136,7 +136,7 @@ impl RunList {
     }
 
     /// When the first run with a higher ID than the target was created, of those that were seen.
-    pub(super) fn newer_created(&self) -> Option<Moment> {
+    pub(super) fn newer_created(&self) -> Option<Timestamp> {
         self.newer_created
     }
 
@@ -167,7 +167,7 @@ impl RunList {
         reply: Reply,
         notes: &mut N,
         mut note: impl FnMut(&mut N, Run),
-    ) -> Result<Option<RunPage>, Setback> {
+    ) -> Result<Option<RunPage>, AttemptError> {
         let mut noted = notes.clone();
         match self.read_page(reply, &mut |run| note(&mut noted, run))? {
             Progress::Page(page) => {
@@ -182,21 +182,25 @@ impl RunList {
         }
     }
 
-    fn read_page(&mut self, reply: Reply, each: &mut dyn FnMut(Run)) -> Result<Progress, Setback> {
-        let answer = reply.map_err(Setback::Trouble)?;
+    fn read_page(
+        &mut self,
+        reply: Reply,
+        each: &mut dyn FnMut(Run),
+    ) -> Result<Progress, AttemptError> {
+        let answer = reply.map_err(AttemptError::TransportError)?;
         if !answer.ok() {
-            return Err(Setback::refused(&answer));
+            return Err(AttemptError::refused(&answer));
         }
-        let unreadable = |why| Setback::Unreadable {
+        let unreadable = |why| AttemptError::Unreadable {
             status: answer.status,
             why,
         };
         self.requests += 1;
         if self.requests > MAX_REQUESTS {
-            return Err(unreadable(Unreadable::TooManyPages(MAX_REQUESTS)));
+            return Err(unreadable(ReadError::TooManyPages(MAX_REQUESTS)));
         }
         let body = match answer.whole() {
-            Err(Unreadable::TooLong) if self.limit > 1 => {
+            Err(ReadError::TooLong) if self.limit > 1 => {
                 self.limit = smaller_page(self.limit);
                 self.place();
                 return Ok(Progress::Again);
@@ -214,7 +218,7 @@ impl RunList {
                 && run.id > target
             {
                 self.newer_seen = true;
-                let created = run.created_at.as_deref().and_then(Moment::rfc3339);
+                let created = run.created_at.as_deref().and_then(Timestamp::rfc3339);
                 self.newer_created = self.newer_created.into_iter().chain(created).min();
             }
             each(run);
@@ -222,7 +226,7 @@ impl RunList {
         .map_err(unreadable)?;
         let has_more = page.has_more.unwrap_or(page.entries >= asked);
         if page.entries == 0 && has_more {
-            return Err(unreadable(Unreadable::EmptyPage));
+            return Err(unreadable(ReadError::EmptyPage));
         }
         // The server puts fewer entries on a page than it was asked for.
         let is_short = has_more && page.entries < asked;
@@ -264,20 +268,20 @@ impl RunList {
     }
 
     /// A page after the one before.
-    fn forward(&mut self, mut page: RunPage, entries: usize) -> Result<Progress, Unreadable> {
+    fn forward(&mut self, mut page: RunPage, entries: usize) -> Result<Progress, ReadError> {
         let is_sorted = self.order.newest_first() || self.order.oldest_first();
         if self.target != Target::Newest {
             if is_sorted {
                 return Ok(self.search(page, entries, 0, None));
             }
             if self.order.is_mixed() {
-                return Err(Unreadable::Changed);
+                return Err(ReadError::Changed);
             }
         }
         self.offset = self.offset.saturating_add(entries);
         self.pages += 1;
         if page.has_more && self.pages == MAX_PAGES {
-            return Err(Unreadable::TooManyPages(MAX_PAGES));
+            return Err(ReadError::TooManyPages(MAX_PAGES));
         }
         if page.has_more && self.target != Target::Newest {
             return Ok(Progress::Searching);
@@ -366,13 +370,13 @@ impl RunList {
     }
 
     /// A page before the one that was read last.
-    fn backward(&mut self, mut page: RunPage) -> Result<Progress, Unreadable> {
+    fn backward(&mut self, mut page: RunPage) -> Result<Progress, ReadError> {
         self.pages += 1;
         self.stage = Stage::Backward { from: self.offset };
         page.has_more = self.offset > 0;
         page.newest_first = true;
         if page.has_more && self.pages == MAX_PAGES {
-            return Err(Unreadable::TooManyPages(MAX_PAGES));
+            return Err(ReadError::TooManyPages(MAX_PAGES));
         }
         self.place();
         Ok(Progress::Page(page))

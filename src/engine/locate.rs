@@ -5,9 +5,9 @@
 
 use super::confirm::SETTLE;
 use super::list::RunList;
-use super::look::Look;
 use super::operation::{Action, Operation, Phase, Reply};
 use super::outcome::FailureKind;
+use super::poll::Poll;
 use super::time::Instant;
 use crate::hightouch::{Request, RunRef, reason};
 
@@ -19,11 +19,11 @@ pub(super) struct Locate {
     /// Whether the list shows the run.
     is_listed: bool,
     /// The phase to continue with.
-    poll: Look,
+    poll: Poll,
 }
 
 impl Locate {
-    pub(super) fn new(run: RunRef, poll: Look) -> Self {
+    pub(super) fn new(run: RunRef, poll: Poll) -> Self {
         Self {
             run,
             list: RunList::at(run.sync, run.run),
@@ -60,7 +60,7 @@ impl Operation {
                 let delay = self
                     .backoff
                     .after_setback(setback.asked(), &mut self.jitter);
-                return self.pause(now, delay, Phase::Look(phase.poll), Some(setback));
+                return self.pause(now, delay, Phase::Poll(phase.poll), Some(setback));
             }
         };
         self.backoff.reset();
@@ -71,8 +71,8 @@ impl Operation {
             let since = *self.missing_since.get_or_insert(now);
             let listed_for = date
                 .zip(phase.list.newer_created())
-                .map(|(date, created)| date.since(created));
-            if now.since(since) >= SETTLE
+                .map(|(date, created)| date.duration_since(created));
+            if now.duration_since(since) >= SETTLE
                 || listed_for.is_some_and(|listed_for| listed_for >= SETTLE)
             {
                 let details = format!(
@@ -85,6 +85,6 @@ impl Operation {
         } else {
             self.missing_since = None;
         }
-        self.look_later(now, Phase::Look(phase.poll))
+        self.look_later(now, Phase::Poll(phase.poll))
     }
 }

@@ -11,23 +11,23 @@
 //! - once a run's ID is known, every way out carries it;
 //! - no step asks for anything beyond the deadline.
 
-mod allowance;
+mod attempt_error;
 mod backoff;
 mod confirm;
 mod find;
 mod list;
 mod locate;
-mod look;
 mod operation;
 mod options;
 mod outcome;
-mod pace;
 mod pages;
+mod poll;
+mod poll_schedule;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
+mod rate_limiter;
 mod sequence;
 mod server_clock;
-mod setback;
 mod time;
 mod trigger;
 mod verdict;
@@ -35,11 +35,11 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
-pub use allowance::Allowance;
+pub use attempt_error::{TransportError, TransportErrorKind};
 pub use operation::{Action, Event, Operation};
 pub use options::{ANSWER_WAIT, DEFAULT_WAIT, Goal, IfRunning, Options};
-pub use outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, Standing};
-pub use pace::AT_ONCE;
-pub use setback::{Trouble, TroubleKind};
+pub use outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, SyncReport};
+pub use poll_schedule::AT_ONCE;
+pub use rate_limiter::RateLimiter;
 pub use time::Instant;
 pub use verdict::{Verdict, sequence_verdict, verdict};

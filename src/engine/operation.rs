@@ -3,21 +3,21 @@
 use core::time::Duration;
 use std::mem;
 
+use super::attempt_error::{AttemptError, TransportError};
 use super::backoff::{Backoff, Jitter};
 use super::confirm::{Confirm, SETTLE};
 use super::find::{FindGoing, FindSync};
 use super::locate::Locate;
-use super::look::{Look, Room};
 use super::options::{Goal, IfRunning, Options};
-use super::outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, Standing};
-use super::pace::Pace;
+use super::outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, SyncReport};
+use super::poll::{JobLimits, Poll};
+use super::poll_schedule::PollSchedule;
 use super::server_clock::ServerClock;
-use super::setback::{Setback, Trouble};
 use super::time::{Instant, times};
 use super::trigger::Trigger;
 use super::verdict::verdict;
 use crate::hightouch::{
-    Answer, Request, Run, RunId, RunRef, SequenceId, SequenceRun, SequenceStatus, SyncId, SyncRef,
+    Request, Response, Run, RunId, RunRef, SequenceId, SequenceRun, SequenceStatus, SyncId, SyncRef,
 };
 
 /// What happened.
@@ -26,9 +26,9 @@ pub enum Event {
     /// The operation begins, or the moment came for which it wanted to be woken.
     Woke,
     /// An answer to the request came.
-    Answer(Answer),
+    Response(Response),
     /// None came, or not in time.
-    Trouble(Trouble),
+    TransportError(TransportError),
 }
 
 /// What to do.
@@ -79,15 +79,15 @@ pub(super) enum Phase {
     FindGoing(FindGoing),
     Trigger(Trigger),
     Confirm(Confirm),
-    Look(Look),
+    Poll(Poll),
     Locate(Locate),
     TriggerSequence(SequenceId),
-    LookAtSequence,
+    PollSequence,
     Over,
 }
 
 /// What came back for a request.
-pub(super) type Reply = Result<Answer, Trouble>;
+pub(super) type Reply = Result<Response, TransportError>;
 
 /// How long a trigger may take if so much of the wait is left.
 ///
@@ -124,7 +124,7 @@ pub struct Operation {
     /// Whether anything told where the run stands: this operation started it, or has seen Hightouch's list of it.
     pub(super) sighted: bool,
     /// The error after which the operation pauses: what to report if no request fits any more when it wakes.
-    pending: Option<Setback>,
+    pending: Option<AttemptError>,
     /// How many polls of an awaited run found an empty list.
     pub(super) empty_polls: u32,
     /// Since when newer runs are listed, and the awaited one is not.
@@ -138,9 +138,9 @@ pub struct Operation {
     pub(super) sent: Instant,
     round_trip: Duration,
     pub(super) clock: ServerClock,
-    pub(super) pace: Pace,
+    pub(super) pace: PollSchedule,
     /// How much of the run is kept.
-    pub(super) room: Room,
+    pub(super) room: JobLimits,
     pub(super) backoff: Backoff,
     pub(super) jitter: Jitter,
 }
@@ -149,7 +149,7 @@ impl Operation {
     /// An operation that begins now. Operations with different seeds do not wait in step.
     pub fn new(goal: Goal, options: Options, now: Instant, seed: u64) -> Self {
         let (sync, run, phase) = match &goal {
-            Goal::Await(run) => (Some(run.sync), Some(run.run), Phase::Look(Look::default())),
+            Goal::Await(run) => (Some(run.sync), Some(run.run), Phase::Poll(Poll::default())),
             Goal::Run(SyncRef::Slug(slug)) | Goal::Start(SyncRef::Slug(slug)) => {
                 (None, None, Phase::FindSync(FindSync::new(slug.clone())))
             }
@@ -159,7 +159,7 @@ impl Operation {
             Goal::RunSequence(sequence) | Goal::StartSequence(sequence) => {
                 (None, None, Phase::TriggerSequence(sequence.clone()))
             }
-            Goal::AwaitSequence(_) => (None, None, Phase::LookAtSequence),
+            Goal::AwaitSequence(_) => (None, None, Phase::PollSequence),
         };
         let sequence_run = match &goal {
             Goal::AwaitSequence(run) => Some(SequenceRun::unseen(run.clone())),
@@ -186,8 +186,8 @@ impl Operation {
             sent: now,
             round_trip: Duration::ZERO,
             clock: ServerClock::default(),
-            pace: Pace::default(),
-            room: Room::among(1),
+            pace: PollSchedule::default(),
+            room: JobLimits::among(1),
             backoff: Backoff::default(),
             jitter: Jitter::new(seed),
         };
@@ -202,7 +202,7 @@ impl Operation {
     #[must_use]
     pub fn among(mut self, operations: u32) -> Self {
         self.pace.among(operations);
-        self.room = Room::among(operations);
+        self.room = JobLimits::among(operations);
         self
     }
 
@@ -233,22 +233,22 @@ impl Operation {
     pub fn step(&mut self, now: Instant, event: Event) -> Action {
         let reply = match event {
             Event::Woke => return self.send(now),
-            Event::Answer(answer) => {
-                self.round_trip = now.since(self.sent);
+            Event::Response(answer) => {
+                self.round_trip = now.duration_since(self.sent);
                 self.clock.note(answer.date, self.sent, now);
                 Ok(answer)
             }
-            Event::Trouble(trouble) => Err(trouble),
+            Event::TransportError(trouble) => Err(trouble),
         };
         match mem::replace(&mut self.phase, Phase::Over) {
             Phase::FindSync(phase) => self.sync_found(now, phase, reply),
             Phase::FindGoing(phase) => self.going_found(now, phase, reply),
             Phase::Trigger(phase) => self.triggered(now, phase, reply),
             Phase::Confirm(phase) => self.confirmed(now, phase, reply),
-            Phase::Look(phase) => self.looked(now, phase, reply),
+            Phase::Poll(phase) => self.looked(now, phase, reply),
             Phase::Locate(phase) => self.located(now, phase, reply),
             Phase::TriggerSequence(sequence) => self.sequence_triggered(now, sequence, reply),
-            Phase::LookAtSequence => self.sequence_looked(now, reply),
+            Phase::PollSequence => self.sequence_looked(now, reply),
             Phase::Over => self.fail(
                 now,
                 FailureKind::Other,
@@ -259,24 +259,24 @@ impl Operation {
     }
 
     /// Where the run stands, as soon as its ID is known.
-    pub fn report(&self, now: Instant) -> Option<Report> {
+    pub fn report(&self, now: Instant) -> Option<SyncReport> {
         self.report_with(now, self.jobs.clone())
     }
 
     /// The same where it is over, with the jobs taken out.
-    fn last_report(&mut self, now: Instant) -> Option<Report> {
+    fn last_report(&mut self, now: Instant) -> Option<SyncReport> {
         let jobs = mem::take(&mut self.jobs);
         self.report_with(now, jobs)
     }
 
-    fn report_with(&self, now: Instant, jobs: Vec<Run>) -> Option<Report> {
-        Some(Report {
+    fn report_with(&self, now: Instant, jobs: Vec<Run>) -> Option<SyncReport> {
+        Some(SyncReport {
             run: self.run_ref()?,
             status: verdict(&jobs, self.options.accept_warnings).status(),
             jobs,
             joined: self.joined,
             requests: self.requests,
-            elapsed: now.since(self.began),
+            elapsed: now.duration_since(self.began),
         })
     }
 
@@ -301,15 +301,15 @@ impl Operation {
         SequenceReport {
             run,
             requests: self.requests,
-            elapsed: now.since(self.began),
+            elapsed: now.duration_since(self.began),
         }
     }
 
     /// Where the run stands, of whichever kind it is, as soon as its ID is known.
-    pub fn standing(&self, now: Instant) -> Option<Standing> {
+    pub fn standing(&self, now: Instant) -> Option<Report> {
         match self.sequence_report(now) {
-            Some(report) => Some(Standing::Sequence(report)),
-            None => self.report(now).map(Standing::Sync),
+            Some(report) => Some(Report::Sequence(report)),
+            None => self.report(now).map(Report::Sync),
         }
     }
 
@@ -329,11 +329,12 @@ impl Operation {
     /// When the wait is over: from then on a step sends nothing and ends the operation.
     pub fn deadline(&self) -> Instant {
         let wait = self.options.max_wait;
-        self.began.plus(if self.sighted {
-            wait
-        } else {
-            wait.max(self.options.answer_wait)
-        })
+        self.began
+            + if self.sighted {
+                wait
+            } else {
+                wait.max(self.options.answer_wait)
+            }
     }
 
     /// Goes on to a phase and sends its request at once.
@@ -344,7 +345,7 @@ impl Operation {
 
     /// Sends the request of the phase.
     fn send(&mut self, now: Instant) -> Action {
-        let left = self.deadline().since(now);
+        let left = self.deadline().duration_since(now);
         let pending = self.pending.take();
         let is_trigger = matches!(self.phase, Phase::Trigger(_) | Phase::TriggerSequence(_));
         if left.is_zero() || is_trigger && !self.has_room_for_trigger(now) {
@@ -355,7 +356,7 @@ impl Operation {
             Phase::FindGoing(phase) => (phase.request(), READ_TIMEOUT),
             Phase::Trigger(phase) => (phase.request(self.options.resync), trigger_timeout(left)),
             Phase::Confirm(phase) => (phase.request(), READ_TIMEOUT),
-            Phase::Look(phase) => match (self.sync, self.run) {
+            Phase::Poll(phase) => match (self.sync, self.run) {
                 (Some(sync), Some(run)) => (phase.request(sync, run), READ_TIMEOUT),
                 _ => {
                     return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
@@ -365,7 +366,7 @@ impl Operation {
             Phase::TriggerSequence(sequence) => {
                 (Request::trigger_sequence(sequence), TRIGGER_TIMEOUT)
             }
-            Phase::LookAtSequence => match &self.sequence_run {
+            Phase::PollSequence => match &self.sequence_run {
                 Some(run) => (Request::sequence_run(&run.id), READ_TIMEOUT),
                 None => {
                     return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
@@ -384,15 +385,16 @@ impl Operation {
         self.sent = now;
         Action::Send {
             request,
-            give_up: now.plus(timeout.min(left)),
+            give_up: (now + timeout.min(left)),
         }
     }
 
     /// Whether so much of the wait is left that an answer to a trigger may be hoped for. The first request of all is always sent, unless the
     /// operation had to wait for its turn: how short a wait makes sense is the caller's to decide.
     pub(super) fn has_room_for_trigger(&self, now: Instant) -> bool {
-        let had_to_wait = now.since(self.began) > times(self.deadline().since(self.began), PROMPT);
-        self.requests == 0 && !had_to_wait || self.deadline().since(now) >= TRIGGER_ROOM
+        let had_to_wait = now.duration_since(self.began)
+            > times(self.deadline().duration_since(self.began), PROMPT);
+        self.requests == 0 && !had_to_wait || self.deadline().duration_since(now) >= TRIGGER_ROOM
     }
 
     /// Waits, then sends the request of the phase: after `delay`, or in time for one last request before the deadline. `setback` is
@@ -402,7 +404,7 @@ impl Operation {
         now: Instant,
         delay: Duration,
         phase: Phase,
-        setback: Option<Setback>,
+        setback: Option<AttemptError>,
     ) -> Action {
         self.phase = phase;
         let reserve = self
@@ -418,25 +420,25 @@ impl Operation {
                 TRIGGER_ROOM.saturating_add(WAKE_SLACK)
             }
             Phase::Confirm(_)
-            | Phase::Look(_)
+            | Phase::Poll(_)
             | Phase::Locate(_)
-            | Phase::LookAtSequence
+            | Phase::PollSequence
             | Phase::Over => reserve,
         };
-        let last = self.deadline().minus(kept);
-        let unsaid_too_long = !self.sighted && now >= self.began.plus(self.options.max_wait);
+        let last = self.deadline() - kept;
+        let unsaid_too_long = !self.sighted && now >= (self.began + self.options.max_wait);
         if unsaid_too_long || last <= now {
             return self.time_is_up(now, setback);
         }
         self.pending = setback;
         Action::Wait {
-            until: now.plus(delay).min(last),
+            until: (now + delay).min(last),
         }
     }
 
     /// Pauses after a setback on a request that reads, before there is a run to wait for; gives up after [`TRIES`] in a row, but sits
     /// out a rate limit.
-    pub(super) fn retry(&mut self, now: Instant, phase: Phase, setback: Setback) -> Action {
+    pub(super) fn retry(&mut self, now: Instant, phase: Phase, setback: AttemptError) -> Action {
         if self.is_final(&setback)
             || !setback.rate_limited() && self.backoff.setbacks() + 1 >= TRIES
         {
@@ -465,14 +467,14 @@ impl Operation {
     /// How old the run is as far as this operation knows.
     pub(super) fn run_age(&self, now: Instant) -> Duration {
         let (at, age) = self.run_age;
-        age.saturating_add(now.since(at))
+        age.saturating_add(now.duration_since(at))
     }
 
     /// Ends in success.
     pub(super) fn succeed(&mut self, now: Instant) -> Action {
         let standing = match self.last_sequence_run() {
-            Some(run) => Some(Standing::Sequence(self.sequence_report_of(run, now))),
-            None => self.last_report(now).map(Standing::Sync),
+            Some(run) => Some(Report::Sequence(self.sequence_report_of(run, now))),
+            None => self.last_report(now).map(Report::Sync),
         };
         match standing {
             Some(standing) => Action::Done(Box::new(Ok(standing))),
@@ -497,7 +499,7 @@ impl Operation {
     }
 
     /// Ends in the failure that a setback is where it is the last word.
-    pub(super) fn give_up(&mut self, now: Instant, setback: Setback) -> Action {
+    pub(super) fn give_up(&mut self, now: Instant, setback: AttemptError) -> Action {
         let mut message = setback.message();
         if self.run.is_none() && self.sequence_run.is_none() && setback.status().is_none() {
             message += ". No run was started.";
@@ -525,13 +527,13 @@ impl Operation {
             report: self.last_report(now),
             sequence: self.last_sequence_run().map(Box::new),
             requests: self.requests,
-            elapsed: now.since(self.began),
+            elapsed: now.duration_since(self.began),
             ..Failure::unsent(kind, "")
         }
     }
 
     /// The wait is over.
-    fn time_is_up(&mut self, now: Instant, setback: Option<Setback>) -> Action {
+    fn time_is_up(&mut self, now: Instant, setback: Option<AttemptError>) -> Action {
         if let Phase::Confirm(phase) = mem::replace(&mut self.phase, Phase::Over) {
             return self.unconfirmed(now, phase, setback);
         }
@@ -569,7 +571,7 @@ impl Operation {
                          it ends"
                     )
                 };
-                let retry_after = setback.as_ref().and_then(Setback::asked);
+                let retry_after = setback.as_ref().and_then(AttemptError::asked);
                 let details = setback.map(|setback| setback.sentence());
                 let failure = self.failure(now, FailureKind::StillRunning, message, details);
                 Action::Done(Box::new(Err(Failure {

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::hightouch::{Moment, Resync, RunRef, SequenceId, SequenceRunId, SyncRef};
+use crate::hightouch::{Resync, RunRef, SequenceId, SequenceRunId, SyncRef, Timestamp};
 
 /// How long to wait where nobody says: one hour.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(60 * 60);
@@ -62,7 +62,7 @@ pub struct Options {
     /// Start none where Hightouch's list has a run of the sync that began at this moment or later, or that is queued: it reads what was
     /// there at that moment. The first of those is taken up as it is, with `joined` in its report, even if it has ended and whatever it was
     /// started with. So a call that is made again after its run was started starts no other.
-    pub unless_since: Option<Moment>,
+    pub unless_since: Option<Timestamp>,
     /// How long the whole operation may take. With zero, each request is sent once.
     pub max_wait: Duration,
     /// How long the answers may take, where that is more than `max_wait`, up to the one that names the run or, where it is named

@@ -5,20 +5,20 @@ use core::time::Duration;
 use crate::hightouch::{Run, RunRef, RunStatus, SequenceRun, SyncId};
 
 /// How an operation ended.
-pub type Outcome = Result<Standing, Failure>;
+pub type Outcome = Result<Report, Failure>;
 
 /// Where a run stands, or how it ended.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Standing {
+pub enum Report {
     /// A run of a sync.
-    Sync(Report),
+    Sync(SyncReport),
     /// A run of a sequence.
     Sequence(SequenceReport),
 }
 
 /// Where a run of a sync stands, or how it ended.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Report {
+pub struct SyncReport {
     /// The run.
     pub run: RunRef,
     /// Its status: of its jobs, the first that goes on, or the worst that ended. `queued` as long as Hightouch lists none.
@@ -33,7 +33,7 @@ pub struct Report {
     pub elapsed: Duration,
 }
 
-impl Report {
+impl SyncReport {
     /// Whether Hightouch's list has shown the run.
     pub fn is_listed(&self) -> bool {
         !self.jobs.is_empty()
@@ -108,7 +108,7 @@ failure_kinds! {
 pub struct Failure {
     /// Why.
     pub kind: FailureKind,
-    /// For an HTTP error what the rule says (see [`Setback`](super::setback::Setback)); for a run that did not succeed its error text;
+    /// For an HTTP error what the rule says (see [`AttemptError`](super::setback::Setback)); for a run that did not succeed its error text;
     /// otherwise what happened, what was not done, and what to do.
     pub message: String,
     /// What else is known; like the message, at most [`Failure::DETAILS`] bytes once it is [trimmed](Self::trimmed).
@@ -120,7 +120,7 @@ pub struct Failure {
     /// The sync, as soon as its ID is known.
     pub sync: Option<SyncId>,
     /// The run as it was last seen, as soon as its ID is known.
-    pub report: Option<Report>,
+    pub report: Option<SyncReport>,
     /// The sequence's run as it was last seen, as soon as its ID is known.
     pub sequence: Option<Box<SequenceRun>>,
     /// How many requests were sent.
@@ -150,19 +150,19 @@ impl Failure {
     }
 
     /// Takes out where the run was last seen, of whichever kind it is.
-    pub fn take_standing(&mut self) -> Option<Standing> {
+    pub fn take_standing(&mut self) -> Option<Report> {
         match self.sequence.take() {
             Some(run) => {
                 let Self {
                     requests, elapsed, ..
                 } = *self;
-                Some(Standing::Sequence(SequenceReport {
+                Some(Report::Sequence(SequenceReport {
                     run: *run,
                     requests,
                     elapsed,
                 }))
             }
-            None => self.report.take().map(Standing::Sync),
+            None => self.report.take().map(Report::Sync),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Reading a list page by page.
 
+use super::attempt_error::AttemptError;
 use super::operation::Reply;
-use super::setback::Setback;
-use crate::hightouch::{PAGE, RunId, RunsPage, Unreadable};
+use crate::hightouch::{PAGE, ReadError, RunId, RunsPage};
 
 /// The most pages of one list that are read.
 const MOST: usize = 20;
@@ -56,25 +56,25 @@ impl Pages {
     pub(super) fn note(
         &mut self,
         reply: Reply,
-        read: impl FnOnce(&[u8]) -> Result<RunsPage, Unreadable>,
-    ) -> Result<bool, Setback> {
-        let answer = reply.map_err(Setback::Trouble)?;
+        read: impl FnOnce(&[u8]) -> Result<RunsPage, ReadError>,
+    ) -> Result<bool, AttemptError> {
+        let answer = reply.map_err(AttemptError::TransportError)?;
         if !answer.ok() {
-            return Err(Setback::refused(&answer));
+            return Err(AttemptError::refused(&answer));
         }
-        let unreadable = |why| Setback::Unreadable {
+        let unreadable = |why| AttemptError::Unreadable {
             status: answer.status,
             why,
         };
         let body = answer.whole();
-        if matches!(body, Err(Unreadable::TooLong)) && self.limit > 1 {
+        if matches!(body, Err(ReadError::TooLong)) && self.limit > 1 {
             self.limit = smaller_page(self.limit);
             return Ok(true);
         }
         let page = body.and_then(read).map_err(unreadable)?;
         let has_more = page.has_more.unwrap_or(page.entries >= self.limit);
         if page.entries == 0 && has_more {
-            return Err(unreadable(Unreadable::EmptyPage));
+            return Err(unreadable(ReadError::EmptyPage));
         }
         self.offset += page.entries;
         self.read += 1;
@@ -82,7 +82,7 @@ impl Pages {
             return Ok(false);
         }
         if self.read == MOST {
-            Err(unreadable(Unreadable::TooManyPages(MOST)))
+            Err(unreadable(ReadError::TooManyPages(MOST)))
         } else {
             Ok(true)
         }

@@ -6,11 +6,11 @@ use core::time::Duration;
 
 use super::{
     ANSWER_WAIT, Action, Event, Failure, FailureKind, Goal, IfRunning, Instant, Operation, Options,
-    Outcome, Standing, Trouble, TroubleKind,
+    Outcome, Report, TransportError, TransportErrorKind,
 };
 use crate::hightouch::{
-    Answer, BASE_PATH, BodyEnd, Method, Moment, Resync, RetryAfter, Run, RunRef, RunStatus,
-    SequenceStatus, SyncRef, read_sequence_trigger, read_trigger,
+    BASE_PATH, BodyEnd, Method, Response, Resync, RetryAfter, Run, RunRef, RunStatus,
+    SequenceStatus, SyncRef, Timestamp, read_sequence_trigger, read_trigger,
 };
 
 /// The longest wait that is tried, so that each ends within a reasonable number of steps.
@@ -97,7 +97,7 @@ fn asked(line: &str) -> (Goal, Options) {
         },
         accept_warnings: word("warnings"),
         if_running,
-        unless_since: Moment::rfc3339("2022-02-08T16:11:00Z").filter(|_| word("since")),
+        unless_since: Timestamp::rfc3339("2022-02-08T16:11:00Z").filter(|_| word("since")),
         max_wait: Duration::from_secs(
             line.rsplit(' ')
                 .next()
@@ -117,7 +117,7 @@ fn asked(line: &str) -> (Goal, Options) {
 /// What comes of a request, and when.
 fn comes(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
     let (mut rest, mut took) = (line, Duration::ZERO);
-    let mut answer = Answer::new(200, "");
+    let mut answer = Response::new(200, "");
     loop {
         let end = rest
             .iter()
@@ -126,22 +126,22 @@ fn comes(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
         let word = core::str::from_utf8(&rest[..end]).unwrap_or_default();
         let trouble = |kind| {
             (
-                now.plus(took).min(give_up),
-                Event::Trouble(Trouble {
+                (now + took).min(give_up),
+                Event::TransportError(TransportError {
                     kind,
                     text: word.into(),
                 }),
             )
         };
         match word {
-            "denied" => return trouble(TroubleKind::NotGranted),
-            "unsent" => return trouble(TroubleKind::NotSent),
-            "tls" => return trouble(TroubleKind::TlsFailed),
-            "lost" => return trouble(TroubleKind::Lost),
-            "silence" => return (give_up, trouble(TroubleKind::TimedOut).1),
+            "denied" => return trouble(TransportErrorKind::NotGranted),
+            "unsent" => return trouble(TransportErrorKind::NotSent),
+            "tls" => return trouble(TransportErrorKind::TlsFailed),
+            "lost" => return trouble(TransportErrorKind::Lost),
+            "silence" => return (give_up, trouble(TransportErrorKind::TimedOut).1),
             "cut" => answer.end = BodyEnd::Cut,
             "long" => answer.end = BodyEnd::TooLong,
-            "dated" => answer.date = Moment::rfc3339("2022-02-08T16:11:05Z"),
+            "dated" => answer.date = Timestamp::rfc3339("2022-02-08T16:11:05Z"),
             _ => match (
                 word.strip_prefix('+'),
                 word.strip_prefix("after="),
@@ -157,19 +157,19 @@ fn comes(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
         }
         rest = rest.get(end + 1..).unwrap_or_default();
     }
-    let came = now.plus(took);
+    let came = now + took;
     if came > give_up {
         return (
             give_up,
-            Event::Trouble(Trouble {
-                kind: TroubleKind::TimedOut,
+            Event::TransportError(TransportError {
+                kind: TransportErrorKind::TimedOut,
                 text: "late".into(),
             }),
         );
     }
-    answer.date = answer.date.map(|date| date.plus(came.since_start()));
+    answer.date = answer.date.map(|date| date + came.since_start());
     answer.body = rest.into();
-    (came, Event::Answer(answer))
+    (came, Event::Response(answer))
 }
 
 /// What is known of the last request that starts a run.
@@ -202,7 +202,7 @@ struct Witness {
 
 impl Witness {
     fn new(goal: Goal, options: Options) -> Self {
-        let deadline = Instant::default().plus(options.max_wait.max(options.answer_wait));
+        let deadline = Instant::default() + options.max_wait.max(options.answer_wait);
         Self {
             goal,
             options,
@@ -249,7 +249,7 @@ impl Witness {
 
     fn receives(&mut self, method: Method, event: &Event) {
         if method == Method::Get {
-            let listed = matches!(event, Event::Answer(answer) if answer.ok()
+            let listed = matches!(event, Event::Response(answer) if answer.ok()
                 && answer.whole().is_ok_and(|body| Run::read_page(body, &mut |_| {}).is_ok()));
             if matches!(self.trigger, Trigger::Lost) && listed {
                 self.trigger = Trigger::LostAndLookedFor;
@@ -257,21 +257,21 @@ impl Witness {
             return;
         }
         self.trigger = match event {
-            Event::Trouble(trouble) => match trouble.kind {
-                TroubleKind::NotGranted | TroubleKind::NotSent | TroubleKind::TlsFailed => {
-                    Trigger::NotStarted
-                }
-                TroubleKind::Lost => Trigger::Lost,
-                TroubleKind::TimedOut => Trigger::Unclear,
+            Event::TransportError(trouble) => match trouble.kind {
+                TransportErrorKind::NotGranted
+                | TransportErrorKind::NotSent
+                | TransportErrorKind::TlsFailed => Trigger::NotStarted,
+                TransportErrorKind::Lost => Trigger::Lost,
+                TransportErrorKind::TimedOut => Trigger::Unclear,
             },
-            Event::Answer(answer) if answer.ok() => {
+            Event::Response(answer) if answer.ok() => {
                 match answer.whole().ok().and_then(|body| self.named(body)) {
                     Some(run) => Trigger::Started(run),
                     None => Trigger::Unclear,
                 }
             }
-            Event::Answer(answer) if matches!(answer.status, 408 | 500..=599) => Trigger::Unclear,
-            Event::Answer(_) | Event::Woke => Trigger::NotStarted,
+            Event::Response(answer) if matches!(answer.status, 408 | 500..=599) => Trigger::Unclear,
+            Event::Response(_) | Event::Woke => Trigger::NotStarted,
         };
     }
 
@@ -307,8 +307,8 @@ impl Witness {
             "whatever the end, the run is named"
         );
         let ended = match &standing {
-            Some(Standing::Sync(report)) => report.status.ended(),
-            Some(Standing::Sequence(report)) => report.run.status.ended(),
+            Some(Report::Sync(report)) => report.status.ended(),
+            Some(Report::Sequence(report)) => report.run.status.ended(),
             None => false,
         };
         let good = |status: &RunStatus| {
@@ -316,13 +316,13 @@ impl Witness {
                 || *status == RunStatus::Warning && self.options.accept_warnings
         };
         match outcome {
-            Ok(Standing::Sync(report)) if !matches!(self.goal, Goal::Start(_)) => {
+            Ok(Report::Sync(report)) if !matches!(self.goal, Goal::Start(_)) => {
                 assert!(!report.jobs.is_empty(), "a success was seen");
                 for job in &report.jobs {
                     assert!(job.id == report.run.run && good(&job.status), "{job:?}");
                 }
             }
-            Ok(Standing::Sequence(report)) if !matches!(self.goal, Goal::StartSequence(_)) => {
+            Ok(Report::Sequence(report)) if !matches!(self.goal, Goal::StartSequence(_)) => {
                 assert!(
                     report.run.status == SequenceStatus::Done && !report.run.sync_runs.is_empty(),
                     "{report:?}"
@@ -356,23 +356,23 @@ impl Witness {
     }
 }
 
-fn name(standing: &Standing) -> String {
+fn name(standing: &Report) -> String {
     match standing {
-        Standing::Sync(report) => report.run.run.to_string(),
-        Standing::Sequence(report) => report.run.id.to_string(),
+        Report::Sync(report) => report.run.run.to_string(),
+        Report::Sequence(report) => report.run.id.to_string(),
     }
 }
 
-fn requests(standing: &Standing) -> u32 {
+fn requests(standing: &Report) -> u32 {
     match standing {
-        Standing::Sync(report) => report.requests,
-        Standing::Sequence(report) => report.requests,
+        Report::Sync(report) => report.requests,
+        Report::Sequence(report) => report.requests,
     }
 }
 
-fn elapsed(standing: &Standing) -> Duration {
+fn elapsed(standing: &Report) -> Duration {
     match standing {
-        Standing::Sync(report) => report.elapsed,
-        Standing::Sequence(report) => report.elapsed,
+        Report::Sync(report) => report.elapsed,
+        Report::Sequence(report) => report.elapsed,
     }
 }

@@ -5,16 +5,16 @@
 
 use core::time::Duration;
 
+use super::attempt_error::AttemptError;
 use super::operation::{Action, Operation, Phase, Reply};
 use super::options::Goal;
 use super::outcome::FailureKind;
-use super::setback::Setback;
 use super::time::Instant;
-use super::trigger::{Untold, judge};
+use super::trigger::{TriggerError, judge};
 use super::verdict::{of_all, sequence_verdict};
 use crate::hightouch::{
-    Moment, RunStatus, SequenceId, SequenceRun, SequenceRunId, SequenceStatus, SyncRun, Unreadable,
-    read_sequence_trigger,
+    ReadError, RunStatus, SequenceId, SequenceRun, SequenceRunId, SequenceStatus, SyncRun,
+    Timestamp, read_sequence_trigger,
 };
 
 /// How long Hightouch may not know a run that it has named itself.
@@ -39,12 +39,12 @@ impl Operation {
                 if matches!(self.goal, Goal::StartSequence(_)) {
                     return self.succeed(now);
                 }
-                self.look_later(now, Phase::LookAtSequence)
+                self.look_later(now, Phase::PollSequence)
             }
-            Err(Untold::No(setback)) => {
+            Err(TriggerError::NotStarted(setback)) => {
                 self.not_started(now, Phase::TriggerSequence(sequence), setback)
             }
-            Err(Untold::Unclear(cause)) => {
+            Err(TriggerError::Unknown(cause)) => {
                 let details = format!(
                     "The run may have been started or not, and Hightouch has no list of a sequence's runs to look in. The request was not \
                      sent again, for that could run the sequence twice: look at the sequence's runs first. {}",
@@ -70,14 +70,14 @@ impl Operation {
                 let delay = self
                     .backoff
                     .after_setback(setback.asked(), &mut self.jitter);
-                return self.pause(now, delay, Phase::LookAtSequence, Some(setback));
+                return self.pause(now, delay, Phase::PollSequence, Some(setback));
             }
             Err(setback) => return self.give_up(now, setback),
         };
         let (mut oldest, mut verdict) = (None, None);
         if let Some(known) = &mut self.sequence_run {
             let is_whole = take(known, seen);
-            let finished = |run: &SyncRun| run.finished_at.as_deref().and_then(Moment::rfc3339);
+            let finished = |run: &SyncRun| run.finished_at.as_deref().and_then(Timestamp::rfc3339);
             oldest = known.sync_runs.iter().filter_map(finished).min();
             // A list that lacks sync runs may lack others too.
             verdict = sequence_verdict(known, self.options.accept_warnings)
@@ -88,7 +88,7 @@ impl Operation {
         self.learn_age(now, date, oldest);
         match verdict {
             None if self.sequence_run.as_ref().is_some_and(is_done) => self.done_without_ends(now),
-            None => self.look_later(now, Phase::LookAtSequence),
+            None => self.look_later(now, Phase::PollSequence),
             Some(true) => self.succeed(now),
             Some(false) => self.sequence_failed(now),
         }
@@ -97,13 +97,13 @@ impl Operation {
     /// The run is `done`, but lists no sync runs, or some without an end: the list may be late, but not for ever.
     fn done_without_ends(&mut self, now: Instant) -> Action {
         let since = *self.done_since.get_or_insert(now);
-        let left = DONE_TIMEOUT.saturating_sub(now.since(since));
+        let left = DONE_TIMEOUT.saturating_sub(now.duration_since(since));
         if !left.is_zero() {
             let delay = self
                 .pace
                 .next_look(now, self.run_age(now), &mut self.jitter);
             let delay = delay.min(left.max(self.pace.apart()));
-            return self.pause(now, delay, Phase::LookAtSequence, None);
+            return self.pause(now, delay, Phase::PollSequence, None);
         }
         let Some(run) = &self.sequence_run else {
             return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
@@ -141,10 +141,10 @@ impl Operation {
     }
 
     /// Whether it is a run that was named so lately that not all of Hightouch need know it.
-    fn may_show_later(&self, now: Instant, setback: &Setback) -> bool {
+    fn may_show_later(&self, now: Instant, setback: &AttemptError) -> bool {
         let unknown = matches!(
             setback,
-            Setback::Refused {
+            AttemptError::Refused {
                 status: 400 | 404 | 422,
                 ..
             }
@@ -201,12 +201,12 @@ fn is_done(run: &SequenceRun) -> bool {
 }
 
 /// Reads the answer that tells of a run.
-fn read(reply: Reply, id: &SequenceRunId) -> Result<SequenceRun, Setback> {
-    let answer = reply.map_err(Setback::Trouble)?;
+fn read(reply: Reply, id: &SequenceRunId) -> Result<SequenceRun, AttemptError> {
+    let answer = reply.map_err(AttemptError::TransportError)?;
     if !answer.ok() {
-        return Err(Setback::refused(&answer));
+        return Err(AttemptError::refused(&answer));
     }
-    let unreadable = |why| Setback::Unreadable {
+    let unreadable = |why| AttemptError::Unreadable {
         status: answer.status,
         why,
     };
@@ -218,7 +218,7 @@ fn read(reply: Reply, id: &SequenceRunId) -> Result<SequenceRun, Setback> {
     if run.id == *id {
         Ok(run)
     } else {
-        Err(unreadable(Unreadable::Missing("id")))
+        Err(unreadable(ReadError::Missing("id")))
     }
 }
 

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::time::Instant;
-use crate::hightouch::Moment;
+use crate::hightouch::Timestamp;
 
 /// By how much the clocks of Hightouch's own machines differ at most where all is well, and how closely they can be read besides: what
 /// happened so little before a moment counts as after it.
@@ -18,7 +18,7 @@ const DATE_UNIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct ServerClock {
     /// What it showed when the driver's time began: no earlier and no later than this.
-    start: Option<(Moment, Moment)>,
+    start: Option<(Timestamp, Timestamp)>,
     /// Two answers, or an answer and what it tells, contradict each other.
     contradicts_itself: bool,
 }
@@ -38,39 +38,39 @@ pub(super) enum When {
 
 impl ServerClock {
     /// Takes note of an answer's `Date`.
-    pub(super) fn note(&mut self, date: Option<Moment>, asked: Instant, answered: Instant) {
+    pub(super) fn note(&mut self, date: Option<Timestamp>, asked: Instant, answered: Instant) {
         let Some(date) = date else { return };
-        let earliest = date.minus(answered.since_start());
-        let latest = date.plus(DATE_UNIT).minus(asked.since_start());
+        let earliest = date - answered.since_start();
+        let latest = (date + DATE_UNIT) - asked.since_start();
         let Some((low, high)) = self.start.replace((earliest, latest)) else {
             return;
         };
         let both = (low.max(earliest), high.min(latest));
         // Two that differ by little are of two machines, or one was kept for a while on the way: either may be right.
         let either = (low.min(earliest), high.max(latest));
-        self.contradicts_itself |= both.0 > both.1.plus(SKEW);
+        self.contradicts_itself |= both.0 > (both.1 + SKEW);
         self.start = Some(if both.0 <= both.1 { both } else { either });
     }
 
     /// Takes note that something is said to have happened by `now`.
-    pub(super) fn note_past(&mut self, happened: Moment, now: Instant) {
+    pub(super) fn note_past(&mut self, happened: Timestamp, now: Instant) {
         self.contradicts_itself |= self
             .start
-            .is_some_and(|(_, high)| happened > at(high, now).plus(SKEW));
+            .is_some_and(|(_, high)| happened > (at(high, now) + SKEW));
     }
 
     /// Whether something happened before or after a moment of the driver's.
-    pub(super) fn compare(&self, happened: Option<Moment>, moment: Instant) -> When {
+    pub(super) fn compare(&self, happened: Option<Timestamp>, moment: Instant) -> When {
         let Some((happened, (low, high))) = happened.zip(self.start) else {
             return When::Unknown;
         };
         if self.contradicts_itself {
             When::Unknown
-        } else if happened < at(low, moment).minus(GREATEST_SKEW) {
+        } else if happened < (at(low, moment) - GREATEST_SKEW) {
             When::LongBefore
-        } else if happened < at(low, moment).minus(SKEW) {
+        } else if happened < (at(low, moment) - SKEW) {
             When::Before
-        } else if happened >= at(high, moment).minus(SKEW) {
+        } else if happened >= (at(high, moment) - SKEW) {
             When::After
         } else {
             When::Unknown
@@ -79,8 +79,8 @@ impl ServerClock {
 }
 
 /// What a clock shows at `now` that showed `start` when the driver's time began.
-fn at(start: Moment, now: Instant) -> Moment {
-    start.plus(now.since_start())
+fn at(start: Timestamp, now: Instant) -> Timestamp {
+    start + now.since_start()
 }
 
 #[cfg(test)]
@@ -92,12 +92,14 @@ mod tests {
     }
 
     /// The moment at which the server's clock shows this, where it shows 1,000,000.4 s at the driver's beginning.
-    fn shows(millis: i64) -> Moment {
-        Moment::from_millis(1_000_000_400 + millis)
+    fn shows(millis: i64) -> Timestamp {
+        Timestamp::from_millis(1_000_000_400 + millis)
     }
 
-    fn date(millis: i64) -> Option<Moment> {
-        Some(Moment::from_millis((1_000_000_400 + millis) / 1000 * 1000))
+    fn date(millis: i64) -> Option<Timestamp> {
+        Some(Timestamp::from_millis(
+            (1_000_000_400 + millis) / 1000 * 1000,
+        ))
     }
 
     #[test]

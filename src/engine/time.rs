@@ -1,5 +1,6 @@
 //! Time as an argument.
 
+use core::ops::{Add, Sub};
 use core::time::Duration;
 
 /// So many times a span, which is never negative; the longest that there is where it would be longer than five centuries.
@@ -24,19 +25,25 @@ impl Instant {
     }
 
     /// The time from an earlier moment to this one; zero if it was not earlier.
-    pub fn since(self, earlier: Self) -> Duration {
+    pub fn duration_since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+}
 
-    /// The moment so much later, or the last one there is.
-    #[must_use]
-    pub fn plus(self, span: Duration) -> Self {
+/// A later instant; the last one that can be represented if the sum cannot.
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span))
     }
+}
 
-    /// The moment so much earlier, or the first one there is.
-    #[must_use]
-    pub fn minus(self, span: Duration) -> Self {
+/// An earlier instant; the first one if the difference lies before it.
+impl Sub<Duration> for Instant {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(span))
     }
 }

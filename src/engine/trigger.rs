@@ -1,13 +1,13 @@
 //! Starting a run: the one request that must not be repeated lightly.
 
+use super::attempt_error::{AttemptError, TransportErrorKind};
 use super::confirm::Confirm;
-use super::look::Look;
 use super::operation::{Action, Operation, Phase, Reply, TRIES};
 use super::options::Goal;
-use super::setback::{Setback, TroubleKind};
+use super::poll::Poll;
 use super::time::Instant;
 use crate::hightouch::{
-    Answer, ApiError, Request, Resync, RunId, SyncId, Unreadable, read_trigger, trigger_ids,
+    ApiError, ReadError, Request, Response, Resync, RunId, SyncId, read_trigger, trigger_ids,
 };
 
 /// Starting a run.
@@ -41,18 +41,18 @@ impl Trigger {
 }
 
 /// What came of a request that starts a run, where the answer does not name one.
-pub(super) enum Untold {
+pub(super) enum TriggerError {
     /// No run.
-    No(Setback),
+    NotStarted(AttemptError),
     /// Perhaps a run.
-    Unclear(Setback),
+    Unknown(AttemptError),
 }
 
 /// Reads what came of a request that starts a run.
 pub(super) fn judge<T>(
     reply: Reply,
-    read: fn(&[u8]) -> Result<T, Unreadable>,
-) -> Result<T, Untold> {
+    read: fn(&[u8]) -> Result<T, ReadError>,
+) -> Result<T, TriggerError> {
     let answer = accepted(reply)?;
     answer
         .whole()
@@ -61,41 +61,43 @@ pub(super) fn judge<T>(
 }
 
 /// An answer of success.
-fn accepted(reply: Reply) -> Result<Answer, Untold> {
+fn accepted(reply: Reply) -> Result<Response, TriggerError> {
     let answer = match reply {
         Ok(answer) if answer.ok() => return Ok(answer),
         Ok(answer) => answer,
         Err(trouble) => {
             return Err(match trouble.kind {
-                TroubleKind::NotGranted | TroubleKind::NotSent | TroubleKind::TlsFailed => {
-                    Untold::No(Setback::Trouble(trouble))
+                TransportErrorKind::NotGranted
+                | TransportErrorKind::NotSent
+                | TransportErrorKind::TlsFailed => {
+                    TriggerError::NotStarted(AttemptError::TransportError(trouble))
                 }
-                TroubleKind::Lost | TroubleKind::TimedOut => {
-                    Untold::Unclear(Setback::Trouble(trouble))
+                TransportErrorKind::Lost | TransportErrorKind::TimedOut => {
+                    TriggerError::Unknown(AttemptError::TransportError(trouble))
                 }
             });
         }
     };
-    let refused = Setback::refused(&answer);
+    let refused = AttemptError::refused(&answer);
     Err(match answer.status {
         // The server, or a proxy before it, failed at some point: before the run was started or after.
-        408 | 500..=599 => Untold::Unclear(refused),
-        _ => Untold::No(refused),
+        408 | 500..=599 => TriggerError::Unknown(refused),
+        _ => TriggerError::NotStarted(refused),
     })
 }
 
 /// What an answer of success means that names no run. Hightouch documents error envelopes that come with status 200; what holds anything
 /// else beside may be news of a run.
-fn unnamed(answer: &Answer, why: Unreadable) -> Untold {
+fn unnamed(answer: &Response, why: ReadError) -> TriggerError {
     if answer.coded().is_none() && ApiError::is_all_of(&answer.body) {
         let error = ApiError::read(&answer.body);
-        Untold::No(Setback::Refused {
+        TriggerError::NotStarted(AttemptError::Refused {
             status: answer.status,
             error,
             asked: None,
         })
     } else {
-        Untold::Unclear(Setback::Unreadable {
+        TriggerError::Unknown(AttemptError::Unreadable {
             status: answer.status,
             why,
         })
@@ -113,9 +115,9 @@ impl Operation {
         match judge(reply, read_trigger) {
             // A run that was there before is not one that the trigger started.
             Ok(run) if phase.baseline.is_some_and(|baseline| run.get() <= baseline) => {
-                let cause = Setback::Unreadable {
+                let cause = AttemptError::Unreadable {
                     status: 200,
-                    why: Unreadable::OlderRun,
+                    why: ReadError::OlderRun,
                 };
                 let sent = *phase.first_sent.get_or_insert(self.sent);
                 self.go(now, Phase::Confirm(Confirm::new(phase, cause, sent, now)))
@@ -124,8 +126,10 @@ impl Operation {
                 self.triggered_at = Some(self.sent);
                 self.started(now, run)
             }
-            Err(Untold::No(setback)) => self.not_started(now, Phase::Trigger(phase), setback),
-            Err(Untold::Unclear(cause)) => {
+            Err(TriggerError::NotStarted(setback)) => {
+                self.not_started(now, Phase::Trigger(phase), setback)
+            }
+            Err(TriggerError::Unknown(cause)) => {
                 let sent = *phase.first_sent.get_or_insert(self.sent);
                 let confirm = Confirm::new(phase, cause, sent, now);
                 self.go(now, Phase::Confirm(confirm))
@@ -139,20 +143,25 @@ impl Operation {
         if matches!(self.goal, Goal::Start(_)) {
             return self.succeed(now);
         }
-        self.look_later(now, Phase::Look(Look::default()))
+        self.look_later(now, Phase::Poll(Poll::default()))
     }
 
-    /// Whether another try of a request that only reads is pointless. Once a run is known, only what [`Setback::passing`] denies is: the
+    /// Whether another try of a request that only reads is pointless. Once a run is known, only what [`AttemptError::passing`] denies is: the
     /// run goes on, and whatever stands between may change.
-    pub(super) fn is_final(&self, setback: &Setback) -> bool {
+    pub(super) fn is_final(&self, setback: &AttemptError) -> bool {
         !setback.passing() || !self.sighted() && setback.lasts()
     }
 
     /// There is provably none: sent again where that may help, for nothing can be started twice by it.
-    pub(super) fn not_started(&mut self, now: Instant, phase: Phase, setback: Setback) -> Action {
+    pub(super) fn not_started(
+        &mut self,
+        now: Instant,
+        phase: Phase,
+        setback: AttemptError,
+    ) -> Action {
         let worth_it = match &setback {
-            Setback::Trouble(trouble) => {
-                trouble.kind == TroubleKind::NotSent && self.backoff.setbacks() + 1 < TRIES
+            AttemptError::TransportError(trouble) => {
+                trouble.kind == TransportErrorKind::NotSent && self.backoff.setbacks() + 1 < TRIES
             }
             _ => setback.rate_limited(),
         };

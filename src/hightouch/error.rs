@@ -1,11 +1,11 @@
 //! What Hightouch says when it says no.
 
-use super::Answer;
+use super::Response;
 use super::json::{Flaw, Json, beginning};
 
 /// Why an answer could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum ReadError {
     /// The body is not JSON, or not of the form that the API promises.
     #[error("Hightouch's answer is not the JSON that its API promises ({0})")]
     Json(String),
@@ -44,7 +44,7 @@ pub enum Unreadable {
     TooManyJobs(usize),
 }
 
-impl From<Flaw> for Unreadable {
+impl From<Flaw> for ReadError {
     fn from(flaw: Flaw) -> Self {
         match flaw {
             Flaw::NoJson(why) => Self::Json(why),
@@ -98,7 +98,7 @@ impl ApiError {
     }
 
     /// Reads the body of an answer. What is no error's envelope is the message where its type is plain text: the page of a proxy is not.
-    pub fn of(answer: &Answer) -> Self {
+    pub fn of(answer: &Response) -> Self {
         let read = Self::read(&answer.body);
         if !answer.is_plain || read != Self::default() {
             return read;
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn plain_text_is_the_message_and_a_page_is_not() {
         let of = |body: &[u8], content_type: &str| {
-            let mut answer = Answer::new(502, body);
+            let mut answer = Response::new(502, body);
             answer.note_header("content-type", content_type.as_bytes());
             ApiError::of(&answer)
         };

@@ -1,6 +1,6 @@
 //! One page of a list: `{"data":[…],"hasMore":…}`.
 
-use super::Unreadable;
+use super::ReadError;
 use super::json::Json;
 
 /// What a page was, less its entries.
@@ -19,14 +19,14 @@ pub struct Page {
 /// After an error, what was handed over counts for nothing.
 pub(super) fn read_page(
     body: &[u8],
-    each: &mut dyn FnMut(Json<'_>) -> Result<(), Unreadable>,
-) -> Result<Page, Unreadable> {
+    each: &mut dyn FnMut(Json<'_>) -> Result<(), ReadError>,
+) -> Result<Page, ReadError> {
     let [data, has_more] = Json::check(body)?
         .fields(["data", "hasMore"])?
         .unwrap_or_default();
     let list = data
         .and_then(Json::entries)
-        .ok_or(Unreadable::Missing("data"))?;
+        .ok_or(ReadError::Missing("data"))?;
     let mut entries = 0;
     for entry in list {
         entries += 1;
@@ -35,7 +35,7 @@ pub(super) fn read_page(
     let has_more = match has_more {
         None => None,
         Some(value) if value.is_null() => None,
-        Some(value) => Some(value.lenient_flag().ok_or(Unreadable::Missing("hasMore"))?),
+        Some(value) => Some(value.lenient_flag().ok_or(ReadError::Missing("hasMore"))?),
     };
     Ok(Page {
         entries,

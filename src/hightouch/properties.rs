@@ -12,13 +12,13 @@ use core::fmt::Debug;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::answer::RetryAfter;
 use super::error::TEXT;
-use super::moment::Moment;
 use super::page::Page;
+use super::response::RetryAfter;
 use super::run::{Ratio, WORD};
+use super::timestamp::Timestamp;
 use super::{
-    Answer, ApiError, ApiKey, RowCounts, Run, RunId, RunStatus, SequenceRun, SequenceStatus,
+    ApiError, ApiKey, Response, RowCounts, Run, RunId, RunStatus, SequenceRun, SequenceStatus,
     SyncEntry, SyncId, SyncRun, read_sequence_trigger, read_trigger,
 };
 use crate::properties::cuts;
@@ -355,7 +355,7 @@ pub fn headers(bytes: &[u8]) {
         })
         .collect();
     let note = |case: fn(&str) -> String| {
-        let mut answer = Answer::new(429, "");
+        let mut answer = Response::new(429, "");
         for (name, value) in &lines {
             answer.note_header(&case(name), value);
         }
@@ -373,14 +373,14 @@ pub fn headers(bytes: &[u8]) {
         "letter case means nothing in a header's name"
     );
     assert_eq!(
-        Answer {
+        Response {
             retry_after: None,
             date: None,
             is_old: false,
             coding: None,
             ..answer.clone()
         },
-        Answer::new(429, ""),
+        Response::new(429, ""),
         "nothing else changes"
     );
     match (answer.retry_after, answer.date, answer.wait_asked()) {
@@ -392,11 +392,11 @@ pub fn headers(bytes: &[u8]) {
                 Some(RetryAfter::Delay(delay))
             );
         }
-        (Some(RetryAfter::Moment(moment)), date, asked) => {
+        (Some(RetryAfter::Timestamp(moment)), date, asked) => {
             same_second(moment);
             assert_eq!(
                 asked,
-                date.map(|date| moment.since(date)),
+                date.map(|date| moment.duration_since(date)),
                 "a date is counted from the server's own"
             );
         }
@@ -408,15 +408,15 @@ pub fn headers(bytes: &[u8]) {
         // The times in bodies are read by the same crate from another form.
         if let Some(moment) = core::str::from_utf8(value)
             .ok()
-            .and_then(|text| Moment::rfc3339(text.trim()))
+            .and_then(|text| Timestamp::rfc3339(text.trim()))
         {
-            assert_eq!(moment.since(moment), core::time::Duration::ZERO);
+            assert_eq!(moment.duration_since(moment), core::time::Duration::ZERO);
         }
     }
 }
 
 /// A moment that was read is the one that an HTTP date in the form of RFC 9110 says.
-fn same_second(moment: Moment) {
+fn same_second(moment: Timestamp) {
     let Ok(utc) = OffsetDateTime::from_unix_timestamp(moment.millis().div_euclid(1000)) else {
         return;
     };
@@ -433,7 +433,7 @@ fn same_second(moment: Moment) {
         utc.year()
     );
     let again = RetryAfter::read(&date);
-    let Some(RetryAfter::Moment(again)) = again else {
+    let Some(RetryAfter::Timestamp(again)) = again else {
         panic!("{date} reads as {again:?}")
     };
     assert_eq!(

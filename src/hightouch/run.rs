@@ -3,7 +3,7 @@
 use super::error::text_of;
 use super::json::{Json, beginning};
 use super::page::{Page, read_page};
-use super::{RunId, RunStatus, Unreadable};
+use super::{ReadError, RunId, RunStatus};
 
 /// The most of a word or a time, which no word or time comes near.
 pub(super) const WORD: usize = 128;
@@ -76,7 +76,7 @@ pub type RunsPage = Page;
 impl Run {
     /// Reads a page of runs and hands over each entry that has an ID; one without cannot be the run that anyone looks for.
     /// After an error, what was handed over counts for nothing.
-    pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<RunsPage, Unreadable> {
+    pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<RunsPage, ReadError> {
         let mut unreadable = 0;
         let page = read_page(body, &mut |entry| {
             match read_run(entry)? {
@@ -104,7 +104,7 @@ impl Run {
 }
 
 /// Reads an entry of a list of runs. `None` if it is not an object or has no ID.
-fn read_run(entry: Json<'_>) -> Result<Option<Run>, Unreadable> {
+fn read_run(entry: Json<'_>) -> Result<Option<Run>, ReadError> {
     let names = [
         "id",
         "status",
@@ -162,7 +162,7 @@ fn read_run(entry: Json<'_>) -> Result<Option<Run>, Unreadable> {
 }
 
 /// Reads counts of rows; none where the field is none or no object.
-fn read_rows(field: Option<Json<'_>>) -> Result<Option<RowCounts>, Unreadable> {
+fn read_rows(field: Option<Json<'_>>) -> Result<Option<RowCounts>, ReadError> {
     let counts = match field {
         Some(field) => field.fields(["addedCount", "changedCount", "removedCount"])?,
         None => None,
@@ -181,7 +181,7 @@ mod tests {
     use super::super::error::TEXT;
     use super::*;
 
-    fn read(body: &str) -> Result<(Vec<Run>, Page), Unreadable> {
+    fn read(body: &str) -> Result<(Vec<Run>, Page), ReadError> {
         let mut runs = Vec::new();
         Run::read_page(body.as_bytes(), &mut |run| runs.push(run)).map(|page| (runs, page))
     }

@@ -2,7 +2,7 @@
 
 use super::json::Json;
 use super::run::WORD;
-use super::{RunId, RunStatus, SequenceRunId, SequenceStatus, SyncId, Unreadable};
+use super::{ReadError, RunId, RunStatus, SequenceRunId, SequenceStatus, SyncId};
 
 /// One run of a sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl SequenceRun {
 
     /// Reads the answer that tells of a run. One that does not name the run is unreadable. Every entry of `syncRuns` counts, of whatever
     /// form it is: it may be the one that failed.
-    pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
+    pub fn read(body: &[u8]) -> Result<Self, ReadError> {
         let [id, status, list] = Json::check(body)?
             .fields(["id", "status", "syncRuns"])?
             .unwrap_or_default();
@@ -58,7 +58,7 @@ impl SequenceRun {
         let mut sync_runs = Vec::new();
         for entry in list.and_then(Json::entries).into_iter().flatten() {
             if sync_runs.len() == Self::MOST {
-                return Err(Unreadable::TooManyJobs(Self::MOST));
+                return Err(ReadError::TooManyJobs(Self::MOST));
             }
             sync_runs.push(read_sync_run(entry)?);
         }
@@ -70,7 +70,7 @@ impl SequenceRun {
     }
 }
 
-fn read_sync_run(entry: Json<'_>) -> Result<SyncRun, Unreadable> {
+fn read_sync_run(entry: Json<'_>) -> Result<SyncRun, ReadError> {
     let fields = entry.fields(["syncId", "syncRunId", "status", "finishedAt"])?;
     let [sync, run, status, finished] = fields.unwrap_or_default();
     Ok(SyncRun {
@@ -90,15 +90,15 @@ fn word(field: Option<Json<'_>>) -> Option<String> {
 }
 
 /// Reads the answer to a sequence's trigger, `{"id":"<uuid>"}`: the run that was started, queued, or going already.
-pub fn read_sequence_trigger(body: &[u8]) -> Result<SequenceRunId, Unreadable> {
+pub fn read_sequence_trigger(body: &[u8]) -> Result<SequenceRunId, ReadError> {
     let [id] = Json::check(body)?.fields(["id"])?.unwrap_or_default();
     read_id(id)
 }
 
-fn read_id(field: Option<Json<'_>>) -> Result<SequenceRunId, Unreadable> {
+fn read_id(field: Option<Json<'_>>) -> Result<SequenceRunId, ReadError> {
     word(field)
         .and_then(|id| id.trim_ascii().parse().ok())
-        .ok_or(Unreadable::Missing("id"))
+        .ok_or(ReadError::Missing("id"))
 }
 
 #[cfg(test)]
@@ -195,7 +195,7 @@ mod tests {
         let twice = format!(r#"{{"id":"{UUID}","status":"running","status":"done"}}"#);
         assert_eq!(
             SequenceRun::read(twice.as_bytes()),
-            Err(Unreadable::Twice("status"))
+            Err(ReadError::Twice("status"))
         );
         assert_eq!(
             read_sequence_trigger(RECORDED.as_bytes()).unwrap().as_str(),
@@ -220,7 +220,7 @@ mod tests {
         );
         assert_eq!(
             SequenceRun::read(entries(1001).as_bytes()),
-            Err(Unreadable::TooManyJobs(1000))
+            Err(ReadError::TooManyJobs(1000))
         );
     }
 }

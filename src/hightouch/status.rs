@@ -1,6 +1,6 @@
 //! Where runs stand, in the API's words.
 
-use super::Moment;
+use super::Timestamp;
 
 /// Declares the statuses of one kind of run once: the variant, the word for it, and whether a run in it has ended.
 macro_rules! statuses {
@@ -86,7 +86,7 @@ impl RunStatus {
     /// Whether a run in this status has ended, if this is its `finishedAt`: an unknown status with a time of the end is an end too.
     pub fn ended_at(&self, finished_at: Option<&str>) -> bool {
         let finished = finished_at
-            .and_then(Moment::rfc3339)
+            .and_then(Timestamp::rfc3339)
             .is_some_and(|finished| finished.millis() > 0);
         self.ended() || matches!(self, Self::Other(_)) && finished
     }

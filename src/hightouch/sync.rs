@@ -2,7 +2,7 @@
 
 use super::json::Json;
 use super::page::{Page, read_page};
-use super::{SyncId, Unreadable};
+use super::{ReadError, SyncId};
 
 /// One entry of a list of syncs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub type SyncsPage = Page;
 impl SyncEntry {
     /// Reads a page of syncs and hands over each entry that has an ID.
     /// After an error, what was handed over counts for nothing.
-    pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<SyncsPage, Unreadable> {
+    pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<SyncsPage, ReadError> {
         let mut unreadable = 0;
         let page = read_page(body, &mut |entry| {
             let [id, slug] = entry.fields(["id", "slug"])?.unwrap_or_default();

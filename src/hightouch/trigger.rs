@@ -1,7 +1,7 @@
 //! Starting a run.
 
 use super::json::Json;
-use super::{RunId, Unreadable};
+use super::{ReadError, RunId};
 
 /// What a run does beyond sending the rows that changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -41,11 +41,11 @@ impl Resync {
 ///
 /// An envelope of an error, which comes with status 200 too, has no ID and is therefore unreadable here;
 /// [`ApiError::read`](super::ApiError::read) reads it.
-pub fn read_trigger(body: &[u8]) -> Result<RunId, Unreadable> {
+pub fn read_trigger(body: &[u8]) -> Result<RunId, ReadError> {
     let [id] = Json::check(body)?.fields(["id"])?.unwrap_or_default();
     let id = id.and_then(Json::number);
     id.and_then(|id| RunId::try_from(id).ok())
-        .ok_or(Unreadable::Missing("id"))
+        .ok_or(ReadError::Missing("id"))
 }
 
 /// Every run ID in the body of a response to a trigger that [`read_trigger`] does not take: one that was cut off after the ID, or names two.

@@ -1,8 +1,8 @@
 //! Which Hightouch to speak to.
 
-use crate::engine::{Event, Outcome, Standing};
+use crate::engine::{Event, Outcome, Report};
 use crate::hightouch::{
-    Answer, ApiKey, ApiOrigin, Run, RunStatus, SequenceRun, SequenceStatus, SyncRun,
+    ApiKey, ApiOrigin, Response, Run, RunStatus, SequenceRun, SequenceStatus, SyncRun,
 };
 
 /// An origin, the key for it, and what goes along.
@@ -18,10 +18,12 @@ impl Connection {
     /// Empties a response that gives the key as the ID of anything: it names nothing, and the key must not show as an ID.
     pub(super) fn without_echo(&self, event: Event) -> Event {
         match event {
-            Event::Answer(answer) if self.key.is_named_by(&answer.body) => Event::Answer(Answer {
-                body: Vec::new(),
-                ..answer
-            }),
+            Event::Response(answer) if self.key.is_named_by(&answer.body) => {
+                Event::Response(Response {
+                    body: Vec::new(),
+                    ..answer
+                })
+            }
             event => event,
         }
     }
@@ -49,10 +51,10 @@ impl Connection {
         }
     }
 
-    pub(super) fn redact(&self, standing: &mut Standing) {
+    pub(super) fn redact(&self, standing: &mut Report) {
         match standing {
-            Standing::Sync(report) => self.redact_run(&mut report.status, &mut report.jobs),
-            Standing::Sequence(report) => self.redact_sequence_run(&mut report.run),
+            Report::Sync(report) => self.redact_run(&mut report.status, &mut report.jobs),
+            Report::Sequence(report) => self.redact_sequence_run(&mut report.run),
         }
     }
 

@@ -9,10 +9,10 @@ use waki::bindings::wasi::io::poll::Pollable;
 use waki::bindings::wasi::io::streams::{InputStream, StreamError};
 
 use super::connection::Connection;
-use super::trouble::{from_code, lost, unsent};
+use super::transport_error::{from_code, lost, unsent};
 use super::upload::Upload;
-use crate::engine::{Event, Instant, Trouble, TroubleKind};
-use crate::hightouch::{Answer, BodyEnd, Method, Request, Scheme};
+use crate::engine::{Event, Instant, TransportError, TransportErrorKind};
+use crate::hightouch::{BodyEnd, Method, Request, Response, Scheme};
 
 /// The most of an answer that is read.
 const MOST: usize = 1 << 20;
@@ -38,7 +38,7 @@ enum Stage {
         ready: Pollable,
         stream: InputStream,
         _body: IncomingBody,
-        answer: Answer,
+        answer: Response,
     },
 }
 
@@ -49,7 +49,7 @@ impl Exchange {
         to: &Connection,
         sent: Instant,
         give_up: Instant,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, TransportError> {
         let bytes = request.body.unwrap_or_default().into_bytes();
         let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
         let mut header = |name: &str, value: &str| headers.push((name.into(), value.into()));
@@ -73,8 +73,8 @@ impl Exchange {
             header("content-type", "application/json");
         }
         // What the setters below refuse was checked when origin, IDs and key were taken; a host that refuses all the same has not sent it.
-        let unset = |()| Trouble {
-            kind: TroubleKind::NotSent,
+        let unset = |()| TransportError {
+            kind: TransportErrorKind::NotSent,
             text: "the host refused the request's form".into(),
         };
         let fields = Fields::from_list(&headers).map_err(|_| unset(()))?;
@@ -133,7 +133,7 @@ impl Exchange {
                             Ok(Err(code)) => Err(from_code(&code)),
                             Err(()) => Err(lost("the host gave the answer to nobody")),
                         };
-                        stage.map_err(Event::Trouble)?
+                        stage.map_err(Event::TransportError)?
                     }
                 },
                 Stage::Body {
@@ -170,7 +170,7 @@ impl Exchange {
                     }
                     // Children before parents.
                     drop((ready, stream));
-                    return Err(Event::Answer(answer));
+                    return Err(Event::Response(answer));
                 }
             };
         }
@@ -185,18 +185,18 @@ impl Exchange {
     fn given_up(self) -> Event {
         match self.stage {
             Stage::Head { .. } => {
-                let waited = self.give_up.since(self.sent);
+                let waited = self.give_up.duration_since(self.sent);
                 let text = format!(
                     "no answer came within {}.{} s",
                     waited.as_secs(),
                     waited.subsec_millis() / 100
                 );
-                Event::Trouble(Trouble {
-                    kind: TroubleKind::TimedOut,
+                Event::TransportError(TransportError {
+                    kind: TransportErrorKind::TimedOut,
                     text,
                 })
             }
-            Stage::Body { answer, .. } => Event::Answer(Answer {
+            Stage::Body { answer, .. } => Event::Response(Response {
                 end: BodyEnd::Cut,
                 ..answer
             }),
@@ -224,16 +224,16 @@ fn take(body: &mut Vec<u8>, bytes: &[u8]) {
 }
 
 /// Goes from the head of an answer to its body.
-fn open(incoming: IncomingResponse) -> Result<Stage, Trouble> {
+fn open(incoming: IncomingResponse) -> Result<Stage, TransportError> {
     let status = incoming.status();
     if status < 200 {
         return Err(lost(format!(
             "an answer with status {status}, which is none of an answer"
         )));
     }
-    let mut answer = Answer::new(status, "");
+    let mut answer = Response::new(status, "");
     let headers = incoming.headers();
-    for name in Answer::HEADERS {
+    for name in Response::HEADERS {
         for value in headers.get(&String::from(*name)) {
             answer.note_header(name, &value);
         }

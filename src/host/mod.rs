@@ -7,7 +7,7 @@ mod clock;
 mod connection;
 mod exchange;
 mod task;
-mod trouble;
+mod transport_error;
 mod upload;
 
 pub(crate) use clock::Clock;

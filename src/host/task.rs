@@ -6,8 +6,8 @@ use super::clock::Clock;
 use super::connection::Connection;
 use super::exchange::Exchange;
 use crate::engine::{
-    AT_ONCE, Action, Allowance, Event, FailureKind, Goal, Instant, Operation, Options, Outcome,
-    Standing,
+    AT_ONCE, Action, Event, FailureKind, Goal, Instant, Operation, Options, Outcome, RateLimiter,
+    Report,
 };
 use crate::hightouch::{Method, SyncId};
 
@@ -28,7 +28,7 @@ pub(crate) struct Task {
 struct Turns {
     /// How many more requests may be under way.
     slots: usize,
-    allowance: Allowance,
+    allowance: RateLimiter,
 }
 
 impl Turns {
@@ -94,7 +94,7 @@ impl Task {
     }
 
     /// Where the run stands, as soon as Hightouch has said so.
-    pub(crate) fn standing(&self, clock: Clock) -> Option<Standing> {
+    pub(crate) fn standing(&self, clock: Clock) -> Option<Report> {
         if !self.operation.sighted() {
             return None;
         }
@@ -104,7 +104,7 @@ impl Task {
     }
 
     /// The run, once: as soon as Hightouch has named it. A run that is in the way (`busy`) is not this operation's.
-    fn first_sight(&mut self, clock: Clock) -> Option<Standing> {
+    fn first_sight(&mut self, clock: Clock) -> Option<Report> {
         if !self.unobserved {
             return None;
         }
@@ -170,7 +170,7 @@ impl Task {
                             turns.take(now);
                             Pending::Exchange(Box::new(exchange))
                         }
-                        Err(trouble) => Pending::Step(Event::Trouble(trouble)),
+                        Err(trouble) => Pending::Step(Event::TransportError(trouble)),
                     }
                 }
                 Action::Done(outcome) => {
@@ -218,20 +218,20 @@ impl Task {
 pub(crate) struct Drive {
     tasks: Vec<Task>,
     claims: Vec<(SyncId, usize)>,
-    allowance: Allowance,
+    allowance: RateLimiter,
     clock: Clock,
     observer: Option<Observer>,
 }
 
 /// What is called with each run that an operation has started or joined, as soon as Hightouch has named it.
-pub(crate) type Observer = Box<dyn FnMut(&Standing)>;
+pub(crate) type Observer = Box<dyn FnMut(&Report)>;
 
 impl Drive {
     pub(crate) fn new(tasks: Vec<Task>, clock: Clock) -> Self {
         Self {
             tasks,
             claims: Vec::new(),
-            allowance: Allowance::default(),
+            allowance: RateLimiter::default(),
             clock,
             observer: None,
         }

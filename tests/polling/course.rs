@@ -4,7 +4,7 @@ use core::time::Duration;
 
 use fastrand::Rng;
 use hightouch_sync::engine::{Action, Event, Goal, IfRunning, Instant, Operation, Options};
-use hightouch_sync::hightouch::{Answer, Method, SyncId, SyncRef};
+use hightouch_sync::hightouch::{Method, Response, SyncId, SyncRef};
 
 /// How long a request takes to arrive, and its answer to come back.
 const WAY: Duration = Duration::from_millis(40);
@@ -129,7 +129,10 @@ pub fn ours(class: &Class, known: Known, rng: &mut Rng) -> Watched {
                 assert!(outcome.is_ok(), "{outcome:?}");
                 return Watched {
                     looks,
-                    lag: now.since(created).saturating_sub(length).as_secs_f64(),
+                    lag: now
+                        .duration_since(created)
+                        .saturating_sub(length)
+                        .as_secs_f64(),
                 };
             }
             Action::Wait { until } => {
@@ -138,13 +141,13 @@ pub fn ours(class: &Class, known: Known, rng: &mut Rng) -> Watched {
             }
             Action::Send { request, .. } => request,
         };
-        let arrives = now.plus(WAY);
+        let arrives = now + WAY;
         let body = if request.method == Method::Post {
             created = arrives;
             r#"{"id":"42"}"#.into()
         } else if request.target.contains("runId=") {
             looks += 1;
-            let age = arrives.since(created);
+            let age = arrives.duration_since(created);
             let status = if age >= length {
                 "success"
             } else {
@@ -163,8 +166,8 @@ pub fn ours(class: &Class, known: Known, rng: &mut Rng) -> Watched {
         } else {
             list(&earlier)
         };
-        now = arrives.plus(WAY);
-        event = Event::Answer(Answer::new(200, body));
+        now = arrives + WAY;
+        event = Event::Response(Response::new(200, body));
     }
 }
 

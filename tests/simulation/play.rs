@@ -5,10 +5,11 @@ use core::time::Duration;
 use fastrand::Rng;
 use hightouch_sync::engine::{
     Action, Event, Goal as EngineGoal, IfRunning as EngineIfRunning, Instant, Operation, Options,
-    Outcome, Trouble, TroubleKind,
+    Outcome, TransportError, TransportErrorKind,
 };
 use hightouch_sync::hightouch::{
-    Answer, BodyEnd, Method, Moment, Request, Resync, RetryAfter, RunId, RunRef, SyncId, SyncRef,
+    BodyEnd, Method, Request, Response, Resync, RetryAfter, RunId, RunRef, SyncId, SyncRef,
+    Timestamp,
 };
 
 use super::hightouch::{Hightouch, SLUG, SYNC, Wrongs};
@@ -33,7 +34,7 @@ pub struct Sent {
     pub asked: Option<Duration>,
     pub status: Option<u16>,
     /// Why nothing came back.
-    pub trouble: Option<TroubleKind>,
+    pub trouble: Option<TransportErrorKind>,
     /// What came back, in a word.
     pub what: String,
     /// The body that came back, if it is whole.
@@ -91,7 +92,7 @@ fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
         },
         unless_since: call
             .unless_since
-            .map(|moment| Moment::from_millis(hightouch.shows(moment))),
+            .map(|moment| Timestamp::from_millis(hightouch.shows(moment))),
         max_wait: span(call.max_wait),
         answer_wait: span(call.answer_wait),
     }
@@ -202,7 +203,7 @@ fn send(
     let (what, came, as_of) = fare(hightouch, before, request, fault, arrives);
     let (back, came) = match came {
         Some(came) if arrives + exchange.back <= give_up => (arrives + exchange.back, came),
-        _ => (give_up + late, Err(TroubleKind::TimedOut)),
+        _ => (give_up + late, Err(TransportErrorKind::TimedOut)),
     };
     let mut said = Sent {
         at: now,
@@ -222,7 +223,7 @@ fn send(
     let event = match came {
         Err(kind) => {
             said.trouble = Some(kind);
-            Event::Trouble(Trouble {
+            Event::TransportError(TransportError {
                 kind,
                 text: "as the world has it".into(),
             })
@@ -243,7 +244,7 @@ fn send(
                     None => id.and_then(|id| id.parse().ok()),
                 };
             }
-            Event::Answer(answer)
+            Event::Response(answer)
         }
     };
     (back, (said, event))
@@ -256,7 +257,7 @@ fn fare(
     request: &Request,
     fault: Option<&Fault>,
     arrives: Millis,
-) -> (String, Option<Result<Answer, TroubleKind>>, Millis) {
+) -> (String, Option<Result<Response, TransportErrorKind>>, Millis) {
     let trigger = request.method == Method::Post;
     let late = |hightouch: &mut Hightouch<'_>, takes_effect: Millis| {
         if trigger {
@@ -268,12 +269,12 @@ fn fare(
     let list = request.target.contains("/runs?limit=") && !request.target.contains("offset=");
     let mut kept = 0;
     match fault {
-        Some(Fault::Refused) => return trouble(TroubleKind::NotSent),
-        Some(Fault::NotGranted) => return trouble(TroubleKind::NotGranted),
-        Some(Fault::LostBefore) => return trouble(TroubleKind::Lost),
+        Some(Fault::Refused) => return trouble(TransportErrorKind::NotSent),
+        Some(Fault::NotGranted) => return trouble(TransportErrorKind::NotGranted),
+        Some(Fault::LostBefore) => return trouble(TransportErrorKind::Lost),
         Some(Fault::LostAfter { takes_effect }) => {
             late(hightouch, *takes_effect);
-            return trouble(TroubleKind::Lost);
+            return trouble(TransportErrorKind::Lost);
         }
         Some(Fault::SilentBefore) => return ("silence".into(), None, arrives),
         Some(Fault::SilentAfter { takes_effect }) => {
@@ -291,7 +292,7 @@ fn fare(
             let mut answer = dated(hightouch, arrives, *code, "");
             answer.retry_after = retry_after.map(|asked| match asked {
                 Asked::Seconds(seconds) => RetryAfter::Delay(Duration::from_secs(seconds)),
-                Asked::Date(ahead) => RetryAfter::Moment(Moment::from_millis(
+                Asked::Date(ahead) => RetryAfter::Timestamp(Timestamp::from_millis(
                     hightouch.date(arrives).unwrap_or(0) + ahead,
                 )),
             });
@@ -387,9 +388,9 @@ fn fare(
     )
 }
 
-fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Answer {
-    let mut answer = Answer::new(status, body);
-    answer.date = hightouch.date(now).map(Moment::from_millis);
+fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Response {
+    let mut answer = Response::new(status, body);
+    answer.date = hightouch.date(now).map(Timestamp::from_millis);
     answer
 }
 
@@ -399,7 +400,7 @@ fn again(
     hightouch: &Hightouch<'_>,
     request: &Request,
     now: Millis,
-) -> Option<(Answer, Millis)> {
+) -> Option<(Response, Millis)> {
     let last = before
         .last()
         .filter(|last| last.target == request.target && last.fault.is_none())?;

@@ -5,7 +5,7 @@ use core::time::Duration;
 mod sequences;
 mod since;
 
-use hightouch_sync::engine::{AT_ONCE, Failure, FailureKind, Outcome, Report, Standing};
+use hightouch_sync::engine::{AT_ONCE, Failure, FailureKind, Outcome, Report, SyncReport};
 use hightouch_sync::hightouch::SequenceRun;
 
 use super::hightouch::Run;
@@ -122,16 +122,16 @@ fn broken(promise: &'static str, how: impl Into<String>) -> Result<(), Broken> {
 /// The sequence's run that is told of.
 fn sequence_run(outcome: &Outcome) -> Option<&SequenceRun> {
     match outcome {
-        Ok(Standing::Sequence(report)) => Some(&report.run),
-        Ok(Standing::Sync(_)) => None,
+        Ok(Report::Sequence(report)) => Some(&report.run),
+        Ok(Report::Sync(_)) => None,
         Err(failure) => failure.sequence.as_deref(),
     }
 }
 
-fn report(outcome: &Outcome) -> Option<&Report> {
+fn report(outcome: &Outcome) -> Option<&SyncReport> {
     match outcome {
-        Ok(Standing::Sync(report)) => Some(report),
-        Ok(Standing::Sequence(_)) => None,
+        Ok(Report::Sync(report)) => Some(report),
+        Ok(Report::Sequence(_)) => None,
         Err(failure) => failure.report.as_ref(),
     }
 }
@@ -284,7 +284,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
             "run {} is said to have succeeded and did not",
             run.id
         )),
-        Ok(Standing::Sync(report)) if waits => {
+        Ok(Report::Sync(report)) if waits => {
             let mut statuses: Vec<&str> =
                 report.jobs.iter().map(|job| job.status.as_str()).collect();
             let mut truth = run.statuses(played.over);

@@ -123,14 +123,14 @@ fn a_look_that_saw_the_run_makes_a_later_outage_a_wait_that_is_over() {
 #[test]
 fn a_run_that_was_going_for_an_hour_is_not_looked_at_as_if_it_had_just_begun() {
     let list = |date: Option<&str>| {
-        let mut answer = Answer::new(
+        let mut answer = Response::new(
             200,
             r#"{"data":[{"id":42,"status":"processing","createdAt":"2022-02-08T15:11:00.000Z"}],"hasMore":false}"#,
         );
         if let Some(date) = date {
             answer.note_header("date", date.as_bytes());
         }
-        Say::Answer(answer)
+        Say::Response(answer)
     };
     let an_hour_later = Some("Tue, 08 Feb 2022 16:11:00 GMT");
     let old = play(Goal::Await(the_run()), wait(seconds(25)), |_, _| {
@@ -157,11 +157,11 @@ fn missing(others: &[u64], newest_first: bool, wait_for: Duration) -> Played {
             true => runs(&[]),
             false => list(&all, request, 100),
         };
-        let Say::Answer(mut answer) = answer else {
+        let Say::Response(mut answer) = answer else {
             unreachable!()
         };
         answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
-        Say::Answer(answer)
+        Say::Response(answer)
     })
 }
 

@@ -27,14 +27,14 @@ fn listed(at: Duration, entries: &[(u64, &str, f64)]) -> Say {
             format!(r#"{{"id":{id},"status":"{status}","createdAt":"{created}"}}"#)
         })
         .collect();
-    let mut answer = Answer::new(
+    let mut answer = Response::new(
         200,
         format!(r#"{{"data":[{}],"hasMore":false}}"#, entries.join(",")),
     );
-    answer.date = Some(crate::hightouch::Moment::from_millis(
+    answer.date = Some(crate::hightouch::Timestamp::from_millis(
         (start + at).unix_timestamp() * 1000,
     ));
-    Say::Answer(answer)
+    Say::Response(answer)
 }
 
 /// Runs sync 7; the first trigger ends so, and the list is as the script says.
@@ -48,7 +48,7 @@ fn unclear(options: Options, first: Say, mut list: impl FnMut(Duration) -> Say) 
 }
 
 fn lost() -> Say {
-    Say::Trouble(TroubleKind::Lost)
+    Say::TransportError(TransportErrorKind::Lost)
 }
 
 #[test]
@@ -224,7 +224,7 @@ fn a_run_that_was_there_before_is_not_taken_for_the_one_in_question() {
 fn a_trigger_that_the_server_may_still_be_at_is_not_sent_again_however_empty_the_list() {
     for first in [
         Say::Silence,
-        Say::Trouble(TroubleKind::TimedOut),
+        Say::TransportError(TransportErrorKind::TimedOut),
         status(504),
         status(408),
     ] {
@@ -250,9 +250,9 @@ fn a_list_counts_from_when_it_was_asked_for() {
             Action::Wait { until } => (now, event) = (until, Event::Woke),
             Action::Send { request, .. } if is_trigger(&request) => {
                 triggers += 1;
-                now = now.plus(LATENCY);
-                event = Event::Trouble(Trouble {
-                    kind: TroubleKind::Lost,
+                now = now + LATENCY;
+                event = Event::TransportError(TransportError {
+                    kind: TransportErrorKind::Lost,
                     text: "lost".into(),
                 });
             }
@@ -264,20 +264,21 @@ fn a_list_counts_from_when_it_was_asked_for() {
                     false if asked < seconds(3) => listed(asked, &[]),
                     false => listed(asked, &[(42, "queued", -0.05)]),
                 };
-                now = now.plus(if looks || lists > 0 {
-                    LATENCY
-                } else {
-                    seconds(9)
-                });
+                now = now
+                    + if looks || lists > 0 {
+                        LATENCY
+                    } else {
+                        seconds(9)
+                    };
                 lists += u32::from(!looks);
-                let Say::Answer(answer) = said else {
+                let Say::Response(answer) = said else {
                     panic!("a list")
                 };
-                event = Event::Answer(answer);
+                event = Event::Response(answer);
             }
         }
     };
-    let Ok(Standing::Sync(report)) = outcome else {
+    let Ok(Report::Sync(report)) = outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!((report.run, triggers), (the_run(), 1));
@@ -383,9 +384,9 @@ fn a_list_of_what_cannot_be_read_does_not_prove_that_there_is_no_run() {
 
 #[test]
 fn a_response_of_success_that_cannot_be_read_is_never_taken_for_no_run() {
-    let cut = Say::Answer(Answer {
+    let cut = Say::Response(Response {
         end: crate::hightouch::BodyEnd::Cut,
-        ..Answer::new(200, r#"{"id":"42"}"#)
+        ..Response::new(200, r#"{"id":"42"}"#)
     });
     for (first, ids) in [
         (cut, &["42"][..]),
@@ -439,9 +440,9 @@ fn a_run_that_was_there_before_the_trigger_is_not_believed_to_be_the_one_it_star
                 r#"{"data":[{"id":42,"status":"success","finishedAt":"2022-02-08T15:11:00Z"}],"hasMore":false}"#
             }
         };
-        let mut answer = Answer::new(200, body);
+        let mut answer = Response::new(200, body);
         answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
-        Say::Answer(answer)
+        Say::Response(answer)
     });
     assert_eq!(
         (played.failure().kind, played.triggers()),

@@ -17,7 +17,7 @@ mod starting;
 use core::time::Duration;
 
 use super::*;
-use crate::hightouch::{Answer, Method, Request, RunId, RunRef, SyncId, SyncRef};
+use crate::hightouch::{Method, Request, Response, RunId, RunRef, SyncId, SyncRef};
 
 /// What came of an operation.
 #[derive(Debug)]
@@ -30,16 +30,16 @@ struct Played {
 }
 
 impl Played {
-    fn report(&self) -> &Report {
+    fn report(&self) -> &SyncReport {
         match &self.outcome {
-            Ok(Standing::Sync(report)) => report,
+            Ok(Report::Sync(report)) => report,
             other => panic!("no run of a sync that succeeded: {other:#?}"),
         }
     }
 
     fn sequence(&self) -> &SequenceReport {
         match &self.outcome {
-            Ok(Standing::Sequence(report)) => report,
+            Ok(Report::Sequence(report)) => report,
             other => panic!("no run of a sequence that succeeded: {other:#?}"),
         }
     }
@@ -65,8 +65,8 @@ impl Played {
 
 /// What a script answers.
 enum Say {
-    Answer(Answer),
-    Trouble(TroubleKind),
+    Response(Response),
+    TransportError(TransportErrorKind),
     /// Nothing, ever.
     Silence,
 }
@@ -106,7 +106,7 @@ fn play(goal: Goal, options: Options, mut script: impl FnMut(&Request, Duration)
             }
             Action::Wait { until } => {
                 assert!(until > now, "a wait that is over");
-                now = until.plus(lateness.next());
+                now = until + lateness.next();
                 event = Event::Woke;
             }
             Action::Send { request, give_up } => {
@@ -116,17 +116,22 @@ fn play(goal: Goal, options: Options, mut script: impl FnMut(&Request, Duration)
                 );
                 let said = script(&request, now.since_start());
                 sent.push((now.since_start(), request));
-                let answered = now.plus(LATENCY);
+                let answered = now + LATENCY;
                 let lost = |kind| {
-                    Event::Trouble(Trouble {
+                    Event::TransportError(TransportError {
                         kind,
                         text: "as the script says".into(),
                     })
                 };
                 (now, event) = match said {
-                    Say::Answer(answer) if answered <= give_up => (answered, Event::Answer(answer)),
-                    Say::Trouble(kind) if answered <= give_up => (answered, lost(kind)),
-                    _ => (give_up.plus(lateness.next()), lost(TroubleKind::TimedOut)),
+                    Say::Response(answer) if answered <= give_up => {
+                        (answered, Event::Response(answer))
+                    }
+                    Say::TransportError(kind) if answered <= give_up => (answered, lost(kind)),
+                    _ => (
+                        (give_up + lateness.next()),
+                        lost(TransportErrorKind::TimedOut),
+                    ),
                 };
             }
         }
@@ -146,11 +151,11 @@ fn the_run() -> RunRef {
 }
 
 fn ok(body: impl Into<Vec<u8>>) -> Say {
-    Say::Answer(Answer::new(200, body))
+    Say::Response(Response::new(200, body))
 }
 
 fn status(status: u16) -> Say {
-    Say::Answer(Answer::new(status, ""))
+    Say::Response(Response::new(status, ""))
 }
 
 /// The answer to a trigger that started run 42.

@@ -1,7 +1,7 @@
 //! A run from its start to its end.
 
 use super::*;
-use crate::hightouch::{RunStatus, Unreadable};
+use crate::hightouch::{ReadError, RunStatus};
 
 /// Runs sync 7; its run 42 goes through these statuses, one a look.
 fn run_through(options: Options, statuses: &[&str]) -> Played {
@@ -188,18 +188,18 @@ fn polls_survive_an_outage_of_any_kind() {
             return triggered();
         }
         match at.as_secs() / 10 {
-            1 => Say::Trouble(TroubleKind::NotSent),
-            2 => Say::Trouble(TroubleKind::Lost),
+            1 => Say::TransportError(TransportErrorKind::NotSent),
+            2 => Say::TransportError(TransportErrorKind::Lost),
             3 => status(503),
             4 => ok("<html>"),
-            5 => Say::Answer(Answer {
+            5 => Say::Response(Response {
                 end: crate::hightouch::BodyEnd::Cut,
-                ..Answer::new(200, r#"{"data":["#)
+                ..Response::new(200, r#"{"data":["#)
             }),
             6 => status(408),
             7 => Say::Silence,
             8 => status(429),
-            9 => Say::Answer(Answer::new(500, r#""Internal Server Error""#)),
+            9 => Say::Response(Response::new(500, r#""Internal Server Error""#)),
             // A proxy that wants a sign-in, or moves for a while.
             10 => status(302),
             11 => status(307),
@@ -245,9 +245,9 @@ fn a_rate_limit_is_waited_out_for_as_long_as_it_asks() {
             return triggered();
         }
         if limited.take().is_some() {
-            let mut answer = Answer::new(429, "");
+            let mut answer = Response::new(429, "");
             answer.note_header("retry-after", b"17");
-            return Say::Answer(answer);
+            return Say::Response(answer);
         }
         runs(&[(42, "success")])
     });
@@ -268,9 +268,9 @@ fn an_absurd_retry_after_is_capped_by_the_deadline() {
         if at > seconds(50) {
             return runs(&[(42, "success")]);
         }
-        let mut answer = Answer::new(503, "");
+        let mut answer = Response::new(503, "");
         answer.note_header("retry-after", b"99999999999999999999999999");
-        Say::Answer(answer)
+        Say::Response(answer)
     });
     assert!(played.outcome.is_ok(), "{:#?}", played.outcome);
     assert!(played.over <= seconds(60));
@@ -282,9 +282,9 @@ fn a_wait_that_ends_after_a_rate_limit_says_how_long_hightouch_asks_to_be_left_a
         if is_trigger(request) {
             return triggered();
         }
-        let mut answer = Answer::new(429, "");
+        let mut answer = Response::new(429, "");
         answer.note_header("retry-after", b"40");
-        Say::Answer(answer)
+        Say::Response(answer)
     });
     let failure = played.failure();
     assert_eq!(
@@ -299,12 +299,12 @@ fn a_run_that_this_call_started_is_no_older_than_the_call_whatever_its_times_say
         if is_trigger(request) {
             return triggered();
         }
-        let mut answer = Answer::new(
+        let mut answer = Response::new(
             200,
             r#"{"data":[{"id":42,"status":"processing","createdAt":"2001-02-08T15:11:00.000Z"}],"hasMore":false}"#,
         );
         answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
-        Say::Answer(answer)
+        Say::Response(answer)
     });
     assert!(played.sent.len() > 20, "{} requests", played.sent.len());
 }
@@ -347,9 +347,9 @@ fn a_page_over_the_size_limit_is_asked_for_in_smaller_pages() {
             .nth(1)
             .map_or(100, |rest| rest.split('&').next().unwrap().parse().unwrap());
         if limit > 4 {
-            return Say::Answer(Answer {
+            return Say::Response(Response {
                 end: crate::hightouch::BodyEnd::TooLong,
-                ..Answer::new(200, "")
+                ..Response::new(200, "")
             });
         }
         list(&[(42, "success"); 6], request, limit)
@@ -404,7 +404,7 @@ fn nothing_is_concluded_from_a_list_that_was_not_read_whole() {
         wait(seconds(30)),
         |request, _| match request {
             request if is_trigger(request) => triggered(),
-            _ => Say::Answer(Answer::new(
+            _ => Say::Response(Response::new(
                 206,
                 r#"{"data":[{"id":42,"status":"success"}],"hasMore":false}"#,
             )),
@@ -453,7 +453,7 @@ fn a_list_that_does_not_end_is_an_error() {
     });
     let failure = played.failure();
     assert_eq!(failure.kind, FailureKind::MalformedAnswer);
-    assert_eq!(failure.message, Unreadable::TooManyPages(20).to_string());
+    assert_eq!(failure.message, ReadError::TooManyPages(20).to_string());
     assert_eq!(played.sent.len(), 20);
 }
 

@@ -51,8 +51,8 @@ fn through(options: Options, looks: &[(&str, &[&str])]) -> Played {
 /// The run's UUID in whatever came out.
 fn named(played: &Played) -> Option<&str> {
     let run = match &played.outcome {
-        Ok(Standing::Sequence(report)) => Some(&report.run),
-        Ok(Standing::Sync(_)) => None,
+        Ok(Report::Sequence(report)) => Some(&report.run),
+        Ok(Report::Sync(_)) => None,
         Err(failure) => failure.sequence.as_deref(),
     };
     run.map(|run| run.id.as_str())
@@ -323,7 +323,7 @@ fn an_answer_about_another_run_tells_nothing() {
 #[test]
 fn a_trigger_whose_answer_was_lost_is_told_at_once_and_never_sent_again() {
     for script in [
-        || Say::Trouble(TroubleKind::Lost),
+        || Say::TransportError(TransportErrorKind::Lost),
         || Say::Silence,
         || status(500),
         || status(504),
@@ -332,9 +332,9 @@ fn a_trigger_whose_answer_was_lost_is_told_at_once_and_never_sent_again() {
         || ok(r#"{"id":42}"#),
         || ok("<html>"),
         || {
-            Say::Answer(Answer {
+            Say::Response(Response {
                 end: crate::hightouch::BodyEnd::Cut,
-                ..Answer::new(200, format!(r#"{{"id":"{RUN}"}}"#))
+                ..Response::new(200, format!(r#"{{"id":"{RUN}"}}"#))
             })
         },
     ] {
@@ -364,7 +364,7 @@ fn a_trigger_whose_answer_was_lost_is_told_at_once_and_never_sent_again() {
 fn a_trigger_that_did_not_arrive_is_sent_again() {
     for (say, last) in [
         (
-            (|| Say::Trouble(TroubleKind::NotSent)) as fn() -> Say,
+            (|| Say::TransportError(TransportErrorKind::NotSent)) as fn() -> Say,
             FailureKind::Unreachable,
         ),
         (|| status(429), FailureKind::Api),
@@ -421,15 +421,15 @@ fn whatever_passes_is_sat_out_while_the_run_is_waited_for() {
         looks += 1;
         match looks {
             1 => status(500),
-            2 => Say::Trouble(TroubleKind::Lost),
-            3 => Say::Trouble(TroubleKind::NotSent),
+            2 => Say::TransportError(TransportErrorKind::Lost),
+            3 => Say::TransportError(TransportErrorKind::NotSent),
             4 => status(429),
             5 => ok("<html>"),
             6 => Say::Silence,
             7 => status(408),
-            8 => Say::Answer(Answer {
+            8 => Say::Response(Response {
                 retry_after: crate::hightouch::RetryAfter::read("40"),
-                ..Answer::new(429, "")
+                ..Response::new(429, "")
             }),
             _ => stands("done", &["success"]),
         }
@@ -602,9 +602,9 @@ fn the_age_of_a_run_that_is_taken_up_is_told_by_what_has_ended_in_it() {
         r#"{{"id":"{RUN}","status":"running","syncRuns":[{{"status":"success","finishedAt":"2023-10-17T11:06:01.713+00:00"}},{{"status":"processing"}}]}}"#
     );
     let played = play(await_it(), wait(seconds(600)), |_, _| {
-        let mut answer = Answer::new(200, body.clone());
+        let mut answer = Response::new(200, body.clone());
         answer.note_header("date", b"Tue, 17 Oct 2023 12:06:02 GMT");
-        Say::Answer(answer)
+        Say::Response(answer)
     });
     assert!(
         played.sent.len() < 30,

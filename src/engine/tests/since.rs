@@ -1,7 +1,7 @@
 //! A run that came since a moment stands for the one that is asked for: what is asked for again starts nothing again.
 
 use super::*;
-use crate::hightouch::Moment;
+use crate::hightouch::Timestamp;
 
 /// Hightouch's clock when a script begins, in milliseconds.
 const BASE: i64 = 1_644_336_660_000;
@@ -116,17 +116,17 @@ impl World {
         if self.newest_first {
             entries.reverse();
         }
-        let mut answer = Answer::new(
+        let mut answer = Response::new(
             200,
             format!(r#"{{"data":[{}],"hasMore":false}}"#, entries.join(",")),
         );
-        answer.date = Some(Moment::from_millis((BASE + at) / 1000 * 1000));
-        Say::Answer(answer)
+        answer.date = Some(Timestamp::from_millis((BASE + at) / 1000 * 1000));
+        Say::Response(answer)
     }
 
     /// A delivery of the news that what the sync reads was tested at a moment, in milliseconds after [`BASE`].
     fn told(&mut self, tested: i64) -> Played {
-        let since = Moment::from_millis(BASE + tested);
+        let since = Timestamp::from_millis(BASE + tested);
         let options = Options {
             unless_since: Some(since),
             ..wait(seconds(8))
@@ -143,7 +143,7 @@ impl World {
                 return spoilt.unwrap_or_else(|| self.list(at));
             }
             if let Some(spoilt) = spoilt {
-                if arrives && !matches!(&spoilt, Say::Answer(answer) if answer.status == 429) {
+                if arrives && !matches!(&spoilt, Say::Response(answer) if answer.status == 429) {
                     self.triggered(at);
                 }
                 return spoilt;
@@ -207,7 +207,7 @@ fn what_is_told_again_starts_nothing_again_whether_the_run_is_queued_goes_or_has
 #[test]
 fn where_the_first_trigger_was_lost_the_run_that_came_of_it_is_found_when_it_is_told_again() {
     for spoilt in [
-        Say::Trouble(TroubleKind::Lost),
+        Say::TransportError(TransportErrorKind::Lost),
         Say::Silence,
         status(502),
         status(504),
@@ -220,8 +220,8 @@ fn where_the_first_trigger_was_lost_the_run_that_came_of_it_is_found_when_it_is_
                 ..World::new()
             };
             world.spoilt.push(match &spoilt {
-                Say::Answer(answer) => Say::Answer(answer.clone()),
-                Say::Trouble(kind) => Say::Trouble(*kind),
+                Say::Response(answer) => Say::Response(answer.clone()),
+                Say::TransportError(kind) => Say::TransportError(*kind),
                 Say::Silence => Say::Silence,
             });
             let first = world.told(TESTED);
@@ -290,7 +290,7 @@ fn whatever_goes_wrong_one_success_that_is_told_until_it_is_taken_starts_one_run
 #[test]
 fn where_no_run_came_of_it_the_next_one_starts_it() {
     let mut world = World {
-        spoilt: vec![Say::Trouble(TroubleKind::Lost)],
+        spoilt: vec![Say::TransportError(TransportErrorKind::Lost)],
         ..World::new()
     };
     assert_eq!(
@@ -340,7 +340,7 @@ fn a_run_that_began_before_does_not_stand_for_a_new_one_and_one_that_began_since
 #[test]
 fn a_run_that_is_taken_up_is_followed_where_its_end_is_asked_for() {
     let options = Options {
-        unless_since: Some(Moment::from_millis(0)),
+        unless_since: Some(Timestamp::from_millis(0)),
         ..Options::default()
     };
     let mut looks = 0;
@@ -356,7 +356,7 @@ fn a_run_that_is_taken_up_is_followed_where_its_end_is_asked_for() {
 
 fn ask(options: Options, mut list: impl FnMut(&Request) -> Say) -> Played {
     let options = Options {
-        unless_since: Some(Moment::from_millis(BASE)),
+        unless_since: Some(Timestamp::from_millis(BASE)),
         ..options
     };
     let triggered = || ok(r#"{"id":"1042"}"#);
@@ -388,9 +388,9 @@ fn a_list_that_may_hide_such_a_run_is_no_reason_to_start_one() {
         );
     }
     let played = ask(wait(seconds(60)), |_| {
-        let mut answer = Answer::new(200, r#"{"data":[],"hasMore":false}"#);
+        let mut answer = Response::new(200, r#"{"data":[],"hasMore":false}"#);
         answer.note_header("age", b"7");
-        Say::Answer(answer)
+        Say::Response(answer)
     });
     assert_eq!(
         (played.failure().kind, played.triggers()),
@@ -409,7 +409,7 @@ fn a_list_that_may_hide_such_a_run_is_no_reason_to_start_one() {
 }
 
 fn lost() -> Say {
-    Say::Trouble(TroubleKind::Lost)
+    Say::TransportError(TransportErrorKind::Lost)
 }
 
 #[test]
@@ -445,7 +445,7 @@ fn the_newest_of_a_hundred_thousand_runs_are_found_within_eight_seconds_at_a_qua
         let all: Vec<(u64, &str)> = (1..=count).map(|id| (id, "success")).collect();
         let (mut now, mut event) = (Instant::default(), Event::Woke);
         let options = Options {
-            unless_since: Some(Moment::from_millis(BASE)),
+            unless_since: Some(Timestamp::from_millis(BASE)),
             ..wait(seconds(8))
         };
         let mut operation = Operation::new(Goal::Start(sync()), options, now, 1);
@@ -454,15 +454,15 @@ fn the_newest_of_a_hundred_thousand_runs_are_found_within_eight_seconds_at_a_qua
             match operation.step(now, event) {
                 Action::Send { request, .. } => {
                     requests += 1;
-                    now = now.plus(Duration::from_millis(250));
-                    let Say::Answer(answer) = (if is_trigger(&request) {
+                    now = now + Duration::from_millis(250);
+                    let Say::Response(answer) = (if is_trigger(&request) {
                         ok(r#"{"id":"100001"}"#)
                     } else {
                         list(&all, &request, 100)
                     }) else {
                         unreachable!()
                     };
-                    event = Event::Answer(answer);
+                    event = Event::Response(answer);
                 }
                 Action::Wait { until } => (now, event) = (until, Event::Woke),
                 Action::Done(outcome) => break outcome,

@@ -21,7 +21,7 @@ fn trigger_answers(say: impl Fn() -> Say) -> Played {
 #[test]
 fn an_error_fails_by_the_rule_and_nothing_is_sent_again() {
     let played = trigger_answers(|| {
-        Say::Answer(Answer::new(
+        Say::Response(Response::new(
             401,
             r#"{"message":"Authentication error","details":"Token is invalid"}"#,
         ))
@@ -45,7 +45,7 @@ fn an_error_fails_by_the_rule_and_nothing_is_sent_again() {
         (302, FailureKind::Api),
     ] {
         let played = trigger_answers(|| {
-            Say::Answer(Answer::new(
+            Say::Response(Response::new(
                 code,
                 r#"{"message":"Validation failed","details":{"a":1}}"#,
             ))
@@ -94,7 +94,7 @@ fn a_trigger_that_did_not_arrive_is_sent_again() {
             return triggered();
         }
         refused -= 1;
-        Say::Trouble(TroubleKind::NotSent)
+        Say::TransportError(TransportErrorKind::NotSent)
     });
     assert!(played.outcome.is_ok());
     assert_eq!(played.triggers(), 3);
@@ -102,7 +102,7 @@ fn a_trigger_that_did_not_arrive_is_sent_again() {
 
 #[test]
 fn a_hightouch_that_is_not_there_is_reported_soon() {
-    let played = trigger_answers(|| Say::Trouble(TroubleKind::NotSent));
+    let played = trigger_answers(|| Say::TransportError(TransportErrorKind::NotSent));
     assert_eq!(
         (played.failure().kind, played.triggers()),
         (FailureKind::Unreachable, 4)
@@ -120,7 +120,7 @@ fn a_tls_handshake_that_fails_ends_the_call_at_once_as_long_as_there_is_no_run()
         (awaited, false),
     ] {
         let played = play(goal, Options::default(), |_, _| {
-            Say::Trouble(TroubleKind::TlsFailed)
+            Say::TransportError(TransportErrorKind::TlsFailed)
         });
         let failure = played.failure();
         assert_eq!(
@@ -147,7 +147,7 @@ fn a_tls_handshake_that_fails_while_a_run_is_polled_is_tried_again() {
         }
         polls += 1;
         if polls < 6 {
-            Say::Trouble(TroubleKind::TlsFailed)
+            Say::TransportError(TransportErrorKind::TlsFailed)
         } else {
             runs(&[(42, "success")])
         }
@@ -157,9 +157,9 @@ fn a_tls_handshake_that_fails_while_a_run_is_polled_is_tried_again() {
 
 /// A response that is compressed though nobody asked for it.
 fn compressed(status: u16) -> Say {
-    let mut answer = Answer::new(status, b"\x1f\x8b\x08");
+    let mut answer = Response::new(status, b"\x1f\x8b\x08");
     answer.note_header("content-encoding", b"gzip");
-    Say::Answer(answer)
+    Say::Response(answer)
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn a_trigger_whose_response_alone_is_compressed_is_confirmed_by_the_list() {
         |request, at| match request {
             request if is_trigger(request) => compressed(200),
             _ if at < seconds(2) => runs(&[]),
-            _ => Say::Answer(Answer::new(200, r#"{"data":[],"hasMore":false}"#)),
+            _ => Say::Response(Response::new(200, r#"{"data":[],"hasMore":false}"#)),
         },
     );
     assert_eq!(played.triggers(), 1);
@@ -226,7 +226,7 @@ fn an_error_status_with_a_compressed_body_names_the_coding() {
 
 #[test]
 fn a_call_that_the_host_refuses_names_the_setting() {
-    let played = trigger_answers(|| Say::Trouble(TroubleKind::NotGranted));
+    let played = trigger_answers(|| Say::TransportError(TransportErrorKind::NotGranted));
     assert_eq!(
         (played.failure().kind, played.sent.len()),
         (FailureKind::NotGranted, 1)
@@ -523,10 +523,10 @@ fn an_absurd_retry_after_is_capped_by_the_deadline() {
         "Sun, 06 Nov 2094 08:49:37 GMT",
     ] {
         let played = play(Goal::Run(sync()), wait(seconds(25)), |_, _| {
-            let mut answer = Answer::new(429, "");
+            let mut answer = Response::new(429, "");
             answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
             answer.note_header("retry-after", asked.as_bytes());
-            Say::Answer(answer)
+            Say::Response(answer)
         });
         let failure = played.failure();
         assert_eq!(
@@ -559,9 +559,9 @@ fn a_short_wait_is_not_used_to_send_triggers_again_and_again() {
 #[test]
 fn being_asked_to_come_back_at_once_does_not_switch_backoff_off() {
     let played = play(Goal::Run(sync()), wait(seconds(600)), |_, _| {
-        let mut answer = Answer::new(429, "");
+        let mut answer = Response::new(429, "");
         answer.note_header("retry-after", b"0");
-        Say::Answer(answer)
+        Say::Response(answer)
     });
     assert!(played.triggers() < 60, "{} triggers", played.triggers());
 }
@@ -574,7 +574,7 @@ fn the_first_request_is_sent_however_short_the_wait_and_however_late_the_first_s
         Instant::default(),
         1,
     );
-    let a_moment_later = Instant::default().plus(Duration::from_nanos(1));
+    let a_moment_later = Instant::default() + Duration::from_nanos(1);
     assert!(matches!(
         operation.step(a_moment_later, Event::Woke),
         Action::Send { .. }
@@ -605,24 +605,24 @@ fn slow_trigger(options: Options, takes: Duration) -> Outcome {
     loop {
         match operation.step(now, event) {
             Action::Done(outcome) => return *outcome,
-            Action::Wait { until } => (now, event) = (until.plus(LATEST_WAKE), Event::Woke),
+            Action::Wait { until } => (now, event) = ((until + LATEST_WAKE), Event::Woke),
             Action::Send { request, give_up } => {
                 let is_trigger = is_trigger(&request);
-                let came = now.plus(if is_trigger { takes } else { LATENCY });
+                let came = now + if is_trigger { takes } else { LATENCY };
                 let said = match is_trigger {
                     true => triggered(),
                     false => list(&[(42, "processing")], &request, 100),
                 };
-                let Say::Answer(answer) = said else {
+                let Say::Response(answer) = said else {
                     panic!("an answer")
                 };
                 (now, event) = if came <= give_up {
-                    (came, Event::Answer(answer))
+                    (came, Event::Response(answer))
                 } else {
                     (
                         give_up,
-                        Event::Trouble(Trouble {
-                            kind: TroubleKind::TimedOut,
+                        Event::TransportError(TransportError {
+                            kind: TransportErrorKind::TimedOut,
                             text: "late".into(),
                         }),
                     )

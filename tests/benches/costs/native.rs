@@ -5,9 +5,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use hightouch_sync::engine::{
-    Action, Event, Goal, IfRunning, Instant as Moment, Operation, Options, Standing,
+    Action, Event, Goal, IfRunning, Instant as Timestamp, Operation, Options, Report,
 };
-use hightouch_sync::hightouch::{Answer, Method, SyncRef};
+use hightouch_sync::hightouch::{Method, Response, SyncRef};
 
 use super::machine::on_processor;
 use super::scene::{Hightouch, REQUESTS, SLUG};
@@ -31,7 +31,7 @@ pub fn time(syncs: u32) -> Option<Duration> {
 }
 
 fn sync(hightouch: &Hightouch) {
-    let mut now = Moment::after_start(Duration::ZERO);
+    let mut now = Timestamp::after_start(Duration::ZERO);
     let options = Options {
         if_running: IfRunning::Join,
         ..Options::default()
@@ -51,14 +51,17 @@ fn sync(hightouch: &Hightouch) {
                 } else {
                     "POST"
                 };
-                event = Event::Answer(Answer::new(200, hightouch.answer(method, &request.target)));
+                event = Event::Response(Response::new(
+                    200,
+                    hightouch.answer(method, &request.target),
+                ));
             }
             Action::Wait { until } => {
                 now = until;
                 event = Event::Woke;
             }
             Action::Done(outcome) => {
-                let Ok(Standing::Sync(report)) = *black_box(outcome) else {
+                let Ok(Report::Sync(report)) = *black_box(outcome) else {
                     panic!("the run ends in success")
                 };
                 assert_eq!(report.requests, REQUESTS);

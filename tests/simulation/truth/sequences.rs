@@ -1,6 +1,6 @@
 //! The promises where a run of a sequence is started or awaited.
 
-use hightouch_sync::engine::{FailureKind, TroubleKind};
+use hightouch_sync::engine::{FailureKind, TransportErrorKind};
 
 use super::{Broken, Came, LONGEST_PAUSE, Played, Sent, broken, is_final, over, sequence_run};
 use crate::sequences::{Run, Sequences, number, run_id};
@@ -22,7 +22,7 @@ fn told(played: &Played<'_>) -> Option<u64> {
 fn is_unclear(sent: &Sent) -> bool {
     let lost = matches!(
         sent.trouble,
-        Some(TroubleKind::Lost | TroubleKind::TimedOut)
+        Some(TransportErrorKind::Lost | TransportErrorKind::TimedOut)
     );
     let unsaid = matches!(sent.status, Some(200 | 206))
         && sent.named.is_none()

@@ -2,13 +2,13 @@
 
 use super::account::Account;
 use super::again;
-use super::answer::Answer;
 use super::problem::Problem;
 use super::report;
-use crate::engine::{Failure, FailureKind, Outcome, Standing};
+use super::response::Response;
+use crate::engine::{Failure, FailureKind, Outcome, Report};
 
 /// How reports and failures are put to this caller.
-pub(super) struct Teller {
+pub(super) struct Presenter {
     /// The key is the endpoint's own.
     pub(super) stored: bool,
     /// The slug of the key's workspace.
@@ -20,9 +20,9 @@ pub(super) struct Teller {
     pub(super) prefix: String,
 }
 
-impl Teller {
-    pub(super) fn view<'a>(&'a self, standing: &'a Standing) -> report::Report<'a> {
-        report::Report {
+impl Presenter {
+    pub(super) fn view<'a>(&'a self, standing: &'a Report) -> report::ReportView<'a> {
+        report::ReportView {
             standing,
             workspace: self.workspace.as_deref(),
         }
@@ -38,7 +38,7 @@ impl Teller {
     }
 
     /// Where the run is taken up again.
-    pub(super) fn location(&self, standing: &Standing) -> String {
+    pub(super) fn location(&self, standing: &Report) -> String {
         again::location(
             &self.prefix,
             standing,
@@ -48,15 +48,15 @@ impl Teller {
     }
 
     /// The answer to an operation that ended so.
-    pub(super) fn answer(&self, outcome: Outcome) -> Result<Answer, Problem> {
+    pub(super) fn answer(&self, outcome: Outcome) -> Result<Response, Problem> {
         let mut failure = match outcome {
-            Ok(standing) => return Ok(Answer::json(200, &self.view(&standing))),
+            Ok(standing) => return Ok(Response::json(200, &self.view(&standing))),
             Err(failure) => failure,
         };
         if failure.kind == FailureKind::StillRunning
             && let Some(standing) = failure.take_standing()
         {
-            let answer = Answer::json(202, &self.view(&standing));
+            let answer = Response::json(202, &self.view(&standing));
             return Ok(answer.with("location", self.location(&standing)).with(
                 "retry-after",
                 again::seconds(again::come_back(failure.elapsed, failure.retry_after)),

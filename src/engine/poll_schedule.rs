@@ -13,7 +13,7 @@ use core::time::Duration;
 
 use super::backoff::Jitter;
 use super::time::{Instant, times};
-use crate::hightouch::{Moment, Run, RunId, RunStatus};
+use crate::hightouch::{Run, RunId, RunStatus, Timestamp};
 
 /// The shortest pause, and the first.
 const SHORTEST: Duration = Duration::from_millis(1_000);
@@ -54,7 +54,7 @@ const SLACK: f64 = 0.05;
 
 /// What is known of how a run goes.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct PollSchedule {
     /// The lengths of the newest earlier runs.
     earlier: Vec<(RunId, Duration)>,
     /// When the completion ratio was last seen to rise, to what, and when by its rise the run will end.
@@ -68,7 +68,7 @@ pub(super) struct Pace {
     expected: Option<(Instant, Instant)>,
 }
 
-impl Pace {
+impl PollSchedule {
     /// Takes note that so many operations share a workspace's rate limit.
     pub(super) fn among(&mut self, operations: u32) {
         self.apart = SHARE.saturating_mul(operations.min(AT_ONCE));
@@ -81,7 +81,7 @@ impl Pace {
 
     /// Takes note of an earlier run of the same sync. How long one took that failed tells nothing.
     pub(super) fn note_earlier(&mut self, run: &Run) {
-        let moment = |text: &Option<String>| text.as_deref().and_then(Moment::rfc3339);
+        let moment = |text: &Option<String>| text.as_deref().and_then(Timestamp::rfc3339);
         let (Some(created), Some(finished)) = (moment(&run.created_at), moment(&run.finished_at))
         else {
             return;
@@ -90,7 +90,8 @@ impl Pace {
         if known || !matches!(run.status, RunStatus::Success | RunStatus::Warning) {
             return;
         }
-        self.earlier.push((run.id, finished.since(created)));
+        self.earlier
+            .push((run.id, finished.duration_since(created)));
         if self.earlier.len() > EARLIER {
             let oldest = self
                 .earlier
@@ -108,7 +109,7 @@ impl Pace {
             self.risen = Some((now, ratio));
             return;
         };
-        let (rise, took) = (ratio - before, now.since(at));
+        let (rise, took) = (ratio - before, now.duration_since(at));
         if rise.abs() < f64::EPSILON {
             return;
         }
@@ -118,13 +119,15 @@ impl Pace {
             return;
         }
         let left = took.as_secs_f64() * (1.0 - ratio) / rise;
-        let end = now.plus(times(Duration::from_secs(1), left));
+        let end = now + times(Duration::from_secs(1), left);
         let slack = |share: f64| {
             Duration::try_from_secs_f64((left + took.as_secs_f64()) * share)
                 .unwrap_or(Duration::MAX)
         };
         let agrees = self.forecast.replace(end).is_some_and(|forecast| {
-            let apart = end.since(forecast).max(forecast.since(end));
+            let apart = end
+                .duration_since(forecast)
+                .max(forecast.duration_since(end));
             apart <= slack(AGREE)
         });
         self.agreed = if agrees {
@@ -133,7 +136,7 @@ impl Pace {
             0
         };
         self.expected =
-            (self.agreed >= FORECASTS).then(|| (end.minus(slack(SLACK)), end.plus(slack(SLACK))));
+            (self.agreed >= FORECASTS).then(|| ((end - slack(SLACK)), (end + slack(SLACK))));
     }
 
     /// Between which ages earlier runs ended, if they are alike.
@@ -157,7 +160,7 @@ impl Pace {
             }
         };
         let pause = match (self.expected, self.usual()) {
-            (Some((from, to)), _) => around(from.since(now), to.since(now)),
+            (Some((from, to)), _) => around(from.duration_since(now), to.duration_since(now)),
             (None, Some((from, to))) => around(from.saturating_sub(age), to.saturating_sub(age)),
             (None, None) => pause,
         };
@@ -193,7 +196,7 @@ mod tests {
     }
 
     /// The pause after this age, whatever chance does.
-    fn pause_at(pace: &Pace, age: f64) -> f64 {
+    fn pause_at(pace: &PollSchedule, age: f64) -> f64 {
         let looks = 1000;
         let mut jitter = Jitter::new(7);
         (0..looks)
@@ -205,8 +208,8 @@ mod tests {
             / f64::from(looks)
     }
 
-    fn earlier(lengths: &[u64]) -> Pace {
-        let mut pace = Pace::default();
+    fn earlier(lengths: &[u64]) -> PollSchedule {
+        let mut pace = PollSchedule::default();
         for (id, length) in lengths.iter().enumerate() {
             let body = format!(
                 r#"{{"data":[{{"id":{},"status":"success","createdAt":"2022-02-08T16:00:00Z","finishedAt":"2022-02-08T16:{:02}:{:02}Z"}}]}}"#,
@@ -221,7 +224,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_with_the_age_of_the_run_up_to_a_minute() {
-        let pace = Pace::default();
+        let pace = PollSchedule::default();
         for (age, expected) in [
             (2.0, 1.0),
             (18.0, 2.0),
@@ -242,7 +245,7 @@ mod tests {
     #[test]
     fn a_crowd_looks_no_more_often_than_ten_times_a_second() {
         for crowd in [1, 20, 50] {
-            let mut pace = Pace::default();
+            let mut pace = PollSchedule::default();
             pace.among(crowd);
             for age in [1.0, 20.0, 100.0] {
                 let together = f64::from(crowd) / pause_at(&pace, age);
@@ -252,7 +255,7 @@ mod tests {
                 );
             }
         }
-        let mut alone = Pace::default();
+        let mut alone = PollSchedule::default();
         alone.among(1);
         assert!(
             (pause_at(&alone, 2.0) - 1.0).abs() < 0.01,
@@ -263,7 +266,9 @@ mod tests {
     #[test]
     fn runs_that_begin_together_are_not_looked_at_together() {
         let mut looks: Vec<Duration> = (0..1000)
-            .map(|seed| Pace::default().next_look(at(0.1), seconds(0.1), &mut Jitter::new(seed)))
+            .map(|seed| {
+                PollSchedule::default().next_look(at(0.1), seconds(0.1), &mut Jitter::new(seed))
+            })
             .collect();
         looks.sort();
         let (first, last) = (looks.first().unwrap(), looks.last().unwrap());
@@ -298,7 +303,7 @@ mod tests {
     #[test]
     fn a_ratio_that_rises_steadily_tells_the_end_and_any_other_tells_nothing() {
         let told = |ratios: &[f64]| {
-            let mut pace = Pace::default();
+            let mut pace = PollSchedule::default();
             for (look, ratio) in ratios.iter().enumerate() {
                 pace.note_ratio(at(100.0 * (look as f64 + 1.0)), *ratio);
             }
@@ -329,7 +334,10 @@ mod tests {
         for lengths in [&[3000, 3000][..], &[20, 20]] {
             let pace = earlier(lengths);
             for age in [1.0, 5.0, 50.0, 500.0, 3500.0] {
-                let (hinted, plain) = (pause_at(&pace, age), pause_at(&Pace::default(), age));
+                let (hinted, plain) = (
+                    pause_at(&pace, age),
+                    pause_at(&PollSchedule::default(), age),
+                );
                 assert!(
                     hinted <= plain * 2.51 && hinted >= plain * 0.39,
                     "{age}: {hinted} {plain}"

@@ -3,20 +3,20 @@
 use core::time::Duration;
 
 use super::outcome::FailureKind;
-use crate::hightouch::{Answer, ApiError, Unreadable, reason};
+use crate::hightouch::{ApiError, ReadError, Response, reason};
 
 /// Why no answer came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct TransportError {
     /// What it means for the request.
-    pub kind: TroubleKind,
+    pub kind: TransportErrorKind,
     /// What happened, for a person, as the end of a sentence.
     pub text: String,
 }
 
 /// What it means for a request that no answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TroubleKind {
+pub enum TransportErrorKind {
     /// The host refused to send it.
     NotGranted,
     /// It provably was not sent: the name was not found, the connection was refused.
@@ -31,7 +31,7 @@ pub enum TroubleKind {
 
 /// One try that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Setback {
+pub(super) enum AttemptError {
     /// An answer with a status that is none of success, or an envelope of an error.
     Refused {
         status: u16,
@@ -39,14 +39,14 @@ pub(super) enum Setback {
         asked: Option<Duration>,
     },
     /// An answer of success that could not be read.
-    Unreadable { status: u16, why: Unreadable },
+    Unreadable { status: u16, why: ReadError },
     /// No answer.
-    Trouble(Trouble),
+    TransportError(TransportError),
 }
 
-impl Setback {
+impl AttemptError {
     /// An answer with a status that is none of success.
-    pub(super) fn refused(answer: &Answer) -> Self {
+    pub(super) fn refused(answer: &Response) -> Self {
         let error = match answer.coded() {
             Some(why) => ApiError {
                 message: None,
@@ -68,8 +68,8 @@ impl Setback {
                 matches!(status, 300..=399 | 408 | 425 | 429 | 500..=599)
             }
             // A list that is too long will be no shorter.
-            Self::Unreadable { why, .. } => !matches!(why, Unreadable::TooManyPages(_)),
-            Self::Trouble(trouble) => trouble.kind != TroubleKind::NotGranted,
+            Self::Unreadable { why, .. } => !matches!(why, ReadError::TooManyPages(_)),
+            Self::TransportError(trouble) => trouble.kind != TransportErrorKind::NotGranted,
         }
     }
 
@@ -79,7 +79,7 @@ impl Setback {
         match self {
             Self::Refused { .. } => false,
             Self::Unreadable { .. } => self.is_encoded(),
-            Self::Trouble(trouble) => trouble.kind == TroubleKind::TlsFailed,
+            Self::TransportError(trouble) => trouble.kind == TransportErrorKind::TlsFailed,
         }
     }
 
@@ -88,7 +88,7 @@ impl Setback {
         matches!(
             self,
             Self::Unreadable {
-                why: Unreadable::Encoded(_),
+                why: ReadError::Encoded(_),
                 ..
             }
         )
@@ -104,7 +104,7 @@ impl Setback {
         match self {
             Self::Refused { status, .. } => matches!(status, 408 | 504),
             Self::Unreadable { .. } => false,
-            Self::Trouble(trouble) => trouble.kind == TroubleKind::TimedOut,
+            Self::TransportError(trouble) => trouble.kind == TransportErrorKind::TimedOut,
         }
     }
 
@@ -120,7 +120,7 @@ impl Setback {
     pub(super) fn status(&self) -> Option<u16> {
         match self {
             Self::Refused { status, .. } | Self::Unreadable { status, .. } => Some(*status),
-            Self::Trouble(_) => None,
+            Self::TransportError(_) => None,
         }
     }
 
@@ -131,12 +131,12 @@ impl Setback {
             Self::Refused { status: 404, .. } => FailureKind::NotFound,
             Self::Refused { .. } => FailureKind::Api,
             Self::Unreadable { .. } => FailureKind::MalformedAnswer,
-            Self::Trouble(trouble) => match trouble.kind {
-                TroubleKind::NotGranted => FailureKind::NotGranted,
-                TroubleKind::NotSent
-                | TroubleKind::TlsFailed
-                | TroubleKind::Lost
-                | TroubleKind::TimedOut => FailureKind::Unreachable,
+            Self::TransportError(trouble) => match trouble.kind {
+                TransportErrorKind::NotGranted => FailureKind::NotGranted,
+                TransportErrorKind::NotSent
+                | TransportErrorKind::TlsFailed
+                | TransportErrorKind::Lost
+                | TransportErrorKind::TimedOut => FailureKind::Unreachable,
             },
         }
     }
@@ -150,21 +150,23 @@ impl Setback {
                 _ => reason(*status),
             },
             Self::Unreadable { why, .. } => why.to_string(),
-            Self::Trouble(Trouble {
-                kind: TroubleKind::NotGranted,
+            Self::TransportError(TransportError {
+                kind: TransportErrorKind::NotGranted,
                 text,
             }) => format!(
                 "The host did not allow the call to Hightouch ({text}): add the API's origin to what this component may call, in Spin to \
                  `allowed_outbound_hosts`, which a dependency has to inherit (`inherit_configuration`)"
             ),
-            Self::Trouble(Trouble {
-                kind: TroubleKind::TlsFailed,
+            Self::TransportError(TransportError {
+                kind: TransportErrorKind::TlsFailed,
                 text,
             }) => format!(
                 "Hightouch could not be reached: {text}. Check that the API's origin is right, and that the host trusts the certificate \
                  that it presents"
             ),
-            Self::Trouble(trouble) => format!("Hightouch could not be reached: {}", trouble.text),
+            Self::TransportError(trouble) => {
+                format!("Hightouch could not be reached: {}", trouble.text)
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::text::parts;
-use super::{Moment, Unreadable};
+use super::{ReadError, Timestamp};
 
 /// How the body ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum RetryAfter {
     /// So long from now.
     Delay(Duration),
     /// Until then, by the server's clock.
-    Moment(Moment),
+    Timestamp(Timestamp),
 }
 
 /// The most of a content coding's name that is repeated, in bytes.
@@ -38,19 +38,19 @@ impl RetryAfter {
                 value.parse().unwrap_or(u64::MAX),
             )));
         }
-        Moment::http_date(value).map(Self::Moment)
+        Timestamp::http_date(value).map(Self::Timestamp)
     }
 }
 
 /// An answer of Hightouch, or of whatever stands between.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// The `Retry-After` header, where it could be read.
     pub retry_after: Option<RetryAfter>,
     /// The `Date` header: the server's clock when it answered, to the second.
-    pub date: Option<Moment>,
+    pub date: Option<Timestamp>,
     /// Whether a cache on the way kept it for a second or more, as `Age` tells (RFC 9111, section 5.1).
     pub is_old: bool,
     /// The content codings of the body other than `identity`, as `Content-Encoding` names them; none was asked for.
@@ -63,7 +63,7 @@ pub struct Answer {
     pub end: BodyEnd,
 }
 
-impl Answer {
+impl Response {
     /// An answer with a whole body and no headers that matter.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -95,7 +95,7 @@ impl Answer {
         if name.eq_ignore_ascii_case("retry-after") {
             self.retry_after = RetryAfter::read(value);
         } else if name.eq_ignore_ascii_case("date") {
-            self.date = Moment::http_date(value);
+            self.date = Timestamp::http_date(value);
         } else if name.eq_ignore_ascii_case("age") {
             self.is_old = value.trim_ascii() != "0";
         } else if name.eq_ignore_ascii_case("content-encoding") {
@@ -128,10 +128,10 @@ impl Answer {
     }
 
     /// Why the body cannot be read, if it has a content coding that nobody asked for.
-    pub fn coded(&self) -> Option<Unreadable> {
+    pub fn coded(&self) -> Option<ReadError> {
         // A body without a byte has no coding.
         let coding = self.coding.clone().filter(|_| !self.body.is_empty())?;
-        Some(Unreadable::Encoded(coding))
+        Some(ReadError::Encoded(coding))
     }
 
     /// Whether the status is one of success.
@@ -140,16 +140,16 @@ impl Answer {
     }
 
     /// The body, if it is whole.
-    pub fn whole(&self) -> Result<&[u8], Unreadable> {
+    pub fn whole(&self) -> Result<&[u8], ReadError> {
         if let Some(why) = self.coded() {
             return Err(why);
         }
         match self.end {
             // 206: a part of what there is (RFC 9110, section 15.3.7).
-            BodyEnd::Complete if self.status == 206 => Err(Unreadable::Cut),
+            BodyEnd::Complete if self.status == 206 => Err(ReadError::Cut),
             BodyEnd::Complete => Ok(&self.body),
-            BodyEnd::Cut => Err(Unreadable::Cut),
-            BodyEnd::TooLong => Err(Unreadable::TooLong),
+            BodyEnd::Cut => Err(ReadError::Cut),
+            BodyEnd::TooLong => Err(ReadError::TooLong),
         }
     }
 
@@ -158,7 +158,7 @@ impl Answer {
     pub fn wait_asked(&self) -> Option<Duration> {
         match self.retry_after? {
             RetryAfter::Delay(delay) => Some(delay),
-            RetryAfter::Moment(moment) => Some(moment.since(self.date?)),
+            RetryAfter::Timestamp(moment) => Some(moment.duration_since(self.date?)),
         }
     }
 }
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     fn asked(retry_after: &str, date: Option<&str>) -> Option<Duration> {
-        let mut answer = Answer::new(429, "");
+        let mut answer = Response::new(429, "");
         answer.note_header("Retry-After", retry_after.as_bytes());
         if let Some(date) = date {
             answer.note_header("DATE", date.as_bytes());
@@ -207,24 +207,24 @@ mod tests {
             (&["gzip, br", "zstd"], Some("gzip, br, zstd")),
             (&["gz`ip\u{1}"], Some("an unknown coding")),
         ] {
-            let mut answer = Answer::new(200, "{}");
+            let mut answer = Response::new(200, "{}");
             for value in values {
                 answer.note_header("Content-Encoding", value.as_bytes());
             }
             let expected = match named {
-                Some(named) => Err(Unreadable::Encoded(named.into())),
+                Some(named) => Err(ReadError::Encoded(named.into())),
                 None => Ok(&b"{}"[..]),
             };
             assert_eq!(answer.whole(), expected, "{values:?}");
         }
-        let mut empty = Answer::new(204, "");
+        let mut empty = Response::new(204, "");
         empty.note_header("content-encoding", b"gzip");
         assert_eq!(empty.whole(), Ok(&b""[..]));
     }
 
     #[test]
     fn many_codings_are_cut_short() {
-        let mut answer = Answer::new(200, "{}");
+        let mut answer = Response::new(200, "{}");
         answer.note_header("content-encoding", "gzip,".repeat(10_000).as_bytes());
         assert!(answer.coding.is_some_and(|coding| coding.len() < 100));
     }
@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn plain_text_is_told_from_other_types() {
         let plain = |value: &str| {
-            let mut answer = Answer::new(502, "");
+            let mut answer = Response::new(502, "");
             answer.note_header("Content-Type", value.as_bytes());
             answer.is_plain
         };

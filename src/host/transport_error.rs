@@ -41,30 +41,32 @@
 
 use waki::bindings::wasi::http::types::ErrorCode;
 
-use crate::engine::{Trouble, TroubleKind};
+use crate::engine::{TransportError, TransportErrorKind};
 
 /// A request that got no answer, for a reason that says nothing about whether it arrived.
-pub(super) fn lost(text: impl Into<String>) -> Trouble {
-    Trouble {
-        kind: TroubleKind::Lost,
+pub(super) fn lost(text: impl Into<String>) -> TransportError {
+    TransportError {
+        kind: TransportErrorKind::Lost,
         text: text.into(),
     }
 }
 
 /// Reads an error that `handle` returned. Nothing was sent, whatever the code is.
-pub(super) fn unsent(code: &ErrorCode) -> Trouble {
+pub(super) fn unsent(code: &ErrorCode) -> TransportError {
     let trouble = match code {
         // The adapter that Spin composes with a dependency that does not inherit `allowed_outbound_hosts`. It says
         // `"wasi:http/outgoing-handler" is not permitted`, in every version since 3.0.
-        ErrorCode::InternalError(Some(text)) if text.ends_with("is not permitted") => Trouble {
-            kind: TroubleKind::NotGranted,
-            text: text.clone(),
-        },
+        ErrorCode::InternalError(Some(text)) if text.ends_with("is not permitted") => {
+            TransportError {
+                kind: TransportErrorKind::NotGranted,
+                text: text.clone(),
+            }
+        }
         code => from_code(code),
     };
     match trouble.kind {
-        TroubleKind::Lost | TroubleKind::TimedOut => Trouble {
-            kind: TroubleKind::NotSent,
+        TransportErrorKind::Lost | TransportErrorKind::TimedOut => TransportError {
+            kind: TransportErrorKind::NotSent,
             ..trouble
         },
         _ => trouble,
@@ -72,77 +74,98 @@ pub(super) fn unsent(code: &ErrorCode) -> Trouble {
 }
 
 /// Reads an error that came in place of a response, by the table above.
-pub(super) fn from_code(code: &ErrorCode) -> Trouble {
+pub(super) fn from_code(code: &ErrorCode) -> TransportError {
     let (kind, text) = match code {
-        ErrorCode::HttpRequestDenied => (TroubleKind::NotGranted, "HTTP request denied".into()),
+        ErrorCode::HttpRequestDenied => {
+            (TransportErrorKind::NotGranted, "HTTP request denied".into())
+        }
         ErrorCode::DestinationIpProhibited => (
-            TroubleKind::NotGranted,
+            TransportErrorKind::NotGranted,
             "the host's address is prohibited".into(),
         ),
-        ErrorCode::DnsError(_) => (TroubleKind::NotSent, "its name was not found".into()),
-        ErrorCode::ConnectionRefused => (TroubleKind::NotSent, "the connection was refused".into()),
+        ErrorCode::DnsError(_) => (TransportErrorKind::NotSent, "its name was not found".into()),
+        ErrorCode::ConnectionRefused => (
+            TransportErrorKind::NotSent,
+            "the connection was refused".into(),
+        ),
         ErrorCode::ConnectionLimitReached => (
-            TroubleKind::NotSent,
+            TransportErrorKind::NotSent,
             "the host has too many connections".into(),
         ),
         ErrorCode::TlsCertificateError => (
-            TroubleKind::TlsFailed,
+            TransportErrorKind::TlsFailed,
             "its TLS certificate was not accepted".into(),
         ),
         ErrorCode::TlsProtocolError => (
-            TroubleKind::TlsFailed,
+            TransportErrorKind::TlsFailed,
             "the TLS handshake failed, most often because its TLS certificate is not trusted"
                 .into(),
         ),
-        ErrorCode::ConnectionTimeout => (TroubleKind::TimedOut, "the connection timed out".into()),
+        ErrorCode::ConnectionTimeout => (
+            TransportErrorKind::TimedOut,
+            "the connection timed out".into(),
+        ),
         ErrorCode::ConnectionReadTimeout
         | ErrorCode::ConnectionWriteTimeout
-        | ErrorCode::HttpResponseTimeout => {
-            (TroubleKind::TimedOut, "no answer came in time".into())
-        }
+        | ErrorCode::HttpResponseTimeout => (
+            TransportErrorKind::TimedOut,
+            "no answer came in time".into(),
+        ),
         ErrorCode::DnsTimeout => (
-            TroubleKind::Lost,
+            TransportErrorKind::Lost,
             "its name could not be looked up in time".into(),
         ),
-        ErrorCode::DestinationNotFound => (TroubleKind::Lost, "the host did not find it".into()),
-        ErrorCode::DestinationUnavailable => (TroubleKind::Lost, "it is not available".into()),
-        ErrorCode::DestinationIpUnroutable => (TroubleKind::Lost, "there is no route to it".into()),
+        ErrorCode::DestinationNotFound => {
+            (TransportErrorKind::Lost, "the host did not find it".into())
+        }
+        ErrorCode::DestinationUnavailable => {
+            (TransportErrorKind::Lost, "it is not available".into())
+        }
+        ErrorCode::DestinationIpUnroutable => {
+            (TransportErrorKind::Lost, "there is no route to it".into())
+        }
         ErrorCode::ConnectionTerminated => (
-            TroubleKind::Lost,
+            TransportErrorKind::Lost,
             "the connection ended before the answer".into(),
         ),
-        ErrorCode::HttpProtocolError => (TroubleKind::Lost, "its answer was no HTTP".into()),
-        ErrorCode::HttpResponseIncomplete => (TroubleKind::Lost, "its answer was cut off".into()),
-        ErrorCode::TlsAlertReceived(_) => {
-            (TroubleKind::Lost, "its TLS ended the connection".into())
+        ErrorCode::HttpProtocolError => (TransportErrorKind::Lost, "its answer was no HTTP".into()),
+        ErrorCode::HttpResponseIncomplete => {
+            (TransportErrorKind::Lost, "its answer was cut off".into())
         }
+        ErrorCode::TlsAlertReceived(_) => (
+            TransportErrorKind::Lost,
+            "its TLS ended the connection".into(),
+        ),
         ErrorCode::ConfigurationError => (
-            TroubleKind::Lost,
+            TransportErrorKind::Lost,
             "the host's configuration is wrong".into(),
         ),
-        ErrorCode::LoopDetected => (TroubleKind::Lost, "the host found itself in a loop".into()),
+        ErrorCode::LoopDetected => (
+            TransportErrorKind::Lost,
+            "the host found itself in a loop".into(),
+        ),
         ErrorCode::InternalError(Some(text)) => {
-            (TroubleKind::Lost, format!("the host failed: {text}"))
+            (TransportErrorKind::Lost, format!("the host failed: {text}"))
         }
         ErrorCode::HttpResponseHeaderSectionSize(_)
         | ErrorCode::HttpResponseHeaderSize(_)
         | ErrorCode::HttpResponseBodySize(_)
         | ErrorCode::HttpResponseTrailerSectionSize(_)
         | ErrorCode::HttpResponseTrailerSize(_) => (
-            TroubleKind::Lost,
+            TransportErrorKind::Lost,
             "its answer is larger than the host takes".into(),
         ),
         ErrorCode::HttpResponseTransferCoding(_) | ErrorCode::HttpResponseContentCoding(_) => (
-            TroubleKind::Lost,
+            TransportErrorKind::Lost,
             "its answer is written in a way that the host does not know".into(),
         ),
         // What is left speaks of the request, which is always of the same few forms, or says nothing.
         _ => (
-            TroubleKind::Lost,
+            TransportErrorKind::Lost,
             "the host failed and does not say why".into(),
         ),
     };
-    Trouble { kind, text }
+    TransportError { kind, text }
 }
 
 #[cfg(test)]
@@ -228,19 +251,22 @@ mod tests {
             let proven = match &code {
                 ErrorCode::DnsError(_)
                 | ErrorCode::ConnectionRefused
-                | ErrorCode::ConnectionLimitReached => Some(TroubleKind::NotSent),
+                | ErrorCode::ConnectionLimitReached => Some(TransportErrorKind::NotSent),
                 ErrorCode::TlsProtocolError | ErrorCode::TlsCertificateError => {
-                    Some(TroubleKind::TlsFailed)
+                    Some(TransportErrorKind::TlsFailed)
                 }
                 ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => {
-                    Some(TroubleKind::NotGranted)
+                    Some(TransportErrorKind::NotGranted)
                 }
                 _ => None,
             };
             match proven {
                 Some(expected) => assert_eq!(kind, expected, "{code:?}"),
                 None => assert!(
-                    matches!(kind, TroubleKind::Lost | TroubleKind::TimedOut),
+                    matches!(
+                        kind,
+                        TransportErrorKind::Lost | TransportErrorKind::TimedOut
+                    ),
                     "{code:?}: {kind:?}"
                 ),
             }
@@ -252,7 +278,10 @@ mod tests {
         for code in all() {
             let kind = unsent(&code).kind;
             assert!(
-                !matches!(kind, TroubleKind::Lost | TroubleKind::TimedOut),
+                !matches!(
+                    kind,
+                    TransportErrorKind::Lost | TransportErrorKind::TimedOut
+                ),
                 "{code:?}: {kind:?}"
             );
         }
@@ -267,12 +296,12 @@ mod tests {
             let trouble = unsent(&ErrorCode::InternalError(Some(text.into())));
             assert_eq!(
                 (trouble.kind, trouble.text.as_str()),
-                (TroubleKind::NotGranted, text)
+                (TransportErrorKind::NotGranted, text)
             );
         }
         assert_eq!(
             unsent(&ErrorCode::InternalError(Some("no memory".into()))).kind,
-            TroubleKind::NotSent
+            TransportErrorKind::NotSent
         );
     }
 }

@@ -8,8 +8,8 @@ use waki::bindings::wasi::http::types::{
 use waki::bindings::wasi::io::poll::{Pollable, poll};
 use waki::bindings::wasi::io::streams::{OutputStream, StreamError};
 
+use super::chunked_buffer::ChunkedBuffer;
 use super::json::{Object, View};
-use super::pieces::Pieces;
 use crate::host::Clock;
 
 /// How long a caller may take to read what is left of an answer.
@@ -21,18 +21,18 @@ const OPENAPI: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/openapi.json.lz
 
 /// An answer with a whole body.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct Response {
     head: Head,
-    body: Pieces,
+    body: ChunkedBuffer,
 }
 
-impl Answer {
+impl Response {
     pub(super) fn json(status: u16, view: &dyn View) -> Self {
         Self::json_as("application/json", status, view)
     }
 
     pub(super) fn json_as(media_type: &str, status: u16, view: &dyn View) -> Self {
-        let mut body = Pieces::default();
+        let mut body = ChunkedBuffer::default();
         Object::write(view, &mut body);
         Self {
             head: Head::new(status, media_type),
@@ -58,7 +58,7 @@ impl Answer {
         let document = lz4_flex::decompress_size_prepended(OPENAPI).unwrap_or_default();
         Self {
             head: Head::new(200, "application/json"),
-            body: Pieces::of(document),
+            body: ChunkedBuffer::of(document),
         }
     }
 
@@ -143,7 +143,7 @@ impl Head {
             ready: stream.subscribe(),
             stream,
             body,
-            pending: Pieces::default(),
+            pending: ChunkedBuffer::default(),
             written: 0,
         })
     }
@@ -155,12 +155,12 @@ pub(super) struct Body {
     stream: OutputStream,
     body: OutgoingBody,
     /// What is being written, and how much has been of the first of it.
-    pending: Pieces,
+    pending: ChunkedBuffer,
     written: usize,
 }
 
 impl Body {
-    pub(super) fn push(&mut self, text: Pieces) {
+    pub(super) fn push(&mut self, text: ChunkedBuffer) {
         self.pending.append(text);
     }
 
@@ -198,7 +198,7 @@ impl Body {
 
     /// Writes the rest and ends the body. A caller that has gone, or reads too slowly, gets no more of it, and nobody is told.
     pub(super) fn finish(mut self, clock: Clock) {
-        let late = clock.wake_at(clock.now().plus(READ_TIMEOUT));
+        let late = clock.wake_at(clock.now() + READ_TIMEOUT);
         let mut gone = self.write().is_err();
         while !gone && !self.gone_out() && !late.ready() {
             poll(&[&self.ready, &late]);

@@ -1,15 +1,15 @@
 //! Looking at a run until it has ended.
 
+use super::attempt_error::AttemptError;
 use super::locate::Locate;
 use super::operation::{Action, Operation, Phase, Reply};
 use super::options::Goal;
 use super::outcome::FailureKind;
 use super::pages::{Order, Pages};
 use super::server_clock::When;
-use super::setback::Setback;
 use super::time::Instant;
 use super::verdict::{Verdict, verdict};
-use crate::hightouch::{Moment, Request, Run, RunId, SyncId, Unreadable};
+use crate::hightouch::{ReadError, Request, Run, RunId, SyncId, Timestamp};
 
 /// The most jobs that one run can have: of one that is waited for alone, and of each of any number.
 const JOBS: (usize, usize) = (1000, 100);
@@ -20,12 +20,12 @@ const ERROR: usize = 128;
 
 /// How much of a run is kept. What is waited for at once has to fit into one instance's memory together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Room {
+pub(super) struct JobLimits {
     jobs: usize,
     errors: usize,
 }
 
-impl Room {
+impl JobLimits {
     /// The room for each of so many runs.
     pub(super) fn among(runs: u32) -> Self {
         let share = |of: usize| of / usize::try_from(runs.max(1)).unwrap_or(of);
@@ -38,7 +38,7 @@ impl Room {
 
 /// Looking at a run.
 #[derive(Debug, Default)]
-pub(super) struct Look {
+pub(super) struct Poll {
     pages: Pages,
     jobs: Vec<Run>,
     /// How many bytes of error texts the jobs have.
@@ -48,7 +48,7 @@ pub(super) struct Look {
     has_unreadable: bool,
 }
 
-impl Look {
+impl Poll {
     pub(super) fn request(&self, sync: SyncId, run: RunId) -> Request {
         Request::run(sync, run, self.pages.offset, self.pages.limit)
     }
@@ -63,7 +63,7 @@ impl Look {
 
     /// Reads a page; true where the next one is to be read. A server that ignores the filter lists other runs too: the list is in order of
     /// IDs, so it has been read far enough once the entries of this run have come and gone.
-    fn note(&mut self, reply: Reply, run: RunId, room: Room) -> Result<bool, Setback> {
+    fn note(&mut self, reply: Reply, run: RunId, room: JobLimits) -> Result<bool, AttemptError> {
         let Self {
             pages,
             jobs,
@@ -85,22 +85,22 @@ impl Look {
         })?;
         // A run that comes into the list moves entries to a page that has been read; some of its own may be among them.
         if pages.several() && order.is_mixed() && !was_mixed {
-            return Err(Setback::Unreadable {
+            return Err(AttemptError::Unreadable {
                 status: 200,
-                why: Unreadable::Changed,
+                why: ReadError::Changed,
             });
         }
         if jobs.len() > room.jobs {
-            return Err(Setback::Unreadable {
+            return Err(AttemptError::Unreadable {
                 status: 200,
-                why: Unreadable::TooManyJobs(room.jobs),
+                why: ReadError::TooManyJobs(room.jobs),
             });
         }
         // Each may be a job of this run, and the one that failed.
         if *has_unreadable {
-            return Err(Setback::Unreadable {
+            return Err(AttemptError::Unreadable {
                 status: 200,
-                why: Unreadable::Missing("id"),
+                why: ReadError::Missing("id"),
             });
         }
         let passed = order.newest_first() && order.last().is_some_and(|last| last < run);
@@ -112,20 +112,20 @@ impl Look {
 }
 
 impl Operation {
-    pub(super) fn looked(&mut self, now: Instant, mut phase: Look, reply: Reply) -> Action {
+    pub(super) fn looked(&mut self, now: Instant, mut phase: Poll, reply: Reply) -> Action {
         let Some(run) = self.run else {
             return self.fail(now, FailureKind::Other, "There is no run to look at.", None);
         };
         let date = reply.as_ref().ok().and_then(|answer| answer.date);
         match phase.note(reply, run, self.room) {
-            Ok(true) => return self.go(now, Phase::Look(phase)),
+            Ok(true) => return self.go(now, Phase::Poll(phase)),
             Ok(false) => {}
             Err(setback) if self.is_final(&setback) => return self.give_up(now, setback),
             Err(setback) => {
                 let delay = self
                     .backoff
                     .after_setback(setback.asked(), &mut self.jitter);
-                return self.pause(now, delay, Phase::Look(phase.again()), Some(setback));
+                return self.pause(now, delay, Phase::Poll(phase.again()), Some(setback));
             }
         }
         self.backoff.reset();
@@ -141,14 +141,14 @@ impl Operation {
         self.sighted = true;
         // Not listed (yet, or not on this replica): nothing has changed, and of a run that was taken up not all its jobs need be known.
         if phase.jobs.is_empty() {
-            return self.look_later(now, Phase::Look(phase.again()));
+            return self.look_later(now, Phase::Poll(phase.again()));
         }
         let next = phase.again();
         // Not all of it: what was seen before still stands.
         if phase.jobs.len() >= self.jobs.len() {
             self.jobs = phase.jobs;
         }
-        let created = |job: &Run| job.created_at.as_deref().and_then(Moment::rfc3339);
+        let created = |job: &Run| job.created_at.as_deref().and_then(Timestamp::rfc3339);
         let oldest = self.jobs.iter().filter_map(created).min();
         self.learn_age(now, date, oldest);
         match verdict(&self.jobs, self.options.accept_warnings) {
@@ -157,7 +157,7 @@ impl Operation {
                 if let Some(ratio) = going.and_then(|job| job.completion_ratio.as_ref()) {
                     self.pace.note_ratio(now, ratio.value());
                 }
-                self.look_later(now, Phase::Look(next))
+                self.look_later(now, Phase::Poll(next))
             }
             Verdict::Succeeded(_) | Verdict::Failed(_) if self.ended_before_trigger() => {
                 let run = self
@@ -198,18 +198,23 @@ impl Operation {
 
     /// Learns the minimum age of a run that may have been there before this operation: from the server's own clock, and the first thing that
     /// is known to have happened. A run that this operation started is not older than the operation, whatever the run's times say.
-    pub(super) fn learn_age(&mut self, now: Instant, date: Option<Moment>, first: Option<Moment>) {
+    pub(super) fn learn_age(
+        &mut self,
+        now: Instant,
+        date: Option<Timestamp>,
+        first: Option<Timestamp>,
+    ) {
         let may_be_older =
             self.joined || matches!(self.goal, Goal::Await(_) | Goal::AwaitSequence(_));
         if let Some((date, first)) = date.zip(first).filter(|_| may_be_older) {
-            let age = date.since(first);
+            let age = date.duration_since(first);
             self.run_age = (now, self.run_age(now).max(age));
         }
     }
 
     /// Whether the run that the response to the trigger names had ended long before the trigger was sent, by Hightouch's own clock.
     fn ended_before_trigger(&self) -> bool {
-        let finished = |job: &Run| job.finished_at.as_deref().and_then(Moment::rfc3339);
+        let finished = |job: &Run| job.finished_at.as_deref().and_then(Timestamp::rfc3339);
         let Some(sent) = self.triggered_at else {
             return false;
         };
@@ -217,7 +222,7 @@ impl Operation {
             .jobs
             .iter()
             .map(finished)
-            .collect::<Option<Vec<Moment>>>()
+            .collect::<Option<Vec<Timestamp>>>()
         else {
             return false;
         };

@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 /// A text in pieces: what is long fits into whatever memory there is, and goes back to it as it is sent.
 #[derive(Debug, Default)]
-pub(super) struct Pieces(VecDeque<Vec<u8>>);
+pub(super) struct ChunkedBuffer(VecDeque<Vec<u8>>);
 
-impl Pieces {
+impl ChunkedBuffer {
     /// How long a piece may become, in bytes.
     const MOST: usize = 64 * 1024;
 

@@ -1,6 +1,6 @@
 //! What operations that are driven together may ask of Hightouch.
 
-use super::pace::SHARE;
+use super::poll_schedule::SHARE;
 use super::time::Instant;
 
 /// How many requests may be sent at once after nothing was sent for long.
@@ -9,20 +9,20 @@ const BURST: u32 = 100;
 /// When the next request may be sent: a hundred at once, then one each [`SHARE`], so that in no ten seconds there are more than the 200 that
 /// Hightouch answers a workspace.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Allowance {
+pub struct RateLimiter {
     /// Up to when those that were sent would take, one after the other.
     spent: Instant,
 }
 
-impl Allowance {
+impl RateLimiter {
     /// From when on.
     pub fn next(&self) -> Instant {
-        self.spent.plus(SHARE).minus(SHARE.saturating_mul(BURST))
+        (self.spent + SHARE) - SHARE.saturating_mul(BURST)
     }
 
     /// Takes note of a request.
     pub fn take(&mut self, now: Instant) {
-        self.spent = self.spent.max(now).plus(SHARE);
+        self.spent = self.spent.max(now) + SHARE;
     }
 }
 
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn in_no_ten_seconds_are_there_more_requests_than_hightouch_answers() {
-        let mut allowance = Allowance::default();
+        let mut allowance = RateLimiter::default();
         let mut sent: Vec<Instant> = Vec::new();
         for millis in 0..60_000 {
             let now = Instant::after_start(Duration::from_millis(millis));
@@ -46,7 +46,7 @@ mod tests {
         }
         let within = |from: &Instant| {
             sent.iter()
-                .filter(|at| **at >= *from && **at < from.plus(Duration::from_secs(10)))
+                .filter(|at| **at >= *from && **at < *from + Duration::from_secs(10))
                 .count()
         };
         let most = sent.iter().map(within).max().unwrap_or_default();

@@ -1,12 +1,13 @@
 //! Moments, as Hightouch's clocks tell them.
 
+use core::ops::{Add, Sub};
 use core::time::Duration;
 
 /// A moment by a clock of Hightouch's, in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(i64);
+pub struct Timestamp(i64);
 
-impl Moment {
+impl Timestamp {
     /// So many milliseconds after the beginning of 1970.
     pub fn from_millis(millis: i64) -> Self {
         Self(millis)
@@ -57,21 +58,27 @@ impl Moment {
         (text.0 == b" GMT").then_some(Self((days * DAY + second) * 1000))
     }
 
-    /// The moment so much later.
-    #[must_use]
-    pub fn plus(self, span: Duration) -> Self {
+    /// The time from an earlier moment to this one; zero if it was not earlier.
+    pub fn duration_since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// A later timestamp; the last one that can be represented if the sum cannot.
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
         Self(self.0.saturating_add(millis(span)))
     }
+}
 
-    /// The moment so much earlier.
-    #[must_use]
-    pub fn minus(self, span: Duration) -> Self {
+/// An earlier timestamp; the first one that can be represented if the difference cannot.
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(millis(span)))
-    }
-
-    /// The time from an earlier moment to this one; zero if it was not earlier.
-    pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
@@ -169,18 +176,24 @@ mod tests {
 
     #[test]
     fn times_are_read_with_z_and_with_an_offset() {
-        let expected = Some(Moment::from_millis(1_697_540_761_713));
-        assert_eq!(Moment::rfc3339("2023-10-17T11:06:01.713+00:00"), expected);
-        assert_eq!(Moment::rfc3339("2023-10-17T11:06:01.713Z"), expected);
+        let expected = Some(Timestamp::from_millis(1_697_540_761_713));
         assert_eq!(
-            Moment::rfc3339("2023-10-17T13:06:01.713999+02:00"),
+            Timestamp::rfc3339("2023-10-17T11:06:01.713+00:00"),
             expected
         );
-        assert_eq!(Moment::rfc3339("2023-10-17t11:06:01.7130z"), expected);
-        assert_eq!(Moment::rfc3339("2023-10-17 11:06:01.713+00:00"), expected);
+        assert_eq!(Timestamp::rfc3339("2023-10-17T11:06:01.713Z"), expected);
         assert_eq!(
-            Moment::rfc3339("2023-10-17T11:06:01Z"),
-            Some(Moment::from_millis(1_697_540_761_000))
+            Timestamp::rfc3339("2023-10-17T13:06:01.713999+02:00"),
+            expected
+        );
+        assert_eq!(Timestamp::rfc3339("2023-10-17t11:06:01.7130z"), expected);
+        assert_eq!(
+            Timestamp::rfc3339("2023-10-17 11:06:01.713+00:00"),
+            expected
+        );
+        assert_eq!(
+            Timestamp::rfc3339("2023-10-17T11:06:01Z"),
+            Some(Timestamp::from_millis(1_697_540_761_000))
         );
         for text in [
             "",
@@ -205,16 +218,19 @@ mod tests {
             "2023-01-01T00:00:00+0100",
             "+2023-01-01T00:00:00Z",
         ] {
-            assert_eq!(Moment::rfc3339(text), None, "{text:?}");
+            assert_eq!(Timestamp::rfc3339(text), None, "{text:?}");
         }
     }
 
     #[test]
     fn http_dates_are_read() {
-        let expected = Some(Moment::from_millis(784_111_777_000));
-        assert_eq!(Moment::http_date("Sun, 06 Nov 1994 08:49:37 GMT"), expected);
+        let expected = Some(Timestamp::from_millis(784_111_777_000));
         assert_eq!(
-            Moment::http_date(" Sun, 06 Nov 1994 08:49:37 GMT\t"),
+            Timestamp::http_date("Sun, 06 Nov 1994 08:49:37 GMT"),
+            expected
+        );
+        assert_eq!(
+            Timestamp::http_date(" Sun, 06 Nov 1994 08:49:37 GMT\t"),
             expected
         );
         for text in [
@@ -227,7 +243,7 @@ mod tests {
             "Sunday, 06-Nov-94 08:49:37 GMT",
             "Sun Nov  6 08:49:37 1994",
         ] {
-            assert_eq!(Moment::http_date(text), None, "{text:?}");
+            assert_eq!(Timestamp::http_date(text), None, "{text:?}");
         }
     }
 
@@ -239,24 +255,24 @@ mod tests {
         let (first, last) = (-62_167_219_200_i64, 253_402_300_799_i64);
         for second in (first..=last).step_by(86_400 * 29 + 7 * 3600 + 11) {
             let written = OffsetDateTime::from_unix_timestamp(second).unwrap();
-            let expected = Some(Moment::from_millis(second * 1000));
+            let expected = Some(Timestamp::from_millis(second * 1000));
             let text = written.format(&Rfc3339).unwrap();
-            assert_eq!(Moment::rfc3339(&text), expected, "{text}");
+            assert_eq!(Timestamp::rfc3339(&text), expected, "{text}");
             // That form of mail begins with 1900, and says where HTTP says GMT.
             if written.year() >= 1900 {
                 let text = written.format(&Rfc2822).unwrap().replace("+0000", "GMT");
-                assert_eq!(Moment::http_date(&text), expected, "{text}");
+                assert_eq!(Timestamp::http_date(&text), expected, "{text}");
             }
         }
     }
 
     #[test]
     fn no_moment_overflows() {
-        let last = Moment::from_millis(i64::MAX);
-        let first = Moment::from_millis(i64::MIN);
-        assert_eq!(last.plus(Duration::MAX), last);
-        assert_eq!(first.minus(Duration::MAX), first);
-        assert_eq!(first.since(last), Duration::ZERO);
-        assert!(last.since(first) > Duration::ZERO);
+        let last = Timestamp::from_millis(i64::MAX);
+        let first = Timestamp::from_millis(i64::MIN);
+        assert_eq!((last + Duration::MAX), last);
+        assert_eq!((first - Duration::MAX), first);
+        assert_eq!(first.duration_since(last), Duration::ZERO);
+        assert!(last.duration_since(first) > Duration::ZERO);
     }
 }
