@@ -4,21 +4,21 @@
 //! arrows point one way: the exports here call [`endpoint`], it calls `host`, that drives [`engine`], which reads and writes what
 //! [`hightouch`] knows of the API. The engine and the wire format are plain Rust and are tested natively.
 
-mod bindings;
+// TEMP mod bindings;
 // What only the endpoint calls is tested natively all the same.
 #[cfg_attr(not(feature = "endpoint"), allow(dead_code))]
-mod calls;
+// TEMP mod calls;
 // The world `library` has no endpoint and needs less of the host; what is pure in them is tested natively all the same.
 #[cfg_attr(not(feature = "endpoint"), allow(dead_code))]
-mod endpoint;
+// TEMP mod endpoint;
 pub mod engine;
 pub mod hightouch;
 #[cfg_attr(not(feature = "endpoint"), allow(dead_code))]
-mod host;
+// TEMP mod host;
 #[cfg(any(test, fuzzing))]
-pub mod properties;
-mod runs;
-mod sequences;
+// TEMP pub mod properties;
+// TEMP mod runs;
+// TEMP mod sequences;
 
 // Symbols named as WIT names them mean nothing to another linker.
 #[cfg(target_arch = "wasm32")]

@@ -1,89 +1,102 @@
-//! One try that failed, and what it is called when it is the last word.
+//! The error of one attempt to send a request, and its classification.
 
 use core::time::Duration;
 
 use super::outcome::FailureKind;
 use crate::hightouch::{ApiError, ReadError, Response, reason};
 
-/// Why no answer came.
+/// A request that got no response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransportError {
-    /// What it means for the request.
+    /// What the error proves about the request.
     pub kind: TransportErrorKind,
-    /// What happened, for a person, as the end of a sentence.
+    /// What happened, for people, as the end of a sentence.
     pub text: String,
 }
 
-/// What it means for a request that no answer came.
+/// What a [`TransportError`] proves about the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TransportErrorKind {
-    /// The host refused to send it.
+    /// The host does not allow the request. Nothing was sent.
     NotGranted,
-    /// It provably was not sent: the name was not found, the connection was refused.
+    /// Nothing was sent: the name was not found, or the connection was refused.
     NotSent,
-    /// It provably was not sent, because the TLS handshake failed. Another try meets the same certificate.
+    /// Nothing was sent: the TLS handshake failed. Another attempt would meet the same certificate.
     TlsFailed,
-    /// It may have arrived.
+    /// The request may have arrived.
     Lost,
-    /// It may have arrived, and the server may still be at it.
+    /// The request may have arrived, and the server may still process it.
     TimedOut,
 }
 
-/// One try that failed.
+/// The error of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum AttemptError {
-    /// An answer with a status that is none of success, or an envelope of an error.
-    Refused {
+pub enum AttemptError {
+    /// A response with an error status, or with an error envelope and status 200.
+    Rejected {
         status: u16,
         error: ApiError,
-        asked: Option<Duration>,
+        retry_after: Option<Duration>,
     },
-    /// An answer of success that could not be read.
+    /// A response with a success status that could not be read.
     Unreadable { status: u16, why: ReadError },
-    /// No answer.
-    TransportError(TransportError),
+    /// No response.
+    Transport(TransportError),
 }
 
 impl AttemptError {
-    /// An answer with a status that is none of success.
-    pub(super) fn refused(answer: &Response) -> Self {
-        let error = match answer.coded() {
+    /// Returns the error for a response with an error status.
+    pub(super) fn rejected(response: &Response) -> Self {
+        let error = match response.coded() {
             Some(why) => ApiError {
                 message: None,
                 details: Some(why.to_string()),
             },
-            None => ApiError::of(answer),
+            None => ApiError::of(response),
         };
-        Self::Refused {
-            status: answer.status,
+        Self::Rejected {
+            status: response.status,
             error,
-            asked: answer.wait_asked(),
+            retry_after: response.wait_asked(),
         }
     }
 
-    /// Whether a later try of a request that only reads may go better: the server was busy, or something in between failed.
-    pub(super) fn passing(&self) -> bool {
+    /// Returns the error for a readable response with status 200 that lacks what is needed.
+    pub(super) fn unreadable(why: ReadError) -> Self {
+        Self::Unreadable { status: 200, why }
+    }
+
+    /// Returns whether another attempt of a read request may succeed.
+    pub(super) fn is_transient(&self) -> bool {
         match self {
-            Self::Refused { status, .. } => {
+            Self::Rejected { status, .. } => {
                 matches!(status, 300..=399 | 408 | 425 | 429 | 500..=599)
             }
-            // A list that is too long will be no shorter.
+            // A list that is too long does not become shorter.
             Self::Unreadable { why, .. } => !matches!(why, ReadError::TooManyPages(_)),
-            Self::TransportError(trouble) => trouble.kind != TransportErrorKind::NotGranted,
+            Self::Transport(error) => error.kind != TransportErrorKind::NotGranted,
         }
     }
 
-    /// Whether each later try before a run is known would meet the same: a certificate that is not trusted, a content coding that nobody
-    /// asked for.
-    pub(super) fn lasts(&self) -> bool {
+    /// Returns whether every attempt fails in the same way until somebody changes a setting: an
+    /// untrusted certificate, or a content coding that the request excluded.
+    pub(super) fn is_persistent(&self) -> bool {
         match self {
-            Self::Refused { .. } => false,
+            Self::Rejected { .. } => false,
             Self::Unreadable { .. } => self.is_encoded(),
-            Self::TransportError(trouble) => trouble.kind == TransportErrorKind::TlsFailed,
+            Self::Transport(error) => error.kind == TransportErrorKind::TlsFailed,
         }
     }
 
-    /// Whether the response has a content coding that nobody asked for.
+    /// Returns whether another attempt of a read request is pointless.
+    ///
+    /// If the run is confirmed, persistent errors count as transient: the run continues, and a
+    /// proxy between may change.
+    pub(super) fn is_final(&self, run_is_confirmed: bool) -> bool {
+        !self.is_transient() || !run_is_confirmed && self.is_persistent()
+    }
+
+    /// Returns whether the response has a content coding that the request excluded.
     pub(super) fn is_encoded(&self) -> bool {
         matches!(
             self,
@@ -94,44 +107,44 @@ impl AttemptError {
         )
     }
 
-    /// Whether the workspace's rate limit is what stood in the way: it passes, so nobody counts how often.
-    pub(super) fn rate_limited(&self) -> bool {
-        matches!(self, Self::Refused { status: 429, .. })
+    /// Returns whether the workspace's rate limit rejected the request.
+    pub(super) fn is_rate_limited(&self) -> bool {
+        matches!(self, Self::Rejected { status: 429, .. })
     }
 
-    /// Whether the server may still be at work on the request.
-    pub(super) fn may_go_on(&self) -> bool {
+    /// Returns whether the server may still process the request.
+    pub(super) fn server_may_continue(&self) -> bool {
         match self {
-            Self::Refused { status, .. } => matches!(status, 408 | 504),
+            Self::Rejected { status, .. } => matches!(status, 408 | 504),
             Self::Unreadable { .. } => false,
-            Self::TransportError(trouble) => trouble.kind == TransportErrorKind::TimedOut,
+            Self::Transport(error) => error.kind == TransportErrorKind::TimedOut,
         }
     }
 
-    /// How long the server asks to be left alone.
-    pub(super) fn asked(&self) -> Option<Duration> {
+    /// Returns the delay that the server asked for.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Refused { asked, .. } => *asked,
+            Self::Rejected { retry_after, .. } => *retry_after,
             _ => None,
         }
     }
 
-    /// The status of the answer, if there was one.
+    /// Returns the status of the response.
     pub(super) fn status(&self) -> Option<u16> {
         match self {
-            Self::Refused { status, .. } | Self::Unreadable { status, .. } => Some(*status),
-            Self::TransportError(_) => None,
+            Self::Rejected { status, .. } | Self::Unreadable { status, .. } => Some(*status),
+            Self::Transport(_) => None,
         }
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of the failure if this error ends the operation.
     pub(super) fn kind(&self) -> FailureKind {
         match self {
-            Self::Refused { status: 401, .. } => FailureKind::Unauthorized,
-            Self::Refused { status: 404, .. } => FailureKind::NotFound,
-            Self::Refused { .. } => FailureKind::Api,
+            Self::Rejected { status: 401, .. } => FailureKind::Unauthorized,
+            Self::Rejected { status: 404, .. } => FailureKind::NotFound,
+            Self::Rejected { .. } => FailureKind::Api,
             Self::Unreadable { .. } => FailureKind::MalformedAnswer,
-            Self::TransportError(trouble) => match trouble.kind {
+            Self::Transport(error) => match error.kind {
                 TransportErrorKind::NotGranted => FailureKind::NotGranted,
                 TransportErrorKind::NotSent
                 | TransportErrorKind::TlsFailed
@@ -141,38 +154,40 @@ impl AttemptError {
         }
     }
 
-    /// The message that the rule asks for: Hightouch's own for a 401 (and for an error that comes with a status of success), the
-    /// standard reason phrase for any other status.
+    /// Returns the message of the failure.
+    ///
+    /// It is Hightouch's own message for status 401 and for error envelopes with a success status,
+    /// and the standard reason phrase for every other status.
     pub(super) fn message(&self) -> String {
         match self {
-            Self::Refused { status, error, .. } => match &error.message {
+            Self::Rejected { status, error, .. } => match &error.message {
                 Some(message) if *status == 401 || *status < 300 => message.clone(),
                 _ => reason(*status),
             },
             Self::Unreadable { why, .. } => why.to_string(),
-            Self::TransportError(TransportError {
-                kind: TransportErrorKind::NotGranted,
-                text,
-            }) => format!(
-                "The host did not allow the call to Hightouch ({text}): add the API's origin to what this component may call, in Spin to \
-                 `allowed_outbound_hosts`, which a dependency has to inherit (`inherit_configuration`)"
-            ),
-            Self::TransportError(TransportError {
-                kind: TransportErrorKind::TlsFailed,
-                text,
-            }) => format!(
-                "Hightouch could not be reached: {text}. Check that the API's origin is right, and that the host trusts the certificate \
-                 that it presents"
-            ),
-            Self::TransportError(trouble) => {
-                format!("Hightouch could not be reached: {}", trouble.text)
-            }
+            Self::Transport(TransportError { kind, text }) => match kind {
+                TransportErrorKind::NotGranted => format!(
+                    "The host did not allow the request to Hightouch ({text}). Add the API's \
+                     origin to the origins that this component may call. On Spin, add it to \
+                     `allowed_outbound_hosts`; a dependency has to inherit it \
+                     (`inherit_configuration`)"
+                ),
+                TransportErrorKind::TlsFailed => format!(
+                    "Hightouch could not be reached: {text}. Check that the API's origin is \
+                     right, and that the host trusts the certificate of the origin"
+                ),
+                TransportErrorKind::NotSent
+                | TransportErrorKind::Lost
+                | TransportErrorKind::TimedOut => {
+                    format!("Hightouch could not be reached: {text}")
+                }
+            },
         }
     }
 
-    /// What Hightouch said beyond the message.
+    /// Returns what Hightouch's response contains in addition to the message.
     pub(super) fn details(&self) -> Option<String> {
-        let Self::Refused { error, .. } = self else {
+        let Self::Rejected { error, .. } = self else {
             return None;
         };
         let message = error
@@ -185,18 +200,19 @@ impl AttemptError {
         }
     }
 
-    /// One sentence that says all of it, for the details of another failure.
+    /// Returns the error as one sentence, for the details of another failure.
     pub(super) fn sentence(&self) -> String {
-        let said = self
+        let details = self
             .details()
             .map(|details| format!(" ({details})"))
             .unwrap_or_default();
-        match self.status() {
-            Some(status) if matches!(self, Self::Refused { .. }) => {
-                let status = u64::from(status);
-                format!("Hightouch answered {status} {}{said}.", self.message())
+        match self {
+            Self::Rejected { status, .. } => {
+                format!("Hightouch answered {status} {}{details}.", self.message())
             }
-            _ => format!("{}{said}.", self.message()),
+            Self::Unreadable { .. } | Self::Transport(_) => {
+                format!("{}{details}.", self.message())
+            }
         }
     }
 }

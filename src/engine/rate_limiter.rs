@@ -1,12 +1,12 @@
 //! What operations that are driven together may ask of Hightouch.
 
-use super::poll_schedule::SHARE;
+use super::poll_schedule::MIN_SPACING;
 use super::time::Instant;
 
 /// How many requests may be sent at once after nothing was sent for long.
 const BURST: u32 = 100;
 
-/// When the next request may be sent: a hundred at once, then one each [`SHARE`], so that in no ten seconds there are more than the 200 that
+/// When the next request may be sent: a hundred at once, then one each [`MIN_SPACING`], so that in no ten seconds there are more than the 200 that
 /// Hightouch answers a workspace.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RateLimiter {
@@ -17,12 +17,12 @@ pub struct RateLimiter {
 impl RateLimiter {
     /// From when on.
     pub fn next(&self) -> Instant {
-        (self.spent + SHARE) - SHARE.saturating_mul(BURST)
+        (self.spent + MIN_SPACING) - MIN_SPACING.saturating_mul(BURST)
     }
 
     /// Takes note of a request.
     pub fn take(&mut self, now: Instant) {
-        self.spent = self.spent.max(now) + SHARE;
+        self.spent = self.spent.max(now) + MIN_SPACING;
     }
 }
 

@@ -1,52 +1,55 @@
-//! Whether a run has ended, and how.
+//! Whether a run has ended, and whether it has succeeded.
 
 use crate::hightouch::{Run, RunStatus, SequenceRun, SequenceStatus};
 
-/// What a run's jobs say of it.
+/// The state of a run, judged by the statuses of its jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Not every job has ended, or there is none yet. The status is that of the first that goes on.
-    Going(RunStatus),
-    /// Every job ended well.
+    /// Some job has not ended, or there are no jobs. The status is that of the first such job.
+    InProgress(RunStatus),
+    /// Every job ended in success.
     Succeeded(RunStatus),
-    /// Every job ended, and one of them not well. The status is the worst.
+    /// Every job ended, and some without success. The status is the worst one.
     Failed(RunStatus),
 }
 
 impl Verdict {
-    /// The run's status.
+    /// Returns the status of the run.
     pub fn status(self) -> RunStatus {
         match self {
-            Self::Going(status) | Self::Succeeded(status) | Self::Failed(status) => status,
+            Self::InProgress(status) | Self::Succeeded(status) | Self::Failed(status) => status,
         }
     }
 
-    /// Whether it ended, and not well.
-    pub(super) fn failed(&self) -> bool {
+    /// Returns whether the run ended without success.
+    pub(super) fn is_failure(&self) -> bool {
         matches!(self, Self::Failed(_))
     }
 }
 
-/// Judges a run by its jobs: it has succeeded when there are jobs, all have ended and the status of each is `success`, or `warning` where
-/// that is accepted. All of nothing is not success. Row counts and completion ratios say nothing about it.
+/// Judges a run by its jobs.
+///
+/// A run has succeeded if it has jobs, all jobs have ended, and the status of every job is
+/// `success`, or `warning` if warnings are accepted. Row counts and completion ratios do not count.
 pub fn verdict(jobs: &[Run], accept_warnings: bool) -> Verdict {
-    of_all(
-        &mut jobs.iter().map(|job| (&job.status, job.ended())),
+    verdict_of_all(
+        jobs.iter().map(|job| (&job.status, job.ended())),
         accept_warnings,
     )
 }
 
-/// Whether a run of a sequence has succeeded; none as long as it goes on. It has when Hightouch says `done`, and the syncs that ran in it
-/// have by the same rule as jobs. A run that is `done` and lists no sync runs, or one that goes on, is not yet told whole.
+/// Returns whether a run of a sequence has succeeded; `None` while it is in progress.
+///
+/// A run has succeeded if Hightouch reports `done` and every sync run in it has succeeded, by the
+/// same rule as jobs. A run that is `done` without sync runs, or with one that has not ended, is
+/// listed incompletely and counts as in progress.
 pub fn sequence_verdict(run: &SequenceRun, accept_warnings: bool) -> Option<bool> {
     match run.status {
         SequenceStatus::Failed | SequenceStatus::Cancelled => Some(false),
         SequenceStatus::Done => {
-            match of_all(
-                &mut run.sync_runs.iter().map(|run| (&run.status, run.ended())),
-                accept_warnings,
-            ) {
-                Verdict::Going(_) => None,
+            let sync_runs = run.sync_runs.iter().map(|run| (&run.status, run.ended()));
+            match verdict_of_all(sync_runs, accept_warnings) {
+                Verdict::InProgress(_) => None,
                 Verdict::Succeeded(_) => Some(true),
                 Verdict::Failed(_) => Some(false),
             }
@@ -55,36 +58,36 @@ pub fn sequence_verdict(run: &SequenceRun, accept_warnings: bool) -> Option<bool
     }
 }
 
-/// Judges what has these parts by the statuses of all of them, and by whether each has ended.
-pub(super) fn of_all(
-    statuses: &mut dyn Iterator<Item = (&RunStatus, bool)>,
+/// Judges a run by its parts: the status of each, and whether it has ended.
+pub(super) fn verdict_of_all<'a>(
+    parts: impl IntoIterator<Item = (&'a RunStatus, bool)>,
     accept_warnings: bool,
 ) -> Verdict {
     let mut worst: Option<&RunStatus> = None;
-    for (status, ended) in statuses {
+    for (status, ended) in parts {
         if !ended {
-            return Verdict::Going(status.clone());
+            return Verdict::InProgress(status.clone());
         }
-        if worst.is_none_or(|worst| badness(worst) <= badness(status)) {
+        if worst.is_none_or(|worst| severity(worst) <= severity(status)) {
             worst = Some(status);
         }
     }
     let Some(worst) = worst else {
-        return Verdict::Going(RunStatus::Queued);
+        return Verdict::InProgress(RunStatus::Queued);
     };
-    let good = if accept_warnings {
+    let accepted = if accept_warnings {
         RunStatus::Warning
     } else {
         RunStatus::Success
     };
-    if badness(worst) <= badness(&good) {
+    if severity(worst) <= severity(&accepted) {
         Verdict::Succeeded(worst.clone())
     } else {
         Verdict::Failed(worst.clone())
     }
 }
 
-fn badness(status: &RunStatus) -> u8 {
+fn severity(status: &RunStatus) -> u8 {
     match status {
         RunStatus::Success => 0,
         RunStatus::Warning => 1,
@@ -111,7 +114,7 @@ mod tests {
 
     #[test]
     fn all_of_nothing_is_not_success() {
-        assert_eq!(verdict(&[], true), Verdict::Going(Queued));
+        assert_eq!(verdict(&[], true), Verdict::InProgress(Queued));
     }
 
     #[test]
@@ -126,7 +129,7 @@ mod tests {
             for ended in [Success, Warning, Failed, Cancelled, Interrupted] {
                 assert_eq!(
                     verdict(&jobs(&[ended.clone(), going.clone()]), true),
-                    Verdict::Going(going.clone())
+                    Verdict::InProgress(going.clone())
                 );
             }
         }
