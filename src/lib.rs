@@ -16,7 +16,7 @@ pub mod hightouch;
 #[cfg_attr(not(feature = "endpoint"), allow(dead_code))]
 // TEMP mod host;
 #[cfg(any(test, fuzzing))]
-// TEMP pub mod properties;
+pub mod properties;
 // TEMP mod runs;
 // TEMP mod sequences;
 

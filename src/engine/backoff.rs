@@ -85,7 +85,7 @@ mod tests {
         for _ in 0..100 {
             backoff.after_failure(None, &mut jitter);
         }
-        assert!(backoff.after_failure(None, &mut jitter) <= Backoff::LONGEST);
+        assert!(backoff.after_failure(None, &mut jitter) <= Backoff::MAX);
         backoff.reset();
         assert!(backoff.after_failure(None, &mut jitter) <= Backoff::FIRST);
     }
@@ -98,7 +98,7 @@ mod tests {
             let wait = backoff.after_failure(Some(asked), &mut jitter);
             let least = asked.max(Backoff::FIRST / 2);
             assert!(
-                wait >= least && wait <= least.saturating_add(Backoff::LONGEST),
+                wait >= least && wait <= least.saturating_add(Backoff::MAX),
                 "{wait:?} for {asked:?}"
             );
         }

@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::{
     ANSWER_WAIT, Action, Event, Failure, FailureKind, Goal, IfRunning, Instant, Operation, Options,
-    Outcome, Report, TransportError, TransportErrorKind,
+    Outcome, Report, SequenceGoal, SyncGoal, TransportError, TransportErrorKind,
 };
 use crate::hightouch::{
     BASE_PATH, BodyEnd, Method, Response, Resync, RetryAfter, Run, RunRef, RunStatus,
@@ -32,15 +32,41 @@ const UUID: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
 /// ```
 pub fn operation(bytes: &[u8]) {
     let mut lines = bytes.split(|byte| *byte == b'\n');
-    let (goal, options) = asked(&String::from_utf8_lossy(lines.next().unwrap_or_default()));
-    let mut witness = Witness::new(goal.clone(), options);
+    let line = String::from_utf8_lossy(lines.next().unwrap_or_default());
+    let options = options(&line);
+    match sequence_goal(&line) {
+        Some(goal) => check(goal, options, true, lines),
+        None => check(sync_goal(&line), options, false, lines),
+    }
+}
+
+/// Drives an operation to its end. Each line is the reply to one request.
+fn check<'a, G: Goal>(
+    goal: G,
+    options: Options,
+    is_sequence: bool,
+    mut lines: impl Iterator<Item = &'a [u8]>,
+) {
+    let mut witness = Witness::new(&goal, options, is_sequence);
     let mut operation = Operation::new(goal, options, Instant::default(), 1);
     let (mut now, mut event, mut line) = (Instant::default(), Event::Woke, &b"lost"[..]);
     for _ in 0..100_000 {
         let action = operation.step(now, event);
-        witness.knows(&operation, now);
+        let report = match &action {
+            Action::Done(outcome) => match &**outcome {
+                Ok(report) => Some(report.clone()),
+                Err(failure) => failure.report.clone(),
+            },
+            Action::Send { .. } | Action::Wait { .. } => operation.report(now),
+        };
+        witness.knows(report.map(Into::into).as_ref());
         match action {
-            Action::Done(outcome) => return witness.ended(now, *outcome),
+            Action::Done(outcome) => {
+                let outcome = outcome
+                    .map(Into::into)
+                    .map_err(|failure| failure.map_report(Into::into));
+                return witness.ended(now, outcome);
+            }
             Action::Wait { until } => {
                 assert!(
                     now <= until && until <= witness.deadline,
@@ -64,33 +90,43 @@ pub fn operation(bytes: &[u8]) {
     panic!("it does not end");
 }
 
-/// What is asked for.
-fn asked(line: &str) -> (Goal, Options) {
-    let word = |name| line.split(' ').any(|word| word == name);
-    let number = |text: &str| text.parse().ok();
+fn has_word(line: &str, name: &str) -> bool {
+    line.split(' ').any(|word| word == name)
+}
+
+fn sequence_goal(line: &str) -> Option<SequenceGoal> {
+    has_word(line, "sequence").then(|| {
+        if has_word(line, "await") {
+            SequenceGoal::Await(UUID.parse().expect("a UUID"))
+        } else if has_word(line, "start") {
+            SequenceGoal::Start(UUID.parse().expect("a UUID"))
+        } else {
+            SequenceGoal::Run(UUID.parse().expect("a UUID"))
+        }
+    })
+}
+
+fn sync_goal(line: &str) -> SyncGoal {
     let sync = line.split(' ').nth(1).and_then(|sync| sync.parse().ok());
-    let sync = sync.unwrap_or(SyncRef::Id(1.try_into().expect("an ID")));
-    let goal = match sync {
-        _ if word("sequence") && word("await") => {
-            Goal::AwaitSequence(UUID.parse().expect("a UUID"))
-        }
-        _ if word("sequence") && word("start") => {
-            Goal::StartSequence(UUID.parse().expect("a UUID"))
-        }
-        _ if word("sequence") => Goal::RunSequence(UUID.parse().expect("a UUID")),
-        SyncRef::Id(sync) if word("await") => Goal::Await(RunRef {
+    match sync.unwrap_or(SyncRef::Id(1.try_into().expect("an ID"))) {
+        SyncRef::Id(sync) if has_word(line, "await") => SyncGoal::Await(RunRef {
             sync,
             run: 42.try_into().expect("an ID"),
         }),
-        sync if word("start") => Goal::Start(sync),
-        sync => Goal::Run(sync),
-    };
+        sync if has_word(line, "start") => SyncGoal::Start(sync),
+        sync => SyncGoal::Run(sync),
+    }
+}
+
+fn options(line: &str) -> Options {
+    let word = |name| has_word(line, name);
+    let number = |text: &str| text.parse().ok();
     let if_running = match () {
         () if word("join") => IfRunning::Join,
         () if word("refuse") => IfRunning::Refuse,
         () => IfRunning::Queue,
     };
-    let options = Options {
+    Options {
         resync: Resync {
             full: word("resync"),
             ..Resync::default()
@@ -110,8 +146,7 @@ fn asked(line: &str) -> (Goal, Options) {
         } else {
             Duration::ZERO
         },
-    };
-    (goal, options)
+    }
 }
 
 /// What comes of a request, and when.
@@ -191,7 +226,9 @@ enum Trigger {
 /// Somebody who watches an operation from outside.
 #[derive(Debug)]
 struct Witness {
-    goal: Goal,
+    is_sequence: bool,
+    may_start_run: bool,
+    waits_for_end: bool,
     options: Options,
     deadline: Instant,
     trigger: Trigger,
@@ -201,10 +238,12 @@ struct Witness {
 }
 
 impl Witness {
-    fn new(goal: Goal, options: Options) -> Self {
+    fn new(goal: &impl Goal, options: Options, is_sequence: bool) -> Self {
         let deadline = Instant::default() + options.max_wait.max(options.answer_wait);
         Self {
-            goal,
+            is_sequence,
+            may_start_run: goal.may_start_run(),
+            waits_for_end: goal.waits_for_end(),
             options,
             deadline,
             trigger: Trigger::NeverSent,
@@ -213,16 +252,9 @@ impl Witness {
         }
     }
 
-    fn of_sequence(&self) -> bool {
-        matches!(
-            self.goal,
-            Goal::RunSequence(_) | Goal::StartSequence(_) | Goal::AwaitSequence(_)
-        )
-    }
-
     /// The run that the answer to a trigger names.
     fn named(&self, body: &[u8]) -> Option<String> {
-        if self.of_sequence() {
+        if self.is_sequence {
             read_sequence_trigger(body).ok().map(|run| run.to_string())
         } else {
             read_trigger(body).ok().map(|run| run.to_string())
@@ -232,13 +264,9 @@ impl Witness {
     fn sends(&mut self, method: Method) {
         self.requests += 1;
         if method == Method::Post {
-            assert!(
-                !matches!(self.goal, Goal::Await(_) | Goal::AwaitSequence(_)),
-                "who awaits a run starts none"
-            );
+            assert!(self.may_start_run, "who awaits a run starts none");
             assert_eq!(self.run, None, "with a run at hand, no other is started");
-            let looked_for =
-                matches!(self.trigger, Trigger::LostAndLookedFor) && !self.of_sequence();
+            let looked_for = matches!(self.trigger, Trigger::LostAndLookedFor) && !self.is_sequence;
             assert!(
                 matches!(self.trigger, Trigger::NeverSent | Trigger::NotStarted) || looked_for,
                 "a run is started twice only where none came of the first: {self:?}"
@@ -276,8 +304,8 @@ impl Witness {
     }
 
     /// What the operation says that it knows: a run that was named stays the run.
-    fn knows(&mut self, operation: &Operation, now: Instant) {
-        let known = operation.standing(now).as_ref().map(name);
+    fn knows(&mut self, report: Option<&Report>) {
+        let known = report.map(name);
         if let Trigger::Started(run) = &self.trigger {
             assert_eq!(known.as_ref(), Some(run), "what was started is known");
         }
@@ -298,7 +326,7 @@ impl Witness {
                 requests(standing),
                 elapsed(standing),
             ),
-            Err(failure) => (failure.take_standing(), failure.requests, failure.elapsed),
+            Err(failure) => (failure.report.take(), failure.requests, failure.elapsed),
         };
         assert_eq!((requests, elapsed), (self.requests, now.since_start()));
         assert_eq!(
@@ -316,13 +344,13 @@ impl Witness {
                 || *status == RunStatus::Warning && self.options.accept_warnings
         };
         match outcome {
-            Ok(Report::Sync(report)) if !matches!(self.goal, Goal::Start(_)) => {
+            Ok(Report::Sync(report)) if self.waits_for_end => {
                 assert!(!report.jobs.is_empty(), "a success was seen");
                 for job in &report.jobs {
                     assert!(job.id == report.run.run && good(&job.status), "{job:?}");
                 }
             }
-            Ok(Report::Sequence(report)) if !matches!(self.goal, Goal::StartSequence(_)) => {
+            Ok(Report::Sequence(report)) if self.waits_for_end => {
                 assert!(
                     report.run.status == SequenceStatus::Done && !report.run.sync_runs.is_empty(),
                     "{report:?}"
@@ -348,7 +376,7 @@ impl Witness {
                     texts
                         .into_iter()
                         .flatten()
-                        .all(|text| text.len() <= Failure::DETAILS),
+                        .all(|text| text.len() <= Failure::MAX_TEXT),
                     "{trimmed:?}"
                 );
             }

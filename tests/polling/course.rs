@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use fastrand::Rng;
-use hightouch_sync::engine::{Action, Event, Goal, IfRunning, Instant, Operation, Options};
+use hightouch_sync::engine::{Action, Event, IfRunning, Instant, Operation, Options, SyncGoal};
 use hightouch_sync::hightouch::{Method, Response, SyncId, SyncRef};
 
 /// How long a request takes to arrive, and its answer to come back.
@@ -121,7 +121,7 @@ pub fn ours(class: &Class, known: Known, rng: &mut Rng) -> Watched {
         ..Options::default()
     };
     let (mut now, mut event) = (Instant::default(), Event::Woke);
-    let mut operation = Operation::new(Goal::Run(SyncRef::Id(sync)), options, now, rng.u64(..));
+    let mut operation = Operation::new(SyncGoal::Run(SyncRef::Id(sync)), options, now, rng.u64(..));
     let (mut created, mut looks) = (now, 0);
     loop {
         let request = match operation.step(now, event) {

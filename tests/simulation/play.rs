@@ -5,7 +5,7 @@ use core::time::Duration;
 use fastrand::Rng;
 use hightouch_sync::engine::{
     Action, Event, Goal as EngineGoal, IfRunning as EngineIfRunning, Instant, Operation, Options,
-    Outcome, TransportError, TransportErrorKind,
+    Outcome, SequenceGoal, SyncGoal, TransportError, TransportErrorKind,
 };
 use hightouch_sync::hightouch::{
     BodyEnd, Method, Request, Response, Resync, RetryAfter, RunId, RunRef, SyncId, SyncRef,
@@ -56,24 +56,30 @@ pub fn awaited(world: &World) -> u64 {
     100 + u64::try_from(before.max(1)).unwrap()
 }
 
-fn goal(world: &World, hightouch: &Hightouch<'_>) -> EngineGoal {
+fn sync_goal(world: &World) -> Option<SyncGoal> {
     let sync = SyncId::try_from(SYNC).unwrap();
     let slug = || SyncRef::Slug(SLUG.parse().unwrap());
     match world.call.goal {
-        Goal::Run => EngineGoal::Run(SyncRef::Id(sync)),
-        Goal::RunBySlug => EngineGoal::Run(slug()),
-        Goal::Start => EngineGoal::Start(SyncRef::Id(sync)),
-        Goal::StartBySlug => EngineGoal::Start(slug()),
-        Goal::Await => EngineGoal::Await(RunRef {
+        Goal::Run => Some(SyncGoal::Run(SyncRef::Id(sync))),
+        Goal::RunBySlug => Some(SyncGoal::Run(slug())),
+        Goal::Start => Some(SyncGoal::Start(SyncRef::Id(sync))),
+        Goal::StartBySlug => Some(SyncGoal::Start(slug())),
+        Goal::Await => Some(SyncGoal::Await(RunRef {
             sync,
             run: RunId::try_from(awaited(world)).unwrap(),
-        }),
-        Goal::RunSequence => EngineGoal::RunSequence(SEQUENCE.parse().unwrap()),
-        Goal::StartSequence => EngineGoal::StartSequence(SEQUENCE.parse().unwrap()),
+        })),
+        Goal::RunSequence | Goal::StartSequence | Goal::AwaitSequence => None,
+    }
+}
+
+fn sequence_goal(world: &World, hightouch: &Hightouch<'_>) -> SequenceGoal {
+    match world.call.goal {
+        Goal::StartSequence => SequenceGoal::Start(SEQUENCE.parse().unwrap()),
         Goal::AwaitSequence => {
             let awaited = hightouch.sequences.as_ref().unwrap().awaited;
-            EngineGoal::AwaitSequence(sequences::run_id(awaited).parse().unwrap())
+            SequenceGoal::Await(sequences::run_id(awaited).parse().unwrap())
         }
+        _ => SequenceGoal::Run(SEQUENCE.parse().unwrap()),
     }
 }
 
@@ -124,12 +130,19 @@ impl Lateness {
 
 /// Runs the operation of a world to its end. An error where it breaks the engine's own rules, or goes on for ever.
 pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
+    match sync_goal(world) {
+        Some(goal) => drive(world, goal),
+        None => drive(world, sequence_goal(world, &Hightouch::new(world))),
+    }
+}
+
+fn drive<G: EngineGoal>(world: &World, goal: G) -> Result<Played<'_>, (String, Vec<Sent>)> {
     let mut now: Millis = 0;
     let at = |now| Instant::after_start(span(now));
     let mut hightouch = Hightouch::new(world);
-    let (goal, options) = (goal(world, &hightouch), options(world, &hightouch));
+    let options = options(world, &hightouch);
     let mut operation =
-        Operation::new(goal, options, at(0), world.call.seed).among(world.call.among);
+        Operation::new(goal, options, at(0), world.call.seed).sharing_with(world.call.among);
     let mut sent: Vec<Sent> = Vec::new();
     let mut event = Event::Woke;
     let mut lateness = Lateness {
@@ -144,7 +157,9 @@ pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
                     world,
                     hightouch,
                     sent,
-                    outcome: *outcome,
+                    outcome: outcome
+                        .map(Into::into)
+                        .map_err(|failure| failure.map_report(Into::into)),
                     over: now,
                 });
             }

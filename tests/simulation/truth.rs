@@ -5,7 +5,9 @@ use core::time::Duration;
 mod sequences;
 mod since;
 
-use hightouch_sync::engine::{AT_ONCE, Failure, FailureKind, Outcome, Report, SyncReport};
+use hightouch_sync::engine::{
+    Failure, FailureKind, MAX_CONCURRENT_RUNS, Outcome, Report, SyncReport,
+};
 use hightouch_sync::hightouch::SequenceRun;
 
 use super::hightouch::Run;
@@ -124,7 +126,10 @@ fn sequence_run(outcome: &Outcome) -> Option<&SequenceRun> {
     match outcome {
         Ok(Report::Sequence(report)) => Some(&report.run),
         Ok(Report::Sync(_)) => None,
-        Err(failure) => failure.sequence.as_deref(),
+        Err(failure) => match &failure.report {
+            Some(Report::Sequence(report)) => Some(&report.run),
+            _ => None,
+        },
     }
 }
 
@@ -132,7 +137,10 @@ fn report(outcome: &Outcome) -> Option<&SyncReport> {
     match outcome {
         Ok(Report::Sync(report)) => Some(report),
         Ok(Report::Sequence(_)) => None,
-        Err(failure) => failure.report.as_ref(),
+        Err(failure) => match &failure.report {
+            Some(Report::Sync(report)) => Some(report),
+            _ => None,
+        },
     }
 }
 
@@ -502,7 +510,7 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
             ));
         }
     }
-    let apart = SHARE * Millis::from(call.among.min(AT_ONCE)) * 95 / 100;
+    let apart = SHARE * Millis::from(call.among.min(MAX_CONCURRENT_RUNS)) * 95 / 100;
     for pair in played.sent.windows(2) {
         let [one, next] = pair else { continue };
         let is_look = one.target == next.target && !one.trigger && !one.list && one.fault.is_none();

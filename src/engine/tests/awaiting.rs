@@ -9,9 +9,9 @@ fn a_run_is_taken_up_again_after_a_wait_that_was_too_short() {
         _ if at < seconds(40) => runs(&[(42, "processing")]),
         _ => runs(&[(42, "success")]),
     };
-    let short = play(Goal::Run(sync()), wait(seconds(25)), server);
+    let short = play(SyncGoal::Run(sync()), wait(seconds(25)), server);
     let run = short.failure().report.as_ref().unwrap().run;
-    let again = play(Goal::Await(run), wait(seconds(25)), |request, at| {
+    let again = play(SyncGoal::Await(run), wait(seconds(25)), |request, at| {
         server(request, at + short.over)
     });
     assert_eq!(again.report().run, the_run());
@@ -29,7 +29,7 @@ fn a_wait_of_zero_looks_once() {
         ("success", None),
         ("failed", Some(FailureKind::SyncFailed)),
     ] {
-        let played = play(Goal::Await(the_run()), once, |_, _| runs(&[(42, word)]));
+        let played = play(SyncGoal::Await(the_run()), once, |_, _| runs(&[(42, word)]));
         assert_eq!(
             (
                 played.outcome.err().map(|failure| failure.kind),
@@ -45,7 +45,7 @@ fn a_wait_of_zero_looks_once() {
         (401, FailureKind::Unauthorized),
         (429, FailureKind::Api),
     ] {
-        let played = play(Goal::Await(the_run()), once, |_, _| status(say));
+        let played = play(SyncGoal::Await(the_run()), once, |_, _| status(say));
         assert_eq!(
             (played.failure().kind, played.sent.len()),
             (kind, 1),
@@ -53,7 +53,7 @@ fn a_wait_of_zero_looks_once() {
         );
         assert_eq!(played.failure().report.as_ref().unwrap().run, the_run());
     }
-    let played = play(Goal::Await(the_run()), once, |_, _| Say::Silence);
+    let played = play(SyncGoal::Await(the_run()), once, |_, _| Say::Silence);
     assert_eq!(played.failure().kind, FailureKind::Unreachable);
     assert!(played.over <= ANSWER_WAIT + LATEST_WAKE);
 }
@@ -64,7 +64,7 @@ fn a_wait_of_zero_starts_a_run_and_names_it() {
         answer_wait: ANSWER_WAIT,
         ..wait(Duration::ZERO)
     };
-    let played = play(Goal::Run(sync()), once, |_, _| triggered());
+    let played = play(SyncGoal::Run(sync()), once, |_, _| triggered());
     assert_eq!(
         (played.failure().kind, played.sent.len()),
         (FailureKind::StillRunning, 1)
@@ -78,20 +78,22 @@ fn a_short_wait_does_not_cut_off_the_answer_that_names_the_run() {
         answer_wait: ANSWER_WAIT,
         ..wait(Duration::from_millis(50))
     };
-    let played = play(Goal::Run(sync()), options, |_, _| triggered());
+    let played = play(SyncGoal::Run(sync()), options, |_, _| triggered());
     assert_eq!(played.failure().report.as_ref().unwrap().run, the_run());
 }
 
 #[test]
 fn a_run_that_is_never_listed_is_awaited_until_the_deadline() {
-    let played = play(Goal::Await(the_run()), wait(seconds(30)), |_, _| runs(&[]));
+    let played = play(SyncGoal::Await(the_run()), wait(seconds(30)), |_, _| {
+        runs(&[])
+    });
     let failure = played.failure();
     assert_eq!(
         (failure.kind, failure.report.as_ref().unwrap().jobs.len()),
         (FailureKind::StillRunning, 0)
     );
     assert!(
-        failure.message.contains("has not shown run 42 of sync 7"),
+        failure.message.contains("has not listed run 42 of sync 7"),
         "nobody has seen it: {}",
         failure.message
     );
@@ -100,7 +102,7 @@ fn a_run_that_is_never_listed_is_awaited_until_the_deadline() {
 #[test]
 fn a_look_that_saw_the_run_makes_a_later_outage_a_wait_that_is_over() {
     let mut looks = 0;
-    let played = play(Goal::Await(the_run()), wait(seconds(60)), |_, _| {
+    let played = play(SyncGoal::Await(the_run()), wait(seconds(60)), |_, _| {
         looks += 1;
         if looks == 1 {
             runs(&[(42, "processing")])
@@ -133,16 +135,18 @@ fn a_run_that_was_going_for_an_hour_is_not_looked_at_as_if_it_had_just_begun() {
         Say::Response(answer)
     };
     let an_hour_later = Some("Tue, 08 Feb 2022 16:11:00 GMT");
-    let old = play(Goal::Await(the_run()), wait(seconds(25)), |_, _| {
+    let old = play(SyncGoal::Await(the_run()), wait(seconds(25)), |_, _| {
         list(an_hour_later)
     });
-    let unknown = play(Goal::Await(the_run()), wait(seconds(25)), |_, _| list(None));
+    let unknown = play(SyncGoal::Await(the_run()), wait(seconds(25)), |_, _| {
+        list(None)
+    });
     assert_eq!(old.sent.len(), 2, "one at the beginning, one at the end");
     assert!(unknown.sent.len() > 10, "{}", unknown.sent.len());
 }
 
 /// Awaits run 42 of a sync that has these runs besides, in a list that begins with the newest or the oldest.
-fn missing(others: &[u64], newest_first: bool, wait_for: Duration) -> Played {
+fn missing(others: &[u64], newest_first: bool, wait_for: Duration) -> Played<SyncReport> {
     let mut all: Vec<(u64, &str)> = others.iter().map(|id| (*id, "success")).collect();
     all.sort_unstable();
     if newest_first {
@@ -152,7 +156,7 @@ fn missing(others: &[u64], newest_first: bool, wait_for: Duration) -> Played {
         answer_wait: ANSWER_WAIT,
         ..wait(wait_for)
     };
-    play(Goal::Await(the_run()), options, |request, _| {
+    play(SyncGoal::Await(the_run()), options, |request, _| {
         let answer = match request.target.contains("runId=") {
             true => runs(&[]),
             false => list(&all, request, 100),
@@ -203,7 +207,7 @@ fn a_run_that_is_missing_among_newer_ones_does_not_exist() {
 fn a_run_is_not_missing_while_newer_ones_have_only_just_been_listed() {
     // Without `Date`, only the call's own clock tells for how long they have been listed.
     let played = play(
-        Goal::Await(the_run()),
+        SyncGoal::Await(the_run()),
         wait(seconds(25)),
         |request, at| match request.target.contains("runId=") {
             true if at > seconds(7) => runs(&[(42, "success")]),

@@ -38,13 +38,21 @@ fn listed(at: Duration, entries: &[(u64, &str, f64)]) -> Say {
 }
 
 /// Runs sync 7; the first trigger ends so, and the list is as the script says.
-fn unclear(options: Options, first: Say, mut list: impl FnMut(Duration) -> Say) -> Played {
+fn unclear(
+    options: Options,
+    first: Say,
+    mut list: impl FnMut(Duration) -> Say,
+) -> Played<SyncReport> {
     let mut first = Some(first);
-    play(Goal::Run(sync()), options, |request, at| match request {
-        request if is_trigger(request) => first.take().unwrap_or_else(triggered),
-        request if request.target.contains("runId=") => runs(&[(42, "success")]),
-        _ => list(at),
-    })
+    play(
+        SyncGoal::Run(sync()),
+        options,
+        |request, at| match request {
+            request if is_trigger(request) => first.take().unwrap_or_else(triggered),
+            request if request.target.contains("runId=") => runs(&[(42, "success")]),
+            _ => list(at),
+        },
+    )
 }
 
 fn lost() -> Say {
@@ -103,7 +111,7 @@ fn where_none_came_of_it_an_error_status_fails_by_the_rule() {
 
 #[test]
 fn a_trigger_that_is_always_lost_is_not_sent_for_ever() {
-    let played = play(Goal::Run(sync()), Options::default(), |request, at| {
+    let played = play(SyncGoal::Run(sync()), Options::default(), |request, at| {
         if is_trigger(request) {
             lost()
         } else {
@@ -138,7 +146,7 @@ fn where_it_cannot_be_told_nothing_is_sent_again_and_the_runs_are_named() {
             .details
             .as_ref()
             .unwrap()
-            .contains("These runs may be it: 42."),
+            .contains("These runs may be the one that the request started: 42."),
         "{failure:?}"
     );
 
@@ -173,7 +181,9 @@ fn where_the_list_cannot_be_read_it_cannot_be_told() {
         );
         assert!(played.over < seconds(40), "{:?}", played.over);
     }
-    let played = play(Goal::Run(sync()), Options::default(), |_, _| status(502));
+    let played = play(SyncGoal::Run(sync()), Options::default(), |_, _| {
+        status(502)
+    });
     let failure = played.failure();
     assert_eq!(
         (failure.kind, failure.message.as_str()),
@@ -242,7 +252,7 @@ fn a_trigger_that_the_server_may_still_be_at_is_not_sent_again_however_empty_the
 fn a_list_counts_from_when_it_was_asked_for() {
     // The first list takes nine seconds to come, and the run is listed from three seconds on.
     let mut now = Instant::default();
-    let mut operation = Operation::new(Goal::Run(sync()), Options::default(), now, 1);
+    let mut operation = Operation::new(SyncGoal::Run(sync()), Options::default(), now, 1);
     let (mut event, mut triggers, mut lists) = (Event::Woke, 0, 0);
     let outcome = loop {
         match operation.step(now, event) {
@@ -278,7 +288,7 @@ fn a_list_counts_from_when_it_was_asked_for() {
             }
         }
     };
-    let Ok(Report::Sync(report)) = outcome else {
+    let Ok(report) = outcome else {
         panic!("{outcome:?}")
     };
     assert_eq!((report.run, triggers), (the_run(), 1));
@@ -419,7 +429,7 @@ fn a_run_that_was_there_before_the_trigger_is_not_believed_to_be_the_one_it_star
         if_running: IfRunning::Refuse,
         ..Options::default()
     };
-    let played = play(Goal::Run(sync()), options, |request, _| match request {
+    let played = play(SyncGoal::Run(sync()), options, |request, _| match request {
         request if is_trigger(request) => triggered(),
         _ => list(&[(42, "success"), (41, "success")], request, 100),
     });
@@ -433,7 +443,7 @@ fn a_run_that_was_there_before_the_trigger_is_not_believed_to_be_the_one_it_star
         played.failure()
     );
     // By the time of its end, where the list was not read.
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+    let played = play(SyncGoal::Run(sync()), Options::default(), |request, _| {
         let body = match is_trigger(request) {
             true => r#"{"id":"42"}"#,
             false => {

@@ -21,30 +21,20 @@ use crate::hightouch::{Method, Request, Response, RunId, RunRef, SyncId, SyncRef
 
 /// What came of an operation.
 #[derive(Debug)]
-struct Played {
-    outcome: Outcome,
+struct Played<R> {
+    outcome: Outcome<R>,
     /// What was sent, and when.
     sent: Vec<(Duration, Request)>,
     /// When it was over.
     over: Duration,
 }
 
-impl Played {
-    fn report(&self) -> &SyncReport {
-        match &self.outcome {
-            Ok(Report::Sync(report)) => report,
-            other => panic!("no run of a sync that succeeded: {other:#?}"),
-        }
+impl<R: core::fmt::Debug> Played<R> {
+    fn report(&self) -> &R {
+        self.outcome.as_ref().expect("a success")
     }
 
-    fn sequence(&self) -> &SequenceReport {
-        match &self.outcome {
-            Ok(Report::Sequence(report)) => report,
-            other => panic!("no run of a sequence that succeeded: {other:#?}"),
-        }
-    }
-
-    fn failure(&self) -> &Failure {
+    fn failure(&self) -> &Failure<R> {
         self.outcome.as_ref().expect_err("a failure")
     }
 
@@ -89,7 +79,11 @@ impl Lateness {
 }
 
 /// Carries out an operation against a script, which sees each request and when it was sent.
-fn play(goal: Goal, options: Options, mut script: impl FnMut(&Request, Duration) -> Say) -> Played {
+fn play<G: Goal>(
+    goal: G,
+    options: Options,
+    mut script: impl FnMut(&Request, Duration) -> Say,
+) -> Played<G::Report> {
     let mut now = Instant::default();
     let mut operation = Operation::new(goal, options, now, 1);
     let mut sent = Vec::new();

@@ -4,9 +4,9 @@ use super::*;
 use crate::hightouch::{ReadError, RunStatus};
 
 /// Runs sync 7; its run 42 goes through these statuses, one a look.
-fn run_through(options: Options, statuses: &[&str]) -> Played {
+fn run_through(options: Options, statuses: &[&str]) -> Played<SyncReport> {
     let mut left = statuses.iter();
-    play(Goal::Run(sync()), options, |request, _| match request {
+    play(SyncGoal::Run(sync()), options, |request, _| match request {
         request if is_trigger(request) => triggered(),
         _ => runs(&[(42, left.next().expect("a look after the run's end"))]),
     })
@@ -64,7 +64,7 @@ fn each_status_counts_as_the_table_says() {
 #[test]
 fn one_job_that_failed_fails_the_run_once_all_have_ended() {
     let mut looks = 0;
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+    let played = play(SyncGoal::Run(sync()), Options::default(), |request, _| {
         if is_trigger(request) {
             return triggered();
         }
@@ -85,7 +85,7 @@ fn one_job_that_failed_fails_the_run_once_all_have_ended() {
 #[test]
 fn nothing_listed_and_other_runs_are_not_yet() {
     let mut looks = 0;
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+    let played = play(SyncGoal::Run(sync()), Options::default(), |request, _| {
         if is_trigger(request) {
             return triggered();
         }
@@ -110,7 +110,7 @@ fn an_unknown_status_is_polled_through_and_reported_as_it_was_written() {
             .outcome
             .is_ok()
     );
-    let played = play(Goal::Run(sync()), wait(seconds(30)), |request, _| {
+    let played = play(SyncGoal::Run(sync()), wait(seconds(30)), |request, _| {
         if is_trigger(request) {
             triggered()
         } else {
@@ -128,7 +128,7 @@ fn an_unknown_status_is_polled_through_and_reported_as_it_was_written() {
 #[test]
 fn a_run_of_an_hour_is_followed_to_its_end_with_few_requests() {
     let played = play(
-        Goal::Run(sync()),
+        SyncGoal::Run(sync()),
         wait(seconds(7200)),
         |request, at| match request {
             request if is_trigger(request) => triggered(),
@@ -145,7 +145,7 @@ fn a_run_of_an_hour_is_followed_to_its_end_with_few_requests() {
 fn a_deadline_that_passes_names_the_run_and_no_call_outlasts_it() {
     for millis in [1, 50, 150, 700, 2_000, 25_000, 61_000] {
         let max_wait = Duration::from_millis(millis);
-        let played = play(Goal::Run(sync()), wait(max_wait), |request, _| {
+        let played = play(SyncGoal::Run(sync()), wait(max_wait), |request, _| {
             if is_trigger(request) {
                 triggered()
             } else {
@@ -174,7 +174,9 @@ fn a_deadline_that_passes_names_the_run_and_no_call_outlasts_it() {
 fn a_silent_server_is_given_up_at_the_deadline_at_the_latest() {
     for millis in [100, 5_000, 60_000] {
         let max_wait = Duration::from_millis(millis);
-        let played = play(Goal::Await(the_run()), wait(max_wait), |_, _| Say::Silence);
+        let played = play(SyncGoal::Await(the_run()), wait(max_wait), |_, _| {
+            Say::Silence
+        });
         assert!(played.over <= max_wait + LATEST_WAKE, "{:?}", played.over);
         assert_eq!(played.failure().kind, FailureKind::Unreachable);
         assert_eq!(played.failure().report.as_ref().unwrap().run, the_run());
@@ -183,7 +185,7 @@ fn a_silent_server_is_given_up_at_the_deadline_at_the_latest() {
 
 #[test]
 fn polls_survive_an_outage_of_any_kind() {
-    let played = play(Goal::Run(sync()), Options::default(), |request, at| {
+    let played = play(SyncGoal::Run(sync()), Options::default(), |request, at| {
         if is_trigger(request) {
             return triggered();
         }
@@ -219,7 +221,7 @@ fn what_will_not_pass_ends_the_wait_and_names_the_run() {
         (404, FailureKind::NotFound),
         (422, FailureKind::Api),
     ] {
-        let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+        let played = play(SyncGoal::Run(sync()), Options::default(), |request, _| {
             if is_trigger(request) {
                 triggered()
             } else {
@@ -240,7 +242,7 @@ fn what_will_not_pass_ends_the_wait_and_names_the_run() {
 #[test]
 fn a_rate_limit_is_waited_out_for_as_long_as_it_asks() {
     let mut limited = Some(());
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+    let played = play(SyncGoal::Run(sync()), Options::default(), |request, _| {
         if is_trigger(request) {
             return triggered();
         }
@@ -261,7 +263,7 @@ fn a_rate_limit_is_waited_out_for_as_long_as_it_asks() {
 
 #[test]
 fn an_absurd_retry_after_is_capped_by_the_deadline() {
-    let played = play(Goal::Run(sync()), wait(seconds(60)), |request, at| {
+    let played = play(SyncGoal::Run(sync()), wait(seconds(60)), |request, at| {
         if is_trigger(request) {
             return triggered();
         }
@@ -278,7 +280,7 @@ fn an_absurd_retry_after_is_capped_by_the_deadline() {
 
 #[test]
 fn a_wait_that_ends_after_a_rate_limit_says_how_long_hightouch_asks_to_be_left_alone() {
-    let played = play(Goal::Run(sync()), wait(seconds(25)), |request, _| {
+    let played = play(SyncGoal::Run(sync()), wait(seconds(25)), |request, _| {
         if is_trigger(request) {
             return triggered();
         }
@@ -295,7 +297,7 @@ fn a_wait_that_ends_after_a_rate_limit_says_how_long_hightouch_asks_to_be_left_a
 
 #[test]
 fn a_run_that_this_call_started_is_no_older_than_the_call_whatever_its_times_say() {
-    let played = play(Goal::Run(sync()), wait(seconds(60)), |request, _| {
+    let played = play(SyncGoal::Run(sync()), wait(seconds(60)), |request, _| {
         if is_trigger(request) {
             return triggered();
         }
@@ -311,7 +313,7 @@ fn a_run_that_this_call_started_is_no_older_than_the_call_whatever_its_times_say
 
 #[test]
 fn an_unknown_status_with_the_time_of_the_end_is_an_end_without_success() {
-    let played = play(Goal::Run(sync()), wait(seconds(60)), |request, _| {
+    let played = play(SyncGoal::Run(sync()), wait(seconds(60)), |request, _| {
         if is_trigger(request) {
             return triggered();
         }
@@ -337,7 +339,7 @@ fn an_unknown_status_with_the_time_of_the_end_is_an_end_without_success() {
 
 #[test]
 fn a_page_over_the_size_limit_is_asked_for_in_smaller_pages() {
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+    let played = play(SyncGoal::Run(sync()), Options::default(), |request, _| {
         if is_trigger(request) {
             return triggered();
         }
@@ -390,7 +392,7 @@ fn nothing_is_concluded_from_a_list_that_was_not_read_whole() {
         [r#"{"data":[{"id":42,"status":"success"}],"hasMore":1}"#, ""],
     ] {
         let played = play(
-            Goal::Run(sync()),
+            SyncGoal::Run(sync()),
             wait(seconds(30)),
             |request, _| match request {
                 request if is_trigger(request) => triggered(),
@@ -400,7 +402,7 @@ fn nothing_is_concluded_from_a_list_that_was_not_read_whole() {
         assert!(played.outcome.is_err(), "{pages:?}");
     }
     let part = play(
-        Goal::Run(sync()),
+        SyncGoal::Run(sync()),
         wait(seconds(30)),
         |request, _| match request {
             request if is_trigger(request) => triggered(),
@@ -421,7 +423,7 @@ fn nothing_is_concluded_from_a_list_that_was_not_read_whole() {
 fn a_server_that_ignores_the_run_id_is_read_page_by_page() {
     // 250 older runs, oldest first, and the one in question on the third page.
     let ids: Vec<u64> = (1000..1250).chain([1250]).collect();
-    let goal = Goal::Await(RunRef {
+    let goal = SyncGoal::Await(RunRef {
         run: RunId::try_from(1250).unwrap(),
         ..the_run()
     });
@@ -448,7 +450,7 @@ fn a_server_that_ignores_the_run_id_is_read_page_by_page() {
 
 #[test]
 fn a_list_that_does_not_end_is_an_error() {
-    let played = play(Goal::Await(the_run()), Options::default(), |_, _| {
+    let played = play(SyncGoal::Await(the_run()), Options::default(), |_, _| {
         ok(r#"{"data":[{"id":1,"status":"success"}],"hasMore":true}"#)
     });
     let failure = played.failure();
@@ -460,7 +462,7 @@ fn a_list_that_does_not_end_is_an_error() {
 #[test]
 fn what_was_seen_of_a_run_stands_when_later_looks_show_nothing() {
     let mut looks = 0;
-    let played = play(Goal::Run(sync()), wait(seconds(20)), |request, _| {
+    let played = play(SyncGoal::Run(sync()), wait(seconds(20)), |request, _| {
         if is_trigger(request) {
             return triggered();
         }
@@ -485,7 +487,7 @@ fn a_job_without_an_id_and_jobs_that_have_gone_missing_are_no_success() {
         r#"{"data":[{"id":42,"status":"success"}],"hasMore":false}"#,
     ] {
         let mut looks = 0;
-        let played = play(Goal::Run(sync()), wait(seconds(60)), |request, _| {
+        let played = play(SyncGoal::Run(sync()), wait(seconds(60)), |request, _| {
             if is_trigger(request) {
                 return triggered();
             }
@@ -509,7 +511,7 @@ fn a_job_without_an_id_and_jobs_that_have_gone_missing_are_no_success() {
 #[test]
 fn a_server_that_ignores_the_run_id_is_read_no_further_than_where_the_run_would_be() {
     let mut looks = 0;
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+    let played = play(SyncGoal::Run(sync()), Options::default(), |request, _| {
         if is_trigger(request) {
             return triggered();
         }
@@ -534,16 +536,20 @@ fn a_server_that_ignores_the_run_id_is_read_no_further_than_where_the_run_would_
 #[test]
 fn of_many_jobs_with_long_errors_each_keeps_its_status_and_all_together_little_text() {
     let error = "e".repeat(100_000);
-    let played = play(Goal::Await(the_run()), Options::default(), |request, _| {
-        let page: Vec<String> = (0..8)
-            .map(|_| format!(r#"{{"id":42,"status":"failed","error":"{error}"}}"#))
-            .collect();
-        let more = !request.target.contains("offset=72");
-        ok(format!(
-            r#"{{"data":[{}],"hasMore":{more}}}"#,
-            page.join(",")
-        ))
-    });
+    let played = play(
+        SyncGoal::Await(the_run()),
+        Options::default(),
+        |request, _| {
+            let page: Vec<String> = (0..8)
+                .map(|_| format!(r#"{{"id":42,"status":"failed","error":"{error}"}}"#))
+                .collect();
+            let more = !request.target.contains("offset=72");
+            ok(format!(
+                r#"{{"data":[{}],"hasMore":{more}}}"#,
+                page.join(",")
+            ))
+        },
+    );
     let jobs = &played.failure().report.as_ref().unwrap().jobs;
     let text: usize = jobs
         .iter()
@@ -558,7 +564,7 @@ fn of_many_jobs_with_long_errors_each_keeps_its_status_and_all_together_little_t
 fn a_run_with_too_many_jobs_is_an_error() {
     let page = vec![r#"{"id":42,"status":"success"}"#; 100].join(",");
     let played = play(
-        Goal::Run(sync()),
+        SyncGoal::Run(sync()),
         wait(seconds(3)),
         |request, _| match request {
             request if is_trigger(request) => triggered(),
@@ -583,7 +589,7 @@ fn a_list_that_changes_between_two_pages_is_read_again() {
         r#"{"data":[{"id":42,"status":"success"},{"id":41,"status":"success"}],"hasMore":false}"#,
     ]
     .into_iter();
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+    let played = play(SyncGoal::Run(sync()), Options::default(), |request, _| {
         if is_trigger(request) {
             triggered()
         } else {

@@ -6,12 +6,12 @@ use crate::hightouch::{RunStatus, SequenceStatus};
 const SEQUENCE: &str = "5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d";
 const RUN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
 
-fn run_it() -> Goal {
-    Goal::RunSequence(SEQUENCE.parse().unwrap())
+fn run_it() -> SequenceGoal {
+    SequenceGoal::Run(SEQUENCE.parse().unwrap())
 }
 
-fn await_it() -> Goal {
-    Goal::AwaitSequence(RUN.parse().unwrap())
+fn await_it() -> SequenceGoal {
+    SequenceGoal::Await(RUN.parse().unwrap())
 }
 
 fn accepted() -> Say {
@@ -36,7 +36,7 @@ fn stands(status: &str, sync_runs: &[&str]) -> Say {
 }
 
 /// Runs a sequence that is seen so, the last for as long as anyone looks.
-fn through(options: Options, looks: &[(&str, &[&str])]) -> Played {
+fn through(options: Options, looks: &[(&str, &[&str])]) -> Played<SequenceReport> {
     let mut at = 0;
     play(run_it(), options, |request, _| {
         if is_trigger(request) {
@@ -49,11 +49,10 @@ fn through(options: Options, looks: &[(&str, &[&str])]) -> Played {
 }
 
 /// The run's UUID in whatever came out.
-fn named(played: &Played) -> Option<&str> {
+fn named(played: &Played<SequenceReport>) -> Option<&str> {
     let run = match &played.outcome {
-        Ok(Report::Sequence(report)) => Some(&report.run),
-        Ok(Report::Sync(_)) => None,
-        Err(failure) => failure.sequence.as_deref(),
+        Ok(report) => Some(&report.run),
+        Err(failure) => failure.report.as_ref().map(|report| &report.run),
     };
     run.map(|run| run.id.as_str())
 }
@@ -69,7 +68,7 @@ fn a_sequence_runs_to_its_end() {
             ("done", &["success", "success"]),
         ],
     );
-    let report = played.sequence();
+    let report = played.report();
     assert_eq!(
         (
             report.run.status.clone(),
@@ -119,7 +118,7 @@ fn a_run_that_is_done_has_succeeded_only_if_each_of_its_syncs_has() {
             "{}",
             failure.message
         );
-        assert_eq!(failure.sequence.as_ref().unwrap().sync_runs.len(), 3);
+        assert_eq!(failure.report.as_ref().unwrap().run.sync_runs.len(), 3);
     }
 }
 
@@ -130,10 +129,7 @@ fn a_warning_counts_as_the_caller_says() {
         ..Options::default()
     };
     let played = through(accepting, &[("done", &["success", "warning"])]);
-    assert_eq!(
-        played.sequence().run.sync_runs[1].status,
-        RunStatus::Warning
-    );
+    assert_eq!(played.report().run.sync_runs[1].status, RunStatus::Warning);
     let played = through(accepting, &[("done", &["failed", "warning"])]);
     let message = &played.failure().message;
     assert!(
@@ -169,7 +165,7 @@ fn all_of_nothing_is_not_success() {
         short
             .failure()
             .message
-            .contains("`done` without the ends of all its sync runs"),
+            .contains("`done`, without the ends of all its sync runs"),
         "{:?}",
         short.failure()
     );
@@ -177,7 +173,7 @@ fn all_of_nothing_is_not_success() {
         Options::default(),
         &[("done", &[]), ("done", &[]), ("done", &["success"])],
     );
-    assert_eq!(late.sequence().run.sync_runs.len(), 1);
+    assert_eq!(late.report().run.sync_runs.len(), 1);
 }
 
 #[test]
@@ -217,7 +213,7 @@ fn a_sync_run_that_goes_on_in_a_sequence_that_is_done_is_not_yet() {
                 ("done", &["success", "success"]),
             ],
         );
-        assert_eq!(later.sequence().requests, 3, "{going}");
+        assert_eq!(later.report().requests, 3, "{going}");
     }
 }
 
@@ -266,7 +262,7 @@ fn an_unknown_status_has_not_ended() {
         let failure = played.failure();
         assert_eq!(failure.kind, FailureKind::StillRunning, "{word}");
         assert_eq!(
-            failure.sequence.as_ref().unwrap().status,
+            failure.report.as_ref().unwrap().run.status,
             SequenceStatus::Other(word.into())
         );
     }
@@ -287,7 +283,7 @@ fn a_list_that_became_shorter_is_not_believed() {
         FailureKind::StillRunning,
         "what is not listed may have failed"
     );
-    assert_eq!(failure.sequence.as_ref().unwrap().sync_runs.len(), 2);
+    assert_eq!(failure.report.as_ref().unwrap().run.sync_runs.len(), 2);
     let played = through(
         Options::default(),
         &[("running", &["success", "processing"]), ("failed", &[])],
@@ -338,7 +334,7 @@ fn a_trigger_whose_answer_was_lost_is_told_at_once_and_never_sent_again() {
             })
         },
     ] {
-        for goal in [run_it(), Goal::StartSequence(SEQUENCE.parse().unwrap())] {
+        for goal in [run_it(), SequenceGoal::Start(SEQUENCE.parse().unwrap())] {
             let played = play(goal, Options::default(), |_, _| script());
             let failure = played.failure();
             assert_eq!(
@@ -378,7 +374,7 @@ fn a_trigger_that_did_not_arrive_is_sent_again() {
                 _ => stands("done", &["success"]),
             }
         });
-        assert_eq!((played.sequence().requests, played.triggers()), (4, 3));
+        assert_eq!((played.report().requests, played.triggers()), (4, 3));
         let never = play(run_it(), wait(seconds(30)), |_, _| say());
         assert_eq!((never.failure().kind, named(&never)), (last, None));
         assert!(never.triggers() > 2 && never.over <= seconds(30));
@@ -434,7 +430,7 @@ fn whatever_passes_is_sat_out_while_the_run_is_waited_for() {
             _ => stands("done", &["success"]),
         }
     });
-    assert_eq!((played.sequence().requests, played.triggers()), (10, 1));
+    assert_eq!((played.report().requests, played.triggers()), (10, 1));
     let (asked, next) = (played.sent[8].0, played.sent[9].0);
     assert!(
         next - asked >= seconds(40),
@@ -497,11 +493,11 @@ fn a_run_that_was_just_named_may_show_later_and_one_that_never_does_is_still_nam
 #[test]
 fn starting_does_not_wait() {
     let played = play(
-        Goal::StartSequence(SEQUENCE.parse().unwrap()),
+        SequenceGoal::Start(SEQUENCE.parse().unwrap()),
         Options::default(),
         |_, _| accepted(),
     );
-    let report = played.sequence();
+    let report = played.report();
     assert_eq!(
         (report.run.id.as_str(), &report.run.status, report.requests),
         (RUN, &SequenceStatus::Pending, 1)

@@ -125,14 +125,14 @@ impl World {
     }
 
     /// A delivery of the news that what the sync reads was tested at a moment, in milliseconds after [`BASE`].
-    fn told(&mut self, tested: i64) -> Played {
+    fn told(&mut self, tested: i64) -> Played<SyncReport> {
         let since = Timestamp::from_millis(BASE + tested);
         let options = Options {
             unless_since: Some(since),
             ..wait(seconds(8))
         };
         let began = self.now;
-        let played = play(Goal::Start(sync()), options, |request, at| {
+        let played = play(SyncGoal::Start(sync()), options, |request, at| {
             let at = began + i64::try_from(at.as_millis()).unwrap();
             // Whether the answer is spoilt, and whether the request did not even arrive.
             let chance = self.chance.as_mut();
@@ -165,7 +165,7 @@ impl World {
 }
 
 /// The run, and whether it was there before.
-fn came(played: &Played) -> (u64, bool) {
+fn came(played: &Played<SyncReport>) -> (u64, bool) {
     (played.report().run.run.get(), played.report().joined)
 }
 
@@ -257,7 +257,7 @@ fn whatever_goes_wrong_one_success_that_is_told_until_it_is_taken_starts_one_run
             world = world.with(42, -10_000, -10_000, rng.i64(-9_000..60_000));
         }
         // dbt sends each event once, and five times again.
-        let told: Vec<Played> = (0..6)
+        let told: Vec<Played<SyncReport>> = (0..6)
             .map(|_| {
                 let played = world.told(TESTED);
                 assert!(played.over <= seconds(8) + LATEST_WAKE && played.triggers() <= 4);
@@ -344,7 +344,7 @@ fn a_run_that_is_taken_up_is_followed_where_its_end_is_asked_for() {
         ..Options::default()
     };
     let mut looks = 0;
-    let played = play(Goal::Run(sync()), options, |_, _| {
+    let played = play(SyncGoal::Run(sync()), options, |_, _| {
         looks += 1;
         runs(&[(42, if looks < 4 { "queued" } else { "success" })])
     });
@@ -354,13 +354,13 @@ fn a_run_that_is_taken_up_is_followed_where_its_end_is_asked_for() {
     );
 }
 
-fn ask(options: Options, mut list: impl FnMut(&Request) -> Say) -> Played {
+fn ask(options: Options, mut list: impl FnMut(&Request) -> Say) -> Played<SyncReport> {
     let options = Options {
         unless_since: Some(Timestamp::from_millis(BASE)),
         ..options
     };
     let triggered = || ok(r#"{"id":"1042"}"#);
-    play(Goal::Start(sync()), options, |request, _| {
+    play(SyncGoal::Start(sync()), options, |request, _| {
         if is_trigger(request) {
             triggered()
         } else {
@@ -448,7 +448,7 @@ fn the_newest_of_a_hundred_thousand_runs_are_found_within_eight_seconds_at_a_qua
             unless_since: Some(Timestamp::from_millis(BASE)),
             ..wait(seconds(8))
         };
-        let mut operation = Operation::new(Goal::Start(sync()), options, now, 1);
+        let mut operation = Operation::new(SyncGoal::Start(sync()), options, now, 1);
         let mut requests = 0;
         let outcome = loop {
             match operation.step(now, event) {

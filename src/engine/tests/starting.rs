@@ -3,13 +3,13 @@
 use super::*;
 use crate::hightouch::{Resync, reason};
 
-fn by_slug() -> Goal {
-    Goal::Run("demo".parse().map(SyncRef::Slug).unwrap())
+fn by_slug() -> SyncGoal {
+    SyncGoal::Run("demo".parse().map(SyncRef::Slug).unwrap())
 }
 
 /// Runs sync 7 where the trigger is answered so and everything else goes well.
-fn trigger_answers(say: impl Fn() -> Say) -> Played {
-    play(Goal::Run(sync()), Options::default(), |request, _| {
+fn trigger_answers(say: impl Fn() -> Say) -> Played<SyncReport> {
+    play(SyncGoal::Run(sync()), Options::default(), |request, _| {
         if is_trigger(request) {
             say()
         } else {
@@ -86,7 +86,7 @@ fn an_envelope_of_an_error_with_status_200_is_an_error() {
 #[test]
 fn a_trigger_that_did_not_arrive_is_sent_again() {
     let mut refused = 2;
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+    let played = play(SyncGoal::Run(sync()), Options::default(), |request, _| {
         if !is_trigger(request) {
             return runs(&[(42, "success")]);
         }
@@ -113,9 +113,9 @@ fn a_hightouch_that_is_not_there_is_reported_soon() {
 
 #[test]
 fn a_tls_handshake_that_fails_ends_the_call_at_once_as_long_as_there_is_no_run() {
-    let awaited = Goal::Await(the_run());
+    let awaited = SyncGoal::Await(the_run());
     for (goal, started_none) in [
-        (Goal::Run(sync()), true),
+        (SyncGoal::Run(sync()), true),
         (by_slug(), true),
         (awaited, false),
     ] {
@@ -141,7 +141,7 @@ fn a_tls_handshake_that_fails_ends_the_call_at_once_as_long_as_there_is_no_run()
 #[test]
 fn a_tls_handshake_that_fails_while_a_run_is_polled_is_tried_again() {
     let mut polls = 0;
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+    let played = play(SyncGoal::Run(sync()), Options::default(), |request, _| {
         if is_trigger(request) {
             return triggered();
         }
@@ -164,8 +164,8 @@ fn compressed(status: u16) -> Say {
 
 #[test]
 fn where_every_response_is_compressed_the_call_ends_at_once_and_names_the_coding() {
-    for goal in [Goal::Run(sync()), by_slug(), Goal::Await(the_run())] {
-        let triggers = usize::from(matches!(goal, Goal::Run(SyncRef::Id(_))));
+    for goal in [SyncGoal::Run(sync()), by_slug(), SyncGoal::Await(the_run())] {
+        let triggers = usize::from(matches!(goal, SyncGoal::Run(SyncRef::Id(_))));
         let played = play(goal, Options::default(), |_, _| compressed(200));
         let failure = played.failure();
         let expected = if triggers == 1 {
@@ -189,7 +189,7 @@ fn where_every_response_is_compressed_the_call_ends_at_once_and_names_the_coding
 #[test]
 fn a_trigger_whose_response_alone_is_compressed_is_confirmed_by_the_list() {
     let played = play(
-        Goal::Run(sync()),
+        SyncGoal::Run(sync()),
         Options::default(),
         |request, at| match request {
             request if is_trigger(request) => compressed(200),
@@ -237,7 +237,7 @@ fn a_call_that_the_host_refuses_names_the_setting() {
 #[test]
 fn a_rate_limited_trigger_is_sent_again_until_the_wait_is_over() {
     let played = play(
-        Goal::Run(sync()),
+        SyncGoal::Run(sync()),
         Options::default(),
         |request, at| match request {
             request if is_trigger(request) && at < seconds(600) => status(429),
@@ -247,7 +247,7 @@ fn a_rate_limited_trigger_is_sent_again_until_the_wait_is_over() {
     );
     assert!(played.outcome.is_ok(), "{:#?}", played.outcome);
 
-    let played = play(Goal::Run(sync()), wait(seconds(25)), |_, _| status(429));
+    let played = play(SyncGoal::Run(sync()), wait(seconds(25)), |_, _| status(429));
     let failure = played.failure();
     assert_eq!(
         (failure.kind, failure.http_status),
@@ -312,7 +312,7 @@ fn flags_go_out_with_the_trigger() {
         },
         ..Options::default()
     };
-    let played = play(Goal::Start(sync()), options, |_, _| triggered());
+    let played = play(SyncGoal::Start(sync()), options, |_, _| triggered());
     assert_eq!(
         played.sent[0].1.body.as_deref(),
         Some(r#"{"fullResync":true}"#)
@@ -321,17 +321,19 @@ fn flags_go_out_with_the_trigger() {
 
 #[test]
 fn starting_does_not_wait() {
-    let played = play(Goal::Start(sync()), Options::default(), |_, _| triggered());
+    let played = play(SyncGoal::Start(sync()), Options::default(), |_, _| {
+        triggered()
+    });
     assert_eq!((played.report().run, played.sent.len()), (the_run(), 1));
 }
 
 /// Runs sync 7 beside runs 39 (ended), 40 and 41 (going), which a list shows newest first or oldest first.
-fn beside(options: Options, newest_first: bool) -> Played {
+fn beside(options: Options, newest_first: bool) -> Played<SyncReport> {
     let mut others = vec![(41, "queued"), (40, "processing"), (39, "success")];
     if !newest_first {
         others.reverse();
     }
-    play(Goal::Run(sync()), options, |request, _| match request {
+    play(SyncGoal::Run(sync()), options, |request, _| match request {
         request if is_trigger(request) => triggered(),
         request if request.target.ends_with("runId=41") => runs(&[(41, "success")]),
         request if request.target.ends_with("runId=42") => runs(&[(42, "success")]),
@@ -412,7 +414,7 @@ fn a_run_without_the_resync_that_is_asked_for_is_not_joined() {
 fn where_no_run_is_going_joining_and_refusing_start_one() {
     for if_running in [IfRunning::Join, IfRunning::Refuse] {
         let played = play(
-            Goal::Run(sync()),
+            SyncGoal::Run(sync()),
             Options {
                 if_running,
                 ..Options::default()
@@ -437,7 +439,7 @@ fn where_no_run_is_going_joining_and_refusing_start_one() {
 #[test]
 fn what_is_going_is_found_on_the_last_page_of_a_list_that_begins_with_the_oldest() {
     let played = play(
-        Goal::Run(sync()),
+        SyncGoal::Run(sync()),
         Options {
             if_running: IfRunning::Refuse,
             ..Options::default()
@@ -468,7 +470,7 @@ fn the_newest_runs_are_found_whatever_order_and_page_size_a_server_has() {
                     if_running: IfRunning::Refuse,
                     ..Options::default()
                 };
-                let played = play(Goal::Run(sync()), refuse, |request, _| {
+                let played = play(SyncGoal::Run(sync()), refuse, |request, _| {
                     list(&all, request, page)
                 });
                 let found = played
@@ -522,7 +524,7 @@ fn an_absurd_retry_after_is_capped_by_the_deadline() {
         "99999999999999999999999",
         "Sun, 06 Nov 2094 08:49:37 GMT",
     ] {
-        let played = play(Goal::Run(sync()), wait(seconds(25)), |_, _| {
+        let played = play(SyncGoal::Run(sync()), wait(seconds(25)), |_, _| {
             let mut answer = Response::new(429, "");
             answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
             answer.note_header("retry-after", asked.as_bytes());
@@ -548,7 +550,7 @@ fn a_short_wait_is_not_used_to_send_triggers_again_and_again() {
         answer_wait: ANSWER_WAIT,
         ..wait(seconds(1))
     };
-    let played = play(Goal::Run(sync()), options, |_, _| status(429));
+    let played = play(SyncGoal::Run(sync()), options, |_, _| status(429));
     assert_eq!(
         (played.failure().http_status, played.triggers()),
         (Some(429), 2)
@@ -558,7 +560,7 @@ fn a_short_wait_is_not_used_to_send_triggers_again_and_again() {
 
 #[test]
 fn being_asked_to_come_back_at_once_does_not_switch_backoff_off() {
-    let played = play(Goal::Run(sync()), wait(seconds(600)), |_, _| {
+    let played = play(SyncGoal::Run(sync()), wait(seconds(600)), |_, _| {
         let mut answer = Response::new(429, "");
         answer.note_header("retry-after", b"0");
         Say::Response(answer)
@@ -569,7 +571,7 @@ fn being_asked_to_come_back_at_once_does_not_switch_backoff_off() {
 #[test]
 fn the_first_request_is_sent_however_short_the_wait_and_however_late_the_first_step() {
     let mut operation = Operation::new(
-        Goal::Run(sync()),
+        SyncGoal::Run(sync()),
         wait(Duration::from_millis(300)),
         Instant::default(),
         1,
@@ -583,7 +585,12 @@ fn the_first_request_is_sent_however_short_the_wait_and_however_late_the_first_s
 
 #[test]
 fn a_trigger_whose_turn_comes_late_is_not_sent_where_its_answer_would_find_nobody_waiting() {
-    let mut operation = Operation::new(Goal::Run(sync()), wait(seconds(2)), Instant::default(), 1);
+    let mut operation = Operation::new(
+        SyncGoal::Run(sync()),
+        wait(seconds(2)),
+        Instant::default(),
+        1,
+    );
     match operation.step(
         Instant::after_start(Duration::from_millis(1_800)),
         Event::Woke,
@@ -592,16 +599,16 @@ fn a_trigger_whose_turn_comes_late_is_not_sent_where_its_answer_would_find_nobod
             outcome
                 .unwrap_err()
                 .message
-                .starts_with("Its turn did not come")
+                .starts_with("Timed out waiting for a free slot.")
         ),
         other => panic!("{other:?}"),
     }
 }
 
 /// Runs sync 7 while the trigger's response takes so long; every other response takes a tenth of a second.
-fn slow_trigger(options: Options, takes: Duration) -> Outcome {
+fn slow_trigger(options: Options, takes: Duration) -> Outcome<SyncReport> {
     let (mut now, mut event) = (Instant::default(), Event::Woke);
-    let mut operation = Operation::new(Goal::Run(sync()), options, now, 1);
+    let mut operation = Operation::new(SyncGoal::Run(sync()), options, now, 1);
     loop {
         match operation.step(now, event) {
             Action::Done(outcome) => return *outcome,
