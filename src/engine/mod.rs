@@ -16,6 +16,7 @@
 
 mod attempt_error;
 mod backoff;
+mod failure_reason;
 mod limits;
 mod list;
 mod operation;

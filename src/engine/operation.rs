@@ -9,9 +9,10 @@ use core::time::Duration;
 
 use super::attempt_error::AttemptError;
 use super::backoff::{Backoff, Jitter};
+use super::failure_reason::FailureReason;
 use super::limits::{JobLimits, LISTING_DELAY, MAX_ATTEMPTS};
 use super::options::{IfRunning, Options, SequenceGoal, SyncGoal};
-use super::outcome::{Failure, FailureKind, FailureReason, Report, SequenceReport, SyncReport};
+use super::outcome::{Failure, FailureKind, Report, SequenceReport, SyncReport};
 use super::phase::confirm::{Confirm, Confirmed};
 use super::phase::find::{FindRun, FindSync, FoundRun};
 use super::phase::locate::{Locate, Located};

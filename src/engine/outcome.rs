@@ -2,7 +2,6 @@
 
 use core::time::Duration;
 
-use super::attempt_error::AttemptError;
 use crate::hightouch::{Run, RunRef, RunStatus, SequenceRun, SyncId};
 
 /// The result of an operation: the report of a run that succeeded, or a failure.
@@ -144,52 +143,20 @@ pub struct Failure<R = Report> {
     pub elapsed: Duration,
 }
 
-/// The part of a [`Failure`] that does not depend on the operation.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FailureReason {
-    pub(super) kind: FailureKind,
-    pub(super) message: String,
-    pub(super) details: Option<String>,
-    pub(super) http_status: Option<u16>,
-    pub(super) retry_after: Option<Duration>,
-}
-
-impl FailureReason {
-    pub(super) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+impl<R> Failure<R> {
+    /// Returns a failure of a call that sent nothing.
+    pub fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
             details: None,
             http_status: None,
             retry_after: None,
+            sync: None,
+            report: None,
+            requests: 0,
+            elapsed: Duration::ZERO,
         }
-    }
-
-    pub(super) fn with_details(self, details: impl Into<Option<String>>) -> Self {
-        Self {
-            details: details.into(),
-            ..self
-        }
-    }
-}
-
-/// The failure of an operation whose last attempt failed.
-impl From<AttemptError> for FailureReason {
-    fn from(error: AttemptError) -> Self {
-        Self {
-            kind: error.kind(),
-            message: error.message(),
-            details: error.details(),
-            http_status: error.status(),
-            retry_after: error.retry_after(),
-        }
-    }
-}
-
-impl<R> Failure<R> {
-    /// Returns a failure of a call that sent nothing.
-    pub fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
-        Self::from(FailureReason::new(kind, message))
     }
 
     /// Converts the report.
@@ -227,50 +194,11 @@ impl Failure {
     pub const MAX_TEXT: usize = 1024;
 }
 
-impl<R> From<FailureReason> for Failure<R> {
-    fn from(reason: FailureReason) -> Self {
-        Self {
-            kind: reason.kind,
-            message: reason.message,
-            details: reason.details,
-            http_status: reason.http_status,
-            retry_after: reason.retry_after,
-            sync: None,
-            report: None,
-            requests: 0,
-            elapsed: Duration::ZERO,
-        }
-    }
-}
-
 /// Shortens a text to [`Failure::MAX_TEXT`] bytes. An ellipsis shows that the text was shortened.
 fn shorten(text: &mut String) {
     const ELLIPSIS: &str = "…";
     if text.len() > Failure::MAX_TEXT {
         text.truncate(text.floor_char_boundary(Failure::MAX_TEXT - ELLIPSIS.len()));
         text.push_str(ELLIPSIS);
-    }
-}
-
-/// Returns the `still-running` failure. `seen` is the last known state, if the run was seen.
-pub(super) fn still_running(
-    run: &str,
-    seen: Option<String>,
-    error: Option<&AttemptError>,
-) -> FailureReason {
-    let message = match seen {
-        Some(seen) => format!(
-            "Timed out while {run} was still {seen}. The run continues in Hightouch. Await it \
-             again to get its result"
-        ),
-        None => format!(
-            "Timed out, and Hightouch has not listed {run}. Check the run's ID, and that the API \
-             key belongs to the run's workspace"
-        ),
-    };
-    FailureReason {
-        retry_after: error.and_then(AttemptError::retry_after),
-        ..FailureReason::new(FailureKind::StillRunning, message)
-            .with_details(error.map(AttemptError::sentence))
     }
 }

@@ -1,7 +1,6 @@
 //! The request that starts a run, and the meaning of its response.
 
 use super::attempt_error::{AttemptError, TransportErrorKind};
-use super::outcome::{FailureKind, FailureReason};
 use super::step::{Next, Reply};
 use super::time::Instant;
 use crate::hightouch::{ApiError, ReadError, Response, RunId, SyncId};
@@ -118,20 +117,5 @@ pub(super) fn retry_not_started<T>(error: AttemptError) -> Next<T> {
         Next::RetryLimited(error)
     } else {
         Next::GiveUp(error)
-    }
-}
-
-/// Returns the `trigger-unconfirmed` failure of a trigger with an unknown outcome.
-pub(super) fn unconfirmed(cause: &AttemptError, details: String) -> FailureReason {
-    let message = match cause.status() {
-        Some(_) => cause.message(),
-        None => format!(
-            "{}. It is unknown whether a run was started.",
-            cause.message()
-        ),
-    };
-    FailureReason {
-        http_status: cause.status(),
-        ..FailureReason::new(FailureKind::TriggerUnconfirmed, message).with_details(details)
     }
 }

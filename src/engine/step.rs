@@ -5,9 +5,10 @@ use core::time::Duration;
 
 use super::attempt_error::{AttemptError, TransportError};
 use super::backoff::Jitter;
+use super::failure_reason::FailureReason;
 use super::limits::JobLimits;
 use super::options::Options;
-use super::outcome::{FailureReason, Outcome};
+use super::outcome::Outcome;
 use super::poll_schedule::PollSchedule;
 use super::server_clock::ServerClock;
 use super::time::Instant;

@@ -12,11 +12,11 @@
 use core::time::Duration;
 
 use crate::engine::attempt_error::AttemptError;
+use crate::engine::failure_reason::{FailureReason, unconfirmed};
 use crate::engine::limits::{LISTING_DELAY, MAX_NAMED};
 use crate::engine::list::{ListStep, RunList};
-use crate::engine::outcome::FailureReason;
 use crate::engine::server_clock::{ServerClock, When};
-use crate::engine::start::{Start, unconfirmed};
+use crate::engine::start::Start;
 use crate::engine::step::{Context, Next, Reply};
 use crate::engine::time::Instant;
 use crate::hightouch::{Request, Run, RunId, Timestamp};

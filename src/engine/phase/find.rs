@@ -1,9 +1,10 @@
 //! Before a run is started: the look-up of a slug, and of a run that makes a new one unnecessary.
 
 use crate::engine::attempt_error::AttemptError;
+use crate::engine::failure_reason::FailureReason;
 use crate::engine::list::{ListStep, MAX_PAGES, RunList, smaller_page};
 use crate::engine::options::IfRunning;
-use crate::engine::outcome::{FailureKind, FailureReason};
+use crate::engine::outcome::FailureKind;
 use crate::engine::step::{Context, Next, Reply};
 use crate::hightouch::{
     PAGE, ReadError, Request, Run, RunRef, RunStatus, Slug, SyncEntry, SyncId, Timestamp, reason,

@@ -3,10 +3,11 @@
 use core::time::Duration;
 
 use crate::engine::attempt_error::AttemptError;
+use crate::engine::failure_reason::{FailureReason, still_running};
 use crate::engine::limits::{JobLimits, LISTING_DELAY};
 use crate::engine::list::{ListStep, RunList, RunPage};
 use crate::engine::options::Options;
-use crate::engine::outcome::{FailureKind, FailureReason, SyncReport, still_running};
+use crate::engine::outcome::{FailureKind, SyncReport};
 use crate::engine::poll_schedule::RunAge;
 use crate::engine::server_clock::{ServerClock, When};
 use crate::engine::step::{Context, KnownRun, Next, Reply};

@@ -6,11 +6,12 @@
 use core::time::Duration;
 
 use crate::engine::attempt_error::AttemptError;
+use crate::engine::failure_reason::{FailureReason, still_running, unconfirmed};
 use crate::engine::limits::{LISTING_DELAY, MAX_NAMED};
 use crate::engine::options::Options;
-use crate::engine::outcome::{FailureKind, FailureReason, SequenceReport, still_running};
+use crate::engine::outcome::{FailureKind, SequenceReport};
 use crate::engine::poll_schedule::RunAge;
-use crate::engine::start::{TriggerError, read_response, retry_not_started, unconfirmed};
+use crate::engine::start::{TriggerError, read_response, retry_not_started};
 use crate::engine::step::{Context, KnownRun, Next, Reply};
 use crate::engine::time::Instant;
 use crate::engine::verdict::{sequence_verdict, verdict_of_all};
