@@ -302,7 +302,7 @@ fn a_sync_that_is_named_by_its_id_and_by_its_slug_runs_once() {
             };
             assert_eq!(failure.kind, FailureKind::InvalidInput);
             assert!(
-                failure.message.contains("named twice"),
+                failure.message.contains("listed twice"),
                 "{}",
                 failure.message
             );
