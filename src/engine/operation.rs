@@ -175,7 +175,9 @@ pub enum Role {
 /// What the operation does after a reply.
 #[derive(Debug)]
 pub enum Flow<P: Phase> {
-    /// Send the request of this phase now.
+    /// Send the next request of the same phase now.
+    Continue(P),
+    /// Send the request of this new phase now.
     Send(P),
     /// Send the request of this phase after this delay.
     Wait(P, Duration),
@@ -201,7 +203,7 @@ impl<P: Phase> Flow<P> {
         complete: impl FnOnce(Q, T) -> Self,
     ) -> Self {
         match next {
-            Next::Send => Self::Send(wrap(phase)),
+            Next::Send => Self::Continue(wrap(phase)),
             Next::SendAfter(delay) => Self::Wait(wrap(phase), delay),
             Next::Retry(error) => Self::Retry(wrap(phase), error),
             Next::RetryLimited(error) => Self::RetryLimited(wrap(phase), error),
@@ -335,7 +337,7 @@ impl Phase for SyncPhase {
                 },
             ),
             Self::Locate(mut phase, mut poll) => match phase.on_reply(cx, reply) {
-                Located::ReadOn => Flow::Send(Self::Locate(phase, poll)),
+                Located::ReadOn => Flow::Continue(Self::Locate(phase, poll)),
                 Located::Possible => {
                     poll.on_possible();
                     Self::poll_later(cx, poll)
@@ -611,14 +613,16 @@ impl<G: Goal> Operation<G> {
         let flow = phase.on_reply(&mut cx, reply);
         match flow {
             Flow::Send(_) | Flow::Wait(..) => self.backoff.reset(),
-            Flow::Retry(..)
+            // A page is no success: a later page of the same list may fail each time.
+            Flow::Continue(_)
+            | Flow::Retry(..)
             | Flow::RetryLimited(..)
             | Flow::GiveUp(..)
             | Flow::Fail(..)
             | Flow::Succeed(_) => {}
         }
         match flow {
-            Flow::Send(phase) => self.send(now, phase),
+            Flow::Continue(phase) | Flow::Send(phase) => self.send(now, phase),
             Flow::Wait(phase, delay) => self.pause(now, phase, delay, None),
             Flow::RetryLimited(phase, error)
                 if !error.is_rate_limited() && self.backoff.failures() + 1 >= MAX_ATTEMPTS =>
