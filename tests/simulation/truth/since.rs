@@ -68,9 +68,11 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
         .iter()
         .rposition(|sent| !sent.target.contains("offset="))
         .unwrap_or(0);
+    // A page over the size limit is read again in parts. Any other failure restarts the reading.
+    let too_long = Some(Fault::Nonsense(Nonsense::TooLong));
     let after_trouble = all
         .iter()
-        .rposition(|sent| sent.body.is_none())
+        .rposition(|sent| sent.body.is_none() && sent.fault != too_long)
         .map_or(0, |failed| failed + 1);
     let list = all[first_page.max(after_trouble)];
     // A run that was queued when the first page was read may have begun before the page came that has it.
