@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-// TEMP pub use crate::endpoint::properties::{body, prefer, request};
+pub use crate::endpoint::properties::{body, prefer, request};
 pub use crate::engine::properties::operation;
 pub use crate::hightouch::properties::{error, headers, runs, sequence, syncs, trigger};
 
@@ -21,6 +21,9 @@ pub const ALL: &[(&str, Property)] = &[
     ("sequence", sequence),
     ("error", error),
     ("headers", headers),
+    ("request", request),
+    ("body", body),
+    ("prefer", prefer),
     ("operation", operation),
 ];
 

@@ -16,6 +16,7 @@
 
 mod attempt_error;
 mod backoff;
+mod batch;
 mod failure_reason;
 mod limits;
 mod list;
@@ -30,6 +31,7 @@ mod rate_limiter;
 mod server_clock;
 mod start;
 mod step;
+mod sync_list;
 mod time;
 mod verdict;
 
@@ -37,11 +39,12 @@ mod verdict;
 mod tests;
 
 pub use attempt_error::{TransportError, TransportErrorKind};
+pub use batch::{Batch, Send};
 pub use operation::{Goal, Operation};
 pub use options::{ANSWER_WAIT, DEFAULT_WAIT, IfRunning, Options, SequenceGoal, SyncGoal};
 pub use outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, SyncReport};
 pub use poll_schedule::MAX_CONCURRENT_RUNS;
-pub use rate_limiter::RateLimiter;
 pub use step::{Action, Event};
-pub use time::Instant;
+pub use sync_list::{InvalidSyncs, MAX_SYNCS, validate_syncs};
+pub use time::{Instant, whole_millis};
 pub use verdict::{Verdict, sequence_verdict, verdict};

@@ -159,6 +159,23 @@ impl<R> Failure<R> {
         }
     }
 
+    /// Returns the failure of a call with invalid input.
+    pub fn invalid_input(error: impl core::fmt::Display) -> Self {
+        Self::unsent(
+            FailureKind::InvalidInput,
+            format!("{error}. Nothing was sent to Hightouch."),
+        )
+    }
+
+    /// Returns the failure of a call that names a sync, a sequence or a run by a secret. The message
+    /// does not contain the secret.
+    pub fn secret_as_name() -> Self {
+        Self::invalid_input(
+            "the API key or another secret is given as the name of a sync, a sequence or a run. Use \
+             the ID or the slug, and replace the secret if others may have seen this request",
+        )
+    }
+
     /// Converts the report.
     pub fn map_report<T>(self, map: impl FnOnce(R) -> T) -> Failure<T> {
         Failure {

@@ -1,27 +1,28 @@
-//! What operations that are driven together may ask of Hightouch.
+//! The rate limit of a workspace.
 
 use super::poll_schedule::MIN_SPACING;
 use super::time::Instant;
 
-/// How many requests may be sent at once after nothing was sent for long.
-const BURST: u32 = 100;
+/// Maximum number of requests that may be sent at once after a long pause.
+const MAX_BURST: u32 = 100;
 
-/// When the next request may be sent: a hundred at once, then one each [`MIN_SPACING`], so that in no ten seconds there are more than the 200 that
-/// Hightouch answers a workspace.
+/// Limits the requests of a batch: [`MAX_BURST`] at once, then one each [`MIN_SPACING`].
+///
+/// So there are at most 200 requests in any ten seconds. That is Hightouch's limit for a workspace.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct RateLimiter {
-    /// Up to when those that were sent would take, one after the other.
+pub(super) struct RateLimiter {
+    /// When the requests so far would be sent if each took [`MIN_SPACING`].
     spent: Instant,
 }
 
 impl RateLimiter {
-    /// From when on.
-    pub fn next(&self) -> Instant {
-        (self.spent + MIN_SPACING) - MIN_SPACING.saturating_mul(BURST)
+    /// Returns when the next request may be sent.
+    pub(super) fn next(&self) -> Instant {
+        self.spent + MIN_SPACING - MIN_SPACING.saturating_mul(MAX_BURST)
     }
 
-    /// Takes note of a request.
-    pub fn take(&mut self, now: Instant) {
+    /// Counts a request that is sent at `now`.
+    pub(super) fn take(&mut self, now: Instant) {
         self.spent = self.spent.max(now) + MIN_SPACING;
     }
 }
@@ -34,13 +35,13 @@ mod tests {
 
     #[test]
     fn in_no_ten_seconds_are_there_more_requests_than_hightouch_answers() {
-        let mut allowance = RateLimiter::default();
+        let mut limiter = RateLimiter::default();
         let mut sent: Vec<Instant> = Vec::new();
         for millis in 0..60_000 {
             let now = Instant::after_start(Duration::from_millis(millis));
             // Nothing is asked for a while, and then all that may be.
-            while !(20_000..40_000).contains(&millis) && now >= allowance.next() {
-                allowance.take(now);
+            while !(20_000..40_000).contains(&millis) && now >= limiter.next() {
+                limiter.take(now);
                 sent.push(now);
             }
         }

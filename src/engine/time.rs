@@ -10,6 +10,11 @@ pub(super) fn times(span: Duration, factor: f64) -> Duration {
     Duration::from_nanos((span.as_secs_f64() * factor * 1e9) as u64)
 }
 
+/// Returns the span in whole milliseconds.
+pub fn whole_millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A point in time, as the duration since a start that the driver chose. It never goes back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(Duration);

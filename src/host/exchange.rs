@@ -1,4 +1,4 @@
-//! One request and its answer, without blocking.
+//! One request and its response, without blocking.
 
 use waki::bindings::wasi::http::outgoing_handler;
 use waki::bindings::wasi::http::types::{
@@ -14,36 +14,42 @@ use super::upload::Upload;
 use crate::engine::{Event, Instant, TransportError, TransportErrorKind};
 use crate::hightouch::{BodyEnd, Method, Request, Response, Scheme};
 
-/// The most of an answer that is read.
-const MOST: usize = 1 << 20;
-/// How much is read at a time.
+/// Maximum length of a response body, in bytes. A longer body is not read to its end.
+const MAX_BODY: usize = 1 << 20;
+/// Maximum number of bytes to read at a time.
 const CHUNK: u64 = 64 * 1024;
 
-/// A request that was sent.
+/// A request in flight.
 pub(super) struct Exchange {
     stage: Stage,
     upload: Option<Upload>,
     sent: Instant,
-    /// When to give it up.
+    /// The deadline for the response.
     pub(super) give_up: Instant,
 }
 
-/// How far the answer is. Children stand before parents: they must be dropped first.
+/// The part of the response that is awaited.
+///
+/// A child resource stands before its parent: WASI requires that it is dropped first.
 enum Stage {
     Head {
         ready: Pollable,
-        response: FutureIncomingResponse,
+        future: FutureIncomingResponse,
     },
     Body {
         ready: Pollable,
         stream: InputStream,
         _body: IncomingBody,
-        answer: Response,
+        response: Response,
     },
 }
 
 impl Exchange {
     /// Sends a request.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the host did not send the request.
     pub(super) fn start(
         request: Request,
         to: &Connection,
@@ -57,7 +63,7 @@ impl Exchange {
         header("accept", "application/json");
         // No host decodes a response, and neither does this component.
         header("accept-encoding", "identity");
-        // A list that was kept on the way would not show a run that was started since.
+        // A cached list would not show a run that was started since.
         header("cache-control", "no-cache");
         header(
             "user-agent",
@@ -72,12 +78,13 @@ impl Exchange {
         if !bytes.is_empty() {
             header("content-type", "application/json");
         }
-        // What the setters below refuse was checked when origin, IDs and key were taken; a host that refuses all the same has not sent it.
-        let unset = |()| TransportError {
+        // The origin, the IDs and the key were validated when they were read, so the setters below
+        // do not fail. If they fail, nothing was sent.
+        let invalid = |()| TransportError {
             kind: TransportErrorKind::NotSent,
-            text: "the host refused the request's form".into(),
+            text: "the host rejected the request".into(),
         };
-        let fields = Fields::from_list(&headers).map_err(|_| unset(()))?;
+        let fields = Fields::from_list(&headers).map_err(|_| invalid(()))?;
         let outgoing = OutgoingRequest::new(fields);
         let method = match request.method {
             Method::Get => WasiMethod::Get,
@@ -87,51 +94,56 @@ impl Exchange {
             Scheme::Http => WasiScheme::Http,
             Scheme::Https => WasiScheme::Https,
         };
-        outgoing.set_method(&method).map_err(unset)?;
-        outgoing.set_scheme(Some(&scheme)).map_err(unset)?;
+        outgoing.set_method(&method).map_err(invalid)?;
+        outgoing.set_scheme(Some(&scheme)).map_err(invalid)?;
         outgoing
             .set_authority(Some(to.origin.authority()))
-            .map_err(unset)?;
+            .map_err(invalid)?;
         outgoing
             .set_path_with_query(Some(&request.target))
-            .map_err(unset)?;
-        let body = outgoing.body().map_err(unset)?;
+            .map_err(invalid)?;
+        let body = outgoing.body().map_err(invalid)?;
 
-        // No options: a host may turn a timeout into another one (see `trouble`), and the deadline is enforced here.
-        let response = outgoing_handler::handle(outgoing, None).map_err(|code| unsent(&code))?;
-        let ready = response.subscribe();
+        // No request options: a host may turn one timeout into another. This type enforces the
+        // deadline itself.
+        let future = outgoing_handler::handle(outgoing, None).map_err(|code| unsent(&code))?;
+        let ready = future.subscribe();
         Ok(Self {
-            stage: Stage::Head { ready, response },
+            stage: Stage::Head { ready, future },
             upload: Upload::start(body, bytes),
             sent,
             give_up,
         })
     }
 
-    /// What to wait for.
+    /// Adds the pollables that show progress.
     pub(super) fn pollables<'a>(&'a self, all: &mut Vec<&'a Pollable>) {
         let (Stage::Head { ready, .. } | Stage::Body { ready, .. }) = &self.stage;
         all.push(ready);
         all.extend(self.upload.as_ref().map(Upload::pollable));
     }
 
-    /// Goes as far as it goes without waiting: the exchange as it then is, or what came of it.
+    /// Advances without blocking.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reply as an error if the exchange is over.
     pub(super) fn advance(mut self, now: Instant) -> Result<Self, Event> {
         self.upload = self.upload.and_then(Upload::advance);
         loop {
             self.stage = match self.stage {
-                Stage::Head { ready, response } => match response.get() {
+                Stage::Head { ready, future } => match future.get() {
                     None => {
-                        self.stage = Stage::Head { ready, response };
+                        self.stage = Stage::Head { ready, future };
                         break;
                     }
                     Some(head) => {
-                        // Children before parents: left to themselves, these two go the other way round.
-                        drop((ready, response));
+                        // Dropped in this order: the child before its parent.
+                        drop((ready, future));
                         let stage = match head {
                             Ok(Ok(incoming)) => open(incoming),
                             Ok(Err(code)) => Err(from_code(&code)),
-                            Err(()) => Err(lost("the host gave the answer to nobody")),
+                            Err(()) => Err(lost("the host reported the response as already taken")),
                         };
                         stage.map_err(Event::TransportError)?
                     }
@@ -140,7 +152,7 @@ impl Exchange {
                     ready,
                     stream,
                     _body,
-                    mut answer,
+                    mut response,
                 } => {
                     match stream.read(CHUNK) {
                         Ok(bytes) if bytes.is_empty() => {
@@ -148,46 +160,46 @@ impl Exchange {
                                 ready,
                                 stream,
                                 _body,
-                                answer,
+                                response,
                             };
                             break;
                         }
-                        Ok(bytes) if answer.body.len() + bytes.len() > MOST => {
-                            answer.end = BodyEnd::TooLong
+                        Ok(bytes) if response.body.len() + bytes.len() > MAX_BODY => {
+                            response.end = BodyEnd::TooLong
                         }
                         Ok(bytes) => {
-                            take(&mut answer.body, &bytes);
+                            append(&mut response.body, &bytes);
                             self.stage = Stage::Body {
                                 ready,
                                 stream,
                                 _body,
-                                answer,
+                                response,
                             };
                             continue;
                         }
                         Err(StreamError::Closed) => {}
-                        Err(StreamError::LastOperationFailed(_)) => answer.end = BodyEnd::Cut,
+                        Err(StreamError::LastOperationFailed(_)) => response.end = BodyEnd::Cut,
                     }
-                    // Children before parents.
+                    // Dropped in this order: the child before its parent.
                     drop((ready, stream));
-                    return Err(Event::Response(answer));
+                    return Err(Event::Response(response));
                 }
             };
         }
         if now < self.give_up {
             Ok(self)
         } else {
-            Err(self.given_up())
+            Err(self.timed_out())
         }
     }
 
-    /// What came of it where the wait for it is over.
-    fn given_up(self) -> Event {
+    /// Returns the reply of an exchange at its deadline.
+    fn timed_out(self) -> Event {
         match self.stage {
             Stage::Head { .. } => {
                 let waited = self.give_up.duration_since(self.sent);
                 let text = format!(
-                    "no answer came within {}.{} s",
+                    "no response arrived within {}.{} s",
                     waited.as_secs(),
                     waited.subsec_millis() / 100
                 );
@@ -196,56 +208,58 @@ impl Exchange {
                     text,
                 })
             }
-            Stage::Body { answer, .. } => Event::Response(Response {
+            Stage::Body { response, .. } => Event::Response(Response {
                 end: BodyEnd::Cut,
-                ..answer
+                ..response
             }),
         }
     }
 }
 
-/// Adds to a body. What is longer than one read gets all the room that it may need at once: room that grows by and by leaves as much again
-/// behind, which nothing of that size fits into.
-fn take(body: &mut Vec<u8>, bytes: &[u8]) {
+/// Appends bytes to a body.
+///
+/// A body of more than one chunk reserves the maximum at once: repeated growth would leave freed
+/// blocks that are too small to reuse.
+fn append(body: &mut Vec<u8>, bytes: &[u8]) {
     if body.capacity() - body.len() < bytes.len() {
         let length = body.len() + bytes.len();
-        // What comes in pieces may still be short.
-        let room = [CHUNK as usize, MOST]
+        // A body that arrives in parts may still be short.
+        let capacity = [CHUNK as usize, MAX_BODY]
             .into_iter()
-            .find(|room| length <= *room);
-        let room = if body.is_empty() {
+            .find(|capacity| length <= *capacity);
+        let capacity = if body.is_empty() {
             length
         } else {
-            room.unwrap_or(length)
+            capacity.unwrap_or(length)
         };
-        body.reserve_exact(room - body.len());
+        body.reserve_exact(capacity - body.len());
     }
     body.extend_from_slice(bytes);
 }
 
-/// Goes from the head of an answer to its body.
+/// Reads the head of a response and opens its body.
 fn open(incoming: IncomingResponse) -> Result<Stage, TransportError> {
     let status = incoming.status();
     if status < 200 {
         return Err(lost(format!(
-            "an answer with status {status}, which is none of an answer"
+            "an informational status ({status}) instead of a final response"
         )));
     }
-    let mut answer = Response::new(status, "");
+    let mut response = Response::new(status, "");
     let headers = incoming.headers();
     for name in Response::HEADERS {
         for value in headers.get(&String::from(*name)) {
-            answer.note_header(name, &value);
+            response.note_header(name, &value);
         }
     }
     drop(headers);
-    let taken = |()| lost("the host gave the answer's body to nobody");
+    let taken = |()| lost("the host reported the response body as already taken");
     let body = incoming.consume().map_err(taken)?;
     let stream = body.stream().map_err(taken)?;
     Ok(Stage::Body {
         ready: stream.subscribe(),
         stream,
         _body: body,
-        answer,
+        response,
     })
 }

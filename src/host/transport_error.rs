@@ -1,4 +1,4 @@
-//! What the host's errors mean for a request.
+//! The host's error codes, and what they prove about a request.
 //!
 //! A request that starts a run may be sent again only after proof that it was not sent. An error code is such a proof only if every host
 //! that reports it reports it before the first byte of a request is sent. This table says when each host reports each code.
@@ -17,7 +17,7 @@
 //! | `HTTP-response-timeout` | the response's body | never | never | no |
 //! | `HTTP-protocol-error` | any other error of the connection | any other error of the connection | `ECONNRESET`, unknown scheme | no |
 //! | `HTTP-request-body-size` | body and `content-length` differ | the same | never | no |
-//! | `HTTP-request-URI-invalid` | URI without authority | the same | the same | not relied upon |
+//! | `HTTP-request-URI-invalid` | URI without authority | the same | the same | not used as proof |
 //! | `internal-error` | headers that cannot be sent | a denied dependency, from `handle` only | any other error of Node, certificates included | no |
 //! | all others | never | never | never | no: no source says when |
 //!
@@ -43,7 +43,7 @@ use waki::bindings::wasi::http::types::ErrorCode;
 
 use crate::engine::{TransportError, TransportErrorKind};
 
-/// A request that got no answer, for a reason that says nothing about whether it arrived.
+/// Returns the error of a request that may have arrived.
 pub(super) fn lost(text: impl Into<String>) -> TransportError {
     TransportError {
         kind: TransportErrorKind::Lost,
@@ -51,10 +51,11 @@ pub(super) fn lost(text: impl Into<String>) -> TransportError {
     }
 }
 
-/// Reads an error that `handle` returned. Nothing was sent, whatever the code is.
+/// Maps an error that `handle` returned. Nothing was sent, whatever the code is.
 pub(super) fn unsent(code: &ErrorCode) -> TransportError {
-    let trouble = match code {
-        // The adapter that Spin composes with a dependency that does not inherit `allowed_outbound_hosts`. It says
+    let error = match code {
+        // Spin composes an adapter with a dependency that does not inherit
+        // `allowed_outbound_hosts`. The adapter's error is
         // `"wasi:http/outgoing-handler" is not permitted`, in every version since 3.0.
         ErrorCode::InternalError(Some(text)) if text.ends_with("is not permitted") => {
             TransportError {
@@ -64,16 +65,16 @@ pub(super) fn unsent(code: &ErrorCode) -> TransportError {
         }
         code => from_code(code),
     };
-    match trouble.kind {
+    match error.kind {
         TransportErrorKind::Lost | TransportErrorKind::TimedOut => TransportError {
             kind: TransportErrorKind::NotSent,
-            ..trouble
+            ..error
         },
-        _ => trouble,
+        _ => error,
     }
 }
 
-/// Reads an error that came in place of a response, by the table above.
+/// Maps an error code that arrived instead of a response, by the table above.
 pub(super) fn from_code(code: &ErrorCode) -> TransportError {
     let (kind, text) = match code {
         ErrorCode::HttpRequestDenied => {
@@ -81,24 +82,24 @@ pub(super) fn from_code(code: &ErrorCode) -> TransportError {
         }
         ErrorCode::DestinationIpProhibited => (
             TransportErrorKind::NotGranted,
-            "the host's address is prohibited".into(),
+            "the host prohibits the server's address".into(),
         ),
-        ErrorCode::DnsError(_) => (TransportErrorKind::NotSent, "its name was not found".into()),
+        ErrorCode::DnsError(_) => (TransportErrorKind::NotSent, "the server's name was not found".into()),
         ErrorCode::ConnectionRefused => (
             TransportErrorKind::NotSent,
             "the connection was refused".into(),
         ),
         ErrorCode::ConnectionLimitReached => (
             TransportErrorKind::NotSent,
-            "the host has too many connections".into(),
+            "too many connections are open".into(),
         ),
         ErrorCode::TlsCertificateError => (
             TransportErrorKind::TlsFailed,
-            "its TLS certificate was not accepted".into(),
+            "the server's TLS certificate was not accepted".into(),
         ),
         ErrorCode::TlsProtocolError => (
             TransportErrorKind::TlsFailed,
-            "the TLS handshake failed, most often because its TLS certificate is not trusted"
+            "the TLS handshake failed, most often because the server's TLS certificate is not trusted"
                 .into(),
         ),
         ErrorCode::ConnectionTimeout => (
@@ -109,32 +110,32 @@ pub(super) fn from_code(code: &ErrorCode) -> TransportError {
         | ErrorCode::ConnectionWriteTimeout
         | ErrorCode::HttpResponseTimeout => (
             TransportErrorKind::TimedOut,
-            "no answer came in time".into(),
+            "no response arrived in time".into(),
         ),
         ErrorCode::DnsTimeout => (
             TransportErrorKind::Lost,
-            "its name could not be looked up in time".into(),
+            "the look-up of the server's name timed out".into(),
         ),
         ErrorCode::DestinationNotFound => {
-            (TransportErrorKind::Lost, "the host did not find it".into())
+            (TransportErrorKind::Lost, "the server was not found".into())
         }
         ErrorCode::DestinationUnavailable => {
-            (TransportErrorKind::Lost, "it is not available".into())
+            (TransportErrorKind::Lost, "the server is not available".into())
         }
         ErrorCode::DestinationIpUnroutable => {
-            (TransportErrorKind::Lost, "there is no route to it".into())
+            (TransportErrorKind::Lost, "there is no route to the server".into())
         }
         ErrorCode::ConnectionTerminated => (
             TransportErrorKind::Lost,
-            "the connection ended before the answer".into(),
+            "the connection ended before the response".into(),
         ),
-        ErrorCode::HttpProtocolError => (TransportErrorKind::Lost, "its answer was no HTTP".into()),
+        ErrorCode::HttpProtocolError => (TransportErrorKind::Lost, "the response was not valid HTTP".into()),
         ErrorCode::HttpResponseIncomplete => {
-            (TransportErrorKind::Lost, "its answer was cut off".into())
+            (TransportErrorKind::Lost, "the response was cut off".into())
         }
         ErrorCode::TlsAlertReceived(_) => (
             TransportErrorKind::Lost,
-            "its TLS ended the connection".into(),
+            "the server closed the connection with a TLS alert".into(),
         ),
         ErrorCode::ConfigurationError => (
             TransportErrorKind::Lost,
@@ -142,7 +143,7 @@ pub(super) fn from_code(code: &ErrorCode) -> TransportError {
         ),
         ErrorCode::LoopDetected => (
             TransportErrorKind::Lost,
-            "the host found itself in a loop".into(),
+            "the host detected a loop".into(),
         ),
         ErrorCode::InternalError(Some(text)) => {
             (TransportErrorKind::Lost, format!("the host failed: {text}"))
@@ -153,16 +154,17 @@ pub(super) fn from_code(code: &ErrorCode) -> TransportError {
         | ErrorCode::HttpResponseTrailerSectionSize(_)
         | ErrorCode::HttpResponseTrailerSize(_) => (
             TransportErrorKind::Lost,
-            "its answer is larger than the host takes".into(),
+            "the response is larger than the host accepts".into(),
         ),
         ErrorCode::HttpResponseTransferCoding(_) | ErrorCode::HttpResponseContentCoding(_) => (
             TransportErrorKind::Lost,
-            "its answer is written in a way that the host does not know".into(),
+            "the response uses an encoding that the host does not know".into(),
         ),
-        // What is left speaks of the request, which is always of the same few forms, or says nothing.
+        // The other codes concern the form of the request, which never varies, or carry no
+        // information.
         _ => (
             TransportErrorKind::Lost,
-            "the host failed and does not say why".into(),
+            "the host failed without a reason".into(),
         ),
     };
     TransportError { kind, text }

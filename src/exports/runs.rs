@@ -1,138 +1,69 @@
-//! The interface `runs`: WIT's types to the engine's and back.
+//! Runs of syncs: WIT types to engine types and back.
 
 use core::time::Duration;
 
-use crate::bindings::exports::hightouch::sync::runs::Guest;
+use super::connection;
 use crate::bindings::hightouch::sync::types as wit;
-use crate::calls::{
-    carry_out, connect, invalid, millis, named_by_secret, of_sync, run_all, several,
-};
 use crate::engine::{
-    ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, Goal, IfRunning, Options, SyncReport,
+    ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, IfRunning, Options, SyncGoal, SyncReport,
+    validate_syncs, whole_millis,
 };
 use crate::hightouch::{Resync, RowCounts, Run, RunId, RunRef, RunStatus, SyncId, SyncRef};
-use crate::host::Clock;
-use crate::sequences;
+use crate::host::{Clock, Driver};
 
-/// The component.
-pub(crate) struct Component;
-
-impl Guest for Component {
-    fn run_sync(
-        connection: wit::Connection,
-        sync: wit::SyncRef,
-        options: wit::RunOptions,
-    ) -> Result<wit::Report, wit::Failure> {
-        call(connection, sync_ref(sync).map(Goal::Run), options).map(Into::into)
-    }
-
-    fn run_syncs(
-        connection: wit::Connection,
-        syncs: Vec<wit::SyncRef>,
-        options: wit::RunOptions,
-    ) -> Vec<Result<wit::Report, wit::Failure>> {
-        let read = syncs.into_iter().map(sync_ref).collect();
-        let outcomes = match several(read) {
-            Ok(syncs) => match connect(&connection) {
-                Ok(connection)
-                    if syncs
-                        .iter()
-                        .any(|sync| connection.key.is(&sync.to_string())) =>
-                {
-                    syncs.iter().map(|_| Err(named_by_secret())).collect()
-                }
-                Ok(connection) => run_all(syncs, options.into(), &connection, Clock::start()),
-                // Nothing but why was said yet.
-                Err(Failure { kind, message, .. }) => syncs
-                    .iter()
-                    .map(|_| Err(Failure::unsent(kind, message.clone())))
-                    .collect(),
-            },
-            Err(wrong) => wrong.of_each.into_iter().map(Err).collect(),
-        };
-        outcomes
-            .into_iter()
-            .map(|outcome| of_sync(outcome).map(Into::into).map_err(Into::into))
-            .collect()
-    }
-
-    fn start_sync(
-        connection: wit::Connection,
-        sync: wit::SyncRef,
-        options: wit::RunOptions,
-    ) -> Result<wit::RunRef, wit::Failure> {
-        call(connection, sync_ref(sync).map(Goal::Start), options).map(|report| report.run.into())
-    }
-
-    fn await_run(
-        connection: wit::Connection,
-        run: wit::RunRef,
-        options: wit::RunOptions,
-    ) -> Result<wit::Report, wit::Failure> {
-        call(connection, run_ref(run).map(Goal::Await), options).map(Into::into)
-    }
-
-    fn run_sequence(
-        connection: wit::Connection,
-        sequence_id: String,
-        options: wit::SequenceOptions,
-    ) -> Result<wit::SequenceReport, wit::SequenceFailure> {
-        sequences::call(
-            connection,
-            sequences::goal(&sequence_id, Goal::RunSequence),
-            options,
-        )
-        .map(Into::into)
-    }
-
-    fn start_sequence(
-        connection: wit::Connection,
-        sequence_id: String,
-        options: wit::SequenceOptions,
-    ) -> Result<String, wit::SequenceFailure> {
-        let report = sequences::call(
-            connection,
-            sequences::goal(&sequence_id, Goal::StartSequence),
-            options,
-        )?;
-        Ok(report.run.id.as_str().into())
-    }
-
-    fn await_sequence_run(
-        connection: wit::Connection,
-        run_id: String,
-        options: wit::SequenceOptions,
-    ) -> Result<wit::SequenceReport, wit::SequenceFailure> {
-        sequences::call(
-            connection,
-            sequences::goal(&run_id, Goal::AwaitSequence),
-            options,
-        )
-        .map(Into::into)
-    }
-}
-
-/// Runs a sync, starts a run of one, or awaits one, to its end.
-fn call(
+/// Carries out one operation on a sync.
+pub(super) fn call(
     connection: wit::Connection,
-    goal: Result<Goal, Failure>,
+    goal: Result<SyncGoal, Failure<SyncReport>>,
     options: wit::RunOptions,
 ) -> Result<SyncReport, wit::Failure> {
-    of_sync(carry_out(connection, goal, options.into())).map_err(Into::into)
+    Ok(connection::carry_out(&connection, goal, options.into())?)
 }
 
-fn sync_ref(sync: wit::SyncRef) -> Result<SyncRef, Failure> {
+/// Runs several syncs.
+pub(super) fn run_all(
+    connection: &wit::Connection,
+    syncs: Vec<wit::SyncRef>,
+    options: wit::RunOptions,
+) -> Vec<Result<wit::Report, wit::Failure>> {
+    let entries = syncs.into_iter().map(sync_ref).collect();
+    let outcomes = match validate_syncs(entries) {
+        Ok(syncs) => run_valid(connection, syncs, options.into()),
+        Err(invalid) => invalid.failures.into_iter().map(Err).collect(),
+    };
+    let convert = |outcome: Result<SyncReport, Failure<SyncReport>>| {
+        outcome.map(Into::into).map_err(Into::into)
+    };
+    outcomes.into_iter().map(convert).collect()
+}
+
+fn run_valid(
+    connection: &wit::Connection,
+    syncs: Vec<SyncRef>,
+    options: Options,
+) -> Vec<Result<SyncReport, Failure<SyncReport>>> {
+    let goals: Vec<SyncGoal> = syncs.into_iter().map(SyncGoal::Run).collect();
+    match connection::open(connection, &goals) {
+        Ok(connection) => Driver::new(goals, options, connection, Clock::start()).finish(),
+        Err(failure) => goals
+            .iter()
+            .map(|_| Err(Failure::unsent(failure.kind, failure.message.clone())))
+            .collect(),
+    }
+}
+
+pub(super) fn sync_ref(sync: wit::SyncRef) -> Result<SyncRef, Failure<SyncReport>> {
     match sync {
         wit::SyncRef::Id(id) => SyncId::try_from(id).map(SyncRef::Id),
         wit::SyncRef::Slug(slug) => slug.parse().map(SyncRef::Slug),
     }
-    .map_err(invalid)
+    .map_err(Failure::invalid_input)
 }
 
-fn run_ref(run: wit::RunRef) -> Result<RunRef, Failure> {
+pub(super) fn run_ref(run: wit::RunRef) -> Result<RunRef, Failure<SyncReport>> {
     Ok(RunRef {
-        sync: SyncId::try_from(run.sync_id).map_err(invalid)?,
-        run: RunId::try_from(run.run_id).map_err(invalid)?,
+        sync: SyncId::try_from(run.sync_id).map_err(Failure::invalid_input)?,
+        run: RunId::try_from(run.run_id).map_err(Failure::invalid_input)?,
     })
 }
 
@@ -181,13 +112,13 @@ impl From<SyncReport> for wit::Report {
             jobs: report.jobs.into_iter().map(Into::into).collect(),
             joined: report.joined,
             requests: report.requests,
-            elapsed_ms: millis(report.elapsed),
+            elapsed_ms: whole_millis(report.elapsed),
         }
     }
 }
 
-impl From<Failure> for wit::Failure {
-    fn from(failure: Failure) -> Self {
+impl From<Failure<SyncReport>> for wit::Failure {
+    fn from(failure: Failure<SyncReport>) -> Self {
         let (run, jobs) = failure
             .report
             .map_or((None, Vec::new()), |report| (Some(report.run), report.jobs));
@@ -199,7 +130,7 @@ impl From<Failure> for wit::Failure {
             run: run.map(Into::into),
             jobs: jobs.into_iter().map(Into::into).collect(),
             requests: failure.requests,
-            elapsed_ms: millis(failure.elapsed),
+            elapsed_ms: whole_millis(failure.elapsed),
         }
     }
 }

@@ -1,18 +1,22 @@
-//! The interface `runs`, as far as it speaks of sequences: WIT's types to the engine's and back.
+//! Runs of sequences: WIT types to engine types and back.
 
 use core::time::Duration;
 
+use super::connection;
 use crate::bindings::hightouch::sync::types as wit;
-use crate::calls::{carry_out, invalid, millis, of_sequence};
-use crate::engine::{ANSWER_WAIT, DEFAULT_WAIT, Failure, Goal, Options, SequenceReport};
+use crate::engine::{
+    ANSWER_WAIT, DEFAULT_WAIT, Failure, Options, SequenceGoal, SequenceReport, whole_millis,
+};
 use crate::hightouch::{SequenceRun, SequenceStatus, SyncRun};
 
-/// Runs a sequence, starts a run of one, or awaits one, to its end.
-pub(crate) fn call(
+/// Carries out one operation on a sequence. `goal` makes the goal of the UUID.
+pub(super) fn call<T: core::str::FromStr<Err: core::fmt::Display>>(
     connection: wit::Connection,
-    goal: Result<Goal, Failure>,
+    uuid: &str,
+    goal: fn(T) -> SequenceGoal,
     options: wit::SequenceOptions,
 ) -> Result<SequenceReport, wit::SequenceFailure> {
+    let goal = uuid.parse().map(goal).map_err(Failure::invalid_input);
     let max_wait = options
         .max_wait_ms
         .map_or(DEFAULT_WAIT, Duration::from_millis);
@@ -26,15 +30,7 @@ pub(crate) fn call(
         },
         ..Options::default()
     };
-    of_sequence(carry_out(connection, goal, options)).map_err(Into::into)
-}
-
-/// The goal that a UUID makes.
-pub(crate) fn goal<T: core::str::FromStr<Err: core::fmt::Display>>(
-    uuid: &str,
-    goal: fn(T) -> Goal,
-) -> Result<Goal, Failure> {
-    uuid.parse().map(goal).map_err(invalid)
+    Ok(connection::carry_out(&connection, goal, options)?)
 }
 
 impl From<SequenceReport> for wit::SequenceReport {
@@ -42,21 +38,21 @@ impl From<SequenceReport> for wit::SequenceReport {
         Self {
             run: report.run.into(),
             requests: report.requests,
-            elapsed_ms: millis(report.elapsed),
+            elapsed_ms: whole_millis(report.elapsed),
         }
     }
 }
 
-impl From<Failure> for wit::SequenceFailure {
-    fn from(failure: Failure) -> Self {
+impl From<Failure<SequenceReport>> for wit::SequenceFailure {
+    fn from(failure: Failure<SequenceReport>) -> Self {
         Self {
             kind: failure.kind.into(),
             message: failure.message,
             details: failure.details,
             http_status: failure.http_status,
-            run: failure.sequence.map(|run| (*run).into()),
+            run: failure.report.map(|report| report.run.into()),
             requests: failure.requests,
-            elapsed_ms: millis(failure.elapsed),
+            elapsed_ms: whole_millis(failure.elapsed),
         }
     }
 }
