@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_shows_in_no_debug_output_and_is_taken_out_of_texts() {
+    fn a_key_is_not_in_debug_output_and_is_redacted_in_texts() {
         let key = ApiKey::new("marked-key-1").unwrap();
         assert!(!format!("{key:?}").contains("marked"));
         let mut text = String::from("bad token marked-key-1 (Bearer marked-key-1)");
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_in_pieces_and_however_it_is_escaped() {
+    fn a_key_is_found_in_fragments_and_in_every_escaped_form() {
         let key = ApiKey::new("a1/b2+c3=d4&e5<f6").unwrap();
         for (text, expected) in [
             ("", ""),
@@ -397,14 +397,14 @@ mod tests {
                 .collect::<String>()
         };
         for before in ["", "x", "Bearer ", "user:"] {
-            for behind in ["", "y", ":password"] {
-                let whole = format!("{before}{text}{behind}");
+            for after in ["", "y", ":password"] {
+                let whole = format!("{before}{text}{after}");
                 for alphabet in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
                     let mut echo = alphabet.encode(&whole);
                     key.redact(&mut echo);
                     assert!(
                         echo.contains(REDACTED)
-                            && echo.len() < REDACTED.len() + 14 + 2 * behind.len(),
+                            && echo.len() < REDACTED.len() + 14 + 2 * after.len(),
                         "{whole}: {echo}"
                     );
                 }
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_the_key_is_told_from_one_that_is_not() {
+    fn a_key_in_place_of_an_id_is_recognized() {
         let key = ApiKey::new("5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d").unwrap();
         for body in [
             r#"{"id":"5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d"}"#,
@@ -458,7 +458,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_looks_escaped_or_is_short_is_taken_out_as_it_is() {
+    fn a_key_that_looks_escaped_or_is_short_is_redacted_as_a_whole() {
         for key in [
             "%41%42%43%44%45",
             r"\u0061\u0062\\c",

@@ -305,3 +305,92 @@ pub(super) fn for_each_member<'a, N: Deserialize<'a>>(
     (&mut deserializer).deserialize_map(Members(each, core::marker::PhantomData))?;
     deserializer.end()
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Fields {
+        #[serde(deserialize_with = "u64")]
+        data: Option<u64>,
+    }
+
+    fn read(body: &str) -> Result<Option<Option<u64>>, ReadError> {
+        let fields: Option<Fields> = read_object(body.as_bytes())?;
+        Ok(fields.map(|fields| fields.data))
+    }
+
+    #[test]
+    fn names_may_be_escaped_and_no_field_may_come_twice() {
+        assert_eq!(read(r#"{"d\u0061ta":1,"x":{"data":2}}"#), Ok(Some(Some(1))));
+        for twice in [
+            r#"{"data":1,"data":1}"#,
+            r#"{"data":1,"d\u0061ta":1}"#,
+            r#"{"data":null,"x":1,"data":"x"}"#,
+        ] {
+            assert_eq!(
+                read(twice),
+                Err(ReadError::Duplicate("data".into())),
+                "{twice}"
+            );
+        }
+        for other in [
+            "{\"data\u{e4}\":1,\"data\u{1f980}\":1,\"datax\":1,\"dat\":1,\"x\":1,\"x\":1}",
+            r#"{"d\u0061t\u0061\u00e4":1}"#,
+            r#"{"data":null}"#,
+        ] {
+            assert_eq!(read(other), Ok(Some(None)), "{other}");
+        }
+        for value in [r#"["data",1]"#, "[1]", r#""data""#, " null ", "1e999"] {
+            assert_eq!(read(value), Ok(None), "{value}");
+        }
+    }
+
+    #[test]
+    fn the_error_of_a_body_that_is_not_json_does_not_quote_it() {
+        for body in [
+            r#"{"data":1} secret"#,
+            r#"{"data":secret}"#,
+            r#"{"secret"}"#,
+            "secret",
+        ] {
+            let error = read(body).unwrap_err().to_string();
+            assert!(
+                error.contains("line 1") && !error.contains("secret"),
+                "{error}"
+            );
+        }
+        let latin1 = read_object::<Fields>(b"{\"x\":\"\xe4\"}");
+        assert!(matches!(latin1, Err(ReadError::Json(_))));
+    }
+
+    #[test]
+    fn a_whole_number_may_be_a_string_of_digits() {
+        for (json, expected) in [
+            ("7", Some(7)),
+            (r#""7""#, Some(7)),
+            (r#""007""#, Some(7)),
+            (r#""\u0037""#, Some(7)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            (r#""""#, None),
+            (r#"" 7""#, None),
+            (r#""+7""#, None),
+            ("-7", None),
+            ("7.0", None),
+            ("7e0", None),
+            ("true", None),
+            ("null", None),
+            ("[7]", None),
+        ] {
+            let body = format!(r#"{{"data":{json}}}"#);
+            assert_eq!(read(&body), Ok(Some(expected)), "{json}");
+        }
+        let escaped = r"\u0031".repeat(20);
+        let body = format!(r#"{{"data":"{escaped}"}}"#);
+        assert_eq!(read(&body), Ok(Some("1".repeat(20).parse().ok())));
+    }
+}

@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_of_another_type_breaks_nothing_and_every_entry_counts() {
+    fn missing_fields_and_wrong_types_are_ignored_and_every_entry_counts() {
         let body = format!(
             r#"{{"new":[{{}}],"status":"RUNNING","id":"{UUID}",
                 "syncRuns":[{{"syncId":"7","syncRunId":null,"status":"Queued","x":1}},{{}},null,7,[],
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_uuid_the_answer_is_unreadable() {
+    fn without_a_uuid_the_response_is_unreadable() {
         for body in [
             "",
             "{",
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_end_is_not_kept() {
+    fn a_list_that_is_too_long_is_an_error() {
         let entries = |count: usize| {
             format!(
                 r#"{{"id":"{UUID}","syncRuns":[{}{{}}]}}"#,

@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_run_id_the_answer_is_unreadable() {
+    fn without_a_run_id_the_response_is_unreadable() {
         for body in [
             "",
             "{",
@@ -119,6 +119,25 @@ mod tests {
             r#"{"id":"42""#,
         ] {
             assert!(read_trigger(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn every_run_id_of_a_response_is_returned() {
+        let ids = |body: &str| -> Vec<u64> {
+            let ids = trigger_ids(body.as_bytes()).into_iter();
+            ids.map(RunId::get).collect()
+        };
+        assert_eq!(
+            ids(r#"{"id":"42","x":{"id":1},"\u0069d":43,"id":0}"#),
+            [42, 43]
+        );
+        assert_eq!(
+            ids(&format!("{{{}\"id\":1}}", "\"id\":1,".repeat(50))).len(),
+            MAX_IDS
+        );
+        for body in ["", "[42]", "42", "{}", r#"{"id":42"#] {
+            assert!(ids(body).is_empty(), "{body}");
         }
     }
 }
