@@ -71,14 +71,14 @@ fn duplicate_field(message: &str) -> Option<&str> {
     Some(name)
 }
 
-/// The error that a response reports: `{"message":"…","details":…}`, `{"error":"…"}`, a JSON string or plain text. Both fields are `None` for a
-/// body of any other form.
+/// The error that a response reports: `{"message":"…","details":…}`, `{"error":"…"}`, a JSON string
+/// or plain text. Both fields are `None` for a body of any other form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiError {
     /// The message, cut to 16 KiB.
     pub message: Option<String>,
-    /// `details`: the text of a string or the JSON of any other value, cut to 16 KiB. Without `details` it is the value of `error`, unless that
-    /// is the message.
+    /// `details`: the text of a string or the JSON of any other value, cut to 16 KiB. Without
+    /// `details` it is the value of `error`, unless that is the message.
     pub details: Option<String>,
 }
 
@@ -123,8 +123,8 @@ impl ApiError {
         }
     }
 
-    /// Reads the error of a response. A body of plain text that is not JSON is the message. An HTML page is not, because proxies send such
-    /// pages.
+    /// Reads the error of a response. A body of plain text that is not JSON is the message. An HTML
+    /// page is not, because proxies send such pages.
     pub fn of(response: &Response) -> Self {
         let error = Self::read(&response.body);
         if !response.is_plain || error != Self::default() {
@@ -142,8 +142,8 @@ impl ApiError {
         }
     }
 
-    /// Whether the body is an error envelope: it has a `message` or an `error` that is a string, and no field beyond `message`, `error` and
-    /// `details`.
+    /// Whether the body is an error envelope: it has a `message` or an `error` that is a string,
+    /// and no field beyond `message`, `error` and `details`.
     pub fn is_all_of(body: &[u8]) -> bool {
         #[derive(Default, Deserialize)]
         #[serde(default, deny_unknown_fields)]
@@ -170,7 +170,8 @@ fn text(value: &RawValue) -> Option<String> {
     as_text(value, MAX_TEXT_LEN).filter(has_content)
 }
 
-/// Returns the standard reason phrase of an HTTP status. wasi:http does not pass on the server's own phrase.
+/// Returns the standard reason phrase of an HTTP status. wasi:http does not pass on the server's
+/// own phrase.
 pub fn reason(status: u16) -> String {
     match http::StatusCode::from_u16(status)
         .ok()

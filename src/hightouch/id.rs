@@ -1,4 +1,5 @@
-//! The IDs and slugs of syncs and runs. A value of these types can be part of a request's path or query without escaping.
+//! The IDs and slugs of syncs and runs. A value of these types can be part of a request's path or
+//! query without escaping.
 
 use core::fmt;
 use core::str::FromStr;
@@ -28,7 +29,8 @@ fn positive(text: &str) -> Option<u64> {
         .filter(|number| *number > 0)
 }
 
-/// Whether a text can be read as a number, whole or not. Such a text can only be an ID: it is never taken as a slug.
+/// Whether a text can be read as a number, whole or not. Such a text can only be an ID: it is never
+/// taken as a slug.
 fn reads_as_number(text: &str) -> bool {
     // Rust reads `inf` and `nan` as numbers, but they can be slugs.
     text.bytes().any(|byte| byte.is_ascii_digit()) && text.parse::<f64>().is_ok()
@@ -83,8 +85,8 @@ id!(
 /// Maximum length in bytes of a slug. Hightouch documents none; this one keeps requests short.
 pub(super) const MAX_SLUG_LEN: usize = 255;
 
-/// A sync's slug: 1 to 255 of the characters `A-Z a-z 0-9 - _ .`. A text that can be read as a number is not a slug, unless it is written in
-/// digits only.
+/// A sync's slug: 1 to 255 of the characters `A-Z a-z 0-9 - _ .`. A text that can be read as a
+/// number is not a slug, unless it is written in digits only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Slug(String);
 

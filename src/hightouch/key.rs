@@ -15,7 +15,8 @@ use super::uuid::UUID_LEN;
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     text: String,
-    /// Every fragment of [`MIN_FRAGMENT_LEN`] bytes of the key's forms, in lower case, as a big-endian number. Sorted.
+    /// Every fragment of [`MIN_FRAGMENT_LEN`] bytes of the key's forms, in lower case, as a
+    /// big-endian number. Sorted.
     fragments: Vec<u64>,
 }
 
@@ -24,11 +25,14 @@ pub struct ApiKey {
 #[error("the Hightouch API key must be 1 to 4096 printable ASCII characters without blanks")]
 pub struct InvalidKey;
 
-/// Maximum length in bytes of a key. Hightouch documents none; this one keeps the header within the limits of common servers.
+/// Maximum length in bytes of a key. Hightouch documents none; this one keeps the header within the
+/// limits of common servers.
 const MAX_KEY_LEN: usize = 4096;
-/// Minimum length in bytes of a fragment of a key to redact, wherever the fragment is in the key. A shorter key is redacted only as a whole.
+/// Minimum length in bytes of a fragment of a key to redact, wherever the fragment is in the key. A
+/// shorter key is redacted only as a whole.
 const MIN_FRAGMENT_LEN: usize = size_of::<u64>();
-/// Minimum length in bytes of a key's beginning to redact at the end of a text, which may have been cut there.
+/// Minimum length in bytes of a key's beginning to redact at the end of a text, which may have been
+/// cut there.
 const MIN_PREFIX_LEN: usize = 4;
 /// Maximum length in bytes of the blanks around an ID that is compared with the key.
 const MAX_BLANKS_LEN: usize = 64;
@@ -39,7 +43,8 @@ impl ApiKey {
     /// Takes a key that can be part of an HTTP header.
     ///
     /// # Errors
-    /// The text is empty, longer than 4096 bytes, or contains a character that is not printable ASCII.
+    /// The text is empty, longer than 4096 bytes, or contains a character that is not printable
+    /// ASCII.
     pub fn new(text: &str) -> Result<Self, InvalidKey> {
         let is_key = (1..=MAX_KEY_LEN).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_graphic());
@@ -79,7 +84,8 @@ impl ApiKey {
         format!("Bearer {}", self.text)
     }
 
-    /// Whether a response has the key in place of an ID. Such a response echoes the key, so its ID must not be reported.
+    /// Whether a response has the key in place of an ID. Such a response echoes the key, so its ID
+    /// must not be reported.
     pub fn is_named_by(&self, body: &[u8]) -> bool {
         // A key of any other form cannot be read as an ID.
         let is_uuid = self.text.len() == UUID_LEN
@@ -113,8 +119,9 @@ impl ApiKey {
         is_named
     }
 
-    /// Replaces the key and its fragments in a text that comes from elsewhere, such as a response that echoes the request's headers. It finds
-    /// them in any letter case, in base64, in hexadecimal digits, and with the escapes of URLs, JSON and HTML.
+    /// Replaces the key and its fragments in a text that comes from elsewhere, such as a response
+    /// that echoes the request's headers. It finds them in any letter case, in base64, in
+    /// hexadecimal digits, and with the escapes of URLs, JSON and HTML.
     pub fn redact(&self, text: &mut String) {
         // The key itself may contain what looks like an escape, so the raw text is searched too.
         let mut found = self.fragments_in(text, unescaped);
@@ -149,8 +156,9 @@ impl ApiKey {
         }
     }
 
-    /// Returns the positions of fragments of the key in a text, in ascending order and with overlapping fragments merged. `decode` decodes the
-    /// first character of a text and returns the number of bytes that it takes.
+    /// Returns the positions of fragments of the key in a text, in ascending order and with
+    /// overlapping fragments merged. `decode` decodes the first character of a text and returns the
+    /// number of bytes that it takes.
     fn fragments_in(&self, text: &str, decode: fn(&[u8]) -> (u8, usize)) -> Vec<Range<usize>> {
         let length = MIN_FRAGMENT_LEN.min(self.text.len());
         let mask = u64::MAX >> (8 * (MIN_FRAGMENT_LEN - length));
@@ -207,8 +215,9 @@ fn merged(ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     merged
 }
 
-/// Returns the forms in which servers write a key: the key itself, and, if it is long enough to have fragments, the key in hexadecimal digits
-/// and in base64. Base64 has three forms, because it depends on the number of bytes before the key.
+/// Returns the forms in which servers write a key: the key itself, and, if it is long enough to
+/// have fragments, the key in hexadecimal digits and in base64. Base64 has three forms, because it
+/// depends on the number of bytes before the key.
 fn forms(text: &str) -> Vec<String> {
     let mut forms = vec![String::from(text)];
     if text.len() < MIN_FRAGMENT_LEN {
@@ -237,8 +246,8 @@ fn unchanged(text: &[u8]) -> (u8, usize) {
     (text.first().copied().unwrap_or_default(), 1)
 }
 
-/// Returns the first character of a text in which characters may be escaped, and the number of bytes that it takes. Bytes that are not ASCII
-/// are returned one by one.
+/// Returns the first character of a text in which characters may be escaped, and the number of
+/// bytes that it takes. Bytes that are not ASCII are returned one by one.
 fn unescaped(text: &[u8]) -> (u8, usize) {
     let first = unchanged(text);
     let hex = |from: usize, digits: usize| {
@@ -272,7 +281,8 @@ fn unescaped(text: &[u8]) -> (u8, usize) {
     found.unwrap_or(first)
 }
 
-/// Returns the ASCII character of the HTML character reference that a text begins with, and the reference's length.
+/// Returns the ASCII character of the HTML character reference that a text begins with, and the
+/// reference's length.
 fn entity(text: &[u8]) -> Option<(u8, usize)> {
     /// Maximum length in bytes of a character reference: `&#x0002F;` and two more zeros.
     const MAX_LEN: usize = 11;

@@ -1,7 +1,8 @@
 //! Lenient reading of JSON with serde.
 //!
-//! Each field is first taken as a [`RawValue`], which borrows the field's own text, and is then read as the type that the project needs.
-//! A field of another type therefore counts as missing, and neither its type nor its depth makes the rest of the body unreadable.
+//! Each field is first taken as a [`RawValue`], which borrows the field's own text, and is then
+//! read as the type that the project needs. A field of another type therefore counts as missing,
+//! and neither its type nor its depth makes the rest of the body unreadable.
 
 use core::fmt;
 use core::str::FromStr;
@@ -15,7 +16,8 @@ use serde_json::value::RawValue;
 
 use super::ReadError;
 
-/// Maximum length in bytes that is kept of a status, a UUID or a timestamp. Those of Hightouch are at most 36 bytes long.
+/// Maximum length in bytes that is kept of a status, a UUID or a timestamp. Those of Hightouch are
+/// at most 36 bytes long.
 pub(super) const MAX_SHORT_TEXT_LEN: usize = 128;
 
 /// Maximum length in bytes that is kept of any other text of a response.
@@ -24,7 +26,8 @@ pub(super) const MAX_TEXT_LEN: usize = 16 * 1024;
 /// Maximum length in bytes of the JSON that one byte of text takes, as in `\u0000`.
 const MAX_ESCAPE_LEN: usize = 6;
 
-/// Maximum length in bytes of the JSON of a whole number: the 20 digits of the highest `u64` as a string, each of them escaped.
+/// Maximum length in bytes of the JSON of a whole number: the 20 digits of the highest `u64` as a
+/// string, each of them escaped.
 const MAX_NUMBER_JSON_LEN: usize = 2 + 20 * MAX_ESCAPE_LEN;
 
 /// Returns the body's text.
@@ -46,7 +49,8 @@ pub(super) fn is_object(json: &str) -> bool {
 /// The body is not JSON, or has one of the object's fields twice.
 pub(super) fn read_object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<Option<T>, ReadError> {
     let json = body_text(body)?;
-    // The derived code would read a list as an object whose fields are in their order of declaration.
+    // The derived code would read a list as an object whose fields are in their order of
+    // declaration.
     if is_object(json) {
         return Ok(Some(serde_json::from_str(json)?));
     }
@@ -54,7 +58,8 @@ pub(super) fn read_object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<Opti
     Ok(None)
 }
 
-/// Reads a value that is an object; returns `None` if it is any other JSON value, or has a name that is not Unicode.
+/// Reads a value that is an object; returns `None` if it is any other JSON value, or has a name
+/// that is not Unicode.
 ///
 /// # Errors
 /// The object has one of its fields twice.
@@ -100,8 +105,8 @@ pub(super) fn as_bool(value: &RawValue) -> Option<bool> {
     }
 }
 
-/// Returns the text of a string, cut to at most `max` bytes; `None` for any other value. However long the string is, this takes no more
-/// memory than a few times `max` × [`MAX_ESCAPE_LEN`].
+/// Returns the text of a string, cut to at most `max` bytes; `None` for any other value. However
+/// long the string is, this takes no more memory than a few times `max` × [`MAX_ESCAPE_LEN`].
 pub(super) fn as_text(value: &RawValue, max: usize) -> Option<String> {
     let json = value.get();
     if !json.starts_with('"') {
@@ -171,7 +176,8 @@ pub(super) fn short_text<'de, D: Deserializer<'de>>(
     <&RawValue>::deserialize(deserializer).map(|value| as_text(value, MAX_SHORT_TEXT_LEN))
 }
 
-/// Reads free text for `deserialize_with`: the text of a string or the JSON of any other value. Blanks and `null` count as missing.
+/// Reads free text for `deserialize_with`: the text of a string or the JSON of any other value.
+/// Blanks and `null` count as missing.
 pub(super) fn free_text<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
@@ -195,8 +201,8 @@ pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     read_nested(<&RawValue>::deserialize(deserializer)?).map_err(D::Error::custom)
 }
 
-/// Deserializes a list by passing each entry to a function, so that the list is never in memory as a whole. The result is whether the value
-/// is a list.
+/// Deserializes a list by passing each entry to a function, so that the list is never in memory as
+/// a whole. The result is whether the value is a list.
 pub(super) struct ForEachEntry<F>(pub(super) F);
 
 impl<'de, F> DeserializeSeed<'de> for ForEachEntry<F>
@@ -272,8 +278,8 @@ pub(super) fn for_each_entry<'a>(
     Ok(())
 }
 
-/// Passes the name and the value of each member of an object to a function, also of members with the same name. Does nothing for any other
-/// JSON value.
+/// Passes the name and the value of each member of an object to a function, also of members with
+/// the same name. Does nothing for any other JSON value.
 ///
 /// # Errors
 /// The text is not JSON, or the object has a name that is not Unicode.

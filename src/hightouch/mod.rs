@@ -1,11 +1,13 @@
 //! The wire format of Hightouch's REST API: building requests and reading responses.
 //!
-//! This module does not send anything and does not know the purpose of a request. It reads responses leniently: an ID may be a number or a
-//! string of digits, a status may be in any letter case, fields may be missing, and unknown fields are ignored. A response that lacks a
-//! required field (a list under `data`, or the `id` in the response to a trigger) is a [`ReadError`].
+//! This module does not send anything and does not know the purpose of a request. It reads
+//! responses leniently: an ID may be a number or a string of digits, a status may be in any letter
+//! case, fields may be missing, and unknown fields are ignored. A response that lacks a required
+//! field (a list under `data`, or the `id` in the response to a trigger) is a [`ReadError`].
 //!
-//! The facts about the API come from Hightouch's OpenAPI document (<https://hightouch.com/docs/developer-tools/api-reference>), from its live
-//! server, and from other clients of the API.
+//! The facts about the API come from Hightouch's OpenAPI document
+//! (<https://hightouch.com/docs/developer-tools/api-reference>), from its live server, and from
+//! other clients of the API.
 
 mod error;
 mod id;
@@ -47,6 +49,6 @@ pub use uuid::{SequenceId, SequenceRunId};
 /// The path of the API under its origin.
 pub const BASE_PATH: &str = "/api/v1";
 
-/// Maximum number of entries that this project requests per page of a list. It is the default of `limit` in Hightouch's OpenAPI document,
-/// which names no maximum.
+/// Maximum number of entries that this project requests per page of a list. It is the default of
+/// `limit` in Hightouch's OpenAPI document, which names no maximum.
 pub const PAGE: usize = 100;

@@ -99,7 +99,8 @@ enum Host<'a> {
 }
 
 impl Host<'_> {
-    /// Whether the host consists of characters that a host can have. The wasm host checks the rest when it connects.
+    /// Whether the host consists of characters that a host can have. The wasm host checks the rest
+    /// when it connects.
     fn is_valid(&self) -> bool {
         match self {
             Self::Name(name) => {

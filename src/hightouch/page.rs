@@ -16,16 +16,18 @@ pub struct Page {
     pub entries: usize,
     /// Number of entries that could not be read: they are not objects, or have no usable ID.
     pub unreadable: usize,
-    /// Whether there is another page, if the response says so. If it does not, a full page may have a successor.
+    /// Whether there is another page, if the response says so. If it does not, a full page may have
+    /// a successor.
     pub has_more: Option<bool>,
 }
 
-/// Reads a page and passes each entry to a function, so that only what the function keeps is in memory. An entry is read as `Fields`, and
-/// counts as unreadable if `convert` returns `None` for it.
+/// Reads a page and passes each entry to a function, so that only what the function keeps is in
+/// memory. An entry is read as `Fields`, and counts as unreadable if `convert` returns `None` for
+/// it.
 ///
 /// # Errors
-/// The body is not JSON, has no list under `data`, has a `hasMore` that is not a boolean, or has a field twice. Entries that were passed on
-/// before an error must be discarded.
+/// The body is not JSON, has no list under `data`, has a `hasMore` that is not a boolean, or has a
+/// field twice. Entries that were passed on before an error must be discarded.
 pub(super) fn read_page<'a, Fields: Deserialize<'a>, Entry>(
     body: &'a [u8],
     convert: fn(Fields) -> Option<Entry>,
@@ -72,7 +74,8 @@ enum Field {
     Other,
 }
 
-/// Passes the entries of a page to a function. The result is whether there is a list under `data`, and the value of `hasMore`.
+/// Passes the entries of a page to a function. The result is whether there is a list under `data`,
+/// and the value of `hasMore`.
 struct PageVisitor<'f, 'de>(&'f mut EachEntry<'f, 'de>);
 
 type EachEntry<'f, 'de> = dyn FnMut(&'de RawValue) -> Result<(), serde_json::Error> + 'f;

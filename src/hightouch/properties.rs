@@ -19,7 +19,8 @@ use super::{
 };
 use crate::properties::cuts;
 
-/// The fields of an object that the project reads, and those of them that are objects or lists of objects.
+/// The fields of an object that the project reads, and those of them that are objects or lists of
+/// objects.
 struct Fields {
     read: &'static [&'static str],
     nested: &'static [(&'static str, Fields)],
@@ -132,8 +133,8 @@ fn entries(json: &str) -> Option<Vec<&str>> {
         .map(|entries| entries.into_iter().map(RawValue::get).collect())
 }
 
-/// Returns the same body written differently: members in reverse order, blanks between all tokens, numbers as strings, and an unknown field
-/// in each object.
+/// Returns the same body written differently: members in reverse order, blanks between all tokens,
+/// numbers as strings, and an unknown field in each object.
 fn rewritten(json: &str, fields: &Fields) -> String {
     let Some(members) = members(json) else {
         return json.into();
@@ -288,7 +289,8 @@ pub fn runs(bytes: &[u8]) {
     );
 }
 
-/// Returns the memory of a text in bytes, after checking that it is not much more than the text's maximum length.
+/// Returns the memory of a text in bytes, after checking that it is not much more than the text's
+/// maximum length.
 fn memory(text: Option<&String>, max: usize) -> usize {
     let Some(text) = text else { return 0 };
     assert!(text.len() <= max, "{} bytes of at most {max}", text.len());
@@ -491,7 +493,8 @@ pub fn headers(bytes: &[u8]) {
     }
 }
 
-/// Checks that a time, written as an HTTP date (RFC 9110, section 5.6.7), is read as the same second.
+/// Checks that a time, written as an HTTP date (RFC 9110, section 5.6.7), is read as the same
+/// second.
 fn check_second(timestamp: Timestamp) {
     let Ok(utc) = OffsetDateTime::from_unix_timestamp(timestamp.millis().div_euclid(1000)) else {
         return;

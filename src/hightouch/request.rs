@@ -23,7 +23,8 @@ pub struct Request {
 }
 
 impl Request {
-    /// `POST /syncs/{syncId}/trigger`: starts a run. It must not be repeated without proof that it started none.
+    /// `POST /syncs/{syncId}/trigger`: starts a run. It must not be repeated without proof that it
+    /// started none.
     pub fn trigger(sync: SyncId, resync: Resync) -> Self {
         Self {
             method: Method::Post,
@@ -32,25 +33,28 @@ impl Request {
         }
     }
 
-    /// `GET /syncs/{syncId}/runs?runId=…`: one run. The page has at most `limit` entries and begins after the first `offset` entries.
+    /// `GET /syncs/{syncId}/runs?runId=…`: one run. The page has at most `limit` entries and begins
+    /// after the first `offset` entries.
     pub fn run(sync: SyncId, run: RunId, offset: usize, limit: usize) -> Self {
         Self::list(format!("/syncs/{sync}/runs?runId={run}"), offset, limit)
     }
 
-    /// `GET /syncs/{syncId}/runs`: the runs of a sync in ascending or descending order of their IDs. The page has at most `limit` entries
-    /// and begins after the first `offset` entries. The parameters `within` and `after` are not used: they filter by the start of a run, and
-    /// a queued run has not started.
+    /// `GET /syncs/{syncId}/runs`: the runs of a sync in ascending or descending order of their
+    /// IDs. The page has at most `limit` entries and begins after the first `offset` entries. The
+    /// parameters `within` and `after` are not used: they filter by the start of a run, and a
+    /// queued run has not started.
     pub fn runs(sync: SyncId, offset: usize, limit: usize) -> Self {
         Self::get(format!("/syncs/{sync}/runs?limit={limit}"), offset)
     }
 
-    /// `GET /syncs?slug=…`: the syncs with this slug, of which there is at most one. The page has at most `limit` entries and begins after the
-    /// first `offset` entries.
+    /// `GET /syncs?slug=…`: the syncs with this slug, of which there is at most one. The page has
+    /// at most `limit` entries and begins after the first `offset` entries.
     pub fn syncs_with_slug(slug: &Slug, offset: usize, limit: usize) -> Self {
         Self::list(format!("/syncs?slug={}", slug.as_str()), offset, limit)
     }
 
-    /// `POST /sync-sequences/{uuid}/trigger`: starts a run of a sequence. It must not be repeated without proof that it started none.
+    /// `POST /sync-sequences/{uuid}/trigger`: starts a run of a sequence. It must not be repeated
+    /// without proof that it started none.
     pub fn trigger_sequence(sequence: &SequenceId) -> Self {
         Self {
             method: Method::Post,
@@ -64,7 +68,8 @@ impl Request {
         Self::get(format!("/sync-sequences/runs/{run}"), 0)
     }
 
-    /// Returns the request for a page of a list. `limit` is sent only if it differs from Hightouch's default.
+    /// Returns the request for a page of a list. `limit` is sent only if it differs from
+    /// Hightouch's default.
     fn list(mut target: String, offset: usize, limit: usize) -> Self {
         if limit != PAGE {
             target += &format!("&limit={limit}");

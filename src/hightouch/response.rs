@@ -24,11 +24,12 @@ pub enum RetryAfter {
     Timestamp(Timestamp),
 }
 
-/// Maximum length in bytes of a body that this project reads: 1 MiB. A page of 100 runs has about 60 KB.
+/// Maximum length in bytes of a body that this project reads: 1 MiB. A page of 100 runs has about
+/// 60 KB.
 pub const MAX_BODY_LEN: usize = 1 << 20;
 
-/// Maximum length in bytes of the name of a content coding that error messages repeat. Registered names have at most 13
-/// (<https://www.iana.org/assignments/http-parameters>).
+/// Maximum length in bytes of the name of a content coding that error messages repeat. Registered
+/// names have at most 13 (<https://www.iana.org/assignments/http-parameters>).
 const MAX_CODING_LEN: usize = 20;
 
 impl RetryAfter {
@@ -54,9 +55,11 @@ pub struct Response {
     pub retry_after: Option<RetryAfter>,
     /// The `Date` header: the server's clock at the time of the response, in whole seconds.
     pub date: Option<Timestamp>,
-    /// Whether a cache stored the response for at least a second, according to its `Age` (RFC 9111, section 5.1).
+    /// Whether a cache stored the response for at least a second, according to its `Age` (RFC 9111,
+    /// section 5.1).
     pub is_old: bool,
-    /// The content codings of the body other than `identity`, according to `Content-Encoding`. Requests accept none.
+    /// The content codings of the body other than `identity`, according to `Content-Encoding`.
+    /// Requests accept none.
     pub coding: Option<String>,
     /// Whether the body is plain text, according to `Content-Type`.
     pub is_plain: bool,
@@ -134,7 +137,8 @@ impl Response {
         }
     }
 
-    /// Returns the error of a body with a content coding; `None` if the body has no coding or is empty.
+    /// Returns the error of a body with a content coding; `None` if the body has no coding or is
+    /// empty.
     pub fn coded(&self) -> Option<ReadError> {
         let coding = self.coding.clone().filter(|_| !self.body.is_empty())?;
         Some(ReadError::Encoded(coding))
@@ -162,8 +166,8 @@ impl Response {
         }
     }
 
-    /// Returns the delay that `Retry-After` requests. The delay until a date is counted from the server's own `Date`, because the two clocks
-    /// may differ; without a `Date` it is `None`.
+    /// Returns the delay that `Retry-After` requests. The delay until a date is counted from the
+    /// server's own `Date`, because the two clocks may differ; without a `Date` it is `None`.
     pub fn wait_asked(&self) -> Option<Duration> {
         match self.retry_after? {
             RetryAfter::Delay(delay) => Some(delay),

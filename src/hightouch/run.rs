@@ -8,7 +8,8 @@ use super::lenient::{self, MAX_SHORT_TEXT_LEN, prefix};
 use super::page::{Page, read_page};
 use super::{ReadError, RunId, RunStatus};
 
-/// Row counts by operation. A count that is missing or of another type than the API promises is zero.
+/// Row counts by operation. A count that is missing or of another type than the API promises is
+/// zero.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct RowCounts {
@@ -23,7 +24,8 @@ pub struct RowCounts {
     pub removed: u64,
 }
 
-/// A finite number and its text. The text makes it possible to detect an API key that a response echoes as a number.
+/// A finite number and its text. The text makes it possible to detect an API key that a response
+/// echoes as a number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ratio {
     value: f64,
@@ -54,12 +56,14 @@ impl Ratio {
     }
 }
 
-/// Reads a ratio for `deserialize_with`; any value but a number or a string of one counts as missing.
+/// Reads a ratio for `deserialize_with`; any value but a number or a string of one counts as
+/// missing.
 fn ratio<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ratio>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Ratio::read)
 }
 
-/// One entry of a list of runs. A field is `None` if it is missing, null, or of another type than the API promises.
+/// One entry of a list of runs. A field is `None` if it is missing, null, or of another type than
+/// the API promises.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// `id`.
@@ -138,13 +142,14 @@ impl Run {
     /// Reads a page of runs and passes each entry that has an ID to a function.
     ///
     /// # Errors
-    /// The body is not JSON, has no list under `data`, has a `hasMore` that is not a boolean, or has a field twice. Entries that were
-    /// passed on before an error must be discarded.
+    /// The body is not JSON, has no list under `data`, has a `hasMore` that is not a boolean, or
+    /// has a field twice. Entries that were passed on before an error must be discarded.
     pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<RunsPage, ReadError> {
         read_page(body, Fields::into_run, each)
     }
 
-    /// Whether the run has ended: its status is a final one, or it is unknown and the run has a `finishedAt`.
+    /// Whether the run has ended: its status is a final one, or it is unknown and the run has a
+    /// `finishedAt`.
     pub fn ended(&self) -> bool {
         self.status.ended_at(self.finished_at.as_deref())
     }

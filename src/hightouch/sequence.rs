@@ -17,7 +17,8 @@ pub struct SequenceRun {
     pub sync_runs: Vec<SyncRun>,
 }
 
-/// One entry of `syncRuns`. A field is `None` if it is missing, null, or of another type than the API promises.
+/// One entry of `syncRuns`. A field is `None` if it is missing, null, or of another type than the
+/// API promises.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SyncRun {
@@ -51,8 +52,9 @@ struct Fields {
     sync_runs: Vec<SyncRun>,
 }
 
-/// Reads `syncRuns` for `deserialize_with`; any value but a list counts as an empty one. An entry that cannot be read is an entry without
-/// fields. Of a list that is too long, one entry more than the maximum is kept, so that the caller can detect it.
+/// Reads `syncRuns` for `deserialize_with`; any value but a list counts as an empty one. An entry
+/// that cannot be read is an entry without fields. Of a list that is too long, one entry more than
+/// the maximum is kept, so that the caller can detect it.
 fn sync_runs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SyncRun>, D::Error> {
     let mut runs: Vec<SyncRun> = Vec::new();
     lenient::for_each_entry(<&RawValue>::deserialize(deserializer)?, |entry| {
@@ -66,7 +68,8 @@ fn sync_runs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SyncRun>,
 }
 
 impl SequenceRun {
-    /// Maximum number of sync runs in one run of a sequence. Hightouch documents no maximum; this one bounds the memory.
+    /// Maximum number of sync runs in one run of a sequence. Hightouch documents no maximum; this
+    /// one bounds the memory.
     pub const MOST: usize = 1000;
 
     /// Returns a run of which only the ID is known.
@@ -78,10 +81,12 @@ impl SequenceRun {
         }
     }
 
-    /// Reads the response that describes a run. Every entry of `syncRuns` counts, even an unreadable one: it may be the sync run that failed.
+    /// Reads the response that describes a run. Every entry of `syncRuns` counts, even an
+    /// unreadable one: it may be the sync run that failed.
     ///
     /// # Errors
-    /// The body is not JSON, has no usable `id`, has a field twice, or has more than [`MOST`](Self::MOST) sync runs.
+    /// The body is not JSON, has no usable `id`, has a field twice, or has more than
+    /// [`MOST`](Self::MOST) sync runs.
     pub fn read(body: &[u8]) -> Result<Self, ReadError> {
         let fields: Fields = lenient::read_object(body)?.unwrap_or_default();
         let id = fields.id.ok_or(ReadError::Missing("id"))?;
@@ -96,8 +101,8 @@ impl SequenceRun {
     }
 }
 
-/// Reads the response to a sequence's trigger, `{"id":"<uuid>"}`, and returns the ID of the run. Hightouch may have started or queued that
-/// run, or it may have been running before.
+/// Reads the response to a sequence's trigger, `{"id":"<uuid>"}`, and returns the ID of the run.
+/// Hightouch may have started or queued that run, or it may have been running before.
 ///
 /// # Errors
 /// The body is not JSON, or does not have exactly one usable `id`.

@@ -4,7 +4,8 @@ use serde::de::{Deserialize, Deserializer};
 
 use super::{Timestamp, lenient};
 
-/// Declares the statuses of one kind of run: for each the variant, the API's name, and whether a run with this status has ended.
+/// Declares the statuses of one kind of run: for each the variant, the API's name, and whether a
+/// run with this status has ended.
 macro_rules! statuses {
     ($(#[$about:meta])* $name:ident: $($(#[$doc:meta])* $variant:ident $name_in_api:literal ended $ended:literal,)*) => {
         $(#[$about])*
@@ -100,8 +101,8 @@ statuses! {
 }
 
 impl RunStatus {
-    /// Whether a run with this status and this `finishedAt` has ended. A run with an unknown status has ended if it has a `finishedAt` after
-    /// 1970.
+    /// Whether a run with this status and this `finishedAt` has ended. A run with an unknown status
+    /// has ended if it has a `finishedAt` after 1970.
     pub fn ended_at(&self, finished_at: Option<&str>) -> bool {
         let finished = finished_at
             .and_then(Timestamp::rfc3339)

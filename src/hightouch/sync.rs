@@ -13,7 +13,8 @@ use super::{ReadError, SyncId, lenient};
 pub struct SyncEntry {
     /// `id`.
     pub id: SyncId,
-    /// `slug`; empty if it is missing. It is cut if it is longer than a [`Slug`](super::Slug) can be.
+    /// `slug`; empty if it is missing. It is cut if it is longer than a [`Slug`](super::Slug) can
+    /// be.
     pub slug: String,
 }
 
@@ -29,7 +30,8 @@ struct Fields {
     slug: Option<String>,
 }
 
-/// Reads a slug for `deserialize_with`. A longer text than a slug's is one byte longer after the cut, and so never equals a slug.
+/// Reads a slug for `deserialize_with`. A longer text than a slug's is one byte longer after the
+/// cut, and so never equals a slug.
 fn slug<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(|value| lenient::as_text(value, MAX_SLUG_LEN + 1))
 }
@@ -38,8 +40,8 @@ impl SyncEntry {
     /// Reads a page of syncs and passes each entry that has an ID to a function.
     ///
     /// # Errors
-    /// The body is not JSON, has no list under `data`, has a `hasMore` that is not a boolean, or has a field twice. Entries that were
-    /// passed on before an error must be discarded.
+    /// The body is not JSON, has no list under `data`, has a `hasMore` that is not a boolean, or
+    /// has a field twice. Entries that were passed on before an error must be discarded.
     pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<SyncsPage, ReadError> {
         let convert = |fields: Fields| {
             Some(Self {

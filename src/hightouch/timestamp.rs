@@ -21,7 +21,8 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads a time in RFC 3339, the form that the API uses in bodies. A space may stand instead of the `T` (RFC 3339, section 5.6).
+    /// Reads a time in RFC 3339, the form that the API uses in bodies. A space may stand instead of
+    /// the `T` (RFC 3339, section 5.6).
     pub fn rfc3339(text: &str) -> Option<Self> {
         // `time` accepts any separator.
         let separator = text.as_bytes().get("2023-10-17".len())?;
@@ -32,11 +33,12 @@ impl Timestamp {
         ))
     }
 
-    /// Reads an HTTP date in the form that servers must send (RFC 9110, section 5.6.7), `Sun, 06 Nov 1994 08:49:37 GMT`. The day of the week
-    /// is ignored.
+    /// Reads an HTTP date in the form that servers must send (RFC 9110, section 5.6.7), `Sun, 06
+    /// Nov 1994 08:49:37 GMT`. The day of the week is ignored.
     ///
-    /// The date is rearranged into RFC 3339. Of the libraries for this form, `httpdate` refuses leap seconds and dates before 1970, and
-    /// `time`'s RFC 2822 also reads forms that HTTP does not have.
+    /// The date is rearranged into RFC 3339. Of the libraries for this form, `httpdate` refuses
+    /// leap seconds and dates before 1970, and `time`'s RFC 2822 also reads forms that HTTP does
+    /// not have.
     pub fn http_date(text: &str) -> Option<Self> {
         const MONTHS: [&str; 12] = [
             "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
@@ -162,7 +164,8 @@ mod tests {
     fn both_forms_are_read_as_a_library_writes_them() {
         use time::OffsetDateTime;
         use time::format_description::well_known::{Rfc2822, Rfc3339};
-        // From the year 0 to 9999, in steps that reach every day of the week, of the month and of the year.
+        // From the year 0 to 9999, in steps that reach every day of the week, of the month and of
+        // the year.
         let (first, last) = (-62_167_219_200_i64, 253_402_300_799_i64);
         for second in (first..=last).step_by(86_400 * 29 + 7 * 3600 + 11) {
             let written = OffsetDateTime::from_unix_timestamp(second).unwrap();

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ReadError, RunId, lenient};
 
-/// The ways in which a run can do more than send the rows that have changed. Its JSON is the trigger's body.
+/// The ways in which a run can do more than send the rows that have changed. Its JSON is the
+/// trigger's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Resync {
     /// `fullResync`: sends every row again, including the rows that were sent before.
@@ -48,16 +49,16 @@ struct Fields {
 /// Reads the response to a trigger, `{"id":"…"}`, and returns the ID of the run that it started.
 ///
 /// # Errors
-/// The body is not JSON, or does not have exactly one usable `id`. An error envelope has none, even if its status is 200;
-/// [`ApiError::read`](super::ApiError::read) reads it.
+/// The body is not JSON, or does not have exactly one usable `id`. An error envelope has none, even
+/// if its status is 200; [`ApiError::read`](super::ApiError::read) reads it.
 pub fn read_trigger(body: &[u8]) -> Result<RunId, ReadError> {
     lenient::read_object(body)?
         .and_then(|Fields { id }| id)
         .ok_or(ReadError::Missing("id"))
 }
 
-/// Returns every run ID in the body of a response to a trigger, at most ten. It also returns the IDs that [`read_trigger`] refuses, such as
-/// two IDs in one body.
+/// Returns every run ID in the body of a response to a trigger, at most ten. It also returns the
+/// IDs that [`read_trigger`] refuses, such as two IDs in one body.
 pub fn trigger_ids(body: &[u8]) -> Vec<RunId> {
     #[derive(Deserialize)]
     #[serde(field_identifier, rename_all = "camelCase")]

@@ -1,4 +1,5 @@
-//! The UUIDs of sequences and of their runs. A value of these types can be part of a request's path without escaping.
+//! The UUIDs of sequences and of their runs. A value of these types can be part of a request's path
+//! without escaping.
 
 use core::fmt;
 use core::str::FromStr;
