@@ -1,7 +1,6 @@
 //! Errors that Hightouch reports, and responses that cannot be read.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::lenient::{self, MAX_TEXT_LEN, as_free_text, as_text, has_content, prefix};
@@ -145,23 +144,30 @@ impl ApiError {
     /// Whether the body is an error envelope: it has a `message` or an `error` that is a string,
     /// and no field beyond `message`, `error` and `details`.
     pub fn is_all_of(body: &[u8]) -> bool {
-        #[derive(Default, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        struct Envelope<'a> {
-            #[serde(borrow)]
-            message: Option<&'a RawValue>,
-            #[serde(rename = "details")]
-            _details: IgnoredAny,
-            #[serde(borrow)]
-            error: Option<&'a RawValue>,
+        #[derive(Deserialize)]
+        #[serde(field_identifier, rename_all = "camelCase")]
+        enum Field {
+            Message,
+            Details,
+            Error,
+            #[serde(other)]
+            Other,
         }
+
         let Ok(Some(envelope)) = lenient::read_object::<Envelope<'_>>(body) else {
             return false;
         };
-        [envelope.message, envelope.error]
+        let has_text = [envelope.message, envelope.error]
             .into_iter()
             .flatten()
-            .any(|value| as_text(value, MAX_TEXT_LEN).is_some())
+            .any(|value| as_text(value, MAX_TEXT_LEN).is_some());
+        // Not `deny_unknown_fields`, because its error would copy the name, which can be 1 MiB long.
+        let mut has_others = false;
+        let json = lenient::body_text(body).unwrap_or_default();
+        let read = lenient::for_each_member(json, |field, _| {
+            has_others |= matches!(field, Field::Other);
+        });
+        has_text && read.is_ok() && !has_others
     }
 }
 
