@@ -1,27 +1,26 @@
-//! The names of syncs and runs, made safe at the border: what exists can stand in a request's path as it is.
+//! The IDs and slugs of syncs and runs. A value of these types can be part of a request's path or
+//! query without escaping.
 
 use core::fmt;
 use core::str::FromStr;
 
-/// Why a text or number names no sync or run.
+/// The reason why a text or a number is not an ID or a slug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
-    /// Not a number of at least 1 that fits 64 bits, in digits only.
+    /// It is not a whole number from 1 to 2⁶⁴ − 1, written in digits only.
     #[error("the {0} ID must be a whole number of at least 1, written in digits only")]
     Number(&'static str),
-    /// Not a slug.
-    #[error(
-        "a sync's slug has 1 to 255 letters, digits, hyphens, underscores or dots, and nothing else"
-    )]
+    /// It is not a slug.
+    #[error("a sync's slug must be 1 to 255 letters, digits, hyphens, underscores or dots")]
     Slug,
-    /// Not a UUID.
+    /// It is not a UUID.
     #[error(
         "the {0} ID must be a UUID: 36 characters, hexadecimal digits in five groups with hyphens between them"
     )]
     Uuid(&'static str),
 }
 
-/// A whole number of at least 1, written in digits and nothing else (no sign, no blank).
+/// Reads a whole number of at least 1 that is written in digits only, without a sign or blanks.
 fn positive(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits
@@ -30,9 +29,10 @@ fn positive(text: &str) -> Option<u64> {
         .filter(|number| *number > 0)
 }
 
-/// Whether a text reads as a number, whole or not: such a text names no sync but by its ID, and no slug is written so.
+/// Whether a text can be read as a number, whole or not. Such a text can only be an ID: it is never
+/// taken as a slug.
 fn reads_as_number(text: &str) -> bool {
-    // `inf` and `nan` are words here.
+    // Rust reads `inf` and `nan` as numbers, but they can be slugs.
     text.bytes().any(|byte| byte.is_ascii_digit()) && text.parse::<f64>().is_ok()
 }
 
@@ -43,7 +43,7 @@ macro_rules! id {
         pub struct $name(u64);
 
         impl $name {
-            /// The ID as a number.
+            /// Returns the ID as a number.
             pub fn get(self) -> u64 {
                 self.0
             }
@@ -82,13 +82,16 @@ id!(
     "run's"
 );
 
-/// A sync's slug: 1 to 255 of `A-Z a-z 0-9 - _ .`, so that it needs no escaping in a query. What reads as a number is none, unless it is an ID
-/// in digits only.
+/// Maximum length in bytes of a slug. Hightouch documents none; this one keeps requests short.
+pub(super) const MAX_SLUG_LEN: usize = 255;
+
+/// A sync's slug: 1 to 255 of the characters `A-Z a-z 0-9 - _ .`. A text that can be read as a
+/// number is not a slug, unless it is written in digits only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Slug(String);
 
 impl Slug {
-    /// The slug as text.
+    /// Returns the slug as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -97,11 +100,11 @@ impl Slug {
 impl FromStr for Slug {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let fits = (1..=255).contains(&text.len())
+        let is_slug = (1..=MAX_SLUG_LEN).contains(&text.len())
             && text
                 .bytes()
                 .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-        match fits {
+        match is_slug {
             true if reads_as_number(text) && positive(text).is_none() => {
                 Err(InvalidId::Number("sync's"))
             }
@@ -111,12 +114,12 @@ impl FromStr for Slug {
     }
 }
 
-/// A sync, named either way.
+/// A sync, identified by its ID or by its slug.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SyncRef {
-    /// By its numeric ID.
+    /// The sync's numeric ID.
     Id(SyncId),
-    /// By its slug.
+    /// The sync's slug.
     Slug(Slug),
 }
 
@@ -131,7 +134,7 @@ impl fmt::Display for SyncRef {
 
 impl FromStr for SyncRef {
     type Err = InvalidId;
-    /// What reads as a number must be an ID, anything else a slug.
+    /// Reads a text that is a number as an ID, and any other text as a slug.
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         if reads_as_number(text) {
             text.parse().map(Self::Id)
@@ -144,9 +147,9 @@ impl FromStr for SyncRef {
 /// One run of one sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RunRef {
-    /// The sync that runs.
+    /// The sync's ID.
     pub sync: SyncId,
-    /// The run.
+    /// The run's ID.
     pub run: RunId,
 }
 
@@ -188,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slug_can_stand_in_a_query_as_it_is() {
+    fn a_slug_needs_no_escaping_in_a_query() {
         for text in [
             "",
             "a/b",
@@ -209,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_only_name_a_sync_by_id() {
+    fn a_number_is_a_syncs_id() {
         assert_eq!("12".parse(), Ok(SyncRef::Id(SyncId(12))));
         assert_eq!("12ab".parse(), Ok(SyncRef::Slug(Slug("12ab".into()))));
         for number in [

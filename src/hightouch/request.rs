@@ -1,29 +1,30 @@
-//! The requests this project sends.
+//! The requests that this project sends.
 
 use super::{BASE_PATH, PAGE, Resync, RunId, SequenceId, SequenceRunId, Slug, SyncId};
 
 /// An HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Reads; may be repeated.
+    /// Reads data. The request may be repeated.
     Get,
-    /// Starts something; may not.
+    /// Starts a run. The request must not be repeated without proof that it started none.
     Post,
 }
 
-/// A request, less what the connection adds: the origin and the key.
+/// A request without the parts that the connection adds: the origin and the API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The method.
+    /// The HTTP method.
     pub method: Method,
-    /// Path and query.
+    /// The path and the query.
     pub target: String,
-    /// A JSON body.
+    /// The body, in JSON.
     pub body: Option<String>,
 }
 
 impl Request {
-    /// `POST /syncs/{syncId}/trigger`: starts a run. Never repeat it unless it is known that no run came of it.
+    /// `POST /syncs/{syncId}/trigger`: starts a run. It must not be repeated without proof that it
+    /// started none.
     pub fn trigger(sync: SyncId, resync: Resync) -> Self {
         Self {
             method: Method::Post,
@@ -32,23 +33,28 @@ impl Request {
         }
     }
 
-    /// `GET /syncs/{syncId}/runs?runId=…`: one run, up to `limit` entries from the `offset`th on.
+    /// `GET /syncs/{syncId}/runs?runId=…`: one run. The page has at most `limit` entries and begins
+    /// after the first `offset` entries.
     pub fn run(sync: SyncId, run: RunId, offset: usize, limit: usize) -> Self {
         Self::list(format!("/syncs/{sync}/runs?runId={run}"), offset, limit)
     }
 
-    /// `GET /syncs/{syncId}/runs`: up to `limit` runs of a sync in the order of their IDs, either way, from the `offset`th entry on. Not
-    /// narrowed by `within` or `after`: these filter by when a run started, and a queued run has not.
+    /// `GET /syncs/{syncId}/runs`: the runs of a sync in ascending or descending order of their
+    /// IDs. The page has at most `limit` entries and begins after the first `offset` entries. The
+    /// parameters `within` and `after` are not used: they filter by the start of a run, and a
+    /// queued run has not started.
     pub fn runs(sync: SyncId, offset: usize, limit: usize) -> Self {
         Self::get(format!("/syncs/{sync}/runs?limit={limit}"), offset)
     }
 
-    /// `GET /syncs?slug=…`: the syncs with this slug, at most one. Up to `limit` entries from the `offset`th on.
+    /// `GET /syncs?slug=…`: the syncs with this slug, of which there is at most one. The page has
+    /// at most `limit` entries and begins after the first `offset` entries.
     pub fn syncs_with_slug(slug: &Slug, offset: usize, limit: usize) -> Self {
         Self::list(format!("/syncs?slug={}", slug.as_str()), offset, limit)
     }
 
-    /// `POST /sync-sequences/{uuid}/trigger`: starts a run of a sequence. Never repeat it unless it is known that no run came of it.
+    /// `POST /sync-sequences/{uuid}/trigger`: starts a run of a sequence. It must not be repeated
+    /// without proof that it started none.
     pub fn trigger_sequence(sequence: &SequenceId) -> Self {
         Self {
             method: Method::Post,
@@ -62,7 +68,8 @@ impl Request {
         Self::get(format!("/sync-sequences/runs/{run}"), 0)
     }
 
-    /// A list whose page size is asked for only if it is not Hightouch's own.
+    /// Returns the request for a page of a list. `limit` is sent only if it differs from
+    /// Hightouch's default.
     fn list(mut target: String, offset: usize, limit: usize) -> Self {
         if limit != PAGE {
             target += &format!("&limit={limit}");
@@ -73,7 +80,7 @@ impl Request {
     fn get(target: String, offset: usize) -> Self {
         let mut target = format!("{BASE_PATH}{target}");
         if offset > 0 {
-            // The order that Hightouch keeps to by default, asked for by name where pages depend on it.
+            // This is Hightouch's default order. It is requested because the offset depends on it.
             target += &format!("&orderBy=id&offset={offset}");
         }
         Self {
@@ -90,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_spelled_as_the_api_has_them() {
+    fn requests_have_the_form_of_the_api() {
         let (sync, run) = (SyncId::try_from(7).unwrap(), RunId::try_from(42).unwrap());
         let plain = Request::trigger(sync, Resync::default());
         assert_eq!(

@@ -1,39 +1,43 @@
-//! An answer, before anyone asks what it means.
+//! Responses, before they are interpreted.
 
 use core::time::Duration;
 
-use super::text::parts;
 use super::{ReadError, Timestamp};
 
 /// How the body ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyEnd {
-    /// As it should.
+    /// The body is complete.
     Complete,
-    /// The connection ended, or the wait for it did, before the body.
+    /// The connection ended, or the time limit passed, before the end of the body.
     Cut,
-    /// It went on past what is read.
+    /// The body is longer than this project reads.
     TooLong,
 }
 
-/// What `Retry-After` asks for.
+/// The value of a `Retry-After` header (RFC 9110, section 10.2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// So long from now.
+    /// A delay after the response.
     Delay(Duration),
-    /// Until then, by the server's clock.
+    /// A time by the server's clock.
     Timestamp(Timestamp),
 }
 
-/// The most of a content coding's name that is repeated, in bytes.
-const MOST_OF_A_CODING: usize = 20;
+/// Maximum length in bytes of a body that this project reads: 1 MiB. A page of 100 runs has about
+/// 60 KB.
+pub const MAX_BODY_LEN: usize = 1 << 20;
+
+/// Maximum length in bytes of the name of a content coding that error messages repeat. Registered
+/// names have at most 13 (<https://www.iana.org/assignments/http-parameters>).
+const MAX_CODING_LEN: usize = 20;
 
 impl RetryAfter {
-    /// Reads the header's value: whole seconds, or an HTTP date.
+    /// Reads the header's value: whole seconds or an HTTP date. `None` if it is neither.
     pub fn read(value: &str) -> Option<Self> {
         let value = value.trim_ascii();
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-            // More seconds than 64 bits hold are as good as the most that they hold.
+            // A number beyond 64 bits means the same as the highest one within: forever.
             return Some(Self::Delay(Duration::from_secs(
                 value.parse().unwrap_or(u64::MAX),
             )));
@@ -42,29 +46,31 @@ impl RetryAfter {
     }
 }
 
-/// An answer of Hightouch, or of whatever stands between.
+/// A response of Hightouch or of a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// The HTTP status.
     pub status: u16,
-    /// The `Retry-After` header, where it could be read.
+    /// The `Retry-After` header, if it could be read.
     pub retry_after: Option<RetryAfter>,
-    /// The `Date` header: the server's clock when it answered, to the second.
+    /// The `Date` header: the server's clock at the time of the response, in whole seconds.
     pub date: Option<Timestamp>,
-    /// Whether a cache on the way kept it for a second or more, as `Age` tells (RFC 9111, section 5.1).
+    /// Whether a cache stored the response for at least a second, according to its `Age` (RFC 9111,
+    /// section 5.1).
     pub is_old: bool,
-    /// The content codings of the body other than `identity`, as `Content-Encoding` names them; none was asked for.
+    /// The content codings of the body other than `identity`, according to `Content-Encoding`.
+    /// Requests accept none.
     pub coding: Option<String>,
-    /// Whether `Content-Type` says that the body is plain text.
+    /// Whether the body is plain text, according to `Content-Type`.
     pub is_plain: bool,
-    /// The body, or what came of it.
+    /// The body, or the part of it that was received.
     pub body: Vec<u8>,
     /// How the body ended.
     pub end: BodyEnd,
 }
 
 impl Response {
-    /// An answer with a whole body and no headers that matter.
+    /// Returns a response with a complete body and without relevant headers.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         Self {
             status,
@@ -78,7 +84,7 @@ impl Response {
         }
     }
 
-    /// The headers that matter.
+    /// The names of the relevant headers.
     pub const HEADERS: &[&str] = &[
         "retry-after",
         "date",
@@ -87,7 +93,7 @@ impl Response {
         "content-type",
     ];
 
-    /// Takes note of a header, if it is one that matters.
+    /// Records a header if it is relevant. A value that is not UTF-8 is ignored.
     pub fn note_header(&mut self, name: &str, value: &[u8]) {
         let Ok(value) = core::str::from_utf8(value) else {
             return;
@@ -103,22 +109,26 @@ impl Response {
                 self.note_coding(coding);
             }
         } else if name.eq_ignore_ascii_case("content-type") {
-            let essence = parts(value, b';').next().unwrap_or_default();
-            self.is_plain = essence.trim_ascii().eq_ignore_ascii_case("text/plain");
+            let media_type = value.split(';').next().unwrap_or_default();
+            self.is_plain = media_type.trim_ascii().eq_ignore_ascii_case("text/plain");
         }
     }
 
-    /// Takes note of one content coding.
+    /// Records one content coding.
     fn note_coding(&mut self, coding: &str) {
         if coding.is_empty() || coding.eq_ignore_ascii_case("identity") {
             return;
         }
-        // A name of an HTTP token, and no longer than any that is registered.
-        let name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        let named = coding.len() <= MOST_OF_A_CODING && coding.bytes().all(name);
-        let coding = if named { coding } else { "an unknown coding" };
+        // Error messages repeat the name, so it must be a short HTTP token.
+        let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let is_known = coding.len() <= MAX_CODING_LEN && coding.bytes().all(is_name);
+        let coding = if is_known {
+            coding
+        } else {
+            "an unknown coding"
+        };
         match &mut self.coding {
-            Some(codings) if codings.len() <= MOST_OF_A_CODING => {
+            Some(codings) if codings.len() <= MAX_CODING_LEN => {
                 codings.push_str(", ");
                 codings.push_str(coding);
             }
@@ -127,25 +137,28 @@ impl Response {
         }
     }
 
-    /// Why the body cannot be read, if it has a content coding that nobody asked for.
+    /// Returns the error of a body with a content coding; `None` if the body has no coding or is
+    /// empty.
     pub fn coded(&self) -> Option<ReadError> {
-        // A body without a byte has no coding.
         let coding = self.coding.clone().filter(|_| !self.body.is_empty())?;
         Some(ReadError::Encoded(coding))
     }
 
-    /// Whether the status is one of success.
+    /// Whether the status is 2xx.
     pub fn ok(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// The body, if it is whole.
+    /// Returns the complete body.
+    ///
+    /// # Errors
+    /// The body has a content coding, is incomplete, or is too long.
     pub fn whole(&self) -> Result<&[u8], ReadError> {
-        if let Some(why) = self.coded() {
-            return Err(why);
+        if let Some(error) = self.coded() {
+            return Err(error);
         }
         match self.end {
-            // 206: a part of what there is (RFC 9110, section 15.3.7).
+            // 206 Partial Content (RFC 9110, section 15.3.7).
             BodyEnd::Complete if self.status == 206 => Err(ReadError::Cut),
             BodyEnd::Complete => Ok(&self.body),
             BodyEnd::Cut => Err(ReadError::Cut),
@@ -153,12 +166,12 @@ impl Response {
         }
     }
 
-    /// How long the server asks to be left alone. A date is counted from the server's own `Date`, so that clocks need not agree;
-    /// without one it tells nothing.
+    /// Returns the delay that `Retry-After` requests. The delay until a date is counted from the
+    /// server's own `Date`, because the two clocks may differ; without a `Date` it is `None`.
     pub fn wait_asked(&self) -> Option<Duration> {
         match self.retry_after? {
             RetryAfter::Delay(delay) => Some(delay),
-            RetryAfter::Timestamp(moment) => Some(moment.duration_since(self.date?)),
+            RetryAfter::Timestamp(until) => Some(until.duration_since(self.date?)),
         }
     }
 }
@@ -168,37 +181,37 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn asked(retry_after: &str, date: Option<&str>) -> Option<Duration> {
-        let mut answer = Response::new(429, "");
-        answer.note_header("Retry-After", retry_after.as_bytes());
+    fn delay(retry_after: &str, date: Option<&str>) -> Option<Duration> {
+        let mut response = Response::new(429, "");
+        response.note_header("Retry-After", retry_after.as_bytes());
         if let Some(date) = date {
-            answer.note_header("DATE", date.as_bytes());
+            response.note_header("DATE", date.as_bytes());
         }
-        answer.wait_asked()
+        response.wait_asked()
     }
 
     #[test]
     fn retry_after_is_read_in_both_forms() {
         let date = Some("Sun, 06 Nov 1994 08:49:37 GMT");
-        assert_eq!(asked("7", None), Some(Duration::from_secs(7)));
+        assert_eq!(delay("7", None), Some(Duration::from_secs(7)));
         assert_eq!(
-            asked("Sun, 06 Nov 1994 08:49:47 GMT", date),
+            delay("Sun, 06 Nov 1994 08:49:47 GMT", date),
             Some(Duration::from_secs(10))
         );
         assert_eq!(
-            asked("Sun, 06 Nov 1994 08:49:30 GMT", date),
+            delay("Sun, 06 Nov 1994 08:49:30 GMT", date),
             Some(Duration::ZERO)
         );
-        assert_eq!(asked("Sun, 06 Nov 1994 08:49:47 GMT", None), None);
+        assert_eq!(delay("Sun, 06 Nov 1994 08:49:47 GMT", None), None);
         assert_eq!(
-            asked("99999999999999999999999", None),
+            delay("99999999999999999999999", None),
             Some(Duration::from_secs(u64::MAX))
         );
     }
 
     #[test]
-    fn a_body_with_a_content_coding_is_not_read_and_the_coding_is_named() {
-        for (values, named) in [
+    fn a_body_with_a_content_coding_is_not_read_and_the_error_names_the_coding() {
+        for (values, expected_name) in [
             (&[][..], None),
             (&["identity"], None),
             (&["", "Identity , "], None),
@@ -207,15 +220,15 @@ mod tests {
             (&["gzip, br", "zstd"], Some("gzip, br, zstd")),
             (&["gz`ip\u{1}"], Some("an unknown coding")),
         ] {
-            let mut answer = Response::new(200, "{}");
+            let mut response = Response::new(200, "{}");
             for value in values {
-                answer.note_header("Content-Encoding", value.as_bytes());
+                response.note_header("Content-Encoding", value.as_bytes());
             }
-            let expected = match named {
-                Some(named) => Err(ReadError::Encoded(named.into())),
+            let expected = match expected_name {
+                Some(expected_name) => Err(ReadError::Encoded(expected_name.into())),
                 None => Ok(&b"{}"[..]),
             };
-            assert_eq!(answer.whole(), expected, "{values:?}");
+            assert_eq!(response.whole(), expected, "{values:?}");
         }
         let mut empty = Response::new(204, "");
         empty.note_header("content-encoding", b"gzip");
@@ -223,18 +236,18 @@ mod tests {
     }
 
     #[test]
-    fn many_codings_are_cut_short() {
-        let mut answer = Response::new(200, "{}");
-        answer.note_header("content-encoding", "gzip,".repeat(10_000).as_bytes());
-        assert!(answer.coding.is_some_and(|coding| coding.len() < 100));
+    fn a_long_list_of_codings_is_cut() {
+        let mut response = Response::new(200, "{}");
+        response.note_header("content-encoding", "gzip,".repeat(10_000).as_bytes());
+        assert!(response.coding.is_some_and(|coding| coding.len() < 100));
     }
 
     #[test]
-    fn plain_text_is_told_from_other_types() {
+    fn only_plain_text_counts_as_plain() {
         let plain = |value: &str| {
-            let mut answer = Response::new(502, "");
-            answer.note_header("Content-Type", value.as_bytes());
-            answer.is_plain
+            let mut response = Response::new(502, "");
+            response.note_header("Content-Type", value.as_bytes());
+            response.is_plain
         };
         for value in [
             "text/plain",
@@ -265,7 +278,7 @@ mod tests {
             "0x10",
             "Sun, 99 Nov 1994 08:49:37 GMT",
         ] {
-            assert_eq!(asked(value, None), None, "{value:?}");
+            assert_eq!(delay(value, None), None, "{value:?}");
         }
     }
 }

@@ -1,30 +1,37 @@
-//! Runs of sequences, as `GET /sync-sequences/runs/{uuid}` tells of them.
+//! Runs of sequences, as `GET /sync-sequences/runs/{uuid}` returns them.
 
-use super::json::Json;
-use super::run::WORD;
-use super::{ReadError, RunId, RunStatus, SequenceRunId, SequenceStatus, SyncId};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _};
+use serde_json::value::RawValue;
+
+use super::{ReadError, RunId, RunStatus, SequenceRunId, SequenceStatus, SyncId, lenient};
 
 /// One run of a sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SequenceRun {
     /// `id`.
     pub id: SequenceRunId,
-    /// `status`; empty where it is missing.
+    /// `status`; empty if it is missing.
     pub status: SequenceStatus,
-    /// `syncRuns`, in Hightouch's order; none where there is no such list.
+    /// `syncRuns`, in Hightouch's order; empty if there is no such list.
     pub sync_runs: Vec<SyncRun>,
 }
 
-/// One entry of `syncRuns`. What is missing, null or of another type than the API promises is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// One entry of `syncRuns`. A field is `None` if it is missing, null, or of another type than the
+/// API promises.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct SyncRun {
     /// `syncId`.
+    #[serde(rename = "syncId", deserialize_with = "lenient::id")]
     pub sync: Option<SyncId>,
     /// `syncRunId`.
+    #[serde(rename = "syncRunId", deserialize_with = "lenient::id")]
     pub run: Option<RunId>,
-    /// `status`; empty where it is missing.
+    /// `status`; empty if it is missing.
     pub status: RunStatus,
-    /// `finishedAt`, RFC 3339.
+    /// `finishedAt`, in RFC 3339.
+    #[serde(rename = "finishedAt", deserialize_with = "lenient::short_text")]
     pub finished_at: Option<String>,
 }
 
@@ -35,11 +42,37 @@ impl SyncRun {
     }
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Fields {
+    #[serde(deserialize_with = "lenient::uuid")]
+    id: Option<SequenceRunId>,
+    status: SequenceStatus,
+    #[serde(deserialize_with = "sync_runs")]
+    sync_runs: Vec<SyncRun>,
+}
+
+/// Reads `syncRuns` for `deserialize_with`; any value but a list counts as an empty one. An entry
+/// that cannot be read is an entry without fields. Of a list that is too long, one entry more than
+/// the maximum is kept, so that the caller can detect it.
+fn sync_runs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SyncRun>, D::Error> {
+    let mut runs: Vec<SyncRun> = Vec::new();
+    lenient::for_each_entry(<&RawValue>::deserialize(deserializer)?, |entry| {
+        if runs.len() <= SequenceRun::MOST {
+            runs.push(lenient::read_nested(entry)?.unwrap_or_default());
+        }
+        Ok(())
+    })
+    .map_err(D::Error::custom)?;
+    Ok(runs)
+}
+
 impl SequenceRun {
-    /// The most sync runs that one run of a sequence can have.
+    /// Maximum number of sync runs in one run of a sequence. Hightouch documents no maximum; this
+    /// one bounds the memory.
     pub const MOST: usize = 1000;
 
-    /// A run of which nothing is known but its ID.
+    /// Returns a run of which only the ID is known.
     pub fn unseen(id: SequenceRunId) -> Self {
         Self {
             id,
@@ -48,56 +81,40 @@ impl SequenceRun {
         }
     }
 
-    /// Reads the answer that tells of a run. One that does not name the run is unreadable. Every entry of `syncRuns` counts, of whatever
-    /// form it is: it may be the one that failed.
+    /// Reads the response that describes a run. Every entry of `syncRuns` counts, even an
+    /// unreadable one: it may be the sync run that failed.
+    ///
+    /// # Errors
+    /// The body is not JSON, has no usable `id`, has a field twice, or has more than
+    /// [`MOST`](Self::MOST) sync runs.
     pub fn read(body: &[u8]) -> Result<Self, ReadError> {
-        let [id, status, list] = Json::check(body)?
-            .fields(["id", "status", "syncRuns"])?
-            .unwrap_or_default();
-        let id = read_id(id)?;
-        let mut sync_runs = Vec::new();
-        for entry in list.and_then(Json::entries).into_iter().flatten() {
-            if sync_runs.len() == Self::MOST {
-                return Err(ReadError::TooManyJobs(Self::MOST));
-            }
-            sync_runs.push(read_sync_run(entry)?);
+        let fields: Fields = lenient::read_object(body)?.unwrap_or_default();
+        let id = fields.id.ok_or(ReadError::Missing("id"))?;
+        if fields.sync_runs.len() > Self::MOST {
+            return Err(ReadError::TooManyJobs(Self::MOST));
         }
         Ok(Self {
             id,
-            status: SequenceStatus::read(&word(status).unwrap_or_default()),
-            sync_runs,
+            status: fields.status,
+            sync_runs: fields.sync_runs,
         })
     }
 }
 
-fn read_sync_run(entry: Json<'_>) -> Result<SyncRun, ReadError> {
-    let fields = entry.fields(["syncId", "syncRunId", "status", "finishedAt"])?;
-    let [sync, run, status, finished] = fields.unwrap_or_default();
-    Ok(SyncRun {
-        sync: sync
-            .and_then(Json::number)
-            .and_then(|id| SyncId::try_from(id).ok()),
-        run: run
-            .and_then(Json::number)
-            .and_then(|id| RunId::try_from(id).ok()),
-        status: RunStatus::read(&word(status).unwrap_or_default()),
-        finished_at: word(finished),
-    })
-}
-
-fn word(field: Option<Json<'_>>) -> Option<String> {
-    field.and_then(|field| field.text(WORD))
-}
-
-/// Reads the answer to a sequence's trigger, `{"id":"<uuid>"}`: the run that was started, queued, or going already.
+/// Reads the response to a sequence's trigger, `{"id":"<uuid>"}`, and returns the ID of the run.
+/// Hightouch may have started or queued that run, or it may have been running before.
+///
+/// # Errors
+/// The body is not JSON, or does not have exactly one usable `id`.
 pub fn read_sequence_trigger(body: &[u8]) -> Result<SequenceRunId, ReadError> {
-    let [id] = Json::check(body)?.fields(["id"])?.unwrap_or_default();
-    read_id(id)
-}
-
-fn read_id(field: Option<Json<'_>>) -> Result<SequenceRunId, ReadError> {
-    word(field)
-        .and_then(|id| id.trim_ascii().parse().ok())
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Fields {
+        #[serde(deserialize_with = "lenient::uuid")]
+        id: Option<SequenceRunId>,
+    }
+    lenient::read_object(body)?
+        .and_then(|Fields { id }| id)
         .ok_or(ReadError::Missing("id"))
 }
 
@@ -142,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_of_another_type_breaks_nothing_and_every_entry_counts() {
+    fn missing_fields_and_wrong_types_are_ignored_and_every_entry_counts() {
         let body = format!(
             r#"{{"new":[{{}}],"status":"RUNNING","id":"{UUID}",
                 "syncRuns":[{{"syncId":"7","syncRunId":null,"status":"Queued","x":1}},{{}},null,7,[],
@@ -176,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_uuid_the_answer_is_unreadable() {
+    fn without_a_uuid_the_response_is_unreadable() {
         for body in [
             "",
             "{",
@@ -195,7 +212,7 @@ mod tests {
         let twice = format!(r#"{{"id":"{UUID}","status":"running","status":"done"}}"#);
         assert_eq!(
             SequenceRun::read(twice.as_bytes()),
-            Err(ReadError::Twice("status"))
+            Err(ReadError::Duplicate("status".into()))
         );
         assert_eq!(
             read_sequence_trigger(RECORDED.as_bytes()).unwrap().as_str(),
@@ -204,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_end_is_not_kept() {
+    fn a_list_that_is_too_long_is_an_error() {
         let entries = |count: usize| {
             format!(
                 r#"{{"id":"{UUID}","syncRuns":[{}{{}}]}}"#,

@@ -1,172 +1,85 @@
-//! Moments, as Hightouch's clocks tell them.
+//! Times by Hightouch's clocks.
 
 use core::ops::{Add, Sub};
 use core::time::Duration;
 
-/// A moment by a clock of Hightouch's, in milliseconds since 1970.
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// A time by one of Hightouch's clocks, in milliseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// So many milliseconds after the beginning of 1970.
+    /// Returns the time that is this many milliseconds after 1970-01-01T00:00:00Z.
     pub fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// How many milliseconds after the beginning of 1970 it is.
+    /// Returns the milliseconds since 1970-01-01T00:00:00Z.
     pub fn millis(self) -> i64 {
         self.0
     }
 
-    /// Reads a time as the API writes it, RFC 3339 with `Z` or an offset. A blank may stand for the `T` (RFC 3339, section 5.6).
+    /// Reads a time in RFC 3339, the form that the API uses in bodies. A space may stand instead of
+    /// the `T` (RFC 3339, section 5.6).
     pub fn rfc3339(text: &str) -> Option<Self> {
-        let mut text = Text(text.as_bytes());
-        let (year, month, day) = (
-            text.number(4)?,
-            text.after(b"-")?.number(2)?,
-            text.after(b"-")?.number(2)?,
-        );
-        let days = days(year, month, day)?;
-        let second = text.after(b"Tt ")?.time_of_day()?;
-        let millis = if text.after(b".").is_some() {
-            text.fraction()?
-        } else {
-            0
-        };
-        let offset = match text.one(b"Zz+-")? {
-            sign @ (b'+' | b'-') => {
-                let (hours, minutes) = (text.number(2)?, text.after(b":")?.number(2)?);
-                (hours < 24 && minutes < 60).then_some(())?;
-                (hours * 60 + minutes) * if sign == b'+' { 60 } else { -60 }
-            }
-            _ => 0,
-        };
-        text.ends()
-            .then_some(Self((days * DAY + second - offset) * 1000 + millis))
+        // `time` accepts any separator.
+        let separator = text.as_bytes().get("2023-10-17".len())?;
+        b"Tt ".contains(separator).then_some(())?;
+        let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+        Some(Self(
+            time.unix_timestamp() * 1000 + i64::from(time.millisecond()),
+        ))
     }
 
-    /// Reads an HTTP date in the form that servers must send (RFC 9110, section 5.6.7), `Sun, 06 Nov 1994 08:49:37 GMT`.
+    /// Reads an HTTP date in the form that servers must send (RFC 9110, section 5.6.7), `Sun, 06
+    /// Nov 1994 08:49:37 GMT`. The day of the week is ignored.
+    ///
+    /// The date is rearranged into RFC 3339. Of the libraries for this form, `httpdate` refuses
+    /// leap seconds and dates before 1970, and `time`'s RFC 2822 also reads forms that HTTP does
+    /// not have.
     pub fn http_date(text: &str) -> Option<Self> {
-        let text = text.trim_ascii().as_bytes();
-        // The day of the week says nothing new.
-        let mut text = Text(text.get(text.iter().position(|byte| *byte == b',')?..)?);
-        let day = text.after(b",")?.after(b" ")?.number(2)?;
-        let month = text.after(b" ")?.month()?;
-        let year = text.after(b" ")?.number(4)?;
-        let days = days(year, month, day)?;
-        let second = text.after(b" ")?.time_of_day()?;
-        (text.0 == b" GMT").then_some(Self((days * DAY + second) * 1000))
+        const MONTHS: [&str; 12] = [
+            "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+        ];
+        let (_, date) = text.trim_ascii().split_once(", ")?;
+        let mut parts = date.strip_suffix(" GMT")?.split(' ');
+        let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
+        let (time, end) = (parts.next()?, parts.next());
+        let month = MONTHS.iter().position(|name| *name == month)? + 1;
+        if end.is_some() {
+            return None;
+        }
+        Self::rfc3339(&format!("{year}-{month:02}-{day}T{time}Z"))
     }
 
-    /// The time from an earlier moment to this one; zero if it was not earlier.
+    /// Returns the time from `earlier` to this time; zero if `earlier` is later.
     pub fn duration_since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
-/// A later timestamp; the last one that can be represented if the sum cannot.
+/// Adds a duration. The sum is the last representable time if it would be later.
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
-    fn add(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(millis(span)))
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis(duration)))
     }
 }
 
-/// An earlier timestamp; the first one that can be represented if the difference cannot.
+/// Subtracts a duration. The difference is the first representable time if it would be earlier.
 impl Sub<Duration> for Timestamp {
     type Output = Self;
 
-    fn sub(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(millis(span)))
+    fn sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(millis(duration)))
     }
 }
 
-fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// The seconds of a day.
-const DAY: i64 = 24 * 60 * 60;
-
-/// The days from the beginning of 1970 to a day of the Gregorian calendar; none where it has no such day.
-fn days(year: i64, month: i64, day: i64) -> Option<i64> {
-    const BEFORE_MONTH: [i64; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
-    /// From the first day of the year 1, where the reckoning below begins.
-    const UP_TO_1970: i64 = 719_162;
-    let leap = i64::from(year % 4 == 0 && (year % 100 != 0 || year % 400 == 0));
-    let index = usize::try_from(month).ok()?;
-    let (before, next) = (
-        BEFORE_MONTH.get(index.checked_sub(1)?)?,
-        BEFORE_MONTH.get(index)?,
-    );
-    let length = next - before + if month == 2 { leap } else { 0 };
-    (1..=length).contains(&day).then_some(())?;
-    let past = year - 1;
-    let leap_days = past.div_euclid(4) - past.div_euclid(100)
-        + past.div_euclid(400)
-        + if month > 2 { leap } else { 0 };
-    Some(past * 365 + leap_days + before + day - 1 - UP_TO_1970)
-}
-
-/// What is left to read of a text.
-struct Text<'a>(&'a [u8]);
-
-impl Text<'_> {
-    /// The next byte, if it is one of these.
-    fn one(&mut self, of: &[u8]) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        of.contains(first).then(|| self.0 = rest)?;
-        Some(*first)
-    }
-
-    /// What follows one of these bytes, which comes next.
-    fn after(&mut self, of: &[u8]) -> Option<&mut Self> {
-        self.one(of)?;
-        Some(self)
-    }
-
-    /// A number of so many digits.
-    fn number(&mut self, digits: usize) -> Option<i64> {
-        (0..digits).try_fold(0, |number, _| {
-            Some(number * 10 + i64::from(self.one(b"0123456789")? - b'0'))
-        })
-    }
-
-    /// The digits of a fraction of a second, at least one; in milliseconds, rounded down.
-    fn fraction(&mut self) -> Option<i64> {
-        let mut millis = self.number(1)? * 100;
-        for unit in [10, 1] {
-            millis += self.number(1).unwrap_or(0) * unit;
-        }
-        while self.number(1).is_some() {}
-        Some(millis)
-    }
-
-    /// The second of the day that `hh:mm:ss` begins. A leap second is the one after it.
-    fn time_of_day(&mut self) -> Option<i64> {
-        let (hour, minute, second) = (
-            self.number(2)?,
-            self.after(b":")?.number(2)?,
-            self.after(b":")?.number(2)?,
-        );
-        (hour < 24 && minute < 60 && second <= 60).then_some((hour * 60 + minute) * 60 + second)
-    }
-
-    /// The number of a month that is written in three letters.
-    fn month(&mut self) -> Option<i64> {
-        let (name, rest) = self.0.split_at_checked(3)?;
-        let month = b"JanFebMarAprMayJunJulAugSepOctNovDec"
-            .chunks(3)
-            .zip(1..)
-            .find(|(month, _)| *month == name)?;
-        self.0 = rest;
-        Some(month.1)
-    }
-
-    fn ends(&self) -> bool {
-        self.0.is_empty()
-    }
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -248,17 +161,18 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_are_read_as_another_library_writes_them() {
+    fn both_forms_are_read_as_a_library_writes_them() {
         use time::OffsetDateTime;
         use time::format_description::well_known::{Rfc2822, Rfc3339};
-        // From the year 0 to 9999, at steps that meet every day of the week, of the month and of the year.
+        // From the year 0 to 9999, in steps that reach every day of the week, of the month and of
+        // the year.
         let (first, last) = (-62_167_219_200_i64, 253_402_300_799_i64);
         for second in (first..=last).step_by(86_400 * 29 + 7 * 3600 + 11) {
             let written = OffsetDateTime::from_unix_timestamp(second).unwrap();
             let expected = Some(Timestamp::from_millis(second * 1000));
             let text = written.format(&Rfc3339).unwrap();
             assert_eq!(Timestamp::rfc3339(&text), expected, "{text}");
-            // That form of mail begins with 1900, and says where HTTP says GMT.
+            // RFC 2822 begins with the year 1900, and has `+0000` instead of `GMT`.
             if written.year() >= 1900 {
                 let text = written.format(&Rfc2822).unwrap().replace("+0000", "GMT");
                 assert_eq!(Timestamp::http_date(&text), expected, "{text}");
@@ -267,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn no_moment_overflows() {
+    fn no_sum_overflows() {
         let last = Timestamp::from_millis(i64::MAX);
         let first = Timestamp::from_millis(i64::MIN);
         assert_eq!((last + Duration::MAX), last);
