@@ -8,9 +8,8 @@
 //! `src/README.md` says what each of them does and where new code goes.
 
 mod bindings;
-// Tests run everything natively. Without the feature, nothing else calls the endpoint.
-#[cfg_attr(not(feature = "endpoint"), allow(dead_code))]
-// TEMP mod endpoint;
+#[cfg(feature = "endpoint")]
+mod endpoint;
 pub mod engine;
 mod exports;
 pub mod hightouch;

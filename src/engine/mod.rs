@@ -42,7 +42,7 @@ pub use attempt_error::{TransportError, TransportErrorKind};
 pub use batch::{Batch, Send};
 pub use operation::{Goal, Operation};
 pub use options::{ANSWER_WAIT, DEFAULT_WAIT, IfRunning, Options, SequenceGoal, SyncGoal};
-pub use outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, SyncReport};
+pub use outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, SyncReport, untyped};
 pub use poll_schedule::MAX_CONCURRENT_RUNS;
 pub use step::{Action, Event};
 pub use sync_list::{InvalidSyncs, MAX_SYNCS, validate_syncs};

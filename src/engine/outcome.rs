@@ -7,6 +7,13 @@ use crate::hightouch::{Run, RunRef, RunStatus, SequenceRun, SyncId};
 /// The result of an operation: the report of a run that succeeded, or a failure.
 pub type Outcome<R = Report> = Result<R, Failure<R>>;
 
+/// Converts an outcome of one kind of run to an outcome of any kind.
+pub fn untyped<R: Into<Report>>(outcome: Outcome<R>) -> Outcome {
+    outcome
+        .map(Into::into)
+        .map_err(|failure| failure.map_report(Into::into))
+}
+
 /// The state of a run, as Hightouch reported it last.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Report {

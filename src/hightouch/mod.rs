@@ -12,7 +12,6 @@
 mod error;
 mod id;
 #[allow(dead_code)]
-pub(crate) mod json;
 mod key;
 mod lenient;
 mod origin;
@@ -25,7 +24,6 @@ mod run;
 mod sequence;
 mod status;
 mod sync;
-pub(crate) mod text;
 mod timestamp;
 mod trigger;
 mod uuid;
@@ -33,7 +31,6 @@ mod uuid;
 pub use error::{ApiError, ReadError, reason};
 pub use id::{InvalidId, RunId, RunRef, Slug, SyncId, SyncRef};
 #[cfg(any(test, feature = "endpoint"))]
-pub(crate) use json::Json;
 pub use key::{ApiKey, InvalidKey};
 pub use origin::{ApiOrigin, InvalidOrigin, Scheme};
 pub use request::{Method, Request};

@@ -7,12 +7,10 @@
 mod clock;
 mod connection;
 mod exchange;
-mod p2;
+pub(crate) mod p2;
 mod transport_error;
 mod upload;
 
 pub(crate) use clock::Clock;
 pub(crate) use connection::{Connection, Redact};
 pub(crate) use p2::Driver;
-#[cfg(feature = "endpoint")]
-pub(crate) use p2::Observer;

@@ -37,15 +37,6 @@ impl<G: Goal<Report: Redact>> Driver<G> {
         }
     }
 
-    /// Sets the function that is called with each run that an operation has started or adopted.
-    #[cfg(feature = "endpoint")]
-    pub(crate) fn with_observer(self, observer: Observer) -> Self {
-        Self {
-            observer: Some(observer),
-            ..self
-        }
-    }
-
     /// Advances all operations without blocking. Returns whether all of them are over.
     pub(crate) fn advance(&mut self) -> bool {
         while self.receive() | self.send() {}
@@ -116,21 +107,6 @@ impl<G: Goal<Report: Redact>> Driver<G> {
         }
     }
 
-    /// Returns the number of steps that an operation has taken. If it stays the same, so does the
-    /// state of the run, except for the elapsed time.
-    #[cfg(feature = "endpoint")]
-    pub(crate) fn steps(&self, index: usize) -> u64 {
-        self.batch.steps(index)
-    }
-
-    /// Returns the state of a run that is known to exist.
-    #[cfg(feature = "endpoint")]
-    pub(crate) fn report(&self, index: usize) -> Option<G::Report> {
-        let mut report = self.batch.report(index, self.clock.now())?;
-        report.redact(&self.connection.key);
-        Some(report)
-    }
-
     /// Returns the outcome of an operation that is over, once.
     pub(crate) fn take_outcome(&mut self, index: usize) -> Option<Outcome<G::Report>> {
         let outcome = self.batch.take_outcome(index)?;
@@ -154,5 +130,30 @@ impl<G: Goal<Report: Redact>> Driver<G> {
             }
             self.wait(None, None);
         }
+    }
+}
+
+/// What only the endpoint uses.
+#[cfg(feature = "endpoint")]
+impl<G: Goal<Report: Redact>> Driver<G> {
+    /// Sets the function that is called with each run that an operation has started or adopted.
+    pub(crate) fn with_observer(self, observer: Observer) -> Self {
+        Self {
+            observer: Some(observer),
+            ..self
+        }
+    }
+
+    /// Returns the number of steps that an operation has taken. If it stays the same, so does the
+    /// state of the run, except for the elapsed time.
+    pub(crate) fn steps(&self, index: usize) -> u64 {
+        self.batch.steps(index)
+    }
+
+    /// Returns the state of a run that is known to exist.
+    pub(crate) fn report(&self, index: usize) -> Option<G::Report> {
+        let mut report = self.batch.report(index, self.clock.now())?;
+        report.redact(&self.connection.key);
+        Some(report)
     }
 }

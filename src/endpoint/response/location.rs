@@ -1,20 +1,27 @@
-//! Where and when a run is asked for again.
+//! Where and when to poll a run.
 
 use core::time::Duration;
 
-use super::account::Account;
+use crate::endpoint::request::account::Account;
 use crate::engine::Report;
 
-/// The most of `X-Forwarded-Prefix` that is honoured, in bytes: hosts refuse headers that are too long.
+/// Maximum length of `X-Forwarded-Prefix`, in bytes. Hosts reject headers that are too long.
 const MAX_PREFIX: usize = 256;
 
-/// Reads `X-Forwarded-Prefix`, the path at which a proxy serves this endpoint: `(/[A-Za-z0-9._~-]+)+` without a segment `.` or `..`. Any other
-/// value, and more than one value, counts as no prefix: a client resolves `Location`, and must not be led elsewhere by it.
-pub(super) fn prefix(values: &[String]) -> &str {
-    let [value] = values else { return "" };
+/// Returns the path at which a proxy serves this endpoint, from the values of `X-Forwarded-Prefix`.
+///
+/// A valid value matches `(/[A-Za-z0-9._~-]+)+` and has no segment `.` or `..`. Any other value, and
+/// more than one value, counts as no prefix: a client resolves `Location`, and the header must not
+/// lead it elsewhere.
+pub(in crate::endpoint) fn prefix<'a>(values: impl IntoIterator<Item = &'a str>) -> &'a str {
+    let mut values = values.into_iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return "";
+    };
     let value = value.trim_ascii();
-    let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
-    let is_segment = |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(unreserved);
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    let is_segment =
+        |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(is_unreserved);
     let is_path = value
         .strip_prefix('/')
         .is_some_and(|path| path.split('/').all(is_segment));
@@ -25,41 +32,43 @@ pub(super) fn prefix(values: &[String]) -> &str {
     }
 }
 
-/// The path at which a run is asked for again, on the terms on which it was started.
-pub(super) fn location(
+/// Returns the path and query to poll a run, with the account and the option of the first request.
+pub(in crate::endpoint) fn location(
     prefix: &str,
-    standing: &Report,
+    report: &Report,
     account: Option<&Account>,
     accept_warnings: bool,
 ) -> String {
-    let mut location = match standing {
+    let path = match report {
         Report::Sync(report) => {
             format!("{prefix}/syncs/{}/runs/{}", report.run.sync, report.run.run)
         }
         Report::Sequence(report) => format!("{prefix}/sync-sequences/runs/{}", report.run.id),
     };
-    let mut mark = "?";
-    if let Some(account) = account {
-        location += "?account=";
-        location += account.as_str();
-        mark = "&";
+    let account = account.map(|account| format!("account={}", account.as_str()));
+    let warnings = accept_warnings.then(|| String::from("acceptWarnings=true"));
+    let query: Vec<String> = account.into_iter().chain(warnings).collect();
+    if query.is_empty() {
+        path
+    } else {
+        format!("{path}?{}", query.join("&"))
     }
-    if accept_warnings {
-        location += mark;
-        location += "acceptWarnings=true";
-    }
-    location
 }
 
-/// How long to wait before the run is asked for again. The next answer waits for the run itself, so the time is short; it is longer for a caller
-/// that waited long, and as long as Hightouch asked to be left alone where that is longer.
-pub(super) fn come_back(waited: Duration, asked: Option<Duration>) -> Duration {
-    let soon = Duration::from_secs((waited.as_secs() / 20).clamp(1, 60));
-    asked.unwrap_or_default().max(soon)
+/// Returns the delay for `Retry-After`.
+///
+/// It is short, because the next request waits for the run too. It is longer for a caller who waited
+/// long, and not shorter than the delay that Hightouch asked for.
+pub(in crate::endpoint) fn retry_after(
+    waited: Duration,
+    hightouch_retry_after: Option<Duration>,
+) -> Duration {
+    let delay = Duration::from_secs((waited.as_secs() / 20).clamp(1, 60));
+    hightouch_retry_after.unwrap_or_default().max(delay)
 }
 
-/// Whole seconds, no fewer than asked for.
-pub(super) fn seconds(span: Duration) -> String {
+/// Returns the span in whole seconds, rounded up.
+pub(in crate::endpoint) fn seconds(span: Duration) -> String {
     span.as_secs()
         .saturating_add(u64::from(span.subsec_nanos() > 0))
         .to_string()
@@ -71,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_prefix_is_a_path_of_plain_segments() {
-        let read = |value: &str| prefix(&[value.to_owned()]).to_owned();
+        let read = |value: &str| prefix([value]).to_owned();
         for value in ["/a", "/api/v1", "/A-Z_0.9/~x", "/.well-known/x", "/a..b"] {
             assert_eq!(read(value), value);
         }
@@ -100,14 +109,14 @@ mod tests {
         ] {
             assert_eq!(read(value), "", "{value:?}");
         }
-        assert_eq!(prefix(&[]), "");
-        assert_eq!(prefix(&["/a".into(), "/a".into()]), "");
+        assert_eq!(prefix([]), "");
+        assert_eq!(prefix(["/a", "/a"]), "");
     }
 
     #[test]
     fn the_longer_of_the_two_waits_counts() {
         let wait = |waited, asked: Option<u64>| {
-            come_back(Duration::from_secs(waited), asked.map(Duration::from_secs))
+            retry_after(Duration::from_secs(waited), asked.map(Duration::from_secs))
         };
         for (waited, asked, expected) in [
             (0, None, 1),

@@ -1,28 +1,39 @@
-//! The caller's trace (W3C Trace Context), to go on with the calls to Hightouch. None is made up.
+//! The caller's trace (W3C Trace Context). It is sent with each request to Hightouch; the endpoint
+//! does not create one.
 
-/// The most of `traceparent` that goes on, in bytes. Version 00 has 55; a later one may have more.
+/// Maximum length of `traceparent`, in bytes. Version 00 has 55 bytes; a later one may have more.
 const MAX_PARENT: usize = 256;
-/// The most of `tracestate` that goes on, in bytes: what every participant has to pass on (section 3.3.1.5).
+/// Maximum length of `tracestate`, in bytes: the length that every participant should pass on (W3C
+/// Trace Context, section 3.3.1.5).
 const MAX_STATE: usize = 512;
 
-/// The headers that go on. What is too long does not, for a host may refuse headers of that length: without `traceparent`, `tracestate` means
-/// nothing and is left out too. Several `traceparent` are no trace; several `tracestate` are one list.
-pub(super) fn trace(parents: &[String], states: &[String]) -> Vec<(&'static str, String)> {
-    let [parent] = parents else { return Vec::new() };
+/// Returns the headers to send.
+///
+/// A value that is too long is not sent, because hosts may reject it. `tracestate` is not sent without
+/// `traceparent`, because it means nothing then. Several `traceparent` headers are invalid; several
+/// `tracestate` headers form one list.
+pub(super) fn trace<'a>(
+    parents: impl IntoIterator<Item = &'a str>,
+    states: impl IntoIterator<Item = &'a str>,
+) -> Vec<(&'static str, String)> {
+    let mut parents = parents.into_iter();
+    let (Some(parent), None) = (parents.next(), parents.next()) else {
+        return Vec::new();
+    };
     let parent = parent.trim_ascii();
     if parent.is_empty() || parent.len() > MAX_PARENT {
         return Vec::new();
     }
-    let mut trace = vec![("traceparent", parent.into())];
+    let mut headers = vec![("traceparent", parent.into())];
     let lines = states
-        .iter()
-        .map(|line| line.trim_ascii())
+        .into_iter()
+        .map(str::trim_ascii)
         .filter(|line| !line.is_empty());
     let state = lines.collect::<Vec<_>>().join(",");
     if !state.is_empty() && state.len() <= MAX_STATE {
-        trace.push(("tracestate", state));
+        headers.push(("tracestate", state));
     }
-    trace
+    headers
 }
 
 #[cfg(test)]
@@ -32,13 +43,7 @@ mod tests {
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     fn of(parents: &[&str], states: &[&str]) -> Vec<(&'static str, String)> {
-        let owned = |lines: &[&str]| {
-            lines
-                .iter()
-                .map(|line| String::from(*line))
-                .collect::<Vec<_>>()
-        };
-        trace(&owned(parents), &owned(states))
+        trace(parents.iter().copied(), states.iter().copied())
     }
 
     #[test]

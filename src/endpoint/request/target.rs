@@ -1,57 +1,73 @@
 //! The target of a request: its path and its query.
 
-use super::problem::Problem;
-use crate::hightouch::text::{cut, parts};
+use crate::endpoint::response::problem::Problem;
 
-/// Whose stored key to use.
-pub(super) const ACCOUNT: &str = "account";
-/// Whether a run that ended as `warning` is a success.
-pub(super) const ACCEPT_WARNINGS: &str = "acceptWarnings";
-/// Every parameter that there is.
+/// The query parameter that selects the account whose key is used.
+pub(in crate::endpoint) const ACCOUNT: &str = "account";
+/// The query parameter that makes a run with status `warning` a success.
+pub(in crate::endpoint) const ACCEPT_WARNINGS: &str = "acceptWarnings";
+/// All query parameters.
 const PARAMETERS: [&str; 2] = [ACCOUNT, ACCEPT_WARNINGS];
 
 /// Path and query, as the caller sent them.
-pub(super) struct Target(String);
+#[derive(Debug, Default)]
+pub(in crate::endpoint) struct Target(String);
 
 impl Target {
-    pub(super) fn new(path_with_query: String) -> Self {
+    pub(in crate::endpoint) fn new(path_with_query: String) -> Self {
         Self(path_with_query)
     }
 
-    pub(super) fn path(&self) -> &str {
-        cut(&self.0, b'?').map_or(self.0.as_str(), |(path, _)| path)
+    pub(in crate::endpoint) fn path(&self) -> &str {
+        self.0.split('?').next().unwrap_or_default()
     }
 
-    /// A parameter of the query, which may be given once. None of those there are needs escaping, so none is unescaped.
-    pub(super) fn query(&self, name: &str) -> Result<Option<&str>, Problem> {
-        let Some((_, query)) = cut(&self.0, b'?') else {
+    /// Returns the value of a query parameter. It is not percent-decoded, because no valid value
+    /// needs percent-encoding.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the parameter is given twice.
+    pub(in crate::endpoint) fn query(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let Some((_, query)) = self.0.split_once('?') else {
             return Ok(None);
         };
-        let pairs = parts(query, b'&').map(|pair| cut(pair, b'=').unwrap_or((pair, "")));
-        let mut values = pairs
+        let mut values = query
+            .split('&')
+            .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
             .filter(|(key, _)| *key == name)
             .map(|(_, value)| value);
         let value = values.next();
         if values.next().is_some() {
-            return Err(Problem::invalid(format!("the query has `{name}` twice")));
+            return Err(Problem::invalid(format!(
+                "the query contains `{name}` twice"
+            )));
         }
         Ok(value)
     }
 
-    /// Whether each parameter that there is on any path is given once at most; an error for one that is not.
-    pub(super) fn each_once(&self) -> Result<(), Problem> {
+    /// Checks that no parameter is given twice, on any path.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem for the first parameter that is given twice.
+    pub(in crate::endpoint) fn check_unique(&self) -> Result<(), Problem> {
         PARAMETERS
             .iter()
             .try_for_each(|name| self.query(name).map(|_| ()))
     }
 
-    /// A truth value in the query; false where it is not there.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+    /// Returns the value of a boolean query parameter; `false` if it is not given.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the value is neither `true` nor `false`, or if it is given twice.
+    pub(in crate::endpoint) fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.query(name)? {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
             Some(_) => Err(Problem::invalid(format!(
-                "the query's `{name}` must be true or false"
+                "the query parameter `{name}` must be true or false"
             ))),
         }
     }
@@ -77,7 +93,7 @@ mod tests {
                 target.query(ACCOUNT).map_err(|problem| problem.status),
                 Ok(account)
             );
-            assert!(target.each_once().is_ok());
+            assert!(target.check_unique().is_ok());
         }
         for twice in [
             "/x?account=a&account=b",
@@ -87,7 +103,7 @@ mod tests {
         ] {
             let target = Target::new(twice.into());
             assert_eq!(
-                target.each_once().map_err(|problem| problem.status),
+                target.check_unique().map_err(|problem| problem.status),
                 Err(400),
                 "{twice}"
             );

@@ -1,12 +1,11 @@
-//! Which request is which.
+//! The operation that a method and a path select.
 
-use super::problem::Problem;
-use crate::hightouch::text::parts;
+use crate::endpoint::response::problem::Problem;
 use crate::hightouch::{RunRef, SequenceId, SequenceRunId, SyncRef};
 
-/// What a request asks for.
+/// The operation of a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(in crate::endpoint) enum Route {
     /// `GET /healthz`
     Health,
     /// `GET /openapi.json`
@@ -14,7 +13,7 @@ pub(super) enum Route {
     /// `POST /syncs/{sync}/runs`
     Run(SyncRef),
     /// `POST /runs`
-    RunSeveral,
+    RunBatch,
     /// `GET /syncs/{syncId}/runs/{runId}`
     Await(RunRef),
     /// `POST /sync-sequences/{sequenceId}/runs`
@@ -26,9 +25,14 @@ pub(super) enum Route {
 }
 
 impl Route {
-    /// Reads a method and a path. `HEAD` goes where `GET` goes.
-    pub(super) fn of(method: &str, path: &str) -> Result<Self, Problem> {
-        let mut segments = parts(path.strip_prefix("/").unwrap_or(path), b'/');
+    /// Selects the operation. `HEAD` selects the same as `GET`.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the path does not exist, if it does not allow the method, or if an ID or a
+    /// slug in it is invalid.
+    pub(in crate::endpoint) fn of(method: &str, path: &str) -> Result<Self, Problem> {
+        let mut segments = path.strip_prefix('/').unwrap_or(path).split('/');
         let parts = (
             segments.next(),
             segments.next(),
@@ -37,21 +41,21 @@ impl Route {
             segments.next(),
         );
         match parts {
-            (Some("healthz"), None, ..) => reads(method).map(|()| Self::Health),
-            (Some("openapi.json"), None, ..) => reads(method).map(|()| Self::OpenApi),
-            (Some("runs"), None, ..) => allow(method, "POST").map(|()| Self::RunSeveral),
+            (Some("healthz"), None, ..) => allow_read(method).map(|()| Self::Health),
+            (Some("openapi.json"), None, ..) => allow_read(method).map(|()| Self::OpenApi),
+            (Some("runs"), None, ..) => allow(method, "POST").map(|()| Self::RunBatch),
             (Some("syncs"), Some(sync), Some("runs"), None, _) => {
                 allow(method, "POST")?;
                 sync.parse().map(Self::Run).map_err(Problem::invalid)
             }
             (Some("syncs"), Some(sync), Some("runs"), Some(run), None) => {
-                reads(method)?;
+                allow_read(method)?;
                 let sync = sync.parse().map_err(Problem::invalid)?;
                 let run = run.parse().map_err(Problem::invalid)?;
                 Ok(Self::Await(RunRef { sync, run }))
             }
             (Some("sync-sequences"), Some("runs"), Some(run), None, _) => {
-                reads(method)?;
+                allow_read(method)?;
                 run.parse()
                     .map(Self::AwaitSequence)
                     .map_err(Problem::invalid)
@@ -72,12 +76,12 @@ impl Route {
     }
 }
 
-fn reads(method: &str) -> Result<(), Problem> {
+fn allow_read(method: &str) -> Result<(), Problem> {
     allow(method, "GET, HEAD")
 }
 
 fn allow(method: &str, allowed: &'static str) -> Result<(), Problem> {
-    let is_allowed = parts(allowed, b',').any(|one| one.trim_ascii() == method);
+    let is_allowed = allowed.split(',').any(|one| one.trim_ascii() == method);
     if is_allowed {
         Ok(())
     } else {
