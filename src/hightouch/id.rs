@@ -4,14 +4,17 @@
 use core::fmt;
 use core::str::FromStr;
 
-/// The reason why a text or a number is not an ID or a slug.
+/// The error for a text or a number that is not an ID or a slug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
     /// It is not a whole number from 1 to 2⁶⁴ − 1, written in digits only.
     #[error("the {0} ID must be a whole number of at least 1, written in digits only")]
     Number(&'static str),
     /// It is not a slug.
-    #[error("a sync's slug must be 1 to 255 letters, digits, hyphens, underscores or dots")]
+    #[error(
+        "a sync's slug must be 1 to {} letters, digits, hyphens, underscores or dots",
+        MAX_SLUG_LEN
+    )]
     Slug,
     /// It is not a UUID.
     #[error(

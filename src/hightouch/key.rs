@@ -20,9 +20,12 @@ pub struct ApiKey {
     fragments: Vec<u64>,
 }
 
-/// The text is not an API key. The error does not quote the text.
+/// The error for a text that is not an API key. It does not quote the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the Hightouch API key must be 1 to 4096 printable ASCII characters without blanks")]
+#[error(
+    "the Hightouch API key must be 1 to {} printable ASCII characters without blanks",
+    MAX_KEY_LEN
+)]
 pub struct InvalidKey;
 
 /// Maximum length in bytes of a key. Hightouch documents none; this one keeps the header within the
@@ -43,8 +46,7 @@ impl ApiKey {
     /// Takes a key that can be part of an HTTP header.
     ///
     /// # Errors
-    /// The text is empty, longer than 4096 bytes, or contains a character that is not printable
-    /// ASCII.
+    /// The text is empty, too long, or contains a character that is not printable ASCII.
     pub fn new(text: &str) -> Result<Self, InvalidKey> {
         let is_key = (1..=MAX_KEY_LEN).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_graphic());

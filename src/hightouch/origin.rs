@@ -18,7 +18,7 @@ pub struct ApiOrigin {
     authority: String,
 }
 
-/// The text is not an origin.
+/// The error for a text that is not an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the API origin must be http:// or https://, a host and optionally a port, such as https://api.hightouch.com, \

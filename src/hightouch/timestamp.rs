@@ -22,7 +22,7 @@ impl Timestamp {
     }
 
     /// Reads a time in RFC 3339, the form that the API uses in bodies. A space may stand instead of
-    /// the `T` (RFC 3339, section 5.6).
+    /// the `T` (RFC 3339, section 5.6). A leap second is read as the end of the second before it.
     pub fn rfc3339(text: &str) -> Option<Self> {
         // `time` accepts any separator.
         let separator = text.as_bytes().get("2023-10-17".len())?;
@@ -33,8 +33,8 @@ impl Timestamp {
         ))
     }
 
-    /// Reads an HTTP date in the form that servers must send (RFC 9110, section 5.6.7), `Sun, 06
-    /// Nov 1994 08:49:37 GMT`. The day of the week is ignored.
+    /// Reads an HTTP date in the form that servers must send, `Sun, 06 Nov 1994 08:49:37 GMT`
+    /// (RFC 9110, section 5.6.7). The day of the week is ignored.
     ///
     /// The date is rearranged into RFC 3339. Of the libraries for this form, `httpdate` refuses
     /// leap seconds and dates before 1970, and `time`'s RFC 2822 also reads forms that HTTP does
@@ -48,7 +48,7 @@ impl Timestamp {
         let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
         let (time, end) = (parts.next()?, parts.next());
         let month = MONTHS.iter().position(|name| *name == month)? + 1;
-        if end.is_some() {
+        if end.is_some() || time.len() != "08:49:37".len() {
             return None;
         }
         Self::rfc3339(&format!("{year}-{month:02}-{day}T{time}Z"))
@@ -152,6 +152,11 @@ mod tests {
             "Sun, 06 Nov 1994 08:49:37",
             "Sun, 06 Nov 1994 08:49:37 CET",
             "Sun, 06 nov 1994 08:49:37 GMT",
+            "Sun, 06 Nov 1994 08:49:37.5 GMT",
+            "Sun, 06 Nov 1994 08:49:37 x GMT",
+            "Sun, 06 Nov 1994 08:49:37+01:00 GMT",
+            "Sun, 06 Nov 1994 08:49:60 GMT",
+            "Sun, 31 Nov 1994 08:49:37 GMT",
             "Sun, 6 Nov 1994 08:49:37 GMT",
             "Sunday, 06-Nov-94 08:49:37 GMT",
             "Sun Nov  6 08:49:37 1994",
@@ -178,6 +183,19 @@ mod tests {
                 assert_eq!(Timestamp::http_date(&text), expected, "{text}");
             }
         }
+    }
+
+    #[test]
+    fn a_leap_second_is_the_end_of_the_second_before_it() {
+        let expected = Some(Timestamp::from_millis(1_341_100_799_999));
+        for text in ["2012-06-30T23:59:60Z", "2012-07-01T01:59:60.5+02:00"] {
+            assert_eq!(Timestamp::rfc3339(text), expected, "{text}");
+        }
+        assert_eq!(
+            Timestamp::http_date("Sat, 30 Jun 2012 23:59:60 GMT"),
+            expected
+        );
+        assert_eq!(Timestamp::rfc3339("2012-06-30T12:00:60Z"), None);
     }
 
     #[test]
