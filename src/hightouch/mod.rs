@@ -11,7 +11,6 @@
 
 mod error;
 mod id;
-#[allow(dead_code)]
 mod key;
 mod lenient;
 mod origin;
@@ -30,7 +29,6 @@ mod uuid;
 
 pub use error::{ApiError, ReadError, reason};
 pub use id::{InvalidId, RunId, RunRef, Slug, SyncId, SyncRef};
-#[cfg(any(test, feature = "endpoint"))]
 pub use key::{ApiKey, InvalidKey};
 pub use origin::{ApiOrigin, InvalidOrigin, Scheme};
 pub use request::{Method, Request};
