@@ -14,6 +14,9 @@ use crate::hightouch::{PAGE, ReadError, Request, Run, RunId, SyncId, Timestamp};
 const MAX_REQUESTS: usize = 40;
 /// Maximum number of pages that are read one after the other.
 pub(super) const MAX_PAGES: usize = 20;
+/// Maximum number of runs on a page of the list of all runs. A server that ignores the requested page
+/// size must not fill the memory.
+const MAX_PAGE_ENTRIES: usize = 10 * PAGE;
 /// Factor by which the offset of a search grows while no page lies past the target.
 const GALLOP_FACTOR: usize = 4;
 /// Page sizes to ask for, one after the other, after responses over the size limit.
@@ -263,9 +266,18 @@ impl RunList {
                 let created = run.created_at.as_deref().and_then(Timestamp::rfc3339);
                 self.newer_created = self.newer_created.into_iter().chain(created).min();
             }
-            runs.push(run);
+            let is_kept = match self.target {
+                Target::Jobs(target) => run.id == target && runs.len() <= limits.jobs,
+                Target::Newest | Target::Place(_) => runs.len() <= MAX_PAGE_ENTRIES,
+            };
+            if is_kept {
+                runs.push(run);
+            }
         })
         .map_err(unreadable)?;
+        if !matches!(self.target, Target::Jobs(_)) && runs.len() > MAX_PAGE_ENTRIES {
+            return Err(unreadable(ReadError::TooManyEntries(MAX_PAGE_ENTRIES)));
+        }
         let has_more = page.has_more.unwrap_or(page.entries >= asked);
         if page.entries == 0 && has_more {
             return Err(unreadable(ReadError::EmptyPage));

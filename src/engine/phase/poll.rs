@@ -256,8 +256,8 @@ impl Poll {
         limits: JobLimits,
     ) -> Result<bool, AttemptError> {
         let (has_more, has_unreadable) = (page.has_more, page.has_unreadable);
-        self.reading
-            .extend(page.into_iter().filter(|entry| entry.id == self.run.run));
+        let room = limits.jobs + 1 - self.reading.len().min(limits.jobs);
+        self.reading.extend(page.into_iter().take(room));
         let order = self.list.order();
         // A run that is inserted between two requests moves entries to a page that was read before.
         if self.list.pages() > 1 && order.is_mixed() && !was_mixed {
