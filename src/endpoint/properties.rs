@@ -141,8 +141,8 @@ struct Parsed {
 
 /// Parses a target as another library does, and checks that it needs no escaping.
 fn parse(target: &str) -> Parsed {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/?&=-_.".contains(&byte);
-    assert!(target.bytes().all(is_plain), "{target:?}");
+    let is_plain_text = |byte: u8| byte.is_ascii_alphanumeric() || b"/?&=-_.".contains(&byte);
+    assert!(target.bytes().all(is_plain_text), "{target:?}");
     let read: http::uri::PathAndQuery = target.parse().expect("a path and a query");
     assert_eq!(read.as_str(), target);
     let path = read

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::outcome::FailureKind;
-use crate::hightouch::{ApiError, ReadError, Response, reason};
+use crate::hightouch::{ApiError, ReadError, Response, reason_phrase};
 
 /// A request that got no response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,17 +47,17 @@ pub enum AttemptError {
 impl AttemptError {
     /// Returns the error for a response with an error status.
     pub(super) fn rejected(response: &Response) -> Self {
-        let error = match response.coded() {
+        let error = match response.encoding_error() {
             Some(why) => ApiError {
                 message: None,
                 details: Some(why.to_string()),
             },
-            None => ApiError::of(response),
+            None => ApiError::from_response(response),
         };
         Self::Rejected {
             status: response.status,
             error,
-            retry_after: response.wait_asked(),
+            retry_after: response.retry_delay(),
         }
     }
 
@@ -162,7 +162,7 @@ impl AttemptError {
         match self {
             Self::Rejected { status, error, .. } => match &error.message {
                 Some(message) if *status == 401 || *status < 300 => message.clone(),
-                _ => reason(*status),
+                _ => reason_phrase(*status),
             },
             Self::Unreadable { why, .. } => why.to_string(),
             Self::Transport(TransportError { kind, text }) => match kind {

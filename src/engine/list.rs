@@ -8,7 +8,7 @@
 use super::attempt_error::AttemptError;
 use super::limits::JobLimits;
 use super::step::Reply;
-use crate::hightouch::{PAGE, ReadError, Request, Run, RunId, SyncId, Timestamp};
+use crate::hightouch::{MAX_PAGE_ENTRIES, ReadError, Request, Run, RunId, SyncId, Timestamp};
 
 /// Maximum number of requests for one list.
 const MAX_REQUESTS: usize = 40;
@@ -16,7 +16,7 @@ const MAX_REQUESTS: usize = 40;
 pub(super) const MAX_PAGES: usize = 20;
 /// Maximum number of runs on a page of the list of all runs. A server that ignores the requested page
 /// size must not fill the memory.
-const MAX_PAGE_ENTRIES: usize = 10 * PAGE;
+const MAX_LISTED: usize = 10 * MAX_PAGE_ENTRIES;
 /// Factor by which the offset of a search grows while no page lies past the target.
 const GALLOP_FACTOR: usize = 4;
 /// Page sizes to ask for, one after the other, after responses over the size limit.
@@ -62,7 +62,7 @@ pub(super) struct RunList {
     target: Target,
     stage: Stage,
     order: Order,
-    /// Maximum number of entries per page. Less than [`PAGE`] after a response over the size limit.
+    /// Maximum number of entries per page. Less than [`MAX_PAGE_ENTRIES`] after a response over the size limit.
     limit: usize,
     offset: usize,
     requests: usize,
@@ -144,7 +144,7 @@ impl RunList {
             target,
             stage: Stage::Forward,
             order: Order::default(),
-            limit: PAGE,
+            limit: MAX_PAGE_ENTRIES,
             offset: 0,
             requests: 0,
             pages: 0,
@@ -233,7 +233,7 @@ impl RunList {
         limits: JobLimits,
     ) -> Result<ListStep, AttemptError> {
         let response = reply.map_err(AttemptError::Transport)?;
-        if !response.ok() {
+        if !response.is_success() {
             return Err(AttemptError::rejected(&response));
         }
         let unreadable = |why| AttemptError::Unreadable {
@@ -244,7 +244,7 @@ impl RunList {
         if self.requests > MAX_REQUESTS {
             return Err(unreadable(ReadError::TooManyPages(MAX_REQUESTS)));
         }
-        let body = match response.whole() {
+        let body = match response.complete_body() {
             Err(ReadError::TooLong) if self.limit > 1 => {
                 self.limit = smaller_page(self.limit);
                 self.place();
@@ -255,7 +255,7 @@ impl RunList {
         let asked = self.page_size();
         let mut runs = Vec::new();
         let page = Run::read_page(body, &mut |mut run| {
-            self.error_bytes += run.shorten_error(limits.next_error(self.error_bytes));
+            self.error_bytes += run.truncate_error(limits.next_error(self.error_bytes));
             if self.stage == Stage::Forward {
                 self.order.note(run.id);
             }
@@ -268,15 +268,15 @@ impl RunList {
             }
             let is_kept = match self.target {
                 Target::Jobs(target) => run.id == target && runs.len() <= limits.jobs,
-                Target::Newest | Target::Place(_) => runs.len() <= MAX_PAGE_ENTRIES,
+                Target::Newest | Target::Place(_) => runs.len() <= MAX_LISTED,
             };
             if is_kept {
                 runs.push(run);
             }
         })
         .map_err(unreadable)?;
-        if !matches!(self.target, Target::Jobs(_)) && runs.len() > MAX_PAGE_ENTRIES {
-            return Err(unreadable(ReadError::TooManyEntries(MAX_PAGE_ENTRIES)));
+        if !matches!(self.target, Target::Jobs(_)) && runs.len() > MAX_LISTED {
+            return Err(unreadable(ReadError::TooManyEntries(MAX_LISTED)));
         }
         let has_more = page.has_more.unwrap_or(page.entries >= asked);
         if page.entries == 0 && has_more {
@@ -292,7 +292,7 @@ impl RunList {
             has_unreadable: page.unreadable > 0,
             has_more,
             newest_first: false,
-            is_stale: response.is_old,
+            is_stale: response.is_from_cache,
             date: response.date,
         };
         Ok(match self.stage {
@@ -330,7 +330,7 @@ impl RunList {
                 return Ok(self.search(page, entries, 0, None));
             }
             if self.order.is_mixed() {
-                return Err(ReadError::Changed);
+                return Err(ReadError::ListChanged);
             }
         }
         self.offset = self.offset.saturating_add(entries);

@@ -174,7 +174,7 @@ fn comes(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
             "tls" => return trouble(TransportErrorKind::TlsFailed),
             "lost" => return trouble(TransportErrorKind::Lost),
             "silence" => return (give_up, trouble(TransportErrorKind::TimedOut).1),
-            "cut" => answer.end = BodyEnd::Cut,
+            "cut" => answer.end = BodyEnd::Incomplete,
             "long" => answer.end = BodyEnd::TooLong,
             "dated" => answer.date = Timestamp::rfc3339("2022-02-08T16:11:05Z"),
             _ => match (
@@ -277,8 +277,8 @@ impl Witness {
 
     fn receives(&mut self, method: Method, event: &Event) {
         if method == Method::Get {
-            let listed = matches!(event, Event::Response(answer) if answer.ok()
-                && answer.whole().is_ok_and(|body| Run::read_page(body, &mut |_| {}).is_ok()));
+            let listed = matches!(event, Event::Response(answer) if answer.is_success()
+                && answer.complete_body().is_ok_and(|body| Run::read_page(body, &mut |_| {}).is_ok()));
             if matches!(self.trigger, Trigger::Lost) && listed {
                 self.trigger = Trigger::LostAndLookedFor;
             }
@@ -292,8 +292,12 @@ impl Witness {
                 TransportErrorKind::Lost => Trigger::Lost,
                 TransportErrorKind::TimedOut => Trigger::Unclear,
             },
-            Event::Response(answer) if answer.ok() => {
-                match answer.whole().ok().and_then(|body| self.named(body)) {
+            Event::Response(answer) if answer.is_success() => {
+                match answer
+                    .complete_body()
+                    .ok()
+                    .and_then(|body| self.named(body))
+                {
                     Some(run) => Trigger::Started(run),
                     None => Trigger::Unclear,
                 }

@@ -57,7 +57,7 @@ pub(super) fn read_response<T>(
 ) -> Result<T, TriggerError> {
     let response = successful(reply)?;
     response
-        .whole()
+        .complete_body()
         .and_then(read)
         .map_err(|why| without_run(&response, why))
 }
@@ -65,7 +65,7 @@ pub(super) fn read_response<T>(
 /// Returns the response if its status is a success.
 fn successful(reply: Reply) -> Result<Response, TriggerError> {
     let response = match reply {
-        Ok(response) if response.ok() => return Ok(response),
+        Ok(response) if response.is_success() => return Ok(response),
         Ok(response) => response,
         Err(error) => {
             return Err(match error.kind {
@@ -93,7 +93,7 @@ fn successful(reply: Reply) -> Result<Response, TriggerError> {
 /// Hightouch documents error envelopes with status 200: they start no run. A body that contains
 /// anything else may report a run.
 fn without_run(response: &Response, why: ReadError) -> TriggerError {
-    if response.coded().is_none() && ApiError::is_all_of(&response.body) {
+    if response.encoding_error().is_none() && ApiError::is_error_envelope(&response.body) {
         TriggerError::NotStarted(AttemptError::Rejected {
             status: response.status,
             error: ApiError::read(&response.body),

@@ -20,7 +20,7 @@ pub enum ReadError {
     Duplicate(String),
     /// The connection ended before the body did.
     #[error("Hightouch's response was cut off")]
-    Cut,
+    Incomplete,
     /// The body is longer than this project reads.
     #[error("Hightouch's response is longer than {} MiB", MAX_BODY_LEN >> 20)]
     TooLong,
@@ -38,10 +38,13 @@ pub enum ReadError {
     EmptyPage,
     /// A page does not continue where the previous page ended.
     #[error("Hightouch's list changed while it was being read")]
-    Changed,
+    ListChanged,
     /// The response comes from a cache, but the current state is needed.
     #[error("Hightouch's response is an old one from a cache")]
-    Old,
+    FromCache,
+    /// A page of the list of runs has too many entries.
+    #[error("Hightouch lists more than {0} runs on one page")]
+    TooManyEntries(usize),
     /// A run has too many jobs.
     #[error("Hightouch lists more than {0} jobs of the run")]
     TooManyJobs(usize),
@@ -124,9 +127,9 @@ impl ApiError {
 
     /// Reads the error of a response. A body of plain text that is not JSON is the message. An HTML
     /// page is not, because proxies send such pages.
-    pub fn of(response: &Response) -> Self {
+    pub fn from_response(response: &Response) -> Self {
         let error = Self::read(&response.body);
-        if !response.is_plain || error != Self::default() {
+        if !response.is_plain_text || error != Self::default() {
             return error;
         }
         let text = response
@@ -143,7 +146,7 @@ impl ApiError {
 
     /// Whether the body is an error envelope: it has a `message` or an `error` that is a string,
     /// and no field beyond `message`, `error` and `details`.
-    pub fn is_all_of(body: &[u8]) -> bool {
+    pub fn is_error_envelope(body: &[u8]) -> bool {
         #[derive(Deserialize)]
         #[serde(field_identifier, rename_all = "camelCase")]
         enum Field {
@@ -178,7 +181,7 @@ fn text(value: &RawValue) -> Option<String> {
 
 /// Returns the standard reason phrase of an HTTP status. wasi:http does not pass on the server's
 /// own phrase.
-pub fn reason(status: u16) -> String {
+pub fn reason_phrase(status: u16) -> String {
     match http::StatusCode::from_u16(status)
         .ok()
         .and_then(|status| status.canonical_reason())
@@ -241,8 +244,8 @@ mod tests {
     fn plain_text_is_the_message_and_a_page_is_not() {
         let of = |body: &[u8], content_type: &str| {
             let mut response = Response::new(502, body);
-            response.note_header("content-type", content_type.as_bytes());
-            ApiError::of(&response)
+            response.record_header("content-type", content_type.as_bytes());
+            ApiError::from_response(&response)
         };
         let message = |text: &str| ApiError {
             message: Some(text.into()),
@@ -278,7 +281,7 @@ mod tests {
             r#"{"error":"x","details":{}}"#,
             r#"{"message":"x","error":1}"#,
         ] {
-            assert!(ApiError::is_all_of(body.as_bytes()), "{body}");
+            assert!(ApiError::is_error_envelope(body.as_bytes()), "{body}");
         }
         for body in [
             "{}",
@@ -287,7 +290,7 @@ mod tests {
             r#"{"error":"x","id":"42"}"#,
             r#"{"error":"x","error":"y"}"#,
         ] {
-            assert!(!ApiError::is_all_of(body.as_bytes()), "{body}");
+            assert!(!ApiError::is_error_envelope(body.as_bytes()), "{body}");
         }
     }
 
@@ -358,9 +361,9 @@ mod tests {
 
     #[test]
     fn the_reason_is_the_standard_phrase() {
-        assert_eq!(reason(404), "Not Found");
-        assert_eq!(reason(502), "Bad Gateway");
-        assert_eq!(reason(429), "Too Many Requests");
-        assert_eq!(reason(599), "HTTP status 599");
+        assert_eq!(reason_phrase(404), "Not Found");
+        assert_eq!(reason_phrase(502), "Bad Gateway");
+        assert_eq!(reason_phrase(429), "Too Many Requests");
+        assert_eq!(reason_phrase(599), "HTTP status 599");
     }
 }

@@ -88,7 +88,7 @@ impl ApiKey {
 
     /// Whether a response has the key in place of an ID. Such a response echoes the key, so its ID
     /// must not be reported.
-    pub fn is_named_by(&self, body: &[u8]) -> bool {
+    pub fn is_echoed_as_id(&self, body: &[u8]) -> bool {
         // A key of any other form cannot be read as an ID.
         let is_uuid = self.text.len() == UUID_LEN
             && self
@@ -444,7 +444,7 @@ mod tests {
             r#"{"id":"5F7C2A10-93D4-4B7E-8D11-6A0C1F2E3B4D","x":1}"#,
             r#"{"id":"\u0035f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d"}"#,
         ] {
-            assert!(key.is_named_by(body.as_bytes()), "{body}");
+            assert!(key.is_echoed_as_id(body.as_bytes()), "{body}");
         }
         for body in [
             &br#"{"id":12345678}"#[..],
@@ -454,7 +454,7 @@ mod tests {
             br#"{"id":"x","syncRuns":[{"syncId":1,"syncRunId":" 12345678"}]}"#,
         ] {
             assert!(
-                ApiKey::new("12345678").unwrap().is_named_by(body),
+                ApiKey::new("12345678").unwrap().is_echoed_as_id(body),
                 "{}",
                 String::from_utf8_lossy(body)
             );
@@ -465,7 +465,7 @@ mod tests {
             r#"{"id":"5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4e"}"#,
             r#"{"id":42}"#,
         ] {
-            assert!(!key.is_named_by(body.as_bytes()), "{body}");
+            assert!(!key.is_echoed_as_id(body.as_bytes()), "{body}");
         }
     }
 

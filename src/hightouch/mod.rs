@@ -27,7 +27,7 @@ mod timestamp;
 mod trigger;
 mod uuid;
 
-pub use error::{ApiError, ReadError, reason};
+pub use error::{ApiError, ReadError, reason_phrase};
 pub use id::{InvalidId, RunId, RunRef, Slug, SyncId, SyncRef};
 pub use key::{ApiKey, InvalidKey};
 pub use origin::{ApiOrigin, InvalidOrigin, Scheme};
@@ -46,4 +46,4 @@ pub const BASE_PATH: &str = "/api/v1";
 
 /// Maximum number of entries that this project requests per page of a list. It is the default of
 /// `limit` in Hightouch's OpenAPI document, which names no maximum.
-pub const PAGE: usize = 100;
+pub const MAX_PAGE_ENTRIES: usize = 100;

@@ -331,7 +331,7 @@ pub fn trigger(bytes: &[u8]) {
     let run = check_reader(bytes, &TRIGGER, |bytes| read_trigger(bytes).ok());
     assert!(run.is_none_or(|run| run.get() > 0));
     assert!(
-        run.is_none() || !ApiError::is_all_of(bytes),
+        run.is_none() || !ApiError::is_error_envelope(bytes),
         "a response that names a run is not an error envelope"
     );
     // Two responses on one connection are not the response to one request.
@@ -343,7 +343,7 @@ pub fn sequence(bytes: &[u8]) {
     let started = check_reader(bytes, &TRIGGER, |bytes| read_sequence_trigger(bytes).ok());
     let run = check_reader(bytes, &SEQUENCE_RUN, |bytes| SequenceRun::read(bytes).ok());
     assert!(
-        started.is_none() || !ApiError::is_all_of(bytes),
+        started.is_none() || !ApiError::is_error_envelope(bytes),
         "a response that names a run is not an error envelope"
     );
     let Some(run) = run else { return };
@@ -355,7 +355,7 @@ pub fn sequence(bytes: &[u8]) {
             .all(|byte| byte.is_ascii_hexdigit() || byte == b'-'),
         "the ID needs no escaping in a path"
     );
-    assert!(run.sync_runs.len() <= SequenceRun::MOST);
+    assert!(run.sync_runs.len() <= SequenceRun::MAX_SYNC_RUNS);
     assert!(
         SequenceStatus::KNOWN.contains(&run.status) || !run.status.ended(),
         "an unknown status is not final"
@@ -383,20 +383,20 @@ pub fn error(bytes: &[u8]) {
         bytes.len()
     );
 
-    if ApiError::is_all_of(bytes) {
+    if ApiError::is_error_envelope(bytes) {
         assert!(
             read_trigger(bytes).is_err(),
             "an error envelope does not name a run"
         );
         for cut in cuts(bytes) {
-            assert!(!ApiError::is_all_of(cut), "{}", cut.escape_ascii());
+            assert!(!ApiError::is_error_envelope(cut), "{}", cut.escape_ascii());
         }
         let json = core::str::from_utf8(bytes).expect("the body was accepted");
         // It has an unknown field.
         let mut others = with_duplicates(json, &ENVELOPE);
         others.push(rewritten(json, &ENVELOPE));
         for body in others {
-            assert!(!ApiError::is_all_of(body.as_bytes()), "{body}");
+            assert!(!ApiError::is_error_envelope(body.as_bytes()), "{body}");
         }
     }
 
@@ -432,7 +432,7 @@ pub fn headers(bytes: &[u8]) {
     let response = |case: fn(&str) -> String| {
         let mut response = Response::new(429, "");
         for (name, value) in &lines {
-            response.note_header(&case(name), value);
+            response.record_header(&case(name), value);
         }
         response
     };
@@ -451,15 +451,15 @@ pub fn headers(bytes: &[u8]) {
         Response {
             retry_after: None,
             date: None,
-            is_old: false,
+            is_from_cache: false,
             coding: None,
-            is_plain: false,
+            is_plain_text: false,
             ..noted.clone()
         },
         Response::new(429, ""),
         "headers change no other field"
     );
-    match (noted.retry_after, noted.date, noted.wait_asked()) {
+    match (noted.retry_after, noted.date, noted.retry_delay()) {
         (None, _, delay) => assert_eq!(delay, None),
         (Some(RetryAfter::Delay(requested)), _, delay) => {
             assert_eq!(delay, Some(requested));

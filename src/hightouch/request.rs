@@ -1,6 +1,6 @@
 //! The requests that this project sends.
 
-use super::{BASE_PATH, PAGE, Resync, RunId, SequenceId, SequenceRunId, Slug, SyncId};
+use super::{BASE_PATH, MAX_PAGE_ENTRIES, Resync, RunId, SequenceId, SequenceRunId, Slug, SyncId};
 
 /// An HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl Request {
     /// Returns the request for a page of a list. `limit` is sent only if it differs from
     /// Hightouch's default.
     fn list(mut target: String, offset: usize, limit: usize) -> Self {
-        if limit != PAGE {
+        if limit != MAX_PAGE_ENTRIES {
             target += &format!("&limit={limit}");
         }
         Self::get(target, offset)
@@ -117,19 +117,19 @@ mod tests {
             Some(r#"{"fullResync":true,"clearAndFill":true}"#)
         );
         assert_eq!(
-            Request::run(sync, run, 0, PAGE).target,
+            Request::run(sync, run, 0, MAX_PAGE_ENTRIES).target,
             "/api/v1/syncs/7/runs?runId=42"
         );
         assert_eq!(
-            Request::run(sync, run, 100, PAGE).target,
+            Request::run(sync, run, 100, MAX_PAGE_ENTRIES).target,
             "/api/v1/syncs/7/runs?runId=42&orderBy=id&offset=100"
         );
         assert_eq!(
-            Request::runs(sync, 0, PAGE).target,
+            Request::runs(sync, 0, MAX_PAGE_ENTRIES).target,
             "/api/v1/syncs/7/runs?limit=100"
         );
         assert_eq!(
-            Request::runs(sync, 100, PAGE).target,
+            Request::runs(sync, 100, MAX_PAGE_ENTRIES).target,
             "/api/v1/syncs/7/runs?limit=100&orderBy=id&offset=100"
         );
         assert_eq!(
@@ -149,7 +149,7 @@ mod tests {
             (Method::Get, format!("/api/v1/sync-sequences/runs/{uuid}"))
         );
         assert_eq!(
-            Request::syncs_with_slug(&"demo".parse().unwrap(), 0, PAGE).target,
+            Request::syncs_with_slug(&"demo".parse().unwrap(), 0, MAX_PAGE_ENTRIES).target,
             "/api/v1/syncs?slug=demo"
         );
     }

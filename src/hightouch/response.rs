@@ -10,7 +10,7 @@ pub enum BodyEnd {
     /// The body is complete.
     Complete,
     /// The connection ended, or the time limit passed, before the end of the body.
-    Cut,
+    Incomplete,
     /// The body is longer than this project reads.
     TooLong,
 }
@@ -57,12 +57,12 @@ pub struct Response {
     pub date: Option<Timestamp>,
     /// Whether a cache stored the response for at least a second, according to its `Age` (RFC 9111,
     /// section 5.1).
-    pub is_old: bool,
+    pub is_from_cache: bool,
     /// The content codings of the body other than `identity`, according to `Content-Encoding`.
     /// Requests accept none.
     pub coding: Option<String>,
     /// Whether the body is plain text, according to `Content-Type`.
-    pub is_plain: bool,
+    pub is_plain_text: bool,
     /// The body, or the part of it that was received.
     pub body: Vec<u8>,
     /// How the body ended.
@@ -76,9 +76,9 @@ impl Response {
             status,
             retry_after: None,
             date: None,
-            is_old: false,
+            is_from_cache: false,
             coding: None,
-            is_plain: false,
+            is_plain_text: false,
             body: body.into(),
             end: BodyEnd::Complete,
         }
@@ -94,7 +94,7 @@ impl Response {
     ];
 
     /// Records a header if it is relevant. A value that is not UTF-8 is ignored.
-    pub fn note_header(&mut self, name: &str, value: &[u8]) {
+    pub fn record_header(&mut self, name: &str, value: &[u8]) {
         let Ok(value) = core::str::from_utf8(value) else {
             return;
         };
@@ -103,14 +103,14 @@ impl Response {
         } else if name.eq_ignore_ascii_case("date") {
             self.date = Timestamp::http_date(value);
         } else if name.eq_ignore_ascii_case("age") {
-            self.is_old = value.trim_ascii() != "0";
+            self.is_from_cache = value.trim_ascii() != "0";
         } else if name.eq_ignore_ascii_case("content-encoding") {
             for coding in value.split(',').map(str::trim_ascii) {
                 self.note_coding(coding);
             }
         } else if name.eq_ignore_ascii_case("content-type") {
             let media_type = value.split(';').next().unwrap_or_default();
-            self.is_plain = media_type.trim_ascii().eq_ignore_ascii_case("text/plain");
+            self.is_plain_text = media_type.trim_ascii().eq_ignore_ascii_case("text/plain");
         }
     }
 
@@ -139,13 +139,13 @@ impl Response {
 
     /// Returns the error of a body with a content coding; `None` if the body has no coding or is
     /// empty.
-    pub fn coded(&self) -> Option<ReadError> {
+    pub fn encoding_error(&self) -> Option<ReadError> {
         let coding = self.coding.clone().filter(|_| !self.body.is_empty())?;
         Some(ReadError::Encoded(coding))
     }
 
     /// Whether the status is 2xx.
-    pub fn ok(&self) -> bool {
+    pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
@@ -153,22 +153,22 @@ impl Response {
     ///
     /// # Errors
     /// The body has a content coding, is incomplete, or is too long.
-    pub fn whole(&self) -> Result<&[u8], ReadError> {
-        if let Some(error) = self.coded() {
+    pub fn complete_body(&self) -> Result<&[u8], ReadError> {
+        if let Some(error) = self.encoding_error() {
             return Err(error);
         }
         match self.end {
             // 206 Partial Content (RFC 9110, section 15.3.7).
-            BodyEnd::Complete if self.status == 206 => Err(ReadError::Cut),
+            BodyEnd::Complete if self.status == 206 => Err(ReadError::Incomplete),
             BodyEnd::Complete => Ok(&self.body),
-            BodyEnd::Cut => Err(ReadError::Cut),
+            BodyEnd::Incomplete => Err(ReadError::Incomplete),
             BodyEnd::TooLong => Err(ReadError::TooLong),
         }
     }
 
     /// Returns the delay that `Retry-After` requests. The delay until a date is counted from the
     /// server's own `Date`, because the two clocks may differ; without a `Date` it is `None`.
-    pub fn wait_asked(&self) -> Option<Duration> {
+    pub fn retry_delay(&self) -> Option<Duration> {
         match self.retry_after? {
             RetryAfter::Delay(delay) => Some(delay),
             RetryAfter::Timestamp(until) => Some(until.duration_since(self.date?)),
@@ -183,11 +183,11 @@ mod tests {
 
     fn delay(retry_after: &str, date: Option<&str>) -> Option<Duration> {
         let mut response = Response::new(429, "");
-        response.note_header("Retry-After", retry_after.as_bytes());
+        response.record_header("Retry-After", retry_after.as_bytes());
         if let Some(date) = date {
-            response.note_header("DATE", date.as_bytes());
+            response.record_header("DATE", date.as_bytes());
         }
-        response.wait_asked()
+        response.retry_delay()
     }
 
     #[test]
@@ -222,23 +222,23 @@ mod tests {
         ] {
             let mut response = Response::new(200, "{}");
             for value in values {
-                response.note_header("Content-Encoding", value.as_bytes());
+                response.record_header("Content-Encoding", value.as_bytes());
             }
             let expected = match expected_name {
                 Some(expected_name) => Err(ReadError::Encoded(expected_name.into())),
                 None => Ok(&b"{}"[..]),
             };
-            assert_eq!(response.whole(), expected, "{values:?}");
+            assert_eq!(response.complete_body(), expected, "{values:?}");
         }
         let mut empty = Response::new(204, "");
-        empty.note_header("content-encoding", b"gzip");
-        assert_eq!(empty.whole(), Ok(&b""[..]));
+        empty.record_header("content-encoding", b"gzip");
+        assert_eq!(empty.complete_body(), Ok(&b""[..]));
     }
 
     #[test]
     fn a_long_list_of_codings_is_cut() {
         let mut response = Response::new(200, "{}");
-        response.note_header("content-encoding", "gzip,".repeat(10_000).as_bytes());
+        response.record_header("content-encoding", "gzip,".repeat(10_000).as_bytes());
         assert!(response.coding.is_some_and(|coding| coding.len() < 100));
     }
 
@@ -246,8 +246,8 @@ mod tests {
     fn only_plain_text_counts_as_plain() {
         let plain = |value: &str| {
             let mut response = Response::new(502, "");
-            response.note_header("Content-Type", value.as_bytes());
-            response.is_plain
+            response.record_header("Content-Type", value.as_bytes());
+            response.is_plain_text
         };
         for value in [
             "text/plain",

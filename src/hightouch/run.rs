@@ -155,7 +155,7 @@ impl Run {
     }
 
     /// Cuts the error text to at most `max` bytes and returns its length in bytes after the cut.
-    pub fn shorten_error(&mut self, max: usize) -> usize {
+    pub fn truncate_error(&mut self, max: usize) -> usize {
         if let Some(error) = self.error.as_mut().filter(|error| error.len() > max) {
             // A copy, because truncating a `String` keeps its capacity.
             *error = prefix(error, max).into();

@@ -58,7 +58,7 @@ struct Fields {
 fn sync_runs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SyncRun>, D::Error> {
     let mut runs: Vec<SyncRun> = Vec::new();
     lenient::for_each_entry(<&RawValue>::deserialize(deserializer)?, |entry| {
-        if runs.len() <= SequenceRun::MOST {
+        if runs.len() <= SequenceRun::MAX_SYNC_RUNS {
             runs.push(lenient::read_nested(entry)?.unwrap_or_default());
         }
         Ok(())
@@ -70,10 +70,10 @@ fn sync_runs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SyncRun>,
 impl SequenceRun {
     /// Maximum number of sync runs in one run of a sequence. Hightouch documents no maximum; this
     /// one bounds the memory.
-    pub const MOST: usize = 1000;
+    pub const MAX_SYNC_RUNS: usize = 1000;
 
     /// Returns a run of which only the ID is known.
-    pub fn unseen(id: SequenceRunId) -> Self {
+    pub fn with_id(id: SequenceRunId) -> Self {
         Self {
             id,
             status: SequenceStatus::Pending,
@@ -86,12 +86,12 @@ impl SequenceRun {
     ///
     /// # Errors
     /// The body is not JSON, has no usable `id`, has a field twice, or has more than
-    /// [`MOST`](Self::MOST) sync runs.
+    /// [`MAX_SYNC_RUNS`](Self::MAX_SYNC_RUNS) sync runs.
     pub fn read(body: &[u8]) -> Result<Self, ReadError> {
         let fields: Fields = lenient::read_object(body)?.unwrap_or_default();
         let id = fields.id.ok_or(ReadError::Missing("id"))?;
-        if fields.sync_runs.len() > Self::MOST {
-            return Err(ReadError::TooManyJobs(Self::MOST));
+        if fields.sync_runs.len() > Self::MAX_SYNC_RUNS {
+            return Err(ReadError::TooManyJobs(Self::MAX_SYNC_RUNS));
         }
         Ok(Self {
             id,

@@ -19,7 +19,7 @@ impl Connection {
     /// nothing, and an ID must not show the key.
     pub(super) fn without_echo(&self, event: Event) -> Event {
         match event {
-            Event::Response(response) if self.key.is_named_by(&response.body) => {
+            Event::Response(response) if self.key.is_echoed_as_id(&response.body) => {
                 Event::Response(Response {
                     body: Vec::new(),
                     ..response

@@ -12,10 +12,8 @@ use super::connection::Connection;
 use super::transport_error::{from_code, lost, unsent};
 use super::upload::Upload;
 use crate::engine::{Event, Instant, TransportError, TransportErrorKind};
-use crate::hightouch::{BodyEnd, Method, Request, Response, Scheme};
+use crate::hightouch::{BodyEnd, MAX_BODY_LEN, Method, Request, Response, Scheme};
 
-/// Maximum length of a response body, in bytes. A longer body is not read to its end.
-const MAX_BODY: usize = 1 << 20;
 /// Maximum number of bytes to read at a time.
 const CHUNK: u64 = 64 * 1024;
 
@@ -164,7 +162,7 @@ impl Exchange {
                             };
                             break;
                         }
-                        Ok(bytes) if response.body.len() + bytes.len() > MAX_BODY => {
+                        Ok(bytes) if response.body.len() + bytes.len() > MAX_BODY_LEN => {
                             response.end = BodyEnd::TooLong
                         }
                         Ok(bytes) => {
@@ -178,7 +176,9 @@ impl Exchange {
                             continue;
                         }
                         Err(StreamError::Closed) => {}
-                        Err(StreamError::LastOperationFailed(_)) => response.end = BodyEnd::Cut,
+                        Err(StreamError::LastOperationFailed(_)) => {
+                            response.end = BodyEnd::Incomplete
+                        }
                     }
                     // Dropped in this order: the child before its parent.
                     drop((ready, stream));
@@ -209,7 +209,7 @@ impl Exchange {
                 })
             }
             Stage::Body { response, .. } => Event::Response(Response {
-                end: BodyEnd::Cut,
+                end: BodyEnd::Incomplete,
                 ..response
             }),
         }
@@ -224,7 +224,7 @@ fn append(body: &mut Vec<u8>, bytes: &[u8]) {
     if body.capacity() - body.len() < bytes.len() {
         let length = body.len() + bytes.len();
         // A body that arrives in parts may still be short.
-        let capacity = [CHUNK as usize, MAX_BODY]
+        let capacity = [CHUNK as usize, MAX_BODY_LEN]
             .into_iter()
             .find(|capacity| length <= *capacity);
         let capacity = if body.is_empty() {
@@ -249,7 +249,7 @@ fn open(incoming: IncomingResponse) -> Result<Stage, TransportError> {
     let headers = incoming.headers();
     for name in Response::HEADERS {
         for value in headers.get(&String::from(*name)) {
-            response.note_header(name, &value);
+            response.record_header(name, &value);
         }
     }
     drop(headers);

@@ -117,7 +117,7 @@ fn a_dbt_run_that_succeeded_starts_the_sync() {
                 told.json(),
                 json!({
                     "action": "started",
-                    "reason": "The dbt run succeeded, and no run of the sync has begun since or is queued.",
+                    "reason": "The dbt run succeeded. No run of the sync has begun since, and none is queued.",
                     "dbtRunId": "12345",
                     "syncId": sync,
                     "runId": runs[0].id,
@@ -566,7 +566,7 @@ fn what_is_not_configured_is_said_and_opens_nothing() {
                 SETTINGS,
                 "/hooks/dbt/1?account=NO!",
                 400,
-                "an account's name",
+                "the name of an account",
             ),
             (
                 SETTINGS,

@@ -257,7 +257,7 @@ fn a_trigger_that_was_answered_to_nobody_is_told_at_once_and_not_sent_again() {
                 failure
                     .details
                     .unwrap()
-                    .contains("look at the sequence's runs first"),
+                    .contains("Check the sequence's runs before you run it"),
                 "{scenario}"
             );
         });

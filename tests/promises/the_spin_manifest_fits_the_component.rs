@@ -18,7 +18,7 @@ fn keys(value: &Value) -> BTreeSet<String> {
 
 /// The names of settings that the endpoint's sources hold.
 fn settings() -> BTreeSet<String> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint");
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/settings");
     let mut found = BTreeSet::new();
     for file in std::fs::read_dir(sources).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();

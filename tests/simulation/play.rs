@@ -245,7 +245,7 @@ fn send(
         }
         Ok(answer) => {
             said.status = Some(answer.status);
-            said.asked = answer.wait_asked();
+            said.asked = answer.retry_delay();
             if answer.status == 200 && answer.end == BodyEnd::Complete {
                 said.body = String::from_utf8(answer.body.clone()).ok();
                 let id = said
@@ -374,11 +374,11 @@ fn fare(
         }
     }
     let mut answer = dated(hightouch, arrives - kept, status, &body);
-    answer.is_old = kept > 0;
+    answer.is_from_cache = kept > 0;
     match fault {
         Some(Fault::Cut { percent }) => {
             answer.body.truncate(answer.body.len() * percent / 100);
-            answer.end = BodyEnd::Cut;
+            answer.end = BodyEnd::Incomplete;
         }
         Some(Fault::Nonsense(nonsense)) => match nonsense {
             Nonsense::Html => answer.body = b"<html><body>Sign in</body></html>".to_vec(),
@@ -387,7 +387,7 @@ fn fare(
             Nonsense::WrongTypes => answer.body = br#"{"id":[],"data":{"id":true}}"#.to_vec(),
             Nonsense::TooLong => answer.end = BodyEnd::TooLong,
             Nonsense::Part => answer.status = 206,
-            Nonsense::CutBehind => answer.end = BodyEnd::Cut,
+            Nonsense::CutBehind => answer.end = BodyEnd::Incomplete,
             Nonsense::NoTimes
             | Nonsense::NoIds
             | Nonsense::EmptyPage
@@ -420,6 +420,6 @@ fn again(
         .last()
         .filter(|last| last.target == request.target && last.fault.is_none())?;
     let mut answer = dated(hightouch, last.at, 200, last.body.as_deref()?);
-    answer.is_old = now - last.at >= 1_000;
+    answer.is_from_cache = now - last.at >= 1_000;
     Some((answer, last.as_of))
 }

@@ -7,7 +7,8 @@ use crate::engine::options::IfRunning;
 use crate::engine::outcome::FailureKind;
 use crate::engine::step::{Context, Next, Reply};
 use crate::hightouch::{
-    PAGE, ReadError, Request, Run, RunRef, RunStatus, Slug, SyncEntry, SyncId, Timestamp, reason,
+    MAX_PAGE_ENTRIES, ReadError, Request, Run, RunRef, RunStatus, Slug, SyncEntry, SyncId,
+    Timestamp, reason_phrase,
 };
 
 /// The look-up of the sync that has a slug.
@@ -27,7 +28,7 @@ impl FindSync {
         Self {
             slug,
             offset: 0,
-            limit: PAGE,
+            limit: MAX_PAGE_ENTRIES,
             pages: 0,
             has_unreadable: false,
         }
@@ -50,10 +51,12 @@ impl FindSync {
                 self.retry(AttemptError::unreadable(ReadError::Missing("id")))
             }
             None => Next::Fail(
-                FailureReason::new(FailureKind::NotFound, reason(404)).with_details(format!(
-                    "No sync of this key's workspace has the slug `{}`. No run was started.",
-                    self.slug.as_str()
-                )),
+                FailureReason::new(FailureKind::NotFound, reason_phrase(404)).with_details(
+                    format!(
+                        "No sync of this key's workspace has the slug `{}`. No run was started.",
+                        self.slug.as_str()
+                    ),
+                ),
             ),
         }
     }
@@ -61,14 +64,14 @@ impl FindSync {
     /// Reads a page. Returns the sync, and whether there are more pages.
     fn read(&mut self, reply: Reply) -> Result<(Option<SyncId>, bool), AttemptError> {
         let response = reply.map_err(AttemptError::Transport)?;
-        if !response.ok() {
+        if !response.is_success() {
             return Err(AttemptError::rejected(&response));
         }
         let unreadable = |why| AttemptError::Unreadable {
             status: response.status,
             why,
         };
-        let body = match response.whole() {
+        let body = match response.complete_body() {
             Err(ReadError::TooLong) if self.limit > 1 => {
                 self.limit = smaller_page(self.limit);
                 return Ok((None, true));
@@ -181,7 +184,7 @@ impl FindRun {
         };
         // A cached list is stale: the runs that it shows in progress may have ended.
         if page.is_stale {
-            return self.retry(AttemptError::unreadable(ReadError::Old));
+            return self.retry(AttemptError::unreadable(ReadError::FromCache));
         }
         // An entry that cannot be read may be the run in progress, or the first one since.
         if page.has_unreadable {

@@ -13,7 +13,9 @@ use crate::engine::server_clock::{ServerClock, When};
 use crate::engine::step::{Context, KnownRun, Next, Reply};
 use crate::engine::time::Instant;
 use crate::engine::verdict::{Verdict, verdict};
-use crate::hightouch::{ReadError, Request, Run, RunRef, RunStatus, SyncId, Timestamp, reason};
+use crate::hightouch::{
+    ReadError, Request, Run, RunRef, RunStatus, SyncId, Timestamp, reason_phrase,
+};
 
 /// How the operation came to know its run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +191,7 @@ impl Poll {
         let is_overdue = now.duration_since(since) >= LISTING_DELAY
             || newer_age.is_some_and(|age| age >= LISTING_DELAY);
         is_overdue.then(|| {
-            FailureReason::new(FailureKind::NotFound, reason(404)).with_details(format!(
+            FailureReason::new(FailureKind::NotFound, reason_phrase(404)).with_details(format!(
                 "Hightouch lists newer runs of the sync, but not {}. Check the run's ID, and that \
                  the API key belongs to the run's workspace.",
                 self.run
@@ -261,7 +263,7 @@ impl Poll {
         let order = self.list.order();
         // A run that is inserted between two requests moves entries to a page that was read before.
         if self.list.pages() > 1 && order.is_mixed() && !was_mixed {
-            return Err(AttemptError::unreadable(ReadError::Changed));
+            return Err(AttemptError::unreadable(ReadError::ListChanged));
         }
         if self.reading.len() > limits.jobs {
             return Err(AttemptError::unreadable(ReadError::TooManyJobs(

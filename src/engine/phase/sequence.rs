@@ -102,7 +102,7 @@ impl PollSequence {
     /// Returns the polling of a run that the caller named.
     pub(in crate::engine) fn awaited(run: SequenceRunId, now: Instant) -> Self {
         Self {
-            run: SequenceRun::unseen(run),
+            run: SequenceRun::with_id(run),
             is_started: false,
             is_confirmed: false,
             done_since: None,
@@ -258,7 +258,7 @@ impl PollSequence {
 /// Reads the response that shows the run.
 fn read(reply: Reply, id: &SequenceRunId) -> Result<SequenceRun, AttemptError> {
     let response = reply.map_err(AttemptError::Transport)?;
-    if !response.ok() {
+    if !response.is_success() {
         return Err(AttemptError::rejected(&response));
     }
     let unreadable = |why| AttemptError::Unreadable {
@@ -266,7 +266,7 @@ fn read(reply: Reply, id: &SequenceRunId) -> Result<SequenceRun, AttemptError> {
         why,
     };
     let run = response
-        .whole()
+        .complete_body()
         .and_then(SequenceRun::read)
         .map_err(unreadable)?;
     // Another run says nothing about this one.
@@ -289,7 +289,7 @@ fn update(run: &mut SequenceRun, seen: SequenceRun) -> bool {
     let is_shorter = run.sync_runs.len() < earlier.len();
     let mut is_complete = !is_shorter;
     for before in earlier {
-        let has_room = run.sync_runs.len() < SequenceRun::MOST;
+        let has_room = run.sync_runs.len() < SequenceRun::MAX_SYNC_RUNS;
         match run
             .sync_runs
             .iter_mut()

@@ -37,8 +37,8 @@ impl Trigger {
         reply: Reply,
     ) -> Next<Triggered> {
         if let Ok(response) = &reply
-            && response.ok()
-            && response.coded().is_none()
+            && response.is_success()
+            && response.encoding_error().is_none()
         {
             self.start.named = trigger_ids(&response.body);
         }

@@ -130,7 +130,7 @@ fn a_run_that_was_going_for_an_hour_is_not_looked_at_as_if_it_had_just_begun() {
             r#"{"data":[{"id":42,"status":"processing","createdAt":"2022-02-08T15:11:00.000Z"}],"hasMore":false}"#,
         );
         if let Some(date) = date {
-            answer.note_header("date", date.as_bytes());
+            answer.record_header("date", date.as_bytes());
         }
         Say::Response(answer)
     };
@@ -164,7 +164,7 @@ fn missing(others: &[u64], newest_first: bool, wait_for: Duration) -> Played<Syn
         let Say::Response(mut answer) = answer else {
             unreachable!()
         };
-        answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
+        answer.record_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
         Say::Response(answer)
     })
 }

@@ -395,7 +395,7 @@ fn a_list_of_what_cannot_be_read_does_not_prove_that_there_is_no_run() {
 #[test]
 fn a_response_of_success_that_cannot_be_read_is_never_taken_for_no_run() {
     let cut = Say::Response(Response {
-        end: crate::hightouch::BodyEnd::Cut,
+        end: crate::hightouch::BodyEnd::Incomplete,
         ..Response::new(200, r#"{"id":"42"}"#)
     });
     for (first, ids) in [
@@ -451,7 +451,7 @@ fn a_run_that_was_there_before_the_trigger_is_not_believed_to_be_the_one_it_star
             }
         };
         let mut answer = Response::new(200, body);
-        answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
+        answer.record_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
         Say::Response(answer)
     });
     assert_eq!(

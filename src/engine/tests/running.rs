@@ -195,7 +195,7 @@ fn polls_survive_an_outage_of_any_kind() {
             3 => status(503),
             4 => ok("<html>"),
             5 => Say::Response(Response {
-                end: crate::hightouch::BodyEnd::Cut,
+                end: crate::hightouch::BodyEnd::Incomplete,
                 ..Response::new(200, r#"{"data":["#)
             }),
             6 => status(408),
@@ -234,7 +234,7 @@ fn what_will_not_pass_ends_the_wait_and_names_the_run() {
             (kind, Some(code), 2),
             "{code}"
         );
-        assert_eq!(failure.message, crate::hightouch::reason(code));
+        assert_eq!(failure.message, crate::hightouch::reason_phrase(code));
         assert_eq!(failure.report.as_ref().unwrap().run, the_run());
     }
 }
@@ -248,7 +248,7 @@ fn a_rate_limit_is_waited_out_for_as_long_as_it_asks() {
         }
         if limited.take().is_some() {
             let mut answer = Response::new(429, "");
-            answer.note_header("retry-after", b"17");
+            answer.record_header("retry-after", b"17");
             return Say::Response(answer);
         }
         runs(&[(42, "success")])
@@ -271,7 +271,7 @@ fn an_absurd_retry_after_is_capped_by_the_deadline() {
             return runs(&[(42, "success")]);
         }
         let mut answer = Response::new(503, "");
-        answer.note_header("retry-after", b"99999999999999999999999999");
+        answer.record_header("retry-after", b"99999999999999999999999999");
         Say::Response(answer)
     });
     assert!(played.outcome.is_ok(), "{:#?}", played.outcome);
@@ -285,7 +285,7 @@ fn a_wait_that_ends_after_a_rate_limit_says_how_long_hightouch_asks_to_be_left_a
             return triggered();
         }
         let mut answer = Response::new(429, "");
-        answer.note_header("retry-after", b"40");
+        answer.record_header("retry-after", b"40");
         Say::Response(answer)
     });
     let failure = played.failure();
@@ -305,7 +305,7 @@ fn a_run_that_this_call_started_is_no_older_than_the_call_whatever_its_times_say
             200,
             r#"{"data":[{"id":42,"status":"processing","createdAt":"2001-02-08T15:11:00.000Z"}],"hasMore":false}"#,
         );
-        answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
+        answer.record_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
         Say::Response(answer)
     });
     assert!(played.sent.len() > 20, "{} requests", played.sent.len());

@@ -329,7 +329,7 @@ fn a_trigger_whose_answer_was_lost_is_told_at_once_and_never_sent_again() {
         || ok("<html>"),
         || {
             Say::Response(Response {
-                end: crate::hightouch::BodyEnd::Cut,
+                end: crate::hightouch::BodyEnd::Incomplete,
                 ..Response::new(200, format!(r#"{{"id":"{RUN}"}}"#))
             })
         },
@@ -599,7 +599,7 @@ fn the_age_of_a_run_that_is_taken_up_is_told_by_what_has_ended_in_it() {
     );
     let played = play(await_it(), wait(seconds(600)), |_, _| {
         let mut answer = Response::new(200, body.clone());
-        answer.note_header("date", b"Tue, 17 Oct 2023 12:06:02 GMT");
+        answer.record_header("date", b"Tue, 17 Oct 2023 12:06:02 GMT");
         Say::Response(answer)
     });
     assert!(

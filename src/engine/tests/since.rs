@@ -389,7 +389,7 @@ fn a_list_that_may_hide_such_a_run_is_no_reason_to_start_one() {
     }
     let played = ask(wait(seconds(60)), |_| {
         let mut answer = Response::new(200, r#"{"data":[],"hasMore":false}"#);
-        answer.note_header("age", b"7");
+        answer.record_header("age", b"7");
         Say::Response(answer)
     });
     assert_eq!(

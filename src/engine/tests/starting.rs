@@ -1,7 +1,7 @@
 //! Starting a run: by ID or slug, beside another, and what may be sent again.
 
 use super::*;
-use crate::hightouch::{Resync, reason};
+use crate::hightouch::{Resync, reason_phrase};
 
 fn by_slug() -> SyncGoal {
     SyncGoal::Run("demo".parse().map(SyncRef::Slug).unwrap())
@@ -53,7 +53,7 @@ fn an_error_fails_by_the_rule_and_nothing_is_sent_again() {
         let failure = played.failure();
         assert_eq!(
             (failure.kind, &failure.message, failure.http_status),
-            (kind, &reason(code), Some(code))
+            (kind, &reason_phrase(code), Some(code))
         );
         assert_eq!(
             failure.details.as_deref(),
@@ -158,7 +158,7 @@ fn a_tls_handshake_that_fails_while_a_run_is_polled_is_tried_again() {
 /// A response that is compressed though nobody asked for it.
 fn compressed(status: u16) -> Say {
     let mut answer = Response::new(status, b"\x1f\x8b\x08");
-    answer.note_header("content-encoding", b"gzip");
+    answer.record_header("content-encoding", b"gzip");
     Say::Response(answer)
 }
 
@@ -526,8 +526,8 @@ fn an_absurd_retry_after_is_capped_by_the_deadline() {
     ] {
         let played = play(SyncGoal::Run(sync()), wait(seconds(25)), |_, _| {
             let mut answer = Response::new(429, "");
-            answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
-            answer.note_header("retry-after", asked.as_bytes());
+            answer.record_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
+            answer.record_header("retry-after", asked.as_bytes());
             Say::Response(answer)
         });
         let failure = played.failure();
@@ -562,7 +562,7 @@ fn a_short_wait_is_not_used_to_send_triggers_again_and_again() {
 fn being_asked_to_come_back_at_once_does_not_switch_backoff_off() {
     let played = play(SyncGoal::Run(sync()), wait(seconds(600)), |_, _| {
         let mut answer = Response::new(429, "");
-        answer.note_header("retry-after", b"0");
+        answer.record_header("retry-after", b"0");
         Say::Response(answer)
     });
     assert!(played.triggers() < 60, "{} triggers", played.triggers());
