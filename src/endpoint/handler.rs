@@ -49,7 +49,7 @@ enum Prepared {
     /// Send this response.
     Response(Response),
     /// Carry out this call.
-    Call(Call),
+    Call(Box<Call>),
 }
 
 /// A call to the engine.
@@ -171,7 +171,7 @@ fn prepare(incoming: &Incoming, log: &mut Log, clock: Clock) -> Result<Prepared,
         prefer,
         wants_events,
     };
-    Ok(Prepared::Call(Call { work, context }))
+    Ok(Prepared::Call(Box::new(Call { work, context })))
 }
 
 /// Authorizes a request that names these syncs, sequences and runs. The log gets no part of the

@@ -228,7 +228,7 @@ pub enum SyncPhase {
     /// Polling the run.
     Poll(Poll),
     /// Finding out whether the run exists.
-    Locate(Locate, Poll),
+    Locate(Box<Locate>, Poll),
 }
 
 impl SyncPhase {
@@ -333,7 +333,9 @@ impl Phase for SyncPhase {
                 Self::Poll,
                 |poll, polled| match polled {
                     Polled::Succeeded => Flow::Succeed(poll),
-                    Polled::Unlisted => Flow::Send(Self::Locate(Locate::new(poll.run()), poll)),
+                    Polled::Unlisted => {
+                        Flow::Send(Self::Locate(Box::new(Locate::new(poll.run())), poll))
+                    }
                 },
             ),
             Self::Locate(mut phase, mut poll) => match phase.on_reply(cx, reply) {
