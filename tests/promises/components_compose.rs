@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use xtask::build::{Guest, Kind, components, composed, declared_imports, exports, guest, imports};
+use xtask::build::{Guest, Kind, components, declared_imports, exports, guest, imports};
 use xtask::embedder::{Config, Host, Outbound};
 use xtask::local_hightouch::{KEY, LocalHightouch, Status};
 
+use super::support::compose::compose;
 use super::support::stage::{Endpoint, Stage, stage};
 
 /// Held while a file is written, so that no other test of this process writes it too.
@@ -19,7 +20,7 @@ fn pipeline() -> PathBuf {
         components().unwrap().path(Kind::Library),
     );
     let _writing = WRITING.lock();
-    composed("pipeline", &consumer, library).unwrap()
+    compose("pipeline", &consumer, library).unwrap()
 }
 
 /// The same, with the adapter before the library that Spin puts there where `inherit_configuration` does not say otherwise.
@@ -30,8 +31,8 @@ fn pipeline_that_inherits_nothing() -> PathBuf {
     );
     let library = components().unwrap().path(Kind::Library);
     let _writing = WRITING.lock();
-    let library = composed("library-denied", library, &denies).unwrap();
-    composed("pipeline-denied", &consumer, &library).unwrap()
+    let library = compose("library-denied", library, &denies).unwrap();
+    compose("pipeline-denied", &consumer, &library).unwrap()
 }
 
 /// Has the pipeline run these syncs in order. Gives status and text of its answer.

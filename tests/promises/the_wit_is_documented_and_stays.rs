@@ -4,7 +4,9 @@ use std::path::Path;
 
 use toml::Table;
 use xtask::build::workspace;
-use xtask::wit::{PAGE, Wit, compatible, freeze, frozen, is_released, page};
+use xtask::wit::{PAGE, Wit, freeze, frozen, is_released, page};
+
+use super::support::wit_compatibility::compatible;
 
 const RENEW: &str = "`cargo run -- wit` renews it";
 

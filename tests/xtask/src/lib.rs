@@ -8,5 +8,4 @@ pub mod embedder;
 mod listen;
 pub mod load;
 pub mod local_hightouch;
-pub mod pages;
 pub mod wit;

@@ -1,6 +1,5 @@
 //! The WIT package as a product: its page, its frozen versions, and what may change between two of them.
 
-mod compatible;
 mod complete;
 mod frozen;
 #[cfg(test)]
@@ -12,7 +11,6 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use wit_parser::{Package, PackageId, Resolve};
 
-pub use compatible::compatible;
 pub use frozen::{freeze, frozen, is_released, renew};
 pub use page::{PAGE, page};
 
@@ -60,6 +58,15 @@ impl Wit {
         Ok(version.to_string())
     }
 
+    /// Returns the package's namespace and name, such as `hightouch:sync`.
+    ///
+    /// # Errors
+    /// Fails if the package is missing from its own resolution.
+    pub fn name(&self) -> Result<String> {
+        let name = &self.package()?.name;
+        Ok(format!("{}:{}", name.namespace, name.name))
+    }
+
     fn package(&self) -> Result<&Package> {
         self.resolve
             .packages
@@ -67,8 +74,11 @@ impl Wit {
             .context("a WIT package is missing from its own resolution")
     }
 
-    /// The package as wasm: what `wkg` publishes.
-    fn encode(&self) -> Result<Vec<u8>> {
-        wit_component::encode(&self.resolve, self.package, false)
+    /// Encodes the package as WebAssembly, the form in which `wkg` publishes it.
+    ///
+    /// # Errors
+    /// Fails if the package cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        wit_component::encode(&self.resolve, self.package)
     }
 }

@@ -5,7 +5,7 @@ use wac_graph::types::{
     ItemKind, Package, SubtypeChecker, Type, Types, World, are_semver_compatible,
 };
 
-use super::Wit;
+use xtask::wit::Wit;
 
 /// Refuses a `new` that does not stand in for `old` in a component that imports its interfaces, or in a host of its worlds:
 ///
@@ -24,11 +24,7 @@ use super::Wit;
 /// # Errors
 /// What has changed.
 pub fn compatible(old: &Wit, new: &Wit) -> Result<()> {
-    let own = format!(
-        "{}:{}/",
-        new.package()?.name.namespace,
-        new.package()?.name.name
-    );
+    let own = format!("{}/", new.name()?);
     let mut types = Types::default();
     let old = Package::from_bytes("old", None, old.encode()?, &mut types)?;
     let new = Package::from_bytes("new", None, new.encode()?, &mut types)?;
@@ -73,12 +69,10 @@ fn stands_in(old: &World, new: &World, own: &str) -> Result<()> {
     }
 }
 
-#[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-    use super::super::freeze;
     use super::*;
-    use crate::build::workspace;
+    use xtask::build::workspace;
+    use xtask::wit::freeze;
 
     /// The WIT as it is, without doc comments, and with one text replaced by another.
     fn changed(from: &str, to: &str) -> Result<()> {
