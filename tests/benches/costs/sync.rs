@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use xtask::build::components;
 use xtask::embedder::{
-    Answers, Clock, Config, Connection, Host, IfRunning, Outbound, RunOptions, SyncRef,
+    Clock, Config, Connection, GeneratedResponses, Host, IfRunning, Outbound, RunOptions, SyncRef,
     VirtualTime, in_virtual_time,
 };
 
@@ -82,7 +82,7 @@ fn host(time: &VirtualTime, metered: bool) -> Host {
     let config = Config {
         outbound: Outbound::Any,
         clock: Clock::Virtual(time.clone()),
-        answers: Some(Answers::new(move |method, target| {
+        generated_responses: Some(GeneratedResponses::new(move |method, target| {
             hightouch.answer(method, target)
         })),
         metered,

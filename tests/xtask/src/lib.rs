@@ -3,9 +3,9 @@
 
 pub mod build;
 pub mod cli;
-mod dice;
 pub mod embedder;
 mod listen;
 pub mod load;
 pub mod local_hightouch;
+mod seeded_random;
 pub mod wit;

@@ -142,7 +142,10 @@ fn configure(folder: &Path) -> Result<String> {
         .to_str()
         .filter(|folder| !folder.contains(['"', '\n']))
     else {
-        bail!("apt cannot use the folder {}: its path contains a character that apt's configuration cannot express", folder.display());
+        bail!(
+            "apt cannot use the folder {}: its path contains a character that apt's configuration cannot express",
+            folder.display()
+        );
     };
     Ok(format!(
         r#"Dir::State "{folder}/state";

@@ -32,7 +32,8 @@ pub(super) fn compiler(options: &Options) -> Result<Compiler> {
             // Do not keep a compiler that does not work.
             compiler_in(&unpacked)?;
             // Rename the folder last: an interrupted download must not look complete.
-            fs::rename(&unpacked, &root).with_context(|| format!("cannot create {}", root.display()))
+            fs::rename(&unpacked, &root)
+                .with_context(|| format!("cannot create {}", root.display()))
         });
         remove(&partial)?;
         downloaded?;

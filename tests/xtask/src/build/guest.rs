@@ -88,7 +88,12 @@ pub fn guest(guest: Guest) -> Result<PathBuf> {
                 .map_err(|error| format!("{error:#}"))
         })
         .clone()
-        .map_err(|error| anyhow!("cannot build the test component `{}`: {error}", guest.name()))
+        .map_err(|error| {
+            anyhow!(
+                "cannot build the test component `{}`: {error}",
+                guest.name()
+            )
+        })
 }
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ mod tests {
     use wit_component::{StringEncoding, embed_component_metadata};
 
     use super::*;
-    use crate::build::component;
+    use crate::build::compile;
 
     const DEPENDENCY: &str = "package test:host@1.0.0;
         interface types { record thing { a: u32 } }
@@ -171,9 +171,8 @@ mod tests {
         let mut module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02".to_vec();
         module.push(u8::try_from(imports.len()).unwrap());
         module.extend_from_slice(&imports);
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
-            .unwrap();
-        component::encode(&module).unwrap()
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+        compile::component(&module).unwrap()
     }
 
     #[test]

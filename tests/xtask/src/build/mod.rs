@@ -26,9 +26,9 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
 
+pub use compile::STACK_BYTES;
 pub use guest::{Guest, build_guest, guest};
 pub use imports::{declared_exports, declared_imports, exports, imports};
-pub use compile::STACK_BYTES;
 pub use options::{Children, Options, workspace};
 pub use std_source::{STD_VARIABLE, StdSource};
 
@@ -136,11 +136,18 @@ pub fn build(options: &Options) -> Result<Components> {
     rebuild_if_outdated(&stamp, sources, &files, options, |compiler| {
         for kind in Kind::ALL {
             let without_messages = compiler.without_panic_messages();
-            let compiler = if kind.has_stderr() { compiler } else { &without_messages };
+            let compiler = if kind.has_stderr() {
+                compiler
+            } else {
+                &without_messages
+            };
             let module = compile::core_module(compile::PACKAGE, kind.features(), compiler, options)
                 .with_context(|| format!("cannot compile the `{}` world", kind.world()))?;
             let component = compile::component(&module).with_context(|| {
-                format!("cannot encode the component of the `{}` world", kind.world())
+                format!(
+                    "cannot encode the component of the `{}` world",
+                    kind.world()
+                )
             })?;
             imports::check(&component, kind, &options.workspace)?;
             write_if_changed(components.path(kind), &component)?;
@@ -173,7 +180,10 @@ fn rebuild_if_outdated<'a>(
     ));
     match optimizer::find(options) {
         Ok(optimizer) => {
-            options.log(&format!("Components are made smaller by {}", optimizer.described));
+            options.log(&format!(
+                "Components are made smaller by {}",
+                optimizer.described
+            ));
             compiler.optimizer = Some(optimizer);
         }
         Err(error) => options.log(&format!(
@@ -212,7 +222,9 @@ fn lock(path: &Path, options: &Options) -> Result<File> {
     let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => return Ok(file),
-        Err(TryLockError::WouldBlock) => options.log("Waiting for another process that builds the components"),
+        Err(TryLockError::WouldBlock) => {
+            options.log("Waiting for another process that builds the components")
+        }
         Err(TryLockError::Error(_)) => {}
     }
     file.lock()

@@ -62,7 +62,8 @@ fn from_debian(options: &Options) -> Result<Optimizer> {
         debian::remove(&partial)?;
         let downloaded = download(&partial, options).and_then(|unpacked| {
             in_folder(&unpacked)?;
-            fs::rename(&unpacked, &root).with_context(|| format!("cannot create {}", root.display()))
+            fs::rename(&unpacked, &root)
+                .with_context(|| format!("cannot create {}", root.display()))
         });
         debian::remove(&partial)?;
         downloaded?;

@@ -112,7 +112,8 @@ fn first<T>(
 }
 
 fn no_std(failures: &Failures, remedy: &str) -> Error {
-    let mut text = format!("There is no standard library for {TARGET}. The components were not built. Tried:");
+    let mut text =
+        format!("There is no standard library for {TARGET}. The components were not built. Tried:");
     for (source, error) in failures {
         text.push_str(&format!("\n  {source}: {error:#}"));
     }

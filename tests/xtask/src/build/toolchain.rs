@@ -35,7 +35,8 @@ impl Compiler {
     pub(super) fn without_panic_messages(&self) -> Self {
         let mut quiet = self.clone();
         if self.builds_std {
-            quiet.flags
+            quiet
+                .flags
                 .extend(["-Zunstable-options", "-Cpanic=immediate-abort"]);
         }
         quiet

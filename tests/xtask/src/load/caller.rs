@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::dice::Dice;
 use crate::local_hightouch::{RowCounts, Status, SyncFixture, Timeline};
+use crate::seeded_random::SeededRandom;
 
 /// The first caller's sync.
 const FIRST_SYNC: u64 = 10_001;
@@ -71,9 +71,9 @@ impl Plan {
 fn caller(id: u64, plan: &Plan) -> Caller {
     let Plan { seed, longest, .. } = *plan;
     let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
-    let mut dice = Dice::new(seed, &format!("caller {id}"));
+    let mut random = SeededRandom::new(seed, &format!("caller {id}"));
     let mut job = |number: u64, end: Status| {
-        let length = Duration::from_millis(dice.between(1_000, longest));
+        let length = Duration::from_millis(random.between(1_000, longest));
         let timeline = Timeline::over(length, end).with_rows(RowCounts::new(id, number, 3));
         match end {
             Status::Success => timeline,
@@ -83,28 +83,28 @@ fn caller(id: u64, plan: &Plan) -> Caller {
                 .with_error(format!("job {number} of sync {id} ended as {end}")),
         }
     };
-    let ends = ends(&mut Dice::new(seed, &format!("ends {id}")));
+    let ends = ends(&mut SeededRandom::new(seed, &format!("ends {id}")));
     let mut timelines = (1..).zip(ends).map(|(number, end)| job(number, end));
     let first = timelines
         .next()
         .unwrap_or_else(|| Timeline::over(Duration::from_secs(1), Status::Success));
     let mut sync = SyncFixture::new(id, format!("load-{id}"), first);
     sync.further_jobs = timelines.collect();
-    let wait = match dice.between(1, 100) {
+    let wait = match random.between(1, 100) {
         1..=35 => Wait::Unsaid,
         36..=80 => Wait::Seconds(60),
-        81..=95 => Wait::Seconds(dice.between(1, 5)),
+        81..=95 => Wait::Seconds(random.between(1, 5)),
         _ => Wait::Async,
     };
     Caller {
         sync,
-        accept_warnings: dice.percent(50),
+        accept_warnings: random.percent(50),
         wait,
     }
 }
 
 /// How the jobs of a caller's run end.
-fn ends(dice: &mut Dice) -> Vec<Status> {
+fn ends(random: &mut SeededRandom) -> Vec<Status> {
     const ENDS: [Status; 5] = [
         Status::Success,
         Status::Warning,
@@ -112,9 +112,9 @@ fn ends(dice: &mut Dice) -> Vec<Status> {
         Status::Cancelled,
         Status::Interrupted,
     ];
-    let (jobs, good) = if dice.percent(15) { (3, 70) } else { (1, 50) };
+    let (jobs, good) = if random.percent(15) { (3, 70) } else { (1, 50) };
     let mut end = |_| {
-        let end = dice.pick(&ENDS).filter(|_| !dice.percent(good));
+        let end = random.pick(&ENDS).filter(|_| !random.percent(good));
         end.unwrap_or(Status::Success)
     };
     (0..jobs).map(&mut end).collect()

@@ -18,9 +18,9 @@ fn bad_parameters_are_422() {
         "/syncs/1/runs?runID=1",
         "/syncs?after=yesterday",
     ] {
-        let answer = caller.answer("GET", target, &Value::Null);
-        assert_eq!(answer.status, 422, "{target}");
-        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        let response = caller.response("GET", target, &Value::Null);
+        assert_eq!(response.status, 422, "{target}");
+        let body: Value = serde_json::from_str(&response.body).unwrap();
         assert_eq!(body["message"], "Validation failed");
         assert!(body["details"].is_object());
     }

@@ -234,7 +234,7 @@ fn what_a_sync_names_is_there() {
     }
     for target in ["/destinations/404", "/models/404", "/sources/404"] {
         assert_eq!(
-            caller.answer("GET", target, &Value::Null).status,
+            caller.response("GET", target, &Value::Null).status,
             404,
             "{target}"
         );
@@ -262,9 +262,9 @@ fn a_422_names_each_parameter_with_a_message_and_the_value() {
         ("/models/one", "modelId", json!("one")),
         ("/sources/one", "sourceId", json!("one")),
     ] {
-        let answer = caller.answer("GET", target, &Value::Null);
-        assert_eq!(answer.status, 422, "{target}");
-        let body = serde_json::from_str(&answer.body).unwrap();
+        let response = caller.response("GET", target, &Value::Null);
+        assert_eq!(response.status, 422, "{target}");
+        let body = serde_json::from_str(&response.body).unwrap();
         check_validation_error(&body);
         assert_eq!(
             body["details"],
@@ -272,9 +272,9 @@ fn a_422_names_each_parameter_with_a_message_and_the_value() {
             "{target}"
         );
     }
-    let answer = caller.answer("POST", "/syncs/1/trigger", &json!({"fullResync": "maybe"}));
-    assert_eq!(answer.status, 422);
-    check_validation_error(&serde_json::from_str(&answer.body).unwrap());
+    let response = caller.response("POST", "/syncs/1/trigger", &json!({"fullResync": "maybe"}));
+    assert_eq!(response.status, 422);
+    check_validation_error(&serde_json::from_str(&response.body).unwrap());
 }
 
 #[test]

@@ -2,9 +2,9 @@
 
 /// Numbers that follow from a seed: splitmix64.
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
+pub(crate) struct SeededRandom(u64);
 
-impl Dice {
+impl SeededRandom {
     /// The same seed and the same name give the same numbers; another name gives others.
     pub(crate) fn new(seed: u64, name: &str) -> Self {
         // FNV-1a, which unlike std's hashers stays as it is from one Rust to the next.
@@ -49,8 +49,8 @@ mod tests {
     #[test]
     fn the_same_seed_and_name_give_the_same_numbers() {
         let roll = |seed, name| {
-            let mut dice = Dice::new(seed, name);
-            [(); 5].map(|()| dice.between(1, 1000))
+            let mut random = SeededRandom::new(seed, name);
+            [(); 5].map(|()| random.between(1, 1000))
         };
         assert_eq!(roll(1, "poll 7"), roll(1, "poll 7"));
         assert_ne!(roll(1, "poll 7"), roll(2, "poll 7"));
@@ -59,10 +59,10 @@ mod tests {
 
     #[test]
     fn chances_are_kept_to() {
-        let mut dice = Dice::new(7, "");
-        let hits = (0..10_000).filter(|_| dice.percent(30)).count();
+        let mut random = SeededRandom::new(7, "");
+        let hits = (0..10_000).filter(|_| random.percent(30)).count();
         assert!((2_800..3_200).contains(&hits), "{hits}");
-        assert_eq!(dice.pick::<u8>(&[]), None);
-        assert_eq!(dice.pick(&[5]), Some(5));
+        assert_eq!(random.pick::<u8>(&[]), None);
+        assert_eq!(random.pick(&[5]), Some(5));
     }
 }
