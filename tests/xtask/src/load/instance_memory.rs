@@ -1,7 +1,9 @@
-//! How much linear memory an instance takes: the same each time.
+//! Measures the peak linear memory of one instance. The result is the same each time.
 
 use std::path::Path;
 use std::time::Duration;
+
+use anyhow::{Result, anyhow, ensure};
 
 use crate::build::{Kind, components};
 use crate::embedder::{
@@ -12,75 +14,79 @@ use crate::local_hightouch::{
     KEY, LocalHightouch, Options, RowCounts, Status, SyncFixture, Timeline,
 };
 
-/// The bytes of a page.
+/// Size of a page of linear memory, in bytes.
 const PAGE: usize = 64 << 10;
-/// As many entries as Hightouch puts on a page of a list.
-const FULL: u64 = 100;
+/// Maximum number of entries on a page of a Hightouch list.
+const FULL_PAGE: u32 = 100;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// The pages of an instance to which nothing has happened.
-pub fn fresh(component: &Path) -> usize {
+/// Returns the memory of a new instance, in pages.
+///
+/// # Errors
+/// Fails if the component cannot be instantiated.
+pub fn new_instance_pages(component: &Path) -> Result<usize> {
     in_virtual_time(async |_| {
-        let host = Host::new(component, Config::default()).unwrap();
-        host.instantiate().await.unwrap();
-        host.peak_memory().div_ceil(PAGE)
+        let host = Host::new(component, Config::default())?;
+        host.instantiate().await?;
+        Ok(host.peak_memory().div_ceil(PAGE))
     })
 }
 
-/// The most pages of an instance that reads a list of 100 earlier runs before it starts one more.
-pub fn at_most_with_a_list_of_runs(kind: Kind) -> usize {
+/// Returns the peak memory of an instance that reads a list of 100 earlier runs and starts another
+/// run, in pages.
+///
+/// # Errors
+/// Fails if the sync does not succeed or joins another run.
+pub fn peak_pages_with_100_runs(kind: Kind) -> Result<usize> {
     let timeline = timeline();
     let mut sync = SyncFixture::new(1, "full", timeline.clone());
-    for number in 1..=FULL {
-        sync = sync.with_earlier_run(
-            MINUTE * u32::try_from(number).unwrap() * 10,
-            timeline.clone(),
-        );
+    for number in 1..=FULL_PAGE {
+        sync = sync.with_earlier_run(MINUTE * number * 10, timeline.clone());
     }
-    let (report, pages) = carry_out(kind, sync);
-    assert!(!report.joined, "{report:?}");
-    pages
+    let (report, pages) = run(kind, sync)?;
+    ensure!(!report.joined, "the sync joined another run: {report:?}");
+    Ok(pages)
 }
 
-/// The most pages of an instance that reports a run of 100 jobs.
-pub fn at_most_with_a_run_of_jobs(kind: Kind) -> usize {
+/// Returns the peak memory of an instance that reports a run of 100 jobs, in pages.
+///
+/// # Errors
+/// Fails if the sync does not succeed or its report does not contain 100 jobs.
+pub fn peak_pages_with_100_jobs(kind: Kind) -> Result<usize> {
     let mut sync = SyncFixture::new(1, "full", timeline());
-    sync.further_jobs = (1..FULL).map(|_| timeline()).collect();
-    let (report, pages) = carry_out(kind, sync);
-    assert_eq!(report.jobs.len() as u64, FULL);
-    pages
+    sync.further_jobs = (1..FULL_PAGE).map(|_| timeline()).collect();
+    let (report, pages) = run(kind, sync)?;
+    let jobs = report.jobs.len();
+    ensure!(jobs == FULL_PAGE as usize, "the report has {jobs} jobs");
+    Ok(pages)
 }
 
 fn timeline() -> Timeline {
     Timeline::over(MINUTE, Status::Success).with_rows(RowCounts::new(640, 120, 13))
 }
 
-fn carry_out(kind: Kind, sync: SyncFixture) -> (Report, usize) {
+fn run(kind: Kind, sync: SyncFixture) -> Result<(Report, usize)> {
     in_virtual_time(async |time| {
-        let hightouch = LocalHightouch::start(Options::default().with_sync(sync))
-            .await
-            .unwrap();
-        let outbound = Outbound::only([hightouch.origin()]);
+        let hightouch = LocalHightouch::start(Options::default().with_sync(sync)).await?;
         let config = Config {
-            outbound,
+            outbound: Outbound::only([hightouch.origin()]),
             clock: Clock::Virtual(time),
             ..Config::default()
         };
-        let host = Host::new(components().unwrap().path(kind), config).unwrap();
+        let host = Host::new(components()?.path(kind), config)?;
         let connection = Connection {
             api_key: KEY.into(),
             api_origin: Some(hightouch.origin()),
         };
-        // The list of runs is read where one may be joined.
+        // With `join`, the component reads the list of runs.
         let options = RunOptions {
             if_running: IfRunning::Join,
             ..RunOptions::default()
         };
         let report = host
             .run_sync(&connection, &SyncRef::Id(1), options)
-            .await
-            .unwrap()
-            .unwrap();
-        (report, host.peak_memory().div_ceil(PAGE))
+            .await?
+            .map_err(|failure| anyhow!("the sync failed: {failure:?}"))?;
+        Ok((report, host.peak_memory().div_ceil(PAGE)))
     })
 }

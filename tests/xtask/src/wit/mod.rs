@@ -1,4 +1,4 @@
-//! The WIT package as a product: its page, its frozen versions, and what may change between two of them.
+//! The WIT package: its page, its frozen versions, and its completeness.
 
 mod complete;
 mod frozen;
@@ -14,7 +14,7 @@ use wit_parser::{Package, PackageId, Resolve};
 pub use frozen::{freeze, frozen, is_released, renew};
 pub use page::{PAGE, page};
 
-/// A WIT package with what it depends on.
+/// A WIT package with its dependencies.
 #[derive(Debug)]
 pub struct Wit {
     resolve: Resolve,
@@ -22,10 +22,10 @@ pub struct Wit {
 }
 
 impl Wit {
-    /// Reads a directory of WIT files, with `deps/` below it.
+    /// Reads a folder of WIT files with dependencies in `deps/`.
     ///
     /// # Errors
-    /// It cannot be read or is no WIT package.
+    /// Fails if the folder cannot be read or is not a WIT package.
     pub fn read(directory: &Path) -> Result<Self> {
         let mut resolve = Resolve::new();
         let (package, _) = resolve
@@ -34,20 +34,20 @@ impl Wit {
         Ok(Self { resolve, package })
     }
 
-    /// Reads a text that holds a package and those that it depends on.
+    /// Parses a text that contains a package and its dependencies.
     ///
     /// # Errors
-    /// It is no WIT package.
+    /// Fails if the text is not a WIT package.
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let mut resolve = Resolve::new();
         let package = resolve.push_source(name, text)?;
         Ok(Self { resolve, package })
     }
 
-    /// The package's version.
+    /// Returns the package's version.
     ///
     /// # Errors
-    /// It has none.
+    /// Fails if it has none.
     pub fn version(&self) -> Result<String> {
         let version = self
             .package()?

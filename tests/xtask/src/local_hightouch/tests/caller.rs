@@ -12,7 +12,7 @@ use super::super::{KEY, Options, Scenario};
 
 pub(super) const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 
-/// An API and the time, which passes when told.
+/// An API and a time that the test advances.
 pub(super) struct Caller {
     pub(super) api: Api,
     pub(super) key: Option<&'static str>,
@@ -72,7 +72,7 @@ impl Caller {
         serde_json::from_str(&response.body).unwrap()
     }
 
-    /// Triggers a sync, and gives the run's id as it was answered.
+    /// Triggers a sync and returns the run's ID as it is in the response.
     pub(super) fn trigger(&mut self, sync_id: u64) -> Value {
         self.post(&format!("/syncs/{sync_id}/trigger"), &Value::Null)["id"].clone()
     }

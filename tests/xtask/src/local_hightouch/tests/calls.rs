@@ -1,4 +1,4 @@
-//! What each call answers.
+//! Tests of the response of each call.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a client sees over a real socket.
+//! Tests of the API over a real socket.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 
 use super::super::{KEY, LocalHightouch, Mishap, Mishaps, Options, Scenario, Status};
 
-/// Without kept-alive connections: their timers would move a paused clock.
+/// Returns a client that does not reuse connections, because their timers would move a paused
+/// clock.
 fn client() -> Client {
     Client::builder()
         .no_proxy()
@@ -62,7 +63,8 @@ async fn a_run_of_an_hour_passes_in_virtual_time() {
     );
 }
 
-/// As it goes over the wire: a client of a higher level tells a reset from an end as little as a timeout.
+/// This test uses a raw socket, because an HTTP client does not distinguish a reset from a normal
+/// close.
 #[tokio::test]
 async fn a_mishap_is_what_it_says_and_is_recorded() {
     for (mishap, says, ended) in [

@@ -1,4 +1,4 @@
-//! What each scenario changes.
+//! Tests of the effect of each scenario.
 
 use serde_json::{Value, json};
 
