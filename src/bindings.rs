@@ -1,5 +1,4 @@
-//! What `wit/` says, in Rust. The WASI interfaces are waki's bindings of them (clocks, io, http) and the wasi crate's (cli): nothing is
-//! generated twice, and no type of one stands where one of the other is wanted.
+//! Bindings of `wit/`. The WASI interfaces are those of the wasi crate, so that each type exists once.
 
 #![allow(
     missing_docs,
@@ -16,12 +15,12 @@ wit_bindgen::generate!({
     path: "wit",
     world: "hightouch:sync/library",
     with: {
-        "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
-        "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
-        "wasi:http/types@0.2.2": waki::bindings::wasi::http::types,
-        "wasi:io/error@0.2.2": waki::bindings::wasi::io::error,
-        "wasi:io/poll@0.2.2": waki::bindings::wasi::io::poll,
-        "wasi:io/streams@0.2.2": waki::bindings::wasi::io::streams,
+        "wasi:clocks/monotonic-clock@0.2.2": wasi::clocks::monotonic_clock,
+        "wasi:http/outgoing-handler@0.2.2": wasi::http::outgoing_handler,
+        "wasi:http/types@0.2.2": wasi::http::types,
+        "wasi:io/error@0.2.2": wasi::io::error,
+        "wasi:io/poll@0.2.2": wasi::io::poll,
+        "wasi:io/streams@0.2.2": wasi::io::streams,
     },
 });
 
@@ -32,12 +31,12 @@ wit_bindgen::generate!({
     with: {
         "wasi:cli/environment@0.2.2": wasi::cli::environment,
         "wasi:cli/stderr@0.2.2": wasi::cli::stderr,
-        "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
-        "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
-        "wasi:http/types@0.2.2": waki::bindings::wasi::http::types,
-        "wasi:io/error@0.2.2": waki::bindings::wasi::io::error,
-        "wasi:io/poll@0.2.2": waki::bindings::wasi::io::poll,
-        "wasi:io/streams@0.2.2": waki::bindings::wasi::io::streams,
+        "wasi:clocks/monotonic-clock@0.2.2": wasi::clocks::monotonic_clock,
+        "wasi:http/outgoing-handler@0.2.2": wasi::http::outgoing_handler,
+        "wasi:http/types@0.2.2": wasi::http::types,
+        "wasi:io/error@0.2.2": wasi::io::error,
+        "wasi:io/poll@0.2.2": wasi::io::poll,
+        "wasi:io/streams@0.2.2": wasi::io::streams,
     },
 });
 
@@ -48,11 +47,11 @@ wit_bindgen::generate!({
     with: {
         "fermyon:spin/variables@2.0.0": generate,
         "wasi:cli/stderr@0.2.2": wasi::cli::stderr,
-        "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
-        "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
-        "wasi:http/types@0.2.2": waki::bindings::wasi::http::types,
-        "wasi:io/error@0.2.2": waki::bindings::wasi::io::error,
-        "wasi:io/poll@0.2.2": waki::bindings::wasi::io::poll,
-        "wasi:io/streams@0.2.2": waki::bindings::wasi::io::streams,
+        "wasi:clocks/monotonic-clock@0.2.2": wasi::clocks::monotonic_clock,
+        "wasi:http/outgoing-handler@0.2.2": wasi::http::outgoing_handler,
+        "wasi:http/types@0.2.2": wasi::http::types,
+        "wasi:io/error@0.2.2": wasi::io::error,
+        "wasi:io/poll@0.2.2": wasi::io::poll,
+        "wasi:io/streams@0.2.2": wasi::io::streams,
     },
 });

@@ -2,9 +2,9 @@
 
 use core::time::Duration;
 
-use waki::bindings::wasi::http::types::{Headers, IncomingRequest, Method};
-use waki::bindings::wasi::io::poll::poll;
-use waki::bindings::wasi::io::streams::StreamError;
+use wasi::http::types::{Headers, IncomingRequest, Method};
+use wasi::io::poll::poll;
+use wasi::io::streams::StreamError;
 
 use super::again;
 use super::problem::Problem;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use waki::bindings::wasi::http::types::ResponseOutparam;
+use wasi::http::types::ResponseOutparam;
 
 use super::chunked_buffer::ChunkedBuffer;
 use super::json::{Object, View};

@@ -1,6 +1,6 @@
 //! From a request to its answer.
 
-use waki::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
+use wasi::http::types::{IncomingRequest, ResponseOutparam};
 
 use super::access::Access;
 use super::account::Account;

@@ -2,11 +2,9 @@
 
 use core::time::Duration;
 
-use waki::bindings::wasi::http::types::{
-    ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam,
-};
-use waki::bindings::wasi::io::poll::{Pollable, poll};
-use waki::bindings::wasi::io::streams::{OutputStream, StreamError};
+use wasi::http::types::{ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam};
+use wasi::io::poll::{Pollable, poll};
+use wasi::io::streams::{OutputStream, StreamError};
 
 use super::chunked_buffer::ChunkedBuffer;
 use super::json::{Object, View};

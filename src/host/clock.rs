@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use waki::bindings::wasi::clocks::monotonic_clock;
-use waki::bindings::wasi::io::poll::Pollable;
+use wasi::clocks::monotonic_clock;
+use wasi::io::poll::Pollable;
 
 use crate::engine::Instant;
 

@@ -1,12 +1,12 @@
 //! One request and its answer, without blocking.
 
-use waki::bindings::wasi::http::outgoing_handler;
-use waki::bindings::wasi::http::types::{
+use wasi::http::outgoing_handler;
+use wasi::http::types::{
     Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method as WasiMethod,
     OutgoingRequest, Scheme as WasiScheme,
 };
-use waki::bindings::wasi::io::poll::Pollable;
-use waki::bindings::wasi::io::streams::{InputStream, StreamError};
+use wasi::io::poll::Pollable;
+use wasi::io::streams::{InputStream, StreamError};
 
 use super::connection::Connection;
 use super::transport_error::{from_code, lost, unsent};

@@ -1,6 +1,6 @@
 //! Operations and what each of them waits for.
 
-use waki::bindings::wasi::io::poll::{Pollable, poll};
+use wasi::io::poll::{Pollable, poll};
 
 use super::clock::Clock;
 use super::connection::Connection;

@@ -39,7 +39,7 @@
 //! `@bytecodealliance/preview2-shim` 0.26.1, `dist/nodejs/http.js` (`OutgoingRequest._handle`, `RequestOptions`),
 //! `dist/io/worker-http.js` (`createHttpRequest`). RFC 9209, section 2.3.
 
-use waki::bindings::wasi::http::types::ErrorCode;
+use wasi::http::types::ErrorCode;
 
 use crate::engine::{TransportError, TransportErrorKind};
 
@@ -170,9 +170,7 @@ pub(super) fn from_code(code: &ErrorCode) -> TransportError {
 
 #[cfg(test)]
 mod tests {
-    use waki::bindings::wasi::http::types::{
-        DnsErrorPayload, FieldSizePayload, TlsAlertReceivedPayload,
-    };
+    use wasi::http::types::{DnsErrorPayload, FieldSizePayload, TlsAlertReceivedPayload};
 
     use super::*;
 

@@ -1,8 +1,8 @@
 //! A request's body on its way out, while the answer is watched.
 
-use waki::bindings::wasi::http::types::{ErrorCode, OutgoingBody};
-use waki::bindings::wasi::io::poll::Pollable;
-use waki::bindings::wasi::io::streams::{OutputStream, StreamError};
+use wasi::http::types::{ErrorCode, OutgoingBody};
+use wasi::io::poll::Pollable;
+use wasi::io::streams::{OutputStream, StreamError};
 
 /// A body that is being written. Children stand before parents: they must be dropped first.
 pub(super) struct Upload {

@@ -383,7 +383,7 @@ fn nor_where_the_first_answer_was_lost() {
         for scenario in [
             Scenario::LostTriggerAnswer,
             Scenario::TriggerTimeout,
-            Scenario::CutOffTrigger,
+            Scenario::TruncatedTrigger,
         ] {
             let body = success();
             let hightouch = LocalHightouch::start(Options::default().with_scenario(scenario))

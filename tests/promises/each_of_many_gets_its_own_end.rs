@@ -233,7 +233,7 @@ fn a_story_that_is_not_true_is_found_out() {
             }),
         ];
         for (lie, index, change) in lies {
-            assert!(told(index, change).is_err(), "{lie} passes for the actual");
+            assert!(told(index, change).is_err(), "{lie} is not detected");
         }
 
         let really = |change: &dyn Fn(&mut Actual)| {

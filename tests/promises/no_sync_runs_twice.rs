@@ -10,7 +10,7 @@ fn a_run_whose_trigger_was_answered_to_nobody_is_found_and_followed() {
     for scenario in [
         Scenario::LostTriggerAnswer,
         Scenario::TriggerTimeout,
-        Scenario::CutOffTrigger,
+        Scenario::TruncatedTrigger,
     ] {
         stage(async |stage| {
             let hightouch = LocalHightouch::start(Options::default().with_scenario(scenario))

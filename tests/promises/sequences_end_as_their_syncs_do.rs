@@ -234,7 +234,7 @@ fn a_trigger_that_was_answered_to_nobody_is_told_at_once_and_not_sent_again() {
     for scenario in [
         Scenario::LostTriggerAnswer,
         Scenario::TriggerTimeout,
-        Scenario::CutOffTrigger,
+        Scenario::TruncatedTrigger,
         Scenario::DroppedTrigger,
         Scenario::Silent,
     ] {

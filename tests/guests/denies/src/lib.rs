@@ -1,9 +1,9 @@
-//! Denies every outgoing request, as the adapter does that Spin puts before a dependency which inherits nothing.
+//! Denies every outgoing request, like the adapter that Spin adds to a dependency that inherits no configuration.
 
-// Symbols named as WIT names them mean nothing to another linker.
+// Symbols with WIT names are not valid for the host's linker.
 #![cfg(target_arch = "wasm32")]
 
-// Generated: the WIT holds the docs.
+// Generated code: the WIT contains the docs.
 #[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all)]
 mod bindings {
     wit_bindgen::generate!({
@@ -30,7 +30,8 @@ impl Guest for Denies {
         _: OutgoingRequest,
         _: Option<RequestOptions>,
     ) -> Result<FutureIncomingResponse, ErrorCode> {
-        // What Spin's adapter says, in place of `HTTP-request-denied`: crates/capabilities/deny-adapter/src/lib.rs of Spin 4.0.2.
+        // Spin's adapter returns this error and not `HTTP-request-denied`. Source:
+        // crates/capabilities/deny-adapter/src/lib.rs in Spin 4.0.2.
         Err(ErrorCode::InternalError(Some(
             "\"wasi:http/outgoing-handler\" is not permitted".to_owned(),
         )))

@@ -25,7 +25,7 @@ const PROFILE: &str = "component";
 ///
 /// Panic messages contain source paths. The flags remove this machine's folders from them, so that
 /// all machines build identical components.
-pub(super) fn rust_flags(workspace: &Path, more: &[&str]) -> String {
+pub(super) fn rust_flags(workspace: &Path) -> String {
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
     let cargo_home = cargo_home.or_else(|| Some(env::home_dir()?.join(".cargo")));
     let mut flags = vec![format!("-Clink-arg=-zstack-size={STACK_BYTES}")];
@@ -36,7 +36,6 @@ pub(super) fn rust_flags(workspace: &Path, more: &[&str]) -> String {
             flags.push(format!("--remap-path-prefix={folder}={name}"));
         }
     }
-    flags.extend(more.iter().copied().map(str::to_owned));
     flags.join("\u{1f}")
 }
 
@@ -70,10 +69,7 @@ pub(super) fn core_module(
         .arg("--target-dir")
         .arg(&target)
         .env("CARGO_BUILD_BUILD_DIR", &target)
-        .env(
-            "CARGO_ENCODED_RUSTFLAGS",
-            rust_flags(workspace, &compiler.flags),
-        )
+        .env("CARGO_ENCODED_RUSTFLAGS", rust_flags(workspace))
         .args(&compiler.arguments)
         .envs(compiler.variables.iter().map(|(name, value)| (name, value)));
     if workspace.join("Cargo.lock").is_file() {

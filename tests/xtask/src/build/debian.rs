@@ -80,7 +80,6 @@ fn compiler_in(root: &Path) -> Result<Compiler> {
             "-Zbuild-std=std,panic_abort",
             "-Zbuild-std-features=optimize_for_size",
         ],
-        builds_std: true,
         ..Compiler::default()
     })
 }

@@ -32,7 +32,7 @@ pub(super) fn hash_sources<'a>(
     }
     files.sort();
     let mut hasher = DefaultHasher::new();
-    compile::rust_flags(workspace, &[]).hash(&mut hasher);
+    compile::rust_flags(workspace).hash(&mut hasher);
     optimizer::PASSES.hash(&mut hasher);
     for file in files {
         file.strip_prefix(workspace)

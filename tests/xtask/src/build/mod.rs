@@ -72,12 +72,6 @@ impl Kind {
         }
     }
 
-    /// Returns whether it can write to the host's stderr.
-    #[must_use]
-    pub const fn has_stderr(self) -> bool {
-        !matches!(self, Self::Library)
-    }
-
     /// Returns its file name in `target/components/`.
     #[must_use]
     pub fn file_name(self) -> String {
@@ -135,12 +129,6 @@ pub fn build(options: &Options) -> Result<Components> {
     let files = Kind::ALL.map(|kind| components.path(kind));
     rebuild_if_outdated(&stamp, sources, &files, options, |compiler| {
         for kind in Kind::ALL {
-            let without_messages = compiler.without_panic_messages();
-            let compiler = if kind.has_stderr() {
-                compiler
-            } else {
-                &without_messages
-            };
             let module = compile::core_module(compile::PACKAGE, kind.features(), compiler, options)
                 .with_context(|| format!("cannot compile the `{}` world", kind.world()))?;
             let component = compile::component(&module).with_context(|| {

@@ -20,27 +20,8 @@ pub(super) struct Compiler {
     pub(super) variables: Vec<(&'static str, OsString)>,
     /// Arguments of `cargo build`.
     pub(super) arguments: Vec<&'static str>,
-    /// rustc flags in addition to those that every build has.
-    pub(super) flags: Vec<&'static str>,
-    /// Whether the build compiles the standard library too. Only then can it choose the panic
-    /// behaviour of the standard library.
-    pub(super) builds_std: bool,
     /// The program that makes the modules smaller, if one is available.
     pub(super) optimizer: Option<Optimizer>,
-}
-
-impl Compiler {
-    /// Returns a compiler for components that cannot print a panic message. If the standard library
-    /// is built from source, the compiler removes the code that formats such messages.
-    pub(super) fn without_panic_messages(&self) -> Self {
-        let mut quiet = self.clone();
-        if self.builds_std {
-            quiet
-                .flags
-                .extend(["-Zunstable-options", "-Cpanic=immediate-abort"]);
-        }
-        quiet
-    }
 }
 
 /// Returns the active toolchain's own standard library for the target.
