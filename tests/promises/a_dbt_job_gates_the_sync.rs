@@ -1,4 +1,5 @@
-//! A sync that waits for dbt runs once for each dbt run that succeeded, when dbt says so and proves that it is dbt.
+//! The dbt webhook: a sync runs once for each successful dbt run, if the delivery has a valid
+//! signature.
 
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("HIGHTOUCH_WORKSPACE", "acme"),
 ];
 
-/// The news that a dbt run ended four seconds ago, as dbt writes it.
+/// Returns the body of a delivery, in dbt's format, for a dbt run that ended four seconds ago.
 fn news(status: &str, code: u64) -> Value {
     let finished = OffsetDateTime::now_utc() - Duration::from_secs(4);
     let finished = finished
@@ -68,7 +69,7 @@ pub fn signature(body: &str, secret: &str) -> String {
         .collect()
 }
 
-/// What the endpoint answers to a delivery that dbt sent.
+/// Sends a signed delivery and returns the endpoint's response.
 async fn deliver(endpoint: &Endpoint, path: &str, body: &str) -> Told {
     let request = endpoint
         .post(path)
@@ -93,7 +94,7 @@ async fn sleep(seconds: u64) {
 fn a_dbt_run_that_succeeded_starts_the_sync() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
-        // Callers of the other paths may need a token: dbt does not.
+        // Other paths may require a token. dbt does not send it.
         for (settings, path, account, sync) in [
             (SETTINGS.to_vec(), "/hooks/dbt/1", 1, 1),
             (
@@ -255,7 +256,7 @@ fn who_does_not_prove_to_be_dbt_is_refused_alike_and_nothing_is_sent() {
             );
         }
         assert_eq!(answers[0].json()["kind"], "unauthenticated");
-        // Nor does its signature open any other path.
+        // The signature does not give access to other paths.
         let other = tell(
             endpoint
                 .post("/syncs/1/runs")
@@ -282,7 +283,7 @@ fn a_delivery_that_comes_again_starts_nothing_again() {
             let endpoint = gate(&stage, kind, &hightouch).await;
             let first = deliver(&endpoint, "/hooks/dbt/1", &body).await.json();
             assert_eq!(first["action"], "started");
-            // While the run is queued or goes, just after, and a day later.
+            // While the run is queued or in progress, just after it, and a day later.
             for (later, says) in [
                 (0, ""),
                 (2, ""),
@@ -318,7 +319,8 @@ fn a_run_that_has_yet_to_begin_is_enough_and_one_that_goes_is_not() {
                 .bearer_auth("local");
             request.send().await.unwrap().error_for_status().unwrap();
         };
-        // Somebody starts a run, which takes a minute; dbt's run ends while it goes.
+        // Another caller starts a run, which takes a minute. dbt's run ends while it is in
+        // progress.
         start().await;
         sleep(20).await;
         let mut news = news("Success", 10);
@@ -424,7 +426,7 @@ fn what_dbt_signed_counts_whatever_type_it_is_sent_as() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
         let endpoint = gate(&stage, kind, &hightouch).await;
-        // The first has a blank where the others have a `T`.
+        // The first time contains a space instead of a `T`.
         let body = |day: u64| {
             let mut news = news("Success", 10);
             let finished = OffsetDateTime::now_utc() + Duration::from_secs(day * 86_400)
@@ -584,7 +586,7 @@ fn what_is_not_configured_is_said_and_opens_nothing() {
                 told.text
             );
         }
-        // The secret is no leave to use stored keys on other paths.
+        // The secret does not give access to stored keys on other paths.
         let endpoint = gate(&stage, kind, &hightouch).await;
         for token in ["local", SECRET] {
             let told = tell(endpoint.post("/syncs/1/runs").bearer_auth(token)).await;

@@ -1,4 +1,5 @@
-//! A trigger that Hightouch's rate limit keeps from being accepted until the wait is over ends as what it was: a 429, and when to retry.
+//! If Hightouch's rate limit rejects a trigger until the timeout, the failure is a 429 with the
+//! time of the next retry.
 
 use serde_json::Value;
 use xtask::build::Kind;
@@ -12,7 +13,8 @@ use super::support::stage::{
     Endpoint, Scripted, Stage, Told, options, say, stage, tell, with_each_endpoint,
 };
 
-/// For how many seconds Hightouch refuses triggers. Longer than the wait, and than the 10 s over which Hightouch counts requests.
+/// Duration in seconds for which Hightouch rejects triggers. It is longer than the timeout and
+/// longer than Hightouch's rate-limit window of 10 s.
 const REFUSED_FOR: u64 = 30;
 const WAIT_MS: u64 = 25_000;
 
@@ -23,7 +25,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("ENDPOINT_TOKEN", "token"),
 ];
 
-/// A Hightouch that refuses every trigger. It knows sync 1, called `demo`, which has no runs.
+/// Starts a mock of Hightouch that rejects every trigger. It has sync 1 with the slug `demo`, which
+/// has no runs.
 async fn refusing() -> Scripted {
     Scripted::start(|what, _| {
         if what.starts_with("POST") {
@@ -139,7 +142,7 @@ fn by_the_endpoint_for_each_of_several_syncs() {
         let told = tell(request.json(&serde_json::json!({"syncs": [1, "demo", 3]}))).await;
         assert_eq!(told.status, 424, "{}", told.text);
         let runs = told.json()["runs"].as_array().unwrap().clone();
-        // The sync of that slug is the first one, which runs once.
+        // The slug belongs to the first sync, which runs once.
         for run in runs.iter().filter(|run| run["sync"] != "demo") {
             check_problem(&run["problem"]);
         }

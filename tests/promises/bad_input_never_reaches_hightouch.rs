@@ -1,4 +1,4 @@
-//! Bad input is refused with a reason, before anything is sent.
+//! Invalid input is rejected with a reason, before any request is sent.
 
 use serde_json::json;
 use xtask::embedder::{FailureKind, RunRef, SyncRef};

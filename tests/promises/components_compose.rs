@@ -1,4 +1,5 @@
-//! A component that imports `hightouch:sync/runs` and the library become one component, which any host of wasi:http runs.
+//! A component that imports `hightouch:sync/runs` can be composed with the library. Every host of
+//! wasi:http runs the result.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -10,10 +11,10 @@ use xtask::local_hightouch::{KEY, LocalHightouch, Status};
 use super::support::compose::compose;
 use super::support::stage::{Endpoint, Stage, stage};
 
-/// Held while a file is written, so that no other test of this process writes it too.
+/// Locked while a file is written, so that no other test of this process writes it.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// The consumer with the library.
+/// Composes the consumer with the library.
 fn pipeline() -> PathBuf {
     let (consumer, library) = (
         guest(Guest::Consumer).unwrap(),
@@ -23,7 +24,8 @@ fn pipeline() -> PathBuf {
     compose("pipeline", &consumer, library).unwrap()
 }
 
-/// The same, with the adapter before the library that Spin puts there where `inherit_configuration` does not say otherwise.
+/// Composes the consumer with the library and the adapter that Spin adds if `inherit_configuration`
+/// is not set.
 fn pipeline_that_inherits_nothing() -> PathBuf {
     let (consumer, denies) = (
         guest(Guest::Consumer).unwrap(),
@@ -35,7 +37,7 @@ fn pipeline_that_inherits_nothing() -> PathBuf {
     compose("pipeline-denied", &consumer, &library).unwrap()
 }
 
-/// Has the pipeline run these syncs in order. Gives status and text of its answer.
+/// Makes the pipeline run these syncs in order. Returns the status and text of its response.
 async fn run(
     stage: &Stage,
     component: PathBuf,
@@ -134,7 +136,8 @@ fn where_the_host_grants_nothing_the_failure_names_the_setting_and_nothing_is_se
     });
 }
 
-/// What the denied pipeline says. Nothing is ever sent.
+/// Returns the response of the pipeline without inherited configuration. Checks that it sends
+/// nothing.
 async fn denied(stage: &Stage) -> String {
     let local = stage.local().await;
     let component = pipeline_that_inherits_nothing();

@@ -1,4 +1,5 @@
-//! Of many callers at once, some of whose requests go wrong, each gets its own run's true end.
+//! Many callers at the same time, while some requests fail: each caller receives the result of its
+//! own run.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use xtask::local_hightouch::{self as local, LocalHightouch, Mishap, Mishaps, Opt
 
 use super::support::stage::{Stage, stage, with_each_endpoint};
 
-/// What callers were told, and what is true.
+/// The callers, their records and the actual states.
 struct Course {
     callers: Vec<Caller>,
     records: Vec<Record>,
@@ -132,10 +133,10 @@ fn under_a_rate_limit_that_is_far_too_low_for_all() {
     });
 }
 
-/// What is told that is not true, of whom, and how his story becomes so.
+/// A false statement: its description, the index of the caller, and a change of the record.
 type Lie<'a> = (&'static str, usize, &'a dyn Fn(&mut Record));
 
-/// Without this, the tests above would hold of a check that lets everything pass.
+/// Shows that the check of the other tests detects errors.
 #[test]
 fn a_story_that_is_not_true_is_found_out() {
     stage(async |stage| {

@@ -1,4 +1,5 @@
-//! HTTP errors are told by a fixed rule: 401 with Hightouch's own message; 404 and any other with the standard reason phrase.
+//! HTTP errors have fixed messages: 401 has Hightouch's own message, and 404 and all others have
+//! the standard reason phrase.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -93,7 +94,7 @@ fn any_other_error_code_is_its_reason_phrase_whatever_the_body() {
                     "{body}"
                 );
                 assert_eq!(hightouch.triggers(), 1);
-                // What a server error did before it came cannot be told where the list of runs fails too.
+                // If the list of runs fails too, nobody knows what the server did before its error.
                 let expected = if code >= 500 {
                     FailureKind::TriggerUnconfirmed
                 } else {
@@ -168,7 +169,7 @@ fn the_text_of_an_error_is_told_in_whichever_form_it_comes() {
             (401, PLAIN, "Key was revoked", "Key was revoked", None),
             (403, "text/html", "<html><h1>Forbidden", "Forbidden", None),
             (403, "text/html", "upstream refused", "Forbidden", None),
-            // An envelope of an error that comes with a status of success started nothing.
+            // An error envelope with a success status means that nothing was started.
             (
                 200,
                 JSON,
@@ -271,7 +272,8 @@ fn a_hightouch_that_is_not_there_is_unreachable() {
     });
 }
 
-/// A TLS server whose certificate nobody trusts, and how often it was connected to. It stops when dropped.
+/// Starts a TLS server with an untrusted certificate, and returns its connection count. Dropping it
+/// stops it.
 async fn untrusted() -> (String, Arc<AtomicUsize>, JoinSet<()>) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
@@ -336,7 +338,7 @@ fn a_certificate_that_is_not_trusted_is_told_at_once() {
     });
 }
 
-/// A response whose body is compressed.
+/// Returns a response with a compressed body.
 fn compressed(status: u16) -> Say {
     Say {
         headers: vec![("content-encoding", "gzip".into())],

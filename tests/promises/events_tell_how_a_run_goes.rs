@@ -1,4 +1,5 @@
-//! With `Accept: text/event-stream` a run is told as it goes: `progress` events, comments where nothing changes, then `report` or `problem`.
+//! With `Accept: text/event-stream`, the endpoint streams the progress of a run: `progress` events,
+//! comments if nothing changes, then `report` or `problem`.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use super::support::stage::{
     ENDPOINTS, Endpoint, lists, stage, tell, with_each_endpoint, with_key,
 };
 
-/// An event, or a comment, and when it came.
+/// An event or a comment, and the time at which it arrived.
 #[derive(Debug)]
 struct Said {
     at: Duration,
@@ -19,7 +20,7 @@ struct Said {
     data: Value,
 }
 
-/// Asks for events and reads them all.
+/// Requests an event stream and reads it to its end.
 async fn follow(
     stage: &super::support::stage::Stage,
     endpoint: &Endpoint,
@@ -39,7 +40,7 @@ async fn follow(
     let begun = stage.time.elapsed();
     let mut answer = request.send().await.unwrap();
     assert_eq!(answer.status(), 200);
-    // No proxy is to keep events back until there are enough of them, or to compress them.
+    // Proxies must not buffer or compress the events.
     for (name, value) in [
         ("content-type", "text/event-stream"),
         ("x-accel-buffering", "no"),
@@ -85,7 +86,7 @@ async fn follow(
 fn progress_comes_while_the_run_goes_and_its_report_at_the_end() {
     for kind in ENDPOINTS {
         stage(async |stage| {
-            // Each status lasts longer than the pause between two polls, however late the timers fire.
+            // Each status lasts longer than the pause between two polls, even if timers fire late.
             let steps = [
                 (0, Status::Queued),
                 (4, Status::Querying),
@@ -250,7 +251,7 @@ fn a_caller_who_hangs_up_ends_the_invocation_quietly() {
             assert_eq!(endpoint.serving.instances(), 1);
             tokio::time::sleep(Duration::from_secs(3)).await;
             drop(caller);
-            // An hour-long run; the invocation ends with the next event or comment.
+            // The run takes an hour. The invocation must end with the next event or comment.
             tokio::time::sleep(Duration::from_secs(20)).await;
             assert_eq!(
                 (endpoint.serving.instances(), endpoint.serving.requests()),

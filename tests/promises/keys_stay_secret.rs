@@ -1,4 +1,4 @@
-//! A key is sent to Hightouch and shows nowhere else, not even where a server echoes it.
+//! A key is sent to Hightouch and appears nowhere else, even if a server echoes it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -13,7 +13,7 @@ use super::support::stage::{
 
 const MARKED: &str = "marked-key-7f3a";
 
-/// A Hightouch that puts the caller's `Authorization` header into every text it can.
+/// Starts a mock of Hightouch that puts the caller's `Authorization` header into all its texts.
 async fn echoing(status: u16) -> Scripted {
     Scripted::start(move |what, authorization| {
         let run = |status: &str| {
@@ -114,11 +114,11 @@ fn it_is_sent_as_a_bearer_token() {
     });
 }
 
-/// A key with all that anybody escapes, and a token that is no key.
+/// A key with all characters that may be escaped, and a token that is not an API key.
 const KEY: &str = "k3y/7f3a+\"9b&c1=<d5>%e8'2a";
 const TOKEN: &str = "t0k-5c0a77e2f913";
 
-/// How a server writes what it echoes.
+/// The encoding of an echoed secret.
 #[derive(Clone, Copy, Debug)]
 enum Form {
     AsItIs,
@@ -193,12 +193,12 @@ impl Form {
     }
 }
 
-/// Where a server puts it.
+/// The place of an echoed secret.
 #[derive(Clone, Copy, Debug)]
 enum Echo {
     Message,
     Details,
-    /// As JSON that is written into the details as it is, so that the escapes stay.
+    /// JSON text inside the details, so that its escapes remain.
     RawDetails,
     Headers,
     Body,
@@ -206,7 +206,7 @@ enum Echo {
     RawError,
     Status,
     Times,
-    /// At the end of what is kept of a text.
+    /// At the end of a text that will be truncated.
     Cut,
 }
 
@@ -224,10 +224,10 @@ impl Echo {
         Self::Cut,
     ];
 
-    /// What is answered to a request that starts a run, or that reads.
+    /// Returns the response to a request that triggers or reads.
     fn answer(self, triggers: bool, echoed: &str) -> super::support::stage::Say {
         let json = |text: &str| serde_json::to_string(text).unwrap();
-        // What is JSON already stands as it is, else as a text.
+        // Valid JSON is used directly, other text as a string.
         let raw = format!("\"{echoed}\"");
         let raw = if serde_json::from_str::<String>(&raw).is_ok() {
             raw
@@ -337,7 +337,8 @@ fn it_shows_in_no_form_and_at_no_place() {
                     None,
                     "{output}"
                 );
-                // Neither the whole form nor a half of it, whose first and last characters depend on what stands beside it.
+                // Neither the whole form nor half of it may appear. The first and last characters
+                // are ignored, because they depend on the neighbouring text.
                 let form = form.of(secret);
                 let half = form.get(form.len() / 4..form.len() * 3 / 4).unwrap();
                 assert!(!output.contains(half), "{half} in {output}");
@@ -374,7 +375,7 @@ fn a_key_that_comes_back_as_an_id_is_told_as_none() {
     }
 }
 
-/// Secrets that read as slugs, so that one of them can be given as the name of a sync by mistake.
+/// Secrets that are valid slugs, so that a user can confuse one with the name of a sync.
 const SLUG_KEY: &str = "hightouch-key-4b1d9c";
 const SLUG_TOKEN: &str = "endpoint-token-77e2f9";
 const SLUG_SECRET: &str = "whs_5b0f1d7c93a4";

@@ -1,4 +1,4 @@
-//! One `run-sync` starts at most one run, also when the answer to its trigger is lost.
+//! One `run-sync` starts at most one run, even if the response to its trigger is lost.
 
 use xtask::embedder::{FailureKind, IfRunning, Resync, RunOptions};
 use xtask::local_hightouch::{LocalHightouch, Options, Scenario};

@@ -1,5 +1,5 @@
-//! Whatever the line to Hightouch does: no call outlasts its wait, none says what is not so, no run is lost and none started twice, and no
-//! key shows anywhere.
+//! Whatever happens to the connection to Hightouch: no call takes longer than its timeout or makes
+//! a false statement, no run is lost or started twice, and no key appears anywhere.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -9,13 +9,13 @@ use super::support::cases::{each, hidden_in, said};
 use super::support::raw::{Arrived, Fault, Place};
 use super::support::stage::stage;
 
-/// How much of host time beyond its wait a call may take.
+/// Maximum host time of a call beyond its timeout.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// A wait in which whatever passes has passed.
+/// A timeout after which every temporary fault has ended, in milliseconds.
 const LONG: u64 = 60_000;
 
-/// Every call that makes sense.
+/// Returns every useful combination.
 fn all() -> Vec<Case> {
     let mut all = Vec::new();
     for &fault in Fault::ALL {
@@ -47,20 +47,21 @@ fn makes_sense(case: &Case) -> bool {
         way,
         wait,
     } = *case;
-    // Time passes at once; bytes do not.
+    // Virtual time is instant, but large bodies take real time, so they are tested in fewer
+    // combinations.
     if fault.large() && (way != Way::RunSync || wait == 0 || wait == LONG && fault.lies()) {
         return false;
     }
     match place {
         Place::TriggerCarriedOut | Place::TriggerLost if way.awaits() => false,
-        // Whoever cannot reach a server, or is told that it did nothing, has started nothing.
+        // Combinations in which no request arrives or the server denies the run cannot start a run.
         Place::TriggerCarriedOut => !fault.at_the_door() && !fault.denies(),
         Place::TwoReads | Place::Reads if way.awaits() => !fault.at_the_door(),
         _ => true,
     }
 }
 
-/// Holds what happened against the promises.
+/// Checks the results against the promises.
 fn judge(case: &Case, ended: &Ended, world: &World) {
     let Case {
         fault,
@@ -102,7 +103,7 @@ fn judge(case: &Case, ended: &Ended, world: &World) {
             world.arrived
         );
     }
-    // The last look comes when the wait ends, not after it.
+    // The last poll is sent when the timeout ends, not after it.
     for pair in world.arrived.windows(2).filter(|pair| {
         pair[0].spoiled && pair[0].at + 2 * fault.asks_for() < Duration::from_millis(wait)
     }) {
@@ -126,17 +127,17 @@ fn judge(case: &Case, ended: &Ended, world: &World) {
                 "another run than {run}"
             );
             let was_told = way.awaits() || matches!(place, Place::TwoReads | Place::Reads);
-            // Where the list says that nothing is there, it is believed.
+            // The component trusts a list that does not contain a run.
             let may_be_unknown = !was_told && (kind == "trigger-unconfirmed" || fault.lies());
             assert!(ended.run.is_some() || may_be_unknown, "run {run} is lost");
         }
         (Some(_), None) => assert!(ended.run.is_none() && !ended.told_before, "there is no run"),
     }
-    // What may be said of a run that is known, and of one that is not.
+    // The permitted failures for a known run and for an unknown one.
     if let Some(kind) = kind {
         let may = match ended.run {
-            // Nothing but a list that is too long to read is worth giving up a run for; where nothing ever told that an awaited run
-            // exists, what stood in the way is told.
+            // The only permitted reason to give up a run is a list that is too long to read. If the
+            // existence of an awaited run was never confirmed, the failure is the connection's.
             Some(_) if fault.lies() => &["still-running", "malformed-answer"][..],
             Some(_) if way.awaits() => &["still-running", "unreachable", "api", "malformed-answer"],
             Some(_) => &["still-running"],
@@ -166,7 +167,7 @@ fn judge(case: &Case, ended: &Ended, world: &World) {
     }
 }
 
-/// How long a run may take to be listed.
+/// Maximum time until a run is listed.
 const SETTLE: Duration = Duration::from_secs(8);
 
 #[test]

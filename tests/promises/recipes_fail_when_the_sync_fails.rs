@@ -1,4 +1,4 @@
-//! What tests/recipes holds can be read by whom it is written for, and fails when the sync fails.
+//! The files in tests/recipes are valid, and the recipes fail if the sync fails.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -29,7 +29,7 @@ fn yaml(name: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The script, where there is a curl that knows all that it asks of it.
+/// Runs the script if curl has the required options. Otherwise returns `None`.
 async fn run_sync(endpoint: String, sync: &'static str) -> Option<Output> {
     let curl = Command::new("curl").arg("--version").output().ok()?;
     let version: Vec<u32> = String::from_utf8_lossy(&curl.stdout)
@@ -54,7 +54,7 @@ async fn run_sync(endpoint: String, sync: &'static str) -> Option<Output> {
         .unwrap()
 }
 
-/// On the real clock, for what the script waits for is real.
+/// This test uses the real clock, because the script waits in real time.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_script_succeeds_only_if_the_sync_did() {
     let local = LocalHightouch::start(Options::default()).await.unwrap();
@@ -116,7 +116,7 @@ async fn the_script_goes_on_asking_while_a_run_is_going_and_starts_it_once() {
     }
 }
 
-/// Answers one request after the other with these bytes, each on a connection of its own.
+/// Sends these bytes as responses to consecutive requests, each on its own connection.
 async fn answers(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))
         .await
@@ -256,7 +256,8 @@ fn names(list: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Spin matches an entry with every import of the package, or of its one interface, and wants the dependency to export each of them.
+/// Spin matches an entry with every import of the package or of its only interface, and requires
+/// that the dependency exports each of them.
 #[test]
 fn spin_finds_in_the_library_what_its_manifests_take_from_it() {
     let wanted = imports(&guest(Guest::Consumer).unwrap()).unwrap();

@@ -1,5 +1,5 @@
-//! Each run leaves a line of JSON on stderr as soon as Hightouch has named it, and each request one when it is answered; a caller's trace goes out
-//! with the calls to Hightouch, and none is made up.
+//! Each run writes a line of JSON to stderr as soon as Hightouch has returned its ID. Each request
+//! writes one when it is answered. A caller's trace is sent to Hightouch, and no trace is invented.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -64,7 +64,7 @@ fn a_line_of_json_tells_what_was_asked_and_what_came_of_it() {
                 ),
             ] {
                 let answer = tell(request).await;
-                // The line is written after the answer.
+                // The line is written after the response.
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                 let log = stage.stderr.text();
                 let lines = lines(&log);
@@ -341,13 +341,15 @@ fn a_run_is_named_as_started_or_adopted_on_every_route() {
     });
 }
 
-/// Where Hightouch is, and which component to serve, for the process that is killed.
+/// Environment variables of the process that is killed: Hightouch's origin, and the component to
+/// serve.
 const CHILD: [&str; 2] = [
     "HIGHTOUCH_SYNC_TEST_ORIGIN",
     "HIGHTOUCH_SYNC_TEST_COMPONENT",
 ];
 
-/// No test by itself: the host that the test below kills. It ends when that test's process has ended.
+/// Not a test itself: the host process that the test below kills. It ends when the process of that
+/// test has ended.
 #[test]
 fn the_host_that_is_killed() {
     let [Ok(origin), Ok(component)] = CHILD.map(std::env::var) else {
@@ -454,7 +456,7 @@ async fn a_killed_host_has_named_its_runs(kind: Kind) {
             .any(|line| line["sequence"] == SEQUENCE && line["sequenceRun"] == sequence_run),
         "{named:?}"
     );
-    // The sequence starts a run of its own.
+    // The sequence starts its own run.
     let started: Vec<u64> = [4, 6]
         .iter()
         .flat_map(|sync| hightouch.runs(*sync))

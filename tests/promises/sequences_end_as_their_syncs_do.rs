@@ -1,4 +1,5 @@
-//! A sequence's run is a success only when it is done and every sync run in it is one, and it is started once.
+//! A sequence run is a success only if it is done and all its sync runs succeeded. It is started
+//! once.
 
 use std::time::Duration;
 
@@ -54,7 +55,7 @@ impl Library {
     }
 }
 
-/// A Hightouch that starts [`RUN`] and tells of it so.
+/// Starts a mock of Hightouch that starts [`RUN`] and returns this status.
 async fn tells(body: impl Into<String>) -> Scripted {
     let body = body.into();
     Scripted::start(move |what, _| {
@@ -135,7 +136,7 @@ fn each_sync_run_in_it_counts() {
             (failure.kind, run.status, run.sync_runs.len()),
             (FailureKind::SyncFailed, SequenceStatus::Failed, 1)
         );
-        // The run of each sync is told by its own calls.
+        // Each sync run is read by its own requests.
         assert_eq!(
             hightouch
                 .requests()

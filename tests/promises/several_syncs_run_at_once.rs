@@ -1,4 +1,5 @@
-//! Several syncs run at once in one instance, each once, and the whole has succeeded only if all have.
+//! Several syncs run at the same time in one instance, each once. The batch succeeds only if all
+//! syncs succeed.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A Hightouch with syncs 1 to `count`, of which each run takes so long.
+/// Starts a local Hightouch with syncs 1 to `count`, whose runs take this long.
 async fn with_syncs(count: u64, length: Duration) -> LocalHightouch {
     let syncs = (1..=count).map(|id| {
         SyncFixture::new(
@@ -33,7 +34,8 @@ async fn with_syncs(count: u64, length: Duration) -> LocalHightouch {
     .unwrap()
 }
 
-/// A Hightouch in which sync 1 takes 5 s, sync 2 fails after 5 s, and sync 3 takes an hour.
+/// Starts a local Hightouch in which sync 1 takes 5 s, sync 2 fails after 5 s, and sync 3 takes an
+/// hour.
 async fn mixed() -> LocalHightouch {
     let syncs = [
         (1, 5, Status::Success),
@@ -115,7 +117,7 @@ fn sixty_syncs_take_hardly_longer_than_one_and_stay_within_the_rate_limit() {
     });
 }
 
-/// The most requests in any ten seconds.
+/// Returns the maximum number of requests in any ten seconds.
 fn most_in_ten_seconds(hightouch: &LocalHightouch) -> usize {
     let asked: Vec<Duration> = hightouch
         .requests()
@@ -418,7 +420,8 @@ fn the_endpoint_begins_nothing_for_a_body_that_cannot_be_right() {
     });
 }
 
-/// A Hightouch that tells of each run at great length: a hundred jobs that failed, each with long texts.
+/// Starts a mock of Hightouch with long responses: each run has a hundred failed jobs with long
+/// texts.
 async fn talkative() -> Scripted {
     let (error, time) = ("x".repeat(9_000), "t".repeat(127));
     Scripted::start(move |what, _| {
@@ -434,7 +437,8 @@ async fn talkative() -> Scripted {
     .await
 }
 
-/// The most linear memory that a hundred runs at once may take, in bytes: half of what a component usually may have.
+/// Maximum linear memory of a batch of a hundred runs, in bytes. It is half of the usual limit of a
+/// component.
 const MEMORY: usize = 32 << 20;
 
 #[test]

@@ -1,4 +1,5 @@
-//! A run is a success only when it has ended and every job of it is `success`, or `warning` where the caller accepts that.
+//! A run is a success only if it has ended and every job is `success`, or `warning` if the caller
+//! accepts warnings.
 
 use xtask::embedder::{FailureKind, RunOptions, RunStatus};
 

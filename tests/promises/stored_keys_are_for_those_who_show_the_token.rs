@@ -1,4 +1,5 @@
-//! A stored key is used only for a caller who shows the endpoint's token; without a token configured, every caller brings a key.
+//! A stored key is used only for a caller that sends the endpoint's token. If no token is
+//! configured, every caller sends its own key.
 
 use serde_json::{Value, json};
 use xtask::build::{Kind, components};
@@ -8,7 +9,7 @@ use super::support::stage::{
     ENDPOINTS, Endpoint, Scripted, Stage, Told, say, stage, tell, with_each_endpoint,
 };
 
-/// An endpoint with these settings, in the environment or as Spin's variables.
+/// Starts an endpoint with these settings, in environment variables or in Spin's variables.
 pub async fn configured(
     stage: &Stage,
     kind: Kind,
@@ -28,7 +29,8 @@ pub async fn configured(
     Endpoint::serve(&Host::new(components().unwrap().path(kind), config).unwrap()).await
 }
 
-/// A Hightouch that fails every call, in a message that names the key, and so tells which was used.
+/// Starts a mock of Hightouch that fails every call with a message that contains the key, so that
+/// tests see which key was used.
 async fn naming_keys() -> Scripted {
     Scripted::start(|_, key| {
         let name = match key {

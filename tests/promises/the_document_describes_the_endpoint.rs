@@ -1,4 +1,4 @@
-//! The endpoint serves an OpenAPI document of itself, and every path and status in it can be provoked.
+//! The endpoint serves its own OpenAPI document, and tests receive every path and status in it.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! The endpoint: reports, problems and a run that takes longer than the caller waits.
+//! The HTTP endpoint: reports, problems, and runs that take longer than the caller waits.
 
 use std::time::Duration;
 
@@ -400,7 +400,7 @@ fn problems_of_the_way_to_hightouch_have_their_kinds() {
 /// Method, path, headers and body.
 type CurlLine = (String, String, Vec<(String, String)>, Option<String>);
 
-/// The curl lines of the README's section on the endpoint, as requests.
+/// Returns the curl commands in the README's section about the endpoint as requests.
 fn curl_lines() -> Vec<CurlLine> {
     let readme =
         std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
@@ -417,7 +417,7 @@ fn curl_lines() -> Vec<CurlLine> {
         .filter_map(|line| line.strip_prefix("curl "));
     lines
         .map(|line| {
-            // What stands in quotes is one word.
+            // Quoted text is one word.
             let mut words = line.split('\'').enumerate().flat_map(|(at, part)| {
                 if at % 2 == 1 {
                     vec![part.to_owned()]

@@ -1,4 +1,5 @@
-//! The README's lines for the `wasmtime` command do what it says of them, where that command is there. `.ci/wasmtime install` installs it.
+//! The README's commands for `wasmtime` work as described, if `wasmtime` is installed.
+//! `.ci/wasmtime install` installs it.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::Ipv4Addr;
@@ -13,8 +14,8 @@ use xtask::local_hightouch::{
     KEY, LocalHightouch, Options, RateLimit, Status, SyncFixture, Timeline,
 };
 
-/// The README's block that holds a line that begins so, for a shell in the workspace's root, with `exec` before that line; none where
-/// there is no wasmtime.
+/// Returns the README's code block that contains a line with this beginning, as a script for the
+/// workspace root, with `exec` before that line. Returns `None` if wasmtime is not installed.
 fn block(begins: &str) -> Option<String> {
     if !Command::new("wasmtime")
         .arg("--version")
@@ -45,7 +46,7 @@ fn shell(block: &str) -> Command {
     shell
 }
 
-/// What it replaces has to be there.
+/// Panics if there is nothing to replace.
 fn replaced(line: &str, what: &str, by: &str) -> String {
     assert!(line.contains(what), "{what}: {line}");
     line.replace(what, by)
@@ -79,11 +80,12 @@ async fn the_library_is_called_from_the_command_line() {
     assert_eq!(local.triggers(), 2);
 }
 
-/// The README's `wasmtime serve`, in front of the local Hightouch. It ends when this is dropped.
+/// The README's `wasmtime serve` with the local Hightouch. Dropping it stops it.
 struct Serving {
     process: Child,
     url: String,
-    /// Reads what the process writes to stderr after its address: a pipe that nobody reads would block the process.
+    /// Reads the stderr of the process after its address, so that the process never blocks on a
+    /// full pipe.
     reading: Option<JoinHandle<String>>,
 }
 
@@ -123,7 +125,7 @@ impl Serving {
         serving
     }
 
-    /// Ends it. Returns what it wrote to stderr after its address.
+    /// Stops the process. Returns its stderr after the address.
     fn log(mut self) -> String {
         self.process.kill().unwrap();
         self.reading.take().unwrap().join().unwrap()
@@ -169,14 +171,14 @@ async fn the_endpoint_is_served() {
     assert!(!log.contains(KEY), "{log}");
 }
 
-/// How many callers wait at the same time. Without the README's options for the pool, wasmtime serves 333.
+/// Number of simultaneous callers. Without the README's pool options, wasmtime serves 333.
 const CALLERS: u64 = 1_000;
-/// How long each of them waits. The first still waits when the last one's request arrives.
+/// Timeout of each caller. The first one still waits when the request of the last one arrives.
 const WAIT: Duration = Duration::from_secs(20);
-/// The open files of this process for each caller: its connection, and one that the local Hightouch accepted.
+/// Open files of this process for each caller: the caller's connection and the local Hightouch's.
 const FILES: u64 = 2;
 
-/// Whether this process may open the files that the callers need.
+/// Returns whether this process may open enough files for the callers.
 fn enough_files() -> bool {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let limit = limits
@@ -186,7 +188,7 @@ fn enough_files() -> bool {
     limit.is_none_or(|limit| limit >= CALLERS * FILES + 200)
 }
 
-/// What one caller was told, and from when to when it waited.
+/// The response to one caller, and the start and end of its wait.
 struct Told {
     status: u16,
     text: String,

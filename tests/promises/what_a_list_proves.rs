@@ -1,22 +1,23 @@
-//! What Hightouch's list of runs proves: how a run ended, that a run does not exist, and what is running, however long the list is.
+//! Conclusions from Hightouch's list of runs: how a run ended, that a run does not exist, and what
+//! is in progress, whatever the length of the list.
 
 use super::a_dbt_job_gates_the_sync::{signature, success};
 use super::stored_keys_are_for_those_who_show_the_token::configured;
 use super::support::stage::{Say, Scripted, lists, say, tell, with_each_endpoint, with_key};
 
-/// How many runs the sync of the long lists has. The newest of them is still in progress.
+/// Number of runs in the long lists. The newest run is still in progress.
 const RUNS: u64 = 100_000;
-/// The largest number of requests for such a list, with those that follow it.
+/// Maximum number of requests for such a list, including those that follow it.
 const MAX_REQUESTS: usize = 25;
 
-/// The value of a query parameter.
+/// Returns the value of a query parameter.
 fn param(target: &str, name: &str) -> Option<u64> {
     target
         .split(['?', '&'])
         .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
 
-/// The page that a request asks for, of a list that begins with the oldest run.
+/// Returns the requested page of a list that begins with the oldest run.
 fn oldest_first(target: &str) -> Say {
     let (offset, limit) = (
         param(target, "offset").unwrap_or(0),
@@ -199,7 +200,8 @@ fn a_redirect_of_a_poll_is_transient() {
     });
 }
 
-/// A Hightouch that lists these runs of sync 7, and answers with an empty list about any other.
+/// Starts a mock of Hightouch that lists these runs of sync 7, and an empty list for any other
+/// sync.
 async fn only(runs: &'static [u64]) -> Scripted {
     Scripted::start(|what, _| {
         let shown = runs

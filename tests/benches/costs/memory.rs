@@ -1,4 +1,4 @@
-//! How much linear memory an instance takes, at first and at the most.
+//! Initial and peak linear memory of an instance.
 
 use xtask::build::{Guest, Kind, components, guest};
 

@@ -1,5 +1,5 @@
-//! What one sync costs beside waiting: its guest, and the host's side of what that imports. Pauses take no time and no request
-//! passes through a socket.
+//! The cost of one sync without waiting: the guest and its host functions. Pauses take no time, and
+//! no request uses a socket.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::scene::{Hightouch, REQUESTS, SLUG};
 
 const SYNCS: u32 = 1_000;
 const WARM_UP: u32 = 100;
-/// More, for they are short beside the system's account of processor time.
+/// A larger number, because native syncs are short compared with the precision of processor time.
 const NATIVE_SYNCS: u32 = 20_000;
 
 pub fn measure() -> Section {

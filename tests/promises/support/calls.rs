@@ -1,4 +1,4 @@
-//! Calls of every kind over a line that fails, by components with little memory.
+//! Calls of all kinds over a failing connection, by components with little memory.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use super::cases::last_event;
 use super::raw::{Arrived, Fault, Line, Place};
 use super::stage::{Endpoint, Stage, Told, connection, options, tell};
 
-/// What must show nowhere.
+/// Secrets that must not appear anywhere.
 const KEY: &str = "ht/9f27c1+aa=41b8d0e6-7c55";
 const TOKEN: &str = "tok-5c0a77e2f913-b6d28e41aa";
 pub const SECRETS: [&str; 2] = [KEY, TOKEN];
 
-/// How much memory an instance may have, in bytes.
+/// Memory limit of an instance, in bytes.
 pub const MEMORY: usize = 6 << 20;
 
-/// Who calls, and how.
+/// The kind of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     RunSync,
@@ -29,7 +29,7 @@ pub enum Way {
     Post,
     /// `GET` with a stored key.
     Get,
-    /// `POST` for events with a stored key, at Spin's endpoint.
+    /// `POST` for an event stream with a stored key, at Spin's endpoint.
     Events,
 }
 
@@ -54,13 +54,13 @@ impl Way {
         }
     }
 
-    /// Whether the endpoint has the key, and its caller a token.
+    /// Returns whether the endpoint has a stored key and its caller sends a token.
     fn stores_the_key(self) -> bool {
         matches!(self, Self::Get | Self::Events)
     }
 
-    /// How long a call may take: an endpoint gives the response that names the run 10 s in any case, and then reads the list for 1 s. A wait
-    /// of 0 does so too.
+    /// Returns the maximum duration of a call. An endpoint waits up to 10 s for the response that
+    /// contains the run's ID, and then up to 1 s for the list. A timeout of 0 does so too.
     pub fn bound(self, wait: u64) -> Duration {
         let library = self.component() == Kind::Library;
         Duration::from_millis(if wait == 0 || !library {
@@ -71,7 +71,7 @@ impl Way {
     }
 }
 
-/// A call, and what fails. The wait is in milliseconds.
+/// A call and its fault. The timeout is in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     pub fault: Fault,
@@ -80,19 +80,19 @@ pub struct Case {
     pub wait: u64,
 }
 
-/// How a call ended, in whichever way it was made.
+/// The result of a call of any kind.
 #[derive(Debug)]
 pub struct Ended {
-    /// None for a success.
+    /// The failure's kind. `None` for a success.
     pub kind: Option<String>,
     pub run: Option<u64>,
-    /// The most that was told before the end of a stream.
+    /// Whether an earlier event of the stream contained the run.
     pub told_before: bool,
-    /// As the guest has it.
+    /// Elapsed time, as the guest reports it.
     pub elapsed: Option<Duration>,
-    /// As the host has it.
+    /// Elapsed time, as the host measures it.
     pub took: Duration,
-    /// All that came out of it, in any form.
+    /// The complete output, in any form.
     pub output: String,
 }
 
@@ -155,7 +155,7 @@ impl Ended {
     }
 }
 
-/// A kind as problems have it; those that no line can cause are none here.
+/// Returns a kind as problems show it. The omitted kinds cannot be caused by a connection.
 fn word(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::Api => "api",
@@ -167,18 +167,18 @@ fn word(kind: FailureKind) -> &'static str {
     }
 }
 
-/// What the world was like when the call had ended.
+/// The state after the end of the call.
 pub struct World {
-    /// The run, if there is one, and whether it has succeeded.
+    /// The run, if there is one, and whether it succeeded.
     pub run: Option<(u64, bool)>,
-    /// How many were started, the one that was awaited included.
+    /// Number of started runs, including the awaited one.
     pub started: usize,
     pub arrived: Vec<Arrived>,
-    /// The most memory that the component had, in bytes.
+    /// Peak memory of the component, in bytes.
     pub memory: usize,
 }
 
-/// Makes the call, on a stage of its own.
+/// Makes the call on its own stage.
 pub async fn carry_out(case: &Case, stage: &Stage) -> (Ended, World) {
     let Case {
         fault,
@@ -269,7 +269,7 @@ fn host(way: Way, stage: &Stage, origin: &str) -> Host {
     Host::new(components().unwrap().path(way.component()), config).unwrap()
 }
 
-/// Starts a run that the call then takes up.
+/// Starts the run that the call then follows.
 async fn start_elsewhere(hightouch: &LocalHightouch, line: &Line) {
     let client = reqwest::Client::builder()
         .pool_max_idle_per_host(0)

@@ -1,4 +1,4 @@
-//! Many cases of one promise, and what each came to.
+//! Many cases of one promise and their results.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-/// How many cases are tried at once. In virtual time they wait for real bytes more than they compute.
+/// Number of cases that run at the same time. In virtual time they mostly wait for real I/O.
 const AT_ONCE: usize = 12;
 
-/// Tries every case, and tells of all that failed.
+/// Runs every case, and reports all failures.
 pub fn each<T: Debug + Sync>(cases: &[T], test: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
@@ -39,14 +39,14 @@ pub fn each<T: Debug + Sync>(cases: &[T], test: impl Fn(&T) + Sync) {
     );
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 pub fn said(cause: &(dyn Any + Send)) -> &str {
     let text = cause.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| cause.downcast_ref::<&str>().copied())
         .unwrap_or("it does not say why")
 }
 
-/// The name and the data of a stream's last event.
+/// Returns the name and the data of the last event of a stream.
 pub fn last_event(stream: &str) -> (String, Value) {
     let block = stream.trim_end().rsplit("\n\n").next().unwrap_or_default();
     let field = |name: &str| {
@@ -62,10 +62,11 @@ pub fn last_event(stream: &str) -> (String, Value) {
     )
 }
 
-/// From how many characters on a piece of a secret gives it away.
+/// Minimum length of a part of a secret that counts as a leak.
 const TELLING: usize = 8;
 
-/// The piece of a secret that shows in a text: as it is, or escaped as in URLs, JSON and HTML, or in two of these ways at once.
+/// Returns the part of a secret that appears in a text: as it is, or escaped as in URLs, JSON or
+/// HTML, or in two of these ways.
 pub fn hidden_in(secret: &str, text: &str) -> Option<String> {
     let once = unescaped(text);
     let twice = unescaped(&once);

@@ -1,4 +1,4 @@
-//! Composition of two components.
+//! Composes two components.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! A line to the local Hightouch that fails: a raw TCP server that passes requests on, and spoils what goes back.
+//! A failing connection to the local Hightouch: a raw TCP server that forwards requests and damages
+//! the responses.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream as BlockingStream};
 use std::sync::{Arc, Mutex};
@@ -12,161 +13,163 @@ use tokio::time::{Instant, sleep};
 
 use xtask::local_hightouch::KEY;
 
-/// Declares the faults once: the variant, and what a peer then does.
+/// Declares each fault once: the variant and the peer's behaviour.
 macro_rules! faults {
     ($($(#[doc = $about:literal])* $variant:ident,)*) => {
-        /// What a peer does instead of answering well.
+        /// The faulty behaviour of a peer.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Fault {
             $($(#[doc = $about])* $variant,)*
         }
 
         impl Fault {
-            /// Every fault.
+            /// All faults.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
         }
     };
 }
 
 faults! {
-    /// Nobody listens at the port.
+    /// No process listens on the port.
     Refused,
-    /// The backlog is full: nobody answers the connection's first packet.
+    /// The backlog is full, so the first packet of a connection gets no reply.
     Unanswered,
-    /// The connection is made by the kernel, and nobody ever accepts it.
+    /// The kernel makes the connection, and no process accepts it.
     NeverAccepted,
 
-    /// The request is read, and nothing comes.
+    /// Reads the request and sends nothing.
     SilentBeforeTheHead,
-    /// Nothing more comes after half a head.
+    /// Sends nothing after half of the head.
     SilentInTheHead,
-    /// Nothing comes after the head.
+    /// Sends nothing after the head.
     SilentAfterTheHead,
-    /// Nothing more comes after half a body.
+    /// Sends nothing after half of the body.
     SilentInTheBody,
-    /// The head comes a byte a second.
+    /// Sends the head at one byte per second.
     DripsTheHead,
-    /// The body comes a byte a second.
+    /// Sends the body at one byte per second.
     DripsTheBody,
-    /// A chunked body comes a byte and a chunk a second.
+    /// Sends a chunked body at one chunk of one byte per second.
     DripsChunks,
 
-    /// The connection is reset.
+    /// Resets the connection.
     ResetBeforeTheHead,
-    /// The connection is reset after half a head.
+    /// Resets the connection after half of the head.
     ResetInTheHead,
-    /// The connection is reset after the head.
+    /// Resets the connection after the head.
     ResetAfterTheHead,
-    /// The connection is reset after half a body.
+    /// Resets the connection after half of the body.
     ResetInTheBody,
-    /// The connection ends.
+    /// Closes the connection.
     ClosedBeforeTheHead,
-    /// The connection ends after half a head.
+    /// Closes the connection after half of the head.
     ClosedInTheHead,
-    /// The connection ends after the head.
+    /// Closes the connection after the head.
     ClosedAfterTheHead,
-    /// The connection ends after half of what `Content-Length` promised.
+    /// Closes the connection after half of the bytes in `Content-Length`.
     ClosedInTheBody,
-    /// The connection ends within a chunk.
+    /// Closes the connection within a chunk.
     ClosedInAChunk,
-    /// The connection ends between two chunks.
+    /// Closes the connection between two chunks.
     ClosedBetweenChunks,
-    /// The size of a chunk is no number.
+    /// Sends a chunk size that is not a number.
     NoChunkSize,
 
-    /// The whole answer comes at the first byte of the request, and the connection ends with the rest unread.
+    /// Sends the whole response at the first byte of the request, and closes the connection without
+    /// reading the rest.
     AnswersEarly,
-    /// The same answer comes twice.
+    /// Sends the response twice.
     AnswersTwice,
-    /// Fifty hints come before the answer.
+    /// Sends fifty informational responses before the response.
     FiftyHints,
-    /// Five thousand `100 Continue` come at once, then one a second, and no answer.
+    /// Sends five thousand `100 Continue` at once, then one per second, and no response.
     ContinuesForEver,
-    /// 101, as if a protocol had been agreed on.
+    /// Sends 101, as if the client had requested another protocol.
     SwitchesProtocols,
-    /// 204, without a body.
+    /// Sends 204 without a body.
     NoContent,
-    /// 200 with an empty body.
+    /// Sends 200 with an empty body.
     EmptyBody,
-    /// `Content-Length` is half of the body's.
+    /// Sends a `Content-Length` of half of the body.
     LengthTooSmall,
-    /// `Content-Length` is no number.
+    /// Sends a `Content-Length` that is not a number.
     LengthIsNoNumber,
-    /// Two `Content-Length`s that differ.
+    /// Sends two different `Content-Length` headers.
     TwoLengths,
-    /// Bytes that are no HTTP.
+    /// Sends bytes that are not HTTP.
     Garbage,
-    /// The body alone, as HTTP/0.9 had it.
+    /// Sends only the body, as in HTTP/0.9.
     NoHead,
-    /// 200, compressed, though nobody asked for it.
+    /// Sends a compressed 200 response although the client did not request it.
     Gzip,
-    /// A page of a proxy, with 200.
+    /// Sends a proxy's page with status 200.
     Page,
-    /// A page of a proxy, with 502.
+    /// Sends a proxy's page with status 502.
     BadGatewayPage,
-    /// 408.
+    /// Sends 408.
     RequestTimeout,
-    /// 429 with `Retry-After` in seconds.
+    /// Sends 429 with `Retry-After` in seconds.
     TooManyRequests,
-    /// 429 with `Retry-After` as a date.
+    /// Sends 429 with `Retry-After` as a date.
     TooManyRequestsUntil,
-    /// 500 with the JSON string that Hightouch documents.
+    /// Sends 500 with the JSON string that Hightouch documents.
     InternalServerError,
-    /// 503 without a body.
+    /// Sends 503 without a body.
     Unavailable,
 
-    /// Ten thousand headers.
+    /// Sends ten thousand headers.
     TenThousandHeaders,
-    /// A header of 1 MB.
+    /// Sends a header of 1 MB.
     LongHeader,
-    /// 50 MB, of which `Content-Length` warns.
+    /// Sends 50 MB with `Content-Length`.
     HugeBody,
-    /// 50 MB in chunks.
+    /// Sends 50 MB in chunks.
     HugeChunks,
-    /// 50 MB up to the end of the connection.
+    /// Sends 50 MB without a length and closes the connection.
     HugeUntilClosed,
-    /// `data` is nested 100,000 deep, so that there is no run in it.
+    /// Sends `data` with 100,000 nested levels, so that it contains no run.
     DeepData,
-    /// A field of the run is nested 100,000 deep.
+    /// Sends a run that has a field with 100,000 nested levels.
     DeepField,
-    /// A field that nobody reads is nested 100,000 deep.
+    /// Sends an unknown field with 100,000 nested levels.
     DeepUnknownField,
-    /// 500 with `details` nested 100,000 deep.
+    /// Sends 500 with `details` of 100,000 nested levels.
     DeepDetails,
-    /// 500 with a message of nearly 1 MiB, one character of which is escaped.
+    /// Sends 500 with a message of nearly 1 MiB, of which one character is escaped.
     LongMessage,
-    /// 500 with `details` of nearly 1 MiB.
+    /// Sends 500 with `details` of nearly 1 MiB.
     LongDetails,
-    /// The name of a field is nearly 1 MiB long.
+    /// Sends a field whose name is nearly 1 MiB long.
     LongName,
-    /// The run's status, error and times are long and escaped, nearly 1 MiB in all.
+    /// Sends a run whose status, error and times are long and escaped, nearly 1 MiB in all.
     LongFields,
-    /// 100,000 runs on one page.
+    /// Sends a page of 100,000 runs.
     ManyRuns,
-    /// 20,000 jobs of the run on one page.
+    /// Sends a page of 20,000 jobs of the run.
     ManyJobs,
-    /// Each page says that there is another.
+    /// Sends pages that always announce another page.
     EndlessPages,
-    /// 5,000 jobs of the run, each with an error text of 200 KB, five on a page.
+    /// Sends 5,000 jobs of the run, each with an error text of 200 KB, five on a page.
     LongErrors,
-    /// 5,000 jobs of the run, each with an error text of 16 KiB, sixty on a page.
+    /// Sends 5,000 jobs of the run, each with an error text of 16 KiB, sixty on a page.
     ManyErrors,
-    /// 900 jobs of the run, each with an error text that takes 16 KiB, sixty on a page, all of it characters that JSON escapes.
+    /// Sends 900 jobs of the run, sixty on a page. Each has an error text of 16 KiB that consists
+    /// of characters that JSON escapes.
     JobsThatGoOn,
 }
 
-/// Where the fault is.
+/// The requests that the fault affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// On the first request that starts a run, which is carried out all the same.
+    /// The first request that starts a run. Hightouch carries it out.
     TriggerCarriedOut,
-    /// On the first request that starts a run, which is not carried out.
+    /// The first request that starts a run. Hightouch does not receive it.
     TriggerLost,
-    /// On the first two requests that read.
+    /// The first two requests that read.
     TwoReads,
-    /// On every request that reads.
+    /// Every request that reads.
     Reads,
-    /// On every request. What starts a run is carried out, unless the fault denies it.
+    /// Every request. Hightouch carries out triggers, unless the fault denies them.
     Everything,
 }
 
@@ -179,7 +182,7 @@ impl Place {
         Self::Everything,
     ];
 
-    /// Whether a request meets the fault, so many of its kind having come before.
+    /// Returns whether the fault affects a request, after this number of requests of its kind.
     fn meets(self, triggers: bool, before: usize) -> bool {
         match self {
             Self::TriggerCarriedOut | Self::TriggerLost => triggers && before == 0,
@@ -191,12 +194,12 @@ impl Place {
 }
 
 impl Fault {
-    /// Whether the fault is one of making the connection.
+    /// Returns whether the fault prevents the connection.
     pub fn at_the_door(self) -> bool {
         matches!(self, Self::Refused | Self::Unanswered | Self::NeverAccepted)
     }
 
-    /// Whether the peer keeps the connection and never ends its answer.
+    /// Returns whether the peer keeps the connection open and never completes its response.
     pub fn keeps_waiting(self) -> bool {
         use Fault::{
             ContinuesForEver, DripsChunks, DripsTheBody, DripsTheHead, NeverAccepted, Unanswered,
@@ -216,18 +219,20 @@ impl Fault {
         )
     }
 
-    /// Whether the client can know that its request never arrived.
+    /// Returns whether the client can know that its request never arrived.
     pub fn proves_that_nothing_was_sent(self) -> bool {
-        // That nobody answered in time is no proof: no host says whether it was the connection or the response.
+        // A timeout is not a proof: no host reports whether the connection or the response timed
+        // out.
         self == Self::Refused
     }
 
-    /// Whether the fault says that no run was started, so that it would be a lie where one was.
+    /// Returns whether the fault says that no run was started, which would be false if one was.
     pub fn denies(self) -> bool {
         matches!(self, Self::TooManyRequests | Self::TooManyRequestsUntil)
     }
 
-    /// Whether the fault makes false statements about the run in the form of a good list, so that nobody can see through it.
+    /// Returns whether the fault makes false statements about the run in a valid list, so that no
+    /// client can detect it.
     pub fn lies(self) -> bool {
         matches!(
             self,
@@ -239,7 +244,7 @@ impl Fault {
         )
     }
 
-    /// Whether there is so much of it that it takes real time, or much memory.
+    /// Returns whether the fault takes real time or much memory because of its size.
     pub fn large(self) -> bool {
         matches!(
             self,
@@ -261,36 +266,36 @@ impl Fault {
         ) || self.lies()
     }
 
-    /// Whether the answer can be read all the same.
+    /// Returns whether the response can still be read.
     pub fn harmless(self) -> bool {
         matches!(self, Self::AnswersTwice | Self::FiftyHints)
     }
 
-    /// How long the server asks to be left alone.
+    /// Returns the time that the server asks the client to wait.
     pub fn asks_for(self) -> Duration {
         if self.denies() { ASKED } else { Duration::ZERO }
     }
 }
 
-/// What 429 asks for.
+/// `Retry-After` of the 429 responses.
 const ASKED: Duration = Duration::from_secs(3);
-/// How long a fault at the door lasts that passes.
+/// Duration of a temporary fault that prevents connections.
 const SHUT: Duration = Duration::from_secs(4);
 
-/// A request that arrived whole.
+/// A request that arrived completely.
 #[derive(Clone, Debug)]
 pub struct Arrived {
-    /// Since the line was opened.
+    /// Time since the connection was opened.
     pub at: Duration,
     /// Whether it starts a run.
     pub triggers: bool,
-    /// Whether it met the fault.
+    /// Whether the fault affected it.
     pub spoiled: bool,
-    /// Whether it accepts no content coding.
+    /// Whether it rejects content codings.
     pub identity: bool,
 }
 
-/// A line to a Hightouch. Dropped, it is cut.
+/// A failing connection to a Hightouch. Dropping it closes it.
 pub struct Line {
     origin: String,
     shared: Arc<Shared>,
@@ -303,14 +308,14 @@ struct Shared {
     hightouch: String,
     client: reqwest::Client,
     opened: Instant,
-    /// The first good answer to a trigger has gone back.
+    /// Notified when the first correct response to a trigger has been sent.
     triggered: Notify,
     arrived: Mutex<Vec<Arrived>>,
     run: Mutex<Option<u64>>,
 }
 
 impl Line {
-    /// A line to the Hightouch at this origin.
+    /// Opens a connection to the Hightouch at this origin.
     pub fn open(fault: Fault, place: Place, hightouch: &str) -> Self {
         let (one, two) = twins();
         let origin = format!("http://{}", one.local_addr().unwrap());
@@ -327,7 +332,7 @@ impl Line {
             arrived: Mutex::default(),
             run: Mutex::default(),
         });
-        // What listens from the beginning has to listen when this returns.
+        // The server must listen when this function returns.
         let door = Door::new(fault, place, one, two);
         let mut server = JoinSet::new();
         server.spawn(door.keep(Arc::clone(&shared)));
@@ -342,18 +347,18 @@ impl Line {
         &self.origin
     }
 
-    /// Tells of a run that was started some other way, so that faults can name it.
+    /// Sets the ID of a run that was started otherwise, so that faults can use it.
     pub fn carries(&self, run: u64) {
         *self.shared.run.lock().unwrap() = Some(run);
     }
 
-    /// What arrived, in order.
+    /// Returns the requests that arrived, in order.
     pub fn arrived(&self) -> Vec<Arrived> {
         self.shared.arrived.lock().unwrap().clone()
     }
 }
 
-/// Two sockets at one port, of which none listens yet.
+/// Returns two sockets with the same port. Neither listens yet.
 fn twins() -> (TcpSocket, TcpSocket) {
     let bound = |address: SocketAddr| {
         let socket = TcpSocket::new_v4().unwrap();
@@ -366,7 +371,7 @@ fn twins() -> (TcpSocket, TcpSocket) {
     (one, two)
 }
 
-/// Whether and how connections are made, over time.
+/// Controls whether connections can be made.
 struct Door {
     fault: Fault,
     place: Place,
@@ -379,13 +384,13 @@ enum First {
     Open(TcpListener),
 }
 
-/// A door that is shut.
+/// A state in which no connection can be made.
 enum Shut {
-    /// The port is taken, and nobody listens.
+    /// The port is reserved, and no process listens.
     Refused(TcpSocket),
-    /// The backlog is full of these.
+    /// The backlog is full of these connections.
     Full(TcpListener, Vec<BlockingStream>),
-    /// Nobody accepts.
+    /// No process accepts connections.
     Left(TcpListener),
 }
 
@@ -396,7 +401,7 @@ impl Shut {
             Fault::Unanswered => {
                 let address = socket.local_addr().unwrap();
                 let listener = socket.listen(0).unwrap();
-                // Until one gets no answer. How many fit is the kernel's to say.
+                // Connect until one connection gets no reply. The kernel determines the number.
                 let knock =
                     || BlockingStream::connect_timeout(&address, Duration::from_millis(20)).ok();
                 Self::Full(listener, std::iter::from_fn(knock).collect())
@@ -488,7 +493,7 @@ async fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// A request, as far as it matters.
+/// The relevant parts of a request.
 struct Request {
     post: bool,
     identity: bool,
@@ -496,14 +501,14 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// Takes a request's first line without reading anything, so that the rest lies there unread.
+/// Peeks at the first line of a request and leaves all data unread.
 async fn glance(stream: &TcpStream) -> Option<Request> {
     let mut bytes = [0; 1024];
     let seen = stream.peek(&mut bytes).await.ok()?;
     let text = String::from_utf8(bytes[..seen].to_vec()).ok()?;
     let (method, rest) = text.split_once(' ')?;
     let target = rest.split(' ').next()?.into();
-    // The rest of the head need not be there yet.
+    // The rest of the head may not have arrived yet.
     Some(Request {
         post: method == "POST",
         identity: true,
@@ -512,7 +517,8 @@ async fn glance(stream: &TcpStream) -> Option<Request> {
     })
 }
 
-/// Reads a request: one to a connection is all that is answered. None where the peer goes before it is whole.
+/// Reads a request. Each connection has only one. Returns `None` if the peer disconnects before the
+/// request is complete.
 async fn read(stream: &mut TcpStream) -> Option<Request> {
     let mut bytes = Vec::new();
     let head = loop {
@@ -524,7 +530,7 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
         }
     };
     let text = String::from_utf8(bytes[..head].to_vec()).ok()?;
-    // As hyper writes it.
+    // The spelling of the header that hyper sends.
     let length = text
         .lines()
         .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
@@ -576,12 +582,12 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
     if early && spoiled {
         return;
     }
-    // What was sent is lost where a connection is closed before the peer has closed it.
+    // If the connection is closed before the peer has closed it, sent data can be lost.
     let _ = stream.shutdown().await;
     while stream.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
 }
 
-/// The page of a list that is asked for, by what the faults put on one.
+/// Returns the number of the requested page, given the page size of the faults.
 fn page_of(request: &Request) -> usize {
     let offset = request
         .target
@@ -591,7 +597,7 @@ fn page_of(request: &Request) -> usize {
 }
 
 impl Shared {
-    /// Takes note of a request, and says whether it meets the fault.
+    /// Records a request. Returns whether the fault affects it.
     fn arrived(&self, request: &Request) -> bool {
         let mut arrived = self.arrived.lock().unwrap();
         let before = arrived
@@ -644,7 +650,7 @@ impl Shared {
     }
 }
 
-/// What Hightouch answered.
+/// Hightouch's response.
 struct Truth {
     status: u16,
     date: String,
@@ -652,7 +658,7 @@ struct Truth {
 }
 
 impl Truth {
-    /// Of a request that never reached it.
+    /// Returns the response for a request that never reached Hightouch.
     fn nothing() -> Self {
         Self {
             status: 200,
@@ -661,7 +667,7 @@ impl Truth {
         }
     }
 
-    /// The head with these lines, all of which end in a line break.
+    /// Returns a head with these lines. Each line ends in a line break.
     fn head(&self, status: u16, lines: &str) -> Vec<u8> {
         let date = if self.date.is_empty() {
             String::new()
@@ -683,21 +689,21 @@ impl Truth {
     }
 }
 
-/// One step of a peer.
+/// A step of a peer.
 enum Act {
     Say(Vec<u8>),
-    /// So often the same.
+    /// The same bytes, this number of times.
     Repeat(Vec<u8>, usize),
-    /// A byte a second.
+    /// One byte per second.
     Drip(Vec<u8>),
-    /// The same each second, without end.
+    /// The same bytes every second, forever.
     EverySecond(Vec<u8>),
     Hang,
     Reset,
 }
 
 impl Act {
-    /// Carries it out; false where there is nobody left to talk to.
+    /// Carries out the step. Returns false if the peer is gone.
     async fn out(self, stream: &mut TcpStream) -> bool {
         match self {
             Self::Say(bytes) => stream.write_all(&bytes).await.is_ok(),
@@ -725,12 +731,13 @@ impl Act {
                 false
             }
             Self::Hang => {
-                // Until the peer goes.
+                // Wait until the peer disconnects.
                 while stream.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
                 false
             }
             Self::Reset => {
-                // What was written leaves before; the rest of a request that nobody reads would reset the connection anyway.
+                // Sent data leaves first. Unread data of the request would reset the connection
+                // anyway.
                 tokio::task::yield_now().await;
                 stream.set_zero_linger().unwrap();
                 false
@@ -739,7 +746,7 @@ impl Act {
     }
 }
 
-/// The bytes as gzip has them that did not shorten them (RFC 1952, and one stored block of RFC 1951).
+/// Wraps bytes as uncompressed gzip data (RFC 1952, with one stored block of RFC 1951).
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).unwrap();
     let mut all = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1];
@@ -760,13 +767,13 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     all
 }
 
-/// How deep is deep.
+/// Number of nested levels.
 const DEPTH: usize = 100_000;
-/// Nearly all that is read of a body.
+/// Nearly the maximum number of bytes that is read of a body.
 const NEARLY: usize = 1_048_000;
 
 impl Fault {
-    /// What the peer does where this is the truth of a run.
+    /// Returns the steps of the peer for this response about a run.
     fn script(self, truth: &Truth, run: u64, offset: usize) -> Vec<Act> {
         use Act::{Drip, EverySecond, Hang, Repeat, Reset, Say};
         let whole = truth.whole();
@@ -884,7 +891,7 @@ impl Fault {
             Self::RequestTimeout => headed(408, ""),
             Self::TooManyRequests => headed(429, &format!("retry-after: {}\r\n", ASKED.as_secs())),
             Self::TooManyRequestsUntil => {
-                // Two dates of its own, so that nothing depends on the day.
+                // Fixed dates, so that the result does not depend on the day.
                 let dates = format!(
                     "retry-after: Thu, 01 Jan 2026 00:00:0{} GMT\r\n",
                     ASKED.as_secs()
@@ -955,7 +962,7 @@ impl Fault {
             }
             Self::ManyJobs => with(200, &list(jobs(20_000, ""), false)),
             Self::EndlessPages => {
-                // Not from the newest to the oldest, so that there is no end in sight.
+                // The order is not from newest to oldest, so that the list has no recognisable end.
                 let runs =
                     (run + 1..=run + 100).map(|id| format!(r#"{{"id":{id},"status":"success"}}"#));
                 with(200, &list(runs.collect::<Vec<_>>().join(","), true))

@@ -1,4 +1,5 @@
-//! Where promises are tested: the built components in the embedded host, a Hightouch to speak to, and virtual time.
+//! The environment of promises: the built components in the embedded host, a mock of Hightouch, and
+//! virtual time.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -34,24 +35,24 @@ pub fn stage<T>(test: impl AsyncFnOnce(Stage) -> T) -> T {
     })
 }
 
-/// Runs a test of an endpoint in virtual time, with each of the two.
+/// Runs a test of an endpoint in virtual time, once for each endpoint component.
 pub fn with_each_endpoint(test: impl AsyncFn(Stage, Kind)) {
     for kind in ENDPOINTS {
         stage(async |stage| test(stage, kind).await);
     }
 }
 
-/// The two components that are endpoints.
+/// The two endpoint components.
 pub const ENDPOINTS: [Kind; 2] = [Kind::Endpoint, Kind::SpinEndpoint];
 
 pub struct Stage {
     pub time: VirtualTime,
-    /// What all components of this stage wrote to their stderr.
+    /// The stderr of all components of this stage.
     pub stderr: Captured,
 }
 
 impl Stage {
-    /// A component that may call this origin, and is configured to.
+    /// Returns a component that is configured for this origin and may call it.
     pub fn host(&self, kind: Kind, origin: &str) -> Host {
         let config = Config {
             outbound: Outbound::only([origin]),
@@ -60,7 +61,7 @@ impl Stage {
         Host::new(components().unwrap().path(kind), config).unwrap()
     }
 
-    /// The configuration that points at this origin, without a grant to call it.
+    /// Returns a configuration for this origin that does not allow calling it.
     pub fn config(&self, origin: &str) -> Config {
         Config {
             environment: vec![("HIGHTOUCH_API_ORIGIN".into(), origin.into())],
@@ -71,7 +72,7 @@ impl Stage {
         }
     }
 
-    /// The library component with this Hightouch.
+    /// Returns the library component for this Hightouch.
     pub fn library(&self, origin: &str) -> Library {
         Library {
             host: self.host(Kind::Library, origin),
@@ -79,12 +80,12 @@ impl Stage {
         }
     }
 
-    /// An endpoint component with this Hightouch, served on a socket.
+    /// Serves an endpoint component for this Hightouch on a socket.
     pub async fn endpoint(&self, kind: Kind, origin: &str) -> Endpoint {
         Endpoint::serve(&self.host(kind, origin)).await
     }
 
-    /// The local Hightouch.
+    /// Starts the local Hightouch.
     pub async fn local(&self) -> LocalHightouch {
         LocalHightouch::start(local::Options::default())
             .await
@@ -92,7 +93,7 @@ impl Stage {
     }
 }
 
-/// A component whose `runs` are called directly.
+/// A component whose functions are called directly.
 pub struct Library {
     pub host: Host,
     pub connection: Connection,
@@ -133,7 +134,7 @@ pub struct Endpoint {
     client: reqwest::Client,
 }
 
-/// What an endpoint answered.
+/// An endpoint's response.
 #[derive(Debug)]
 pub struct Told {
     pub status: u16,
@@ -154,7 +155,8 @@ impl Told {
 impl Endpoint {
     pub async fn serve(host: &Host) -> Self {
         let serving = host.serve((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
-        // A connection that idles in a pool has a timer, which virtual time would run to.
+        // Do not reuse connections: an idle connection has a timer, and virtual time would advance
+        // to it.
         let client = reqwest::Client::builder()
             .pool_max_idle_per_host(0)
             .build()
@@ -178,7 +180,8 @@ impl Endpoint {
     }
 }
 
-/// Sends a request and reads the whole answer, which has to be one that the endpoint's own document describes.
+/// Sends a request and reads the whole response. Panics if the endpoint's own document does not
+/// describe the response.
 pub async fn tell(request: reqwest::RequestBuilder) -> Told {
     let (client, request) = request.build_split();
     let request = request.unwrap();
@@ -203,22 +206,22 @@ pub async fn tell(request: reqwest::RequestBuilder) -> Told {
     told
 }
 
-/// With the local Hightouch's key.
+/// Adds the local Hightouch's key.
 pub fn with_key(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
     request.bearer_auth(local::KEY)
 }
 
-/// A request as a scripted server saw it: method and target, such as `POST /api/v1/syncs/1/trigger`.
+/// A received request: method and target, such as `POST /api/v1/syncs/1/trigger`.
 pub type Seen = String;
 
-/// A server whose answers a test scripts; it stops when dropped.
+/// A server whose responses a test defines. Dropping it stops it.
 pub struct Scripted {
     origin: String,
     seen: Arc<Mutex<Vec<Seen>>>,
     _tasks: JoinSet<()>,
 }
 
-/// What a scripted server answers.
+/// A response of a scripted server.
 pub struct Say {
     pub status: u16,
     pub body: Vec<u8>,
@@ -234,7 +237,8 @@ pub fn say(status: u16, body: impl Into<Vec<u8>>) -> Say {
 }
 
 impl Scripted {
-    /// Answers as `script` says, which sees method and target, and the request's `Authorization` header.
+    /// Starts a server. `script` returns the response for the method and target, and for the
+    /// `Authorization` header.
     pub async fn start(script: impl FnMut(&str, &str) -> Say + Send + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
@@ -282,7 +286,7 @@ impl Scripted {
         &self.origin
     }
 
-    /// What was asked so far.
+    /// Returns the received requests.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
@@ -295,7 +299,8 @@ impl Scripted {
     }
 }
 
-/// A Hightouch that starts run 42 of whatever is triggered and lists it as this body says.
+/// Starts a mock of Hightouch that starts run 42 for every trigger and returns this body as the
+/// list of runs.
 pub async fn lists(body: impl Fn(usize) -> String + Send + 'static) -> Scripted {
     let mut looks = 0;
     Scripted::start(move |what, _| {
