@@ -1,7 +1,7 @@
 //! A response of any size or depth costs at most a few MiB of memory. It causes an error or is
 //! ignored, but never a trap.
 
-use super::support::calls::{Case, MEMORY, Way, carry_out};
+use super::support::calls::{CallKind, Case, MEMORY, run_case};
 use super::support::cases::each;
 use super::support::raw::{Fault, Place};
 use super::support::stage::stage;
@@ -22,7 +22,7 @@ fn the_most_that_a_peer_can_send_fits() {
     let mut cases = Vec::new();
     for &fault in Fault::ALL.iter().filter(|fault| fault.large()) {
         for place in [Place::TriggerCarriedOut, Place::Reads] {
-            cases.extend(Way::ALL.map(|way| Case {
+            cases.extend(CallKind::ALL.map(|way| Case {
                 fault,
                 place,
                 way,
@@ -34,7 +34,7 @@ fn the_most_that_a_peer_can_send_fits() {
     each(&cases, |case| {
         stage(async |stage| {
             // A component that exceeds its memory limit traps.
-            let (ended, world) = carry_out(case, &stage).await;
+            let (ended, world) = run_case(case, &stage).await;
             assert!(
                 world.memory <= most(case.fault),
                 "{} KiB: {ended:?}",

@@ -27,13 +27,13 @@ fn pipeline() -> PathBuf {
 /// Composes the consumer with the library and the adapter that Spin adds if `inherit_configuration`
 /// is not set.
 fn pipeline_that_inherits_nothing() -> PathBuf {
-    let (consumer, denies) = (
+    let (consumer, denies_run) = (
         guest(Guest::Consumer).unwrap(),
         guest(Guest::Denies).unwrap(),
     );
     let library = components().unwrap().path(Kind::Library);
     let _writing = WRITING.lock();
-    let library = compose("library-denied", library, &denies).unwrap();
+    let library = compose("library-denied", library, &denies_run).unwrap();
     compose("pipeline-denied", &consumer, &library).unwrap()
 }
 
@@ -50,13 +50,13 @@ async fn run(
         ..stage.config(&local.origin())
     };
     let endpoint = Endpoint::serve(&Host::new(&component, config).unwrap()).await;
-    let answer = endpoint
+    let response = endpoint
         .post("/")
         .body(format!("{}\n{KEY}\n{syncs}", local.origin()))
         .send()
         .await
         .unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
+    (response.status().as_u16(), response.text().await.unwrap())
 }
 
 #[test]

@@ -181,9 +181,9 @@ async fn send_slowly(endpoint: &Endpoint, head: &str, piece: &[u8], pause: Durat
     let mut stream = TcpStream::connect(endpoint.serving.addr()).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     let (mut from, mut to) = stream.split();
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     tokio::select! {
-        _ = from.read_to_end(&mut answer) => {}
+        _ = from.read_to_end(&mut response) => {}
         () = async {
             while to.write_all(piece).await.is_ok() {
                 tokio::time::sleep(pause).await;
@@ -191,7 +191,7 @@ async fn send_slowly(endpoint: &Endpoint, head: &str, piece: &[u8], pause: Durat
             std::future::pending().await
         } => {}
     }
-    String::from_utf8_lossy(&answer).into_owned()
+    String::from_utf8_lossy(&response).into_owned()
 }
 
 #[test]
@@ -208,10 +208,10 @@ fn a_caller_who_sends_for_ever_is_answered_all_the_same() {
             (b" ", SECOND, "400"),
         ] {
             let begun = stage.time.elapsed();
-            let answer = send_slowly(&endpoint, &head, piece, pause).await;
+            let response = send_slowly(&endpoint, &head, piece, pause).await;
             assert!(
-                answer.starts_with(&format!("HTTP/1.1 {status} ")),
-                "{answer:?}"
+                response.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{response:?}"
             );
             assert!(
                 stage.time.elapsed() - begun <= Duration::from_millis(10_250),

@@ -161,7 +161,7 @@ fn a_story_that_is_not_true_is_found_out() {
             .position(|record| record.exchanges.len() > 1)
             .expect("one was told 202");
 
-        let told = |index: usize, change: &dyn Fn(&mut Record)| {
+        let received = |index: usize, change: &dyn Fn(&mut Record)| {
             let mut record = course.records[index].clone();
             change(&mut record);
             check(
@@ -170,7 +170,7 @@ fn a_story_that_is_not_true_is_found_out() {
                 &course.actual_states[index],
             )
         };
-        assert!(told(well, &|_| {}).is_ok());
+        assert!(received(well, &|_| {}).is_ok());
         let body = |record: &mut Record, pointer: &str, value: Value| {
             let response = record
                 .exchanges
@@ -194,7 +194,7 @@ fn a_story_that_is_not_true_is_found_out() {
                 .unwrap()
                 .status = status;
         };
-        let lies: [Lie<'_>; 13] = [
+        let makes_false_statements: [Lie<'_>; 13] = [
             ("another caller's record", well, &|record| {
                 *record = course.records[well + 1].clone()
             }),
@@ -233,8 +233,8 @@ fn a_story_that_is_not_true_is_found_out() {
                 record.exchanges.last_mut().unwrap().response = Err("cut off".into())
             }),
         ];
-        for (lie, index, change) in lies {
-            assert!(told(index, change).is_err(), "{lie} is not detected");
+        for (lie, index, change) in makes_false_statements {
+            assert!(received(index, change).is_err(), "{lie} is not detected");
         }
 
         let really = |change: &dyn Fn(&mut Actual)| {

@@ -18,7 +18,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::support::stage::{
-    Library, Say, Scripted, connection, options, say, stage, tell, with_each_endpoint, with_key,
+    Library, Scripted, ScriptedResponse, connection, options, respond_with, send_request, stage,
+    with_each_endpoint, with_key,
 };
 
 #[test]
@@ -85,7 +86,7 @@ fn any_other_error_code_is_its_reason_phrase_whatever_the_body() {
             r#""Internal Server Error""#,
         ] {
             stage(async |stage| {
-                let hightouch = Scripted::start(move |_, _| say(code, body)).await;
+                let hightouch = Scripted::start(move |_, _| respond_with(code, body)).await;
                 let library = stage.library(hightouch.origin());
                 let failure = library.run_sync(1, options()).await.unwrap_err();
                 assert_eq!(
@@ -178,20 +179,22 @@ fn the_text_of_an_error_is_told_in_whichever_form_it_comes() {
                 None,
             ),
         ] {
-            let hightouch = Scripted::start(move |_, _| Say {
+            let hightouch = Scripted::start(move |_, _| ScriptedResponse {
                 headers: vec![("content-type", media_type.into())],
-                ..say(status, body)
+                ..respond_with(status, body)
             })
             .await;
             let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-            let told = tell(with_key(endpoint.post("/syncs/1/runs"))).await.json();
+            let received = send_request(with_key(endpoint.post("/syncs/1/runs")))
+                .await
+                .json();
             assert_eq!(
-                (&told["detail"], told["details"].as_str()),
+                (&received["detail"], received["details"].as_str()),
                 (&json!(detail), details),
-                "{body}: {told}"
+                "{body}: {received}"
             );
             assert_eq!(
-                (&told["hightouchStatus"], hightouch.triggers()),
+                (&received["hightouchStatus"], hightouch.triggers()),
                 (&json!(status), 1),
                 "{body}"
             );
@@ -209,20 +212,20 @@ fn a_text_of_an_error_is_bounded_and_shows_no_key() {
         ] {
             let hightouch = Scripted::start(move |_, key| {
                 let body = format!("{open}{key} {}{close}", "x".repeat(500_000));
-                Say {
+                ScriptedResponse {
                     headers: vec![("content-type", media_type.into())],
-                    ..say(403, body)
+                    ..respond_with(403, body)
                 }
             })
             .await;
             let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-            let told = tell(endpoint.post("/syncs/1/runs").bearer_auth(KEY)).await;
-            let details = told.json()["details"].as_str().unwrap().len();
+            let received = send_request(endpoint.post("/syncs/1/runs").bearer_auth(KEY)).await;
+            let details = received.json()["details"].as_str().unwrap().len();
             assert!((1000..=1024).contains(&details), "{details}");
             assert!(
-                !told.text.contains(KEY) && !stage.stderr.text().contains(KEY),
+                !received.text.contains(KEY) && !stage.stderr.text().contains(KEY),
                 "{}",
-                told.text
+                received.text
             );
         }
     });
@@ -233,9 +236,9 @@ fn a_server_error_after_which_no_run_is_listed_started_none() {
     stage(async |stage| {
         let hightouch = Scripted::start(|what, _| {
             if what.starts_with("POST") {
-                say(502, "<html>")
+                respond_with(502, "<html>")
             } else {
-                say(200, r#"{"data":[],"hasMore":false}"#)
+                respond_with(200, r#"{"data":[],"hasMore":false}"#)
             }
         })
         .await;
@@ -339,10 +342,10 @@ fn a_certificate_that_is_not_trusted_is_told_at_once() {
 }
 
 /// Returns a response with a compressed body.
-fn compressed(status: u16) -> Say {
-    Say {
+fn compressed(status: u16) -> ScriptedResponse {
+    ScriptedResponse {
         headers: vec![("content-encoding", "gzip".into())],
-        ..say(status, b"\x1f\x8b\x08\x00")
+        ..respond_with(status, b"\x1f\x8b\x08\x00")
     }
 }
 

@@ -12,7 +12,7 @@ use xtask::build::{Guest, Kind, components, exports, guest, imports, workspace};
 use xtask::embedder::{Captured, Config, Host, Outbound, Stderr};
 use xtask::local_hightouch::{KEY, LocalHightouch, Options};
 
-use super::support::stage::{Scripted, say};
+use super::support::stage::{Scripted, respond_with};
 
 fn recipe(name: &str) -> PathBuf {
     workspace().join("tests/recipes").join(name)
@@ -69,7 +69,7 @@ async fn the_script_succeeds_only_if_the_sync_did() {
         .serve((std::net::Ipv4Addr::LOCALHOST, 0).into())
         .await
         .unwrap();
-    for (sync, succeeds, says) in [
+    for (sync, succeeds, expected_text) in [
         ("demo-empty", true, r#""status":"success""#),
         ("3", false, "sync-failed"),
         ("404", false, "not-found"),
@@ -79,7 +79,7 @@ async fn the_script_succeeds_only_if_the_sync_did() {
         };
         let out = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.success(), succeeds, "{sync}: {output:?}");
-        assert!(out.contains(says), "{sync}: {output:?}");
+        assert!(out.contains(expected_text), "{sync}: {output:?}");
     }
     assert_eq!(local.triggers(), 2);
 }
@@ -90,15 +90,15 @@ async fn the_script_goes_on_asking_while_a_run_is_going_and_starts_it_once() {
         let mut asked = 0;
         let endpoint = Scripted::start(move |what, _| {
             asked += 1;
-            let mut answer = say(if asked < 3 { 202 } else { end }, r#"{"runId":42}"#);
+            let mut response = respond_with(if asked < 3 { 202 } else { end }, r#"{"runId":42}"#);
             if asked < 3 {
-                answer.headers = vec![
+                response.headers = vec![
                     ("location", "/syncs/1/runs/42".into()),
                     ("retry-after", "1".into()),
                 ];
             }
             assert_eq!(what.starts_with("POST"), asked == 1);
-            answer
+            response
         })
         .await;
         let Some(output) = run_sync(endpoint.origin().to_owned(), "1").await else {
@@ -117,14 +117,14 @@ async fn the_script_goes_on_asking_while_a_run_is_going_and_starts_it_once() {
 }
 
 /// Sends these bytes as responses to consecutive requests, each on its own connection.
-async fn answers(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+async fn responses(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))
         .await
         .unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let asked = tokio::spawn(async move {
         let mut asked = Vec::new();
-        for answer in all {
+        for response in all {
             let mut stream = BufReader::new(listener.accept().await.unwrap().0);
             let mut line = String::new();
             stream.read_line(&mut line).await.unwrap();
@@ -133,7 +133,7 @@ async fn answers(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<Strin
                 line.clear();
                 stream.read_line(&mut line).await.unwrap();
             }
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.write_all(response.as_bytes()).await.unwrap();
         }
         asked
     });
@@ -167,7 +167,7 @@ async fn the_script_goes_on_asking_where_an_answer_is_lost_or_an_error_passes() 
         let all = std::iter::once(going.to_owned())
             .chain(lost.clone())
             .chain([end.clone()]);
-        let (origin, asked) = answers(all.collect()).await;
+        let (origin, asked) = responses(all.collect()).await;
         let Some(output) = run_sync(origin, "1").await else {
             return;
         };

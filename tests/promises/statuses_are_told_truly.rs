@@ -3,7 +3,7 @@
 
 use xtask::embedder::{FailureKind, RunOptions, RunStatus};
 
-use super::support::stage::{lists, options, stage, tell, with_each_endpoint, with_key};
+use super::support::stage::{lists, options, send_request, stage, with_each_endpoint, with_key};
 
 #[test]
 fn every_row_of_the_status_table() {
@@ -110,12 +110,13 @@ fn an_ended_run_is_told_by_the_endpoint_as_well() {
             ("8", 424),
             ("demo", 200),
         ] {
-            let told = tell(with_key(endpoint.post(&format!("/syncs/{sync}/runs")))).await;
-            assert_eq!(told.status, status, "{sync}: {}", told.text);
+            let received =
+                send_request(with_key(endpoint.post(&format!("/syncs/{sync}/runs")))).await;
+            assert_eq!(received.status, status, "{sync}: {}", received.text);
         }
         let accepted = endpoint
             .post("/syncs/2/runs")
             .json(&serde_json::json!({"acceptWarnings": true}));
-        assert_eq!(tell(with_key(accepted)).await.status, 200);
+        assert_eq!(send_request(with_key(accepted)).await.status, 200);
     });
 }

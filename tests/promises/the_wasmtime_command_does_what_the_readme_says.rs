@@ -20,7 +20,7 @@ fn block(begins: &str) -> Option<String> {
     if !Command::new("wasmtime")
         .arg("--version")
         .output()
-        .is_ok_and(|told| told.status.success())
+        .is_ok_and(|received| received.status.success())
     {
         println!("NOT TESTED: there is no wasmtime command");
         return None;
@@ -63,7 +63,7 @@ async fn the_library_is_called_from_the_command_line() {
         local.origin()
     );
     let line = replaced(&line, r#"api-key: "…""#, &connection);
-    for (sync, begins, says) in [
+    for (sync, begins, expected_text) in [
         (r#"slug("demo-empty")"#, "ok({", "status: success"),
         ("id(3)", "err({", "kind: sync-failed"),
     ] {
@@ -73,7 +73,7 @@ async fn the_library_is_called_from_the_command_line() {
             .unwrap();
         let out = String::from_utf8_lossy(&output.stdout);
         assert!(
-            output.status.success() && out.starts_with(begins) && out.contains(says),
+            output.status.success() && out.starts_with(begins) && out.contains(expected_text),
             "{sync}: {output:?}"
         );
     }
@@ -108,13 +108,13 @@ impl Serving {
             url: String::new(),
             reading: None,
         };
-        let mut told = String::new();
-        while !told.contains("http://") {
-            assert_ne!(stderr.read_line(&mut told).unwrap(), 0, "{told}");
+        let mut received = String::new();
+        while !received.contains("http://") {
+            assert_ne!(stderr.read_line(&mut received).unwrap(), 0, "{received}");
         }
-        let url = told
+        let url = received
             .split_whitespace()
-            .find(|word| word.starts_with("http://"))
+            .find(|kind_name| kind_name.starts_with("http://"))
             .unwrap();
         serving.url = url.trim_end_matches('/').to_owned();
         serving.reading = Some(std::thread::spawn(move || {
@@ -147,17 +147,17 @@ async fn the_endpoint_is_served() {
     let local = LocalHightouch::start(Options::default()).await.unwrap();
     let serving = Serving::start(&block, &local);
     let client = reqwest::Client::new();
-    for (sync, status, says) in [
+    for (sync, status, expected_text) in [
         ("demo-empty", 200, r#""status":"success""#),
         ("3", 424, "sync-failed"),
     ] {
         let request = client
             .post(format!("{}/syncs/{sync}/runs", serving.url))
             .bearer_auth(KEY);
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), status, "{sync}");
-        let text = answer.text().await.unwrap();
-        assert!(text.contains(says), "{text}");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{sync}");
+        let text = response.text().await.unwrap();
+        assert!(text.contains(expected_text), "{text}");
     }
     let log = serving.log();
     for event in ["started", "answered"] {
@@ -189,27 +189,27 @@ fn enough_files() -> bool {
 }
 
 /// The response to one caller, and the start and end of its wait.
-struct Told {
+struct EndpointResponse {
     status: u16,
     text: String,
     began: Instant,
     ended: Instant,
 }
 
-async fn wait_for_a_run(client: reqwest::Client, url: String, sync: u64) -> Told {
+async fn wait_for_a_run(client: reqwest::Client, url: String, sync: u64) -> EndpointResponse {
     let request = client
         .post(format!("{url}/syncs/{sync}/runs"))
         .bearer_auth(KEY);
     let began = Instant::now();
-    let answer = request
+    let response = request
         .header("prefer", format!("wait={}", WAIT.as_secs()))
         .send()
         .await
         .unwrap();
-    let status = answer.status().as_u16();
-    Told {
+    let status = response.status().as_u16();
+    EndpointResponse {
         status,
-        text: answer.text().await.unwrap(),
+        text: response.text().await.unwrap(),
         began,
         ended: Instant::now(),
     }
@@ -247,10 +247,13 @@ async fn a_thousand_callers_wait_at_once() {
     for sync in 1..=CALLERS {
         waiting.spawn(wait_for_a_run(client.clone(), serving.url.clone(), sync));
     }
-    let told = waiting.join_all().await;
+    let received = waiting.join_all().await;
     let log = serving.log();
 
-    let not_from_the_component: Vec<_> = told.iter().filter(|told| told.status != 202).collect();
+    let not_from_the_component: Vec<_> = received
+        .iter()
+        .filter(|received| received.status != 202)
+        .collect();
     assert!(
         not_from_the_component.is_empty(),
         "{} of {CALLERS} were not told that their run goes on; the first {} {}; the host's log ends {}",
@@ -259,12 +262,12 @@ async fn a_thousand_callers_wait_at_once() {
         not_from_the_component[0].text,
         log.lines().rev().take(3).collect::<Vec<_>>().join("\n"),
     );
-    for told in &told {
-        let body: Value = serde_json::from_str(&told.text).unwrap();
+    for received in &received {
+        let body: Value = serde_json::from_str(&received.text).unwrap();
         assert!(body["runId"].is_u64(), "{body}");
     }
-    let last_began = told.iter().map(|told| told.began).max();
-    let first_ended = told.iter().map(|told| told.ended).min();
+    let last_began = received.iter().map(|received| received.began).max();
+    let first_ended = received.iter().map(|received| received.ended).min();
     assert!(
         last_began < first_ended,
         "they did not all wait at the same time"

@@ -439,8 +439,11 @@ mod tests {
             } else {
                 with(report(), "/jobs", Some(wrong))
             };
-            let said = complaint("POST", "/syncs/1/runs", 200, JSON, &wrong.to_string());
-            assert!(said.contains("describes it otherwise"), "{said}");
+            let panic_message = complaint("POST", "/syncs/1/runs", 200, JSON, &wrong.to_string());
+            assert!(
+                panic_message.contains("describes it otherwise"),
+                "{panic_message}"
+            );
         }
         for wrong in [
             problem("busy", 400),
@@ -464,14 +467,17 @@ mod tests {
 
     #[test]
     fn an_undeclared_status_or_media_type_is_not_accepted() {
-        let said = complaint(
+        let panic_message = complaint(
             "POST",
             "/syncs/1/runs",
             418,
             PROBLEM,
             &problem("busy", 418).to_string(),
         );
-        assert!(said.contains("418") && said.contains("\"409\""), "{said}");
+        assert!(
+            panic_message.contains("418") && panic_message.contains("\"409\""),
+            "{panic_message}"
+        );
         complaint(
             "GET",
             "/syncs/1/runs/42",
@@ -493,8 +499,12 @@ mod tests {
     #[test]
     fn an_undeclared_path_or_method_is_a_problem_or_not_accepted() {
         for path in ["/", "/healthz/", "/syncs/1/runs/42/jobs", "/syncs/1"] {
-            let said = complaint("GET", path, 200, JSON, r#"{"status":"ok","version":"0"}"#);
-            assert!(said.contains("no such operation"), "{said}");
+            let panic_message =
+                complaint("GET", path, 200, JSON, r#"{"status":"ok","version":"0"}"#);
+            assert!(
+                panic_message.contains("no such operation"),
+                "{panic_message}"
+            );
         }
         complaint("GET", "/nothing", 404, JSON, "{}");
         complaint("GET", "/nothing", 404, PROBLEM, "{}");
@@ -554,7 +564,7 @@ mod tests {
                 .as_array()
                 .unwrap()
                 .iter()
-                .map(|word| word.as_str().unwrap().into())
+                .map(|kind_name| kind_name.as_str().unwrap().into())
                 .collect()
         };
         let schemas = &DOCUMENT["components"]["schemas"];

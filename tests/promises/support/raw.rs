@@ -77,13 +77,13 @@ faults! {
 
     /// Sends the whole response at the first byte of the request, and closes the connection without
     /// reading the rest.
-    AnswersEarly,
+    RespondsEarly,
     /// Sends the response twice.
-    AnswersTwice,
+    RespondsTwice,
     /// Sends fifty informational responses before the response.
     FiftyHints,
     /// Sends five thousand `100 Continue` at once, then one per second, and no response.
-    ContinuesForEver,
+    ContinuesForever,
     /// Sends 101, as if the client had requested another protocol.
     SwitchesProtocols,
     /// Sends 204 without a body.
@@ -155,7 +155,7 @@ faults! {
     ManyErrors,
     /// Sends 900 jobs of the run, sixty on a page. Each has an error text of 16 KiB that consists
     /// of characters that JSON escapes.
-    JobsThatGoOn,
+    UnfinishedJobs,
 }
 
 /// The requests that the fault affects.
@@ -183,7 +183,7 @@ impl Place {
     ];
 
     /// Returns whether the fault affects a request, after this number of requests of its kind.
-    fn meets(self, triggers: bool, before: usize) -> bool {
+    fn affects(self, triggers: bool, before: usize) -> bool {
         match self {
             Self::TriggerCarriedOut | Self::TriggerLost => triggers && before == 0,
             Self::TwoReads => !triggers && before < 2,
@@ -195,14 +195,14 @@ impl Place {
 
 impl Fault {
     /// Returns whether the fault prevents the connection.
-    pub fn at_the_door(self) -> bool {
+    pub fn prevents_connection(self) -> bool {
         matches!(self, Self::Refused | Self::Unanswered | Self::NeverAccepted)
     }
 
     /// Returns whether the peer keeps the connection open and never completes its response.
     pub fn keeps_waiting(self) -> bool {
         use Fault::{
-            ContinuesForEver, DripsChunks, DripsTheBody, DripsTheHead, NeverAccepted, Unanswered,
+            ContinuesForever, DripsChunks, DripsTheBody, DripsTheHead, NeverAccepted, Unanswered,
         };
         use Fault::{SilentAfterTheHead, SilentBeforeTheHead, SilentInTheBody, SilentInTheHead};
         matches!(
@@ -212,7 +212,7 @@ impl Fault {
                 | DripsTheHead
                 | DripsTheBody
                 | DripsChunks
-                | ContinuesForEver
+                | ContinuesForever
         ) || matches!(
             self,
             SilentBeforeTheHead | SilentInTheHead | SilentAfterTheHead | SilentInTheBody
@@ -227,20 +227,20 @@ impl Fault {
     }
 
     /// Returns whether the fault says that no run was started, which would be false if one was.
-    pub fn denies(self) -> bool {
+    pub fn denies_run(self) -> bool {
         matches!(self, Self::TooManyRequests | Self::TooManyRequestsUntil)
     }
 
     /// Returns whether the fault makes false statements about the run in a valid list, so that no
     /// client can detect it.
-    pub fn lies(self) -> bool {
+    pub fn makes_false_statements(self) -> bool {
         matches!(
             self,
             Self::DeepData
                 | Self::EndlessPages
                 | Self::LongErrors
                 | Self::ManyErrors
-                | Self::JobsThatGoOn
+                | Self::UnfinishedJobs
         )
     }
 
@@ -263,24 +263,28 @@ impl Fault {
                 | Self::LongFields
                 | Self::ManyRuns
                 | Self::ManyJobs
-        ) || self.lies()
+        ) || self.makes_false_statements()
     }
 
     /// Returns whether the response can still be read.
     pub fn harmless(self) -> bool {
-        matches!(self, Self::AnswersTwice | Self::FiftyHints)
+        matches!(self, Self::RespondsTwice | Self::FiftyHints)
     }
 
     /// Returns the time that the server asks the client to wait.
-    pub fn asks_for(self) -> Duration {
-        if self.denies() { ASKED } else { Duration::ZERO }
+    pub fn retry_after(self) -> Duration {
+        if self.denies_run() {
+            RETRY_AFTER
+        } else {
+            Duration::ZERO
+        }
     }
 }
 
 /// `Retry-After` of the 429 responses.
-const ASKED: Duration = Duration::from_secs(3);
+const RETRY_AFTER: Duration = Duration::from_secs(3);
 /// Duration of a temporary fault that prevents connections.
-const SHUT: Duration = Duration::from_secs(4);
+const OUTAGE: Duration = Duration::from_secs(4);
 
 /// A request that arrived completely.
 #[derive(Clone, Debug)]
@@ -290,7 +294,7 @@ pub struct Arrived {
     /// Whether it starts a run.
     pub triggers: bool,
     /// Whether the fault affected it.
-    pub spoiled: bool,
+    pub damaged: bool,
     /// Whether it rejects content codings.
     pub identity: bool,
 }
@@ -317,7 +321,7 @@ struct Shared {
 impl Line {
     /// Opens a connection to the Hightouch at this origin.
     pub fn open(fault: Fault, place: Place, hightouch: &str) -> Self {
-        let (one, two) = twins();
+        let (one, two) = two_sockets();
         let origin = format!("http://{}", one.local_addr().unwrap());
         let shared = Arc::new(Shared {
             fault,
@@ -333,9 +337,9 @@ impl Line {
             run: Mutex::default(),
         });
         // The server must listen when this function returns.
-        let door = Door::new(fault, place, one, two);
+        let listener = Listener::new(fault, place, one, two);
         let mut server = JoinSet::new();
-        server.spawn(door.keep(Arc::clone(&shared)));
+        server.spawn(listener.keep(Arc::clone(&shared)));
         Self {
             origin,
             shared,
@@ -359,7 +363,7 @@ impl Line {
 }
 
 /// Returns two sockets with the same port. Neither listens yet.
-fn twins() -> (TcpSocket, TcpSocket) {
+fn two_sockets() -> (TcpSocket, TcpSocket) {
     let bound = |address: SocketAddr| {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
@@ -372,7 +376,7 @@ fn twins() -> (TcpSocket, TcpSocket) {
 }
 
 /// Controls whether connections can be made.
-struct Door {
+struct Listener {
     fault: Fault,
     place: Place,
     first: First,
@@ -380,12 +384,12 @@ struct Door {
 }
 
 enum First {
-    Shut(Shut),
+    NotAccepting(NotAccepting),
     Open(TcpListener),
 }
 
 /// A state in which no connection can be made.
-enum Shut {
+enum NotAccepting {
     /// The port is reserved, and no process listens.
     Refused(TcpSocket),
     /// The backlog is full of these connections.
@@ -394,7 +398,7 @@ enum Shut {
     Left(TcpListener),
 }
 
-impl Shut {
+impl NotAccepting {
     fn new(fault: Fault, socket: TcpSocket) -> Self {
         match fault {
             Fault::Refused => Self::Refused(socket),
@@ -402,9 +406,9 @@ impl Shut {
                 let address = socket.local_addr().unwrap();
                 let listener = socket.listen(0).unwrap();
                 // Connect until one connection gets no reply. The kernel determines the number.
-                let knock =
+                let connect_once =
                     || BlockingStream::connect_timeout(&address, Duration::from_millis(20)).ok();
-                Self::Full(listener, std::iter::from_fn(knock).collect())
+                Self::Full(listener, std::iter::from_fn(connect_once).collect())
             }
             _ => Self::Left(socket.listen(BACKLOG).unwrap()),
         }
@@ -424,15 +428,15 @@ impl Shut {
 
 const BACKLOG: u32 = 128;
 
-impl Door {
+impl Listener {
     fn new(fault: Fault, place: Place, one: TcpSocket, two: TcpSocket) -> Self {
         let shut_first =
-            fault.at_the_door() && matches!(place, Place::TriggerLost | Place::Everything);
+            fault.prevents_connection() && matches!(place, Place::TriggerLost | Place::Everything);
         if shut_first {
             Self {
                 fault,
                 place,
-                first: First::Shut(Shut::new(fault, one)),
+                first: First::NotAccepting(NotAccepting::new(fault, one)),
                 two: None,
             }
         } else {
@@ -453,31 +457,31 @@ impl Door {
             two,
         } = self;
         let open = match first {
-            First::Shut(shut) => {
+            First::NotAccepting(shut) => {
                 if place == Place::Everything {
                     return std::future::pending().await;
                 }
-                sleep(SHUT).await;
+                sleep(OUTAGE).await;
                 shut.open()
             }
-            First::Open(open) if !fault.at_the_door() => open,
+            First::Open(open) if !fault.prevents_connection() => open,
             First::Open(open) => {
                 tokio::select! {
                     () = accept(&open, &shared) => {}
                     () = shared.triggered.notified() => {}
                 }
                 let shut = match (fault, two) {
-                    (Fault::NeverAccepted, _) | (_, None) => Shut::Left(open),
+                    (Fault::NeverAccepted, _) | (_, None) => NotAccepting::Left(open),
                     (_, Some(two)) => {
                         drop(open);
-                        Shut::new(fault, two)
+                        NotAccepting::new(fault, two)
                     }
                 };
                 if place == Place::Reads {
                     let _shut = shut;
                     return std::future::pending().await;
                 }
-                sleep(SHUT).await;
+                sleep(OUTAGE).await;
                 shut.open()
             }
         };
@@ -502,7 +506,7 @@ struct Request {
 }
 
 /// Peeks at the first line of a request and leaves all data unread.
-async fn glance(stream: &TcpStream) -> Option<Request> {
+async fn peek_request(stream: &TcpStream) -> Option<Request> {
     let mut bytes = [0; 1024];
     let seen = stream.peek(&mut bytes).await.ok()?;
     let text = String::from_utf8(bytes[..seen].to_vec()).ok()?;
@@ -550,36 +554,36 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
 }
 
 async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
-    let early = shared.fault == Fault::AnswersEarly;
+    let early = shared.fault == Fault::RespondsEarly;
     let request = if early {
-        glance(&stream).await
+        peek_request(&stream).await
     } else {
         read(&mut stream).await
     };
     let Some(request) = request else { return };
-    let spoiled = shared.arrived(&request);
-    let lost = shared.place == Place::TriggerLost || request.post && shared.fault.denies();
-    let truth = if spoiled && lost {
-        Truth::nothing()
+    let damaged = shared.arrived(&request);
+    let lost = shared.place == Place::TriggerLost || request.post && shared.fault.denies_run();
+    let truth = if damaged && lost {
+        HightouchResponse::nothing()
     } else {
         shared.pass_on(&request).await
     };
     let run = *shared.run.lock().unwrap();
-    let script = match spoiled {
+    let script = match damaged {
         true => shared
             .fault
             .script(&truth, run.unwrap_or(1), page_of(&request)),
-        false => vec![Act::Say(truth.whole())],
+        false => vec![Step::ScriptedResponse(truth.whole())],
     };
     for act in script {
         if !act.out(&mut stream).await {
             return;
         }
     }
-    if request.post && !spoiled {
+    if request.post && !damaged {
         shared.triggered.notify_one();
     }
-    if early && spoiled {
+    if early && damaged {
         return;
     }
     // If the connection is closed before the peer has closed it, sent data can be lost.
@@ -604,17 +608,17 @@ impl Shared {
             .iter()
             .filter(|other| other.triggers == request.post)
             .count();
-        let spoiled = !self.fault.at_the_door() && self.place.meets(request.post, before);
+        let damaged = !self.fault.prevents_connection() && self.place.affects(request.post, before);
         arrived.push(Arrived {
             at: self.opened.elapsed(),
             triggers: request.post,
-            spoiled,
+            damaged,
             identity: request.identity,
         });
-        spoiled
+        damaged
     }
 
-    async fn pass_on(&self, request: &Request) -> Truth {
+    async fn pass_on(&self, request: &Request) -> HightouchResponse {
         let method = if request.post {
             reqwest::Method::POST
         } else {
@@ -629,20 +633,20 @@ impl Shared {
         } else {
             asked.header("content-type", "application/json")
         };
-        let answer = asked.body(request.body.clone()).send().await.unwrap();
-        let status = answer.status().as_u16();
-        let date = answer
+        let response = asked.body(request.body.clone()).send().await.unwrap();
+        let status = response.status().as_u16();
+        let date = response
             .headers()
             .get("date")
             .map(|date| date.to_str().unwrap().to_owned());
-        let body = answer.bytes().await.unwrap().to_vec();
-        if let (true, Ok(told)) = (
+        let body = response.bytes().await.unwrap().to_vec();
+        if let (true, Ok(received)) = (
             request.post,
             serde_json::from_slice::<serde_json::Value>(&body),
         ) {
-            *self.run.lock().unwrap() = told["id"].as_str().and_then(|id| id.parse().ok());
+            *self.run.lock().unwrap() = received["id"].as_str().and_then(|id| id.parse().ok());
         }
-        Truth {
+        HightouchResponse {
             status,
             date: date.unwrap_or_default(),
             body,
@@ -651,13 +655,13 @@ impl Shared {
 }
 
 /// Hightouch's response.
-struct Truth {
+struct HightouchResponse {
     status: u16,
     date: String,
     body: Vec<u8>,
 }
 
-impl Truth {
+impl HightouchResponse {
     /// Returns the response for a request that never reached Hightouch.
     fn nothing() -> Self {
         Self {
@@ -690,8 +694,8 @@ impl Truth {
 }
 
 /// A step of a peer.
-enum Act {
-    Say(Vec<u8>),
+enum Step {
+    ScriptedResponse(Vec<u8>),
     /// The same bytes, this number of times.
     Repeat(Vec<u8>, usize),
     /// One byte per second.
@@ -702,11 +706,11 @@ enum Act {
     Reset,
 }
 
-impl Act {
+impl Step {
     /// Carries out the step. Returns false if the peer is gone.
     async fn out(self, stream: &mut TcpStream) -> bool {
         match self {
-            Self::Say(bytes) => stream.write_all(&bytes).await.is_ok(),
+            Self::ScriptedResponse(bytes) => stream.write_all(&bytes).await.is_ok(),
             Self::Repeat(bytes, times) => {
                 for _ in 0..times {
                     if stream.write_all(&bytes).await.is_err() {
@@ -774,8 +778,8 @@ const NEARLY: usize = 1_048_000;
 
 impl Fault {
     /// Returns the steps of the peer for this response about a run.
-    fn script(self, truth: &Truth, run: u64, offset: usize) -> Vec<Act> {
-        use Act::{Drip, EverySecond, Hang, Repeat, Reset, Say};
+    fn script(self, truth: &HightouchResponse, run: u64, offset: usize) -> Vec<Step> {
+        use Step::{Drip, EverySecond, Hang, Repeat, Reset, ScriptedResponse};
         let whole = truth.whole();
         let head = truth.head(
             truth.status,
@@ -788,10 +792,12 @@ impl Fault {
         let chunked = truth.head(truth.status, "transfer-encoding: chunked\r\n");
         let chunk =
             |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
-        let with = |status: u16, body: &str| vec![Say(truth.with_length(status, body.as_bytes()))];
+        let with = |status: u16, body: &str| {
+            vec![ScriptedResponse(truth.with_length(status, body.as_bytes()))]
+        };
         let headed = |status: u16, lines: &str| {
-            vec![Say(
-                truth.head(status, &format!("{lines}content-length: 0\r\n"))
+            vec![ScriptedResponse(
+                truth.head(status, &format!("{lines}content-length: 0\r\n")),
             )]
         };
         let deep = || format!("{}1{}", "[".repeat(DEPTH), "]".repeat(DEPTH));
@@ -805,9 +811,9 @@ impl Fault {
                 unreachable!("the door is shut")
             }
             Self::SilentBeforeTheHead => vec![Hang],
-            Self::SilentInTheHead => vec![Say(half_head), Hang],
-            Self::SilentAfterTheHead => vec![Say(head), Hang],
-            Self::SilentInTheBody => vec![Say(half_body), Hang],
+            Self::SilentInTheHead => vec![ScriptedResponse(half_head), Hang],
+            Self::SilentAfterTheHead => vec![ScriptedResponse(head), Hang],
+            Self::SilentInTheBody => vec![ScriptedResponse(half_body), Hang],
             Self::DripsTheHead => vec![Drip(whole)],
             Self::DripsTheBody => {
                 let padded = [vec![b' '; 1000], truth.body.clone()].concat();
@@ -815,90 +821,97 @@ impl Fault {
                     truth.status,
                     &format!("content-length: {}\r\n", padded.len()),
                 );
-                vec![Say(head), Drip(padded)]
+                vec![ScriptedResponse(head), Drip(padded)]
             }
-            Self::DripsChunks => vec![Say(chunked), EverySecond(chunk(b" "))],
+            Self::DripsChunks => vec![ScriptedResponse(chunked), EverySecond(chunk(b" "))],
             Self::ResetBeforeTheHead => vec![Reset],
-            Self::ResetInTheHead => vec![Say(half_head), Reset],
-            Self::ResetAfterTheHead => vec![Say(head), Reset],
-            Self::ResetInTheBody => vec![Say(half_body), Reset],
+            Self::ResetInTheHead => vec![ScriptedResponse(half_head), Reset],
+            Self::ResetAfterTheHead => vec![ScriptedResponse(head), Reset],
+            Self::ResetInTheBody => vec![ScriptedResponse(half_body), Reset],
             Self::ClosedBeforeTheHead => vec![],
-            Self::ClosedInTheHead => vec![Say(half_head)],
-            Self::ClosedAfterTheHead => vec![Say(head)],
-            Self::ClosedInTheBody => vec![Say(half_body)],
+            Self::ClosedInTheHead => vec![ScriptedResponse(half_head)],
+            Self::ClosedAfterTheHead => vec![ScriptedResponse(head)],
+            Self::ClosedInTheBody => vec![ScriptedResponse(half_body)],
             Self::ClosedInAChunk => {
                 let mut cut = chunk(&truth.body);
                 cut.truncate(cut.len() / 2);
-                vec![Say(chunked), Say(cut)]
+                vec![ScriptedResponse(chunked), ScriptedResponse(cut)]
             }
             Self::ClosedBetweenChunks => vec![
-                Say(chunked),
-                Say(chunk(&truth.body[..truth.body.len() / 2])),
+                ScriptedResponse(chunked),
+                ScriptedResponse(chunk(&truth.body[..truth.body.len() / 2])),
             ],
             Self::NoChunkSize => vec![
-                Say(chunked),
-                Say(b"many\r\n".to_vec()),
-                Say(truth.body.clone()),
+                ScriptedResponse(chunked),
+                ScriptedResponse(b"many\r\n".to_vec()),
+                ScriptedResponse(truth.body.clone()),
             ],
-            Self::AnswersEarly => vec![Say(whole)],
-            Self::AnswersTwice => vec![Say(whole.clone()), Say(whole)],
+            Self::RespondsEarly => vec![ScriptedResponse(whole)],
+            Self::RespondsTwice => vec![ScriptedResponse(whole.clone()), ScriptedResponse(whole)],
             Self::FiftyHints => {
                 let hint = b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n";
-                vec![Repeat(hint.to_vec(), 50), Say(whole)]
+                vec![Repeat(hint.to_vec(), 50), ScriptedResponse(whole)]
             }
-            Self::ContinuesForEver => {
+            Self::ContinuesForever => {
                 let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
                 vec![Repeat(go_on.to_vec(), 5000), EverySecond(go_on.to_vec())]
             }
             Self::SwitchesProtocols => vec![
-                Say(truth.head(101, "upgrade: x\r\n")),
-                Say(truth.body.clone()),
+                ScriptedResponse(truth.head(101, "upgrade: x\r\n")),
+                ScriptedResponse(truth.body.clone()),
                 Hang,
             ],
-            Self::NoContent => vec![Say(truth.head(204, ""))],
+            Self::NoContent => vec![ScriptedResponse(truth.head(204, ""))],
             Self::EmptyBody => with(200, ""),
             Self::LengthTooSmall => {
                 let head = truth.head(
                     200,
                     &format!("content-length: {}\r\n", truth.body.len() / 2),
                 );
-                vec![Say(head), Say(truth.body.clone())]
+                vec![ScriptedResponse(head), ScriptedResponse(truth.body.clone())]
             }
             Self::LengthIsNoNumber => vec![
-                Say(truth.head(200, "content-length: -5\r\n")),
-                Say(truth.body.clone()),
+                ScriptedResponse(truth.head(200, "content-length: -5\r\n")),
+                ScriptedResponse(truth.body.clone()),
             ],
             Self::TwoLengths => {
                 let head = truth.head(200, "content-length: 3\r\ncontent-length: 4\r\n");
-                vec![Say(head), Say(truth.body.clone())]
+                vec![ScriptedResponse(head), ScriptedResponse(truth.body.clone())]
             }
             Self::Garbage => {
                 let garbage = (0_u32..65_536)
                     .map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0] | 0x80);
-                vec![Say(garbage.collect())]
+                vec![ScriptedResponse(garbage.collect())]
             }
-            Self::NoHead => vec![Say(truth.body.clone())],
+            Self::NoHead => vec![ScriptedResponse(truth.body.clone())],
             Self::Gzip => {
                 let body = gzip(&truth.body);
                 let lines = format!(
                     "content-encoding: gzip\r\ncontent-length: {}\r\n",
                     body.len()
                 );
-                vec![Say(truth.head(truth.status, &lines)), Say(body)]
+                vec![
+                    ScriptedResponse(truth.head(truth.status, &lines)),
+                    ScriptedResponse(body),
+                ]
             }
             Self::Page => with(200, "<html><h1>It works!</h1></html>"),
             Self::BadGatewayPage => with(502, "<html><h1>502 Bad Gateway</h1></html>"),
             Self::RequestTimeout => headed(408, ""),
-            Self::TooManyRequests => headed(429, &format!("retry-after: {}\r\n", ASKED.as_secs())),
+            Self::TooManyRequests => {
+                headed(429, &format!("retry-after: {}\r\n", RETRY_AFTER.as_secs()))
+            }
             Self::TooManyRequestsUntil => {
                 // Fixed dates, so that the result does not depend on the day.
                 let dates = format!(
                     "retry-after: Thu, 01 Jan 2026 00:00:0{} GMT\r\n",
-                    ASKED.as_secs()
+                    RETRY_AFTER.as_secs()
                 );
                 let head =
                     "HTTP/1.1 429 Too Many Requests\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n";
-                vec![Say(format!("{head}{dates}content-length: 0\r\n\r\n").into())]
+                vec![ScriptedResponse(
+                    format!("{head}{dates}content-length: 0\r\n\r\n").into(),
+                )]
             }
             Self::InternalServerError => with(500, r#""Internal Server Error""#),
             Self::Unavailable => headed(503, ""),
@@ -906,13 +919,19 @@ impl Fault {
             Self::LongHeader => headed(200, &format!("x-filler: {}\r\n", "x".repeat(1_000_000))),
             Self::HugeBody => {
                 vec![
-                    Say(truth.head(200, "content-length: 52428800\r\n")),
+                    ScriptedResponse(truth.head(200, "content-length: 52428800\r\n")),
                     Repeat(vec![b' '; 1 << 16], 800),
                 ]
             }
-            Self::HugeChunks => vec![Say(chunked), Repeat(chunk(&[b' '; 1 << 16]), 800)],
+            Self::HugeChunks => vec![
+                ScriptedResponse(chunked),
+                Repeat(chunk(&[b' '; 1 << 16]), 800),
+            ],
             Self::HugeUntilClosed => {
-                vec![Say(truth.head(200, "")), Repeat(vec![b' '; 1 << 16], 800)]
+                vec![
+                    ScriptedResponse(truth.head(200, "")),
+                    Repeat(vec![b' '; 1 << 16], 800),
+                ]
             }
             Self::DeepData => with(200, &list(deep(), false)),
             Self::DeepField => with(
@@ -969,7 +988,7 @@ impl Fault {
             }
             Self::LongErrors => with(200, &list(jobs(5, &"e".repeat(200_000)), offset < 4995)),
             Self::ManyErrors => with(200, &list(jobs(60, &"e".repeat(16 * 1024)), offset < 4940)),
-            Self::JobsThatGoOn => with(
+            Self::UnfinishedJobs => with(
                 200,
                 &list(jobs(60, &r"\u0001".repeat(16 * 1024 / 6)), offset < 840),
             ),

@@ -136,13 +136,13 @@ pub struct Endpoint {
 
 /// An endpoint's response.
 #[derive(Debug)]
-pub struct Told {
+pub struct EndpointResponse {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
     pub text: String,
 }
 
-impl Told {
+impl EndpointResponse {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
@@ -182,28 +182,28 @@ impl Endpoint {
 
 /// Sends a request and reads the whole response. Panics if the endpoint's own document does not
 /// describe the response.
-pub async fn tell(request: reqwest::RequestBuilder) -> Told {
+pub async fn send_request(request: reqwest::RequestBuilder) -> EndpointResponse {
     let (client, request) = request.build_split();
     let request = request.unwrap();
     let (method, path) = (
         request.method().to_string(),
         request.url().path().to_owned(),
     );
-    let answer = client.execute(request).await.unwrap();
-    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    let told = Told {
+    let response = client.execute(request).await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let received = EndpointResponse {
         status,
         headers,
-        text: answer.text().await.unwrap(),
+        text: response.text().await.unwrap(),
     };
     openapi::check(
         &method,
         &path,
         status,
-        told.header("content-type"),
-        &told.text,
+        received.header("content-type"),
+        &received.text,
     );
-    told
+    received
 }
 
 /// Adds the local Hightouch's key.
@@ -222,14 +222,14 @@ pub struct Scripted {
 }
 
 /// A response of a scripted server.
-pub struct Say {
+pub struct ScriptedResponse {
     pub status: u16,
     pub body: Vec<u8>,
     pub headers: Vec<(&'static str, String)>,
 }
 
-pub fn say(status: u16, body: impl Into<Vec<u8>>) -> Say {
-    Say {
+pub fn respond_with(status: u16, body: impl Into<Vec<u8>>) -> ScriptedResponse {
+    ScriptedResponse {
         status,
         body: body.into(),
         headers: Vec::new(),
@@ -239,7 +239,9 @@ pub fn say(status: u16, body: impl Into<Vec<u8>>) -> Say {
 impl Scripted {
     /// Starts a server. `script` returns the response for the method and target, and for the
     /// `Authorization` header.
-    pub async fn start(script: impl FnMut(&str, &str) -> Say + Send + 'static) -> Self {
+    pub async fn start(
+        script: impl FnMut(&str, &str) -> ScriptedResponse + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -261,12 +263,16 @@ impl Scripted {
                             .unwrap_or_default();
                         drop(request.into_body().collect().await);
                         seen.lock().unwrap().push(what.clone());
-                        let said = (script.lock().unwrap())(&what, &key);
-                        let mut answer = Response::builder().status(said.status);
-                        for (name, value) in said.headers {
-                            answer = answer.header(name, value);
+                        let scripted = (script.lock().unwrap())(&what, &key);
+                        let mut response = Response::builder().status(scripted.status);
+                        for (name, value) in scripted.headers {
+                            response = response.header(name, value);
                         }
-                        Ok::<_, Infallible>(answer.body(Full::new(Bytes::from(said.body))).unwrap())
+                        Ok::<_, Infallible>(
+                            response
+                                .body(Full::new(Bytes::from(scripted.body)))
+                                .unwrap(),
+                        )
                     }
                 });
                 connections.spawn(async move {
@@ -305,10 +311,10 @@ pub async fn lists(body: impl Fn(usize) -> String + Send + 'static) -> Scripted 
     let mut looks = 0;
     Scripted::start(move |what, _| {
         if what.starts_with("POST") {
-            return say(200, r#"{"id":"42"}"#);
+            return respond_with(200, r#"{"id":"42"}"#);
         }
         looks += 1;
-        say(200, body(looks))
+        respond_with(200, body(looks))
     })
     .await
 }
