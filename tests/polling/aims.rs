@@ -1,4 +1,4 @@
-//! What the poll schedule has to satisfy.
+//! Requirements on the poll schedule.
 
 use super::course::{Class, FIXED, Figures, Known, compare, ours};
 

@@ -1,4 +1,5 @@
-//! The course of one run, and those who watch it: how many looks they need, and how long after its end they report it.
+//! Simulates one run and the clients that poll it. Measures the number of polls and the lag of the
+//! report after the end of the run.
 
 use core::time::Duration;
 
@@ -6,21 +7,21 @@ use fastrand::Rng;
 use hightouch_sync::engine::{Action, Event, IfRunning, Instant, Operation, Options, SyncGoal};
 use hightouch_sync::hightouch::{Method, Response, SyncId, SyncRef};
 
-/// How long a request takes to arrive, and its answer to come back.
+/// Duration of a request and its response.
 const WAY: Duration = Duration::from_millis(40);
 
-/// What a poller sees beside the status.
+/// Information that a client has in addition to the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Nothing: the completion ratio stands still.
+    /// None: the completion ratio does not change.
     Nothing,
-    /// A completion ratio that jumps about.
+    /// A completion ratio that changes randomly.
     Noise,
-    /// A completion ratio that tells the truth.
+    /// A correct completion ratio.
     Ratio,
-    /// How long earlier runs took, because a look at the list was made anyway.
+    /// Durations of earlier runs, from a list that was read anyway.
     History,
-    /// Both.
+    /// A correct completion ratio and durations of earlier runs.
     RatioAndHistory,
 }
 
@@ -48,12 +49,12 @@ impl Known {
     }
 }
 
-/// Lengths of runs of a kind.
+/// A class of runs with similar durations.
 #[derive(Clone, Copy, Debug)]
 pub struct Class {
     pub name: &'static str,
     pub mean: f64,
-    /// By what share a run is shorter or longer.
+    /// Relative deviation of the runs' durations.
     pub spread: f64,
 }
 
@@ -69,7 +70,7 @@ pub const CLASSES: [(&str, f64); 8] = [
 ];
 
 impl Class {
-    /// Every length with every spread.
+    /// Returns every duration with every spread.
     pub fn all() -> impl Iterator<Item = Self> {
         CLASSES
             .into_iter()
@@ -81,19 +82,19 @@ impl Class {
     }
 }
 
-/// What watching a run cost, and how late its end was reported.
+/// The number of polls of a run, and the lag of its report.
 #[derive(Clone, Copy, Debug)]
 pub struct Watched {
     pub looks: u32,
-    /// In seconds.
+    /// Lag in seconds.
     pub lag: f64,
 }
 
-/// One who looks at fixed intervals.
+/// Simulates a client that polls at fixed intervals.
 pub fn fixed(interval: f64, class: &Class, rng: &mut Rng) -> Watched {
     let length = class.length(rng).as_secs_f64();
     let way = WAY.as_secs_f64();
-    // The run is created when the trigger arrives; the pauses begin when an answer has come.
+    // The run is created when the trigger arrives. A pause begins when a response has arrived.
     let (mut arrives, mut looks) = (2.0 * way + interval, 1);
     while arrives < length {
         arrives += 2.0 * way + interval;
@@ -105,7 +106,7 @@ pub fn fixed(interval: f64, class: &Class, rng: &mut Rng) -> Watched {
     }
 }
 
-/// The engine.
+/// Simulates the engine.
 pub fn ours(class: &Class, known: Known, rng: &mut Rng) -> Watched {
     let length = class.length(rng);
     let earlier: Vec<Duration> = (0..8).map(|_| class.length(rng)).collect();
@@ -171,7 +172,7 @@ pub fn ours(class: &Class, known: Known, rng: &mut Rng) -> Watched {
     }
 }
 
-/// A list of earlier runs.
+/// Returns a list of earlier runs.
 fn list(lengths: &[Duration]) -> String {
     let entries: Vec<String> = lengths
         .iter()
@@ -187,19 +188,19 @@ fn list(lengths: &[Duration]) -> String {
     format!(r#"{{"data":[{}],"hasMore":false}}"#, entries.join(","))
 }
 
-/// What watching many runs of a class comes to.
+/// Results of many runs of a class.
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Figures {
-    /// Looks for each run.
+    /// Mean number of polls per run.
     pub looks: f64,
-    /// From `finishedAt` to the report, in seconds: mean, and 95th percentile.
+    /// Time from `finishedAt` to the report in seconds: mean and 95th percentile.
     pub lag: f64,
     pub lag_p95: f64,
 }
 
 impl Figures {
     pub fn of(runs: usize, mut watch: impl FnMut(&mut Rng) -> Watched) -> Self {
-        // Each run has its own seed, so that all pollers watch the same ones.
+        // Each run has its own seed, so that all clients poll the same runs.
         let watched: Vec<Watched> = (0..runs)
             .map(|run| watch(&mut Rng::with_seed(run as u64)))
             .collect();
@@ -213,13 +214,13 @@ impl Figures {
         }
     }
 
-    /// Whether these take both fewer looks and less time than others.
+    /// Returns whether these results have both fewer polls and less lag than the others.
     pub fn beat(&self, others: &Self) -> bool {
         self.looks < others.looks && self.lag < others.lag
     }
 }
 
-/// The intervals of others, and whose they are.
+/// The fixed intervals of other clients, and the clients' names.
 pub const FIXED: [(f64, &str); 4] = [
     (1.0, "Kestra, ht CLI"),
     (3.0, "Airflow, Dagster, Mage"),
@@ -227,7 +228,7 @@ pub const FIXED: [(f64, &str); 4] = [
     (10.0, "Prefect"),
 ];
 
-/// The engine and the fixed intervals over one class.
+/// Compares the engine with the fixed intervals for one class.
 pub fn compare(class: &Class, known: Known, runs: usize) -> (Figures, [Figures; 4]) {
     let ours = Figures::of(runs, |rng| ours(class, known, rng));
     (

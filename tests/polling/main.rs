@@ -1,6 +1,8 @@
-//! Polls of a run and the lag of its report, compared with clients that poll at fixed intervals. Everything is simulated, so no figure varies.
+//! Polls of a run and the lag of its report, compared with clients that poll at fixed intervals.
+//! Everything is simulated, so no value varies.
 //!
-//! `cargo bench --bench polling` prints the figures and draws the picture. `cargo test` checks the aims.
+//! `cargo bench --bench polling` prints the values and draws the picture. `cargo test` checks the
+//! requirements.
 
 #![allow(
     unreachable_pub,
@@ -21,10 +23,10 @@ use std::time::Instant;
 use course::{Class, FIXED, Figures, Known, compare};
 use serde::Serialize;
 
-/// How many runs of each class are watched.
+/// Number of simulated runs of each class.
 const RUNS: usize = 1_000;
 
-/// One class, with one thing known beside the status.
+/// One class, with one kind of additional information.
 #[derive(Serialize)]
 pub struct Row {
     class: &'static str,
@@ -53,7 +55,7 @@ impl Row {
 }
 
 fn main() {
-    // Cargo passes `--bench` to a bench target, and nothing to the same target as a test.
+    // Cargo passes `--bench` to a bench target, and no argument to the same target as a test.
     if std::env::args().any(|argument| argument == "--bench") {
         print_figures();
     } else {

@@ -1,4 +1,5 @@
-//! The figures as a picture: looks across, lag upwards, one curve for each who polls; further to the lower left is better.
+//! Draws the results: polls on the horizontal axis, lag on the vertical axis, and one curve for
+//! each client. Results at the lower left are better.
 
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use plotters::prelude::*;
 use super::Row;
 use super::course::{FIXED, Figures};
 
-/// What is drawn of the engine: what it knows beside, in which colour.
+/// The curves of the engine: its additional information, and the colour.
 const OURS: [(&str, RGBColor); 2] = [
     ("nothing", RGBColor(200, 40, 40)),
     ("history", RGBColor(230, 140, 20)),
@@ -87,7 +88,8 @@ pub fn draw(rows: &[Row], file: &Path) {
     std::fs::write(file, svg).unwrap();
 }
 
-/// The runs of one spread, from the shortest to the longest: looks, lag, and the name of the class.
+/// Returns the polls, the lag and the class name of the runs of one spread, from the shortest to
+/// the longest.
 fn curve<'r>(
     rows: &'r [Row],
     known: &str,

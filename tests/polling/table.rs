@@ -1,4 +1,4 @@
-//! The figures, for a person.
+//! Formats the values as a table.
 
 use super::Row;
 use super::course::{FIXED, Figures};

@@ -1,4 +1,5 @@
-//! A sync that waits for dbt runs once for each dbt run that succeeded, when dbt says so and proves that it is dbt.
+//! The dbt webhook: a sync runs once for each successful dbt run, if the delivery has a valid
+//! signature.
 
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use xtask::build::Kind;
 use xtask::local_hightouch::{LocalHightouch, Options, Scenario};
 
 use super::stored_keys_are_for_those_who_show_the_token::configured;
-use super::support::cases::hidden_in;
+use super::support::cases::find_leak;
 use super::support::stage::{
-    ENDPOINTS, Endpoint, Scripted, Stage, Told, say, stage, tell, with_each_endpoint,
+    ENDPOINTS, Endpoint, EndpointResponse, Scripted, Stage, respond_with, send_request, stage,
+    with_each_endpoint,
 };
 
 const SECRET: &str = "whs_71c09e2b5f3a4d86a0c2";
@@ -23,7 +25,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("HIGHTOUCH_WORKSPACE", "acme"),
 ];
 
-/// The news that a dbt run ended four seconds ago, as dbt writes it.
+/// Returns the body of a delivery, in dbt's format, for a dbt run that ended four seconds ago.
 fn news(status: &str, code: u64) -> Value {
     let finished = OffsetDateTime::now_utc() - Duration::from_secs(4);
     let finished = finished
@@ -68,12 +70,12 @@ pub fn signature(body: &str, secret: &str) -> String {
         .collect()
 }
 
-/// What the endpoint answers to a delivery that dbt sent.
-async fn deliver(endpoint: &Endpoint, path: &str, body: &str) -> Told {
+/// Sends a signed delivery and returns the endpoint's response.
+async fn deliver(endpoint: &Endpoint, path: &str, body: &str) -> EndpointResponse {
     let request = endpoint
         .post(path)
         .header("authorization", signature(body, SECRET));
-    tell(
+    send_request(
         request
             .header("content-type", "application/json")
             .body(body.to_owned()),
@@ -93,7 +95,7 @@ async fn sleep(seconds: u64) {
 fn a_dbt_run_that_succeeded_starts_the_sync() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
-        // Callers of the other paths may need a token: dbt does not.
+        // Other paths may require a token. dbt does not send it.
         for (settings, path, account, sync) in [
             (SETTINGS.to_vec(), "/hooks/dbt/1", 1, 1),
             (
@@ -104,17 +106,17 @@ fn a_dbt_run_that_succeeded_starts_the_sync() {
             ),
         ] {
             let endpoint = configured(&stage, kind, &hightouch.origin(), &settings).await;
-            let told = deliver(&endpoint, path, &success()).await;
+            let received = deliver(&endpoint, path, &success()).await;
             let runs = hightouch.runs(sync);
             assert_eq!(
-                (told.status, runs.len(), runs[0].account),
+                (received.status, runs.len(), runs[0].account),
                 (200, 1, account),
                 "{}",
-                told.text
+                received.text
             );
             let url = format!("https://app.hightouch.com/acme/syncs/1/runs/{}", runs[0].id);
             assert_eq!(
-                told.json(),
+                received.json(),
                 json!({
                     "action": "started",
                     "reason": "The dbt run succeeded. No run of the sync has begun since, and none is queued.",
@@ -173,21 +175,21 @@ fn any_other_news_starts_nothing() {
                 "no `eventType`",
             ),
         ] {
-            let told = deliver(&endpoint, "/hooks/dbt/1", &news.to_string()).await;
-            let said = told.json();
+            let received = deliver(&endpoint, "/hooks/dbt/1", &news.to_string()).await;
+            let decision = received.json();
             assert_eq!(
-                (told.status, &said["action"], &said["runId"]),
+                (received.status, &decision["action"], &decision["runId"]),
                 (200, &json!("none"), &Value::Null)
             );
             assert!(
-                said["reason"].as_str().unwrap().contains(why),
-                "{why}: {said}"
+                decision["reason"].as_str().unwrap().contains(why),
+                "{why}: {decision}"
             );
         }
         for body in ["", "{", "[]"] {
-            let told = deliver(&endpoint, "/hooks/dbt/1", body).await;
+            let received = deliver(&endpoint, "/hooks/dbt/1", body).await;
             assert_eq!(
-                (told.status, &told.json()["kind"]),
+                (received.status, &received.json()["kind"]),
                 (400, &json!("invalid-input")),
                 "{body}"
             );
@@ -204,7 +206,7 @@ fn who_does_not_prove_to_be_dbt_is_refused_alike_and_nothing_is_sent() {
         let endpoint = configured(&stage, kind, &hightouch.origin(), &settings).await;
         let body = success();
         let good = signature(&body, SECRET);
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         for shown in [
             None,
             Some(String::new()),
@@ -224,9 +226,9 @@ fn who_does_not_prove_to_be_dbt_is_refused_alike_and_nothing_is_sent() {
                     .post(&format!("/hooks/dbt/1{query}"))
                     .body(body.clone());
                 let request = request.header("content-type", "application/json");
-                answers.push(match &shown {
-                    Some(shown) => tell(request.header("authorization", shown)).await,
-                    None => tell(request).await,
+                responses.push(match &shown {
+                    Some(shown) => send_request(request.header("authorization", shown)).await,
+                    None => send_request(request).await,
                 });
             }
         }
@@ -234,29 +236,29 @@ fn who_does_not_prove_to_be_dbt_is_refused_alike_and_nothing_is_sent() {
             .post("/hooks/dbt/1")
             .header("authorization", &good)
             .header("authorization", &good);
-        answers.push(
-            tell(
+        responses.push(
+            send_request(
                 twice
                     .header("content-type", "application/json")
                     .body(body.clone()),
             )
             .await,
         );
-        for told in &answers {
+        for received in &responses {
             assert_eq!(
-                (told.status, told.header("www-authenticate")),
+                (received.status, received.header("www-authenticate")),
                 (401, Some("HMAC-SHA256")),
                 "{}",
-                told.text
+                received.text
             );
             assert_eq!(
-                told.text, answers[0].text,
+                received.text, responses[0].text,
                 "an answer that differs tells something"
             );
         }
-        assert_eq!(answers[0].json()["kind"], "unauthenticated");
-        // Nor does its signature open any other path.
-        let other = tell(
+        assert_eq!(responses[0].json()["kind"], "unauthenticated");
+        // The signature does not give access to other paths.
+        let other = send_request(
             endpoint
                 .post("/syncs/1/runs")
                 .header("authorization", format!("Bearer {good}")),
@@ -282,21 +284,24 @@ fn a_delivery_that_comes_again_starts_nothing_again() {
             let endpoint = gate(&stage, kind, &hightouch).await;
             let first = deliver(&endpoint, "/hooks/dbt/1", &body).await.json();
             assert_eq!(first["action"], "started");
-            // While the run is queued or goes, just after, and a day later.
-            for (later, says) in [
+            // While the run is queued or in progress, just after it, and a day later.
+            for (later, expected_text) in [
                 (0, ""),
                 (2, ""),
                 (5, "(`success`) began after"),
                 (86_400, "(`success`) began after"),
             ] {
                 sleep(later).await;
-                let told = deliver(&endpoint, "/hooks/dbt/demo", &body).await;
-                let again = told.json();
+                let received = deliver(&endpoint, "/hooks/dbt/demo", &body).await;
+                let again = received.json();
                 assert_eq!(
-                    (told.status, &again["action"], &again["runId"]),
+                    (received.status, &again["action"], &again["runId"]),
                     (200, &json!("none"), &first["runId"])
                 );
-                assert!(again["reason"].as_str().unwrap().contains(says), "{again}");
+                assert!(
+                    again["reason"].as_str().unwrap().contains(expected_text),
+                    "{again}"
+                );
             }
             assert_eq!(hightouch.triggers(), 1);
         }
@@ -318,7 +323,8 @@ fn a_run_that_has_yet_to_begin_is_enough_and_one_that_goes_is_not() {
                 .bearer_auth("local");
             request.send().await.unwrap().error_for_status().unwrap();
         };
-        // Somebody starts a run, which takes a minute; dbt's run ends while it goes.
+        // Another caller starts a run, which takes a minute. dbt's run ends while it is in
+        // progress.
         start().await;
         sleep(20).await;
         let mut news = news("Success", 10);
@@ -329,23 +335,23 @@ fn a_run_that_has_yet_to_begin_is_enough_and_one_that_goes_is_not() {
             .format(&Rfc3339)
             .unwrap()
             .into();
-        let told = deliver(&endpoint, "/hooks/dbt/4", &news.to_string())
+        let received = deliver(&endpoint, "/hooks/dbt/4", &news.to_string())
             .await
             .json();
         assert_eq!(
-            (&told["action"], &told["runId"]),
+            (&received["action"], &received["runId"]),
             (&json!("started"), &json!(hightouch.runs(4)[1].id))
         );
-        let told = deliver(&endpoint, "/hooks/dbt/4", &news.to_string())
+        let received = deliver(&endpoint, "/hooks/dbt/4", &news.to_string())
             .await
             .json();
         assert_eq!(
-            (&told["action"], &told["runId"]),
+            (&received["action"], &received["runId"]),
             (&json!("none"), &json!(hightouch.runs(4)[1].id))
         );
         assert!(
-            told["reason"].as_str().unwrap().contains("is queued"),
-            "{told}"
+            received["reason"].as_str().unwrap().contains("is queued"),
+            "{received}"
         );
         assert_eq!(hightouch.triggers(), 2);
     });
@@ -358,21 +364,21 @@ fn a_run_that_was_cancelled_before_it_began_is_not_started_again_and_not_said_to
         let hightouch = Scripted::start(move |what, _| {
             assert!(what.starts_with("GET"), "{what}");
             let run = json!({"id": 42, "status": "cancelled", "createdAt": made, "startedAt": null, "finishedAt": made});
-            say(200, json!({"data": [run], "hasMore": false}).to_string())
+            respond_with(200, json!({"data": [run], "hasMore": false}).to_string())
         });
         let hightouch = hightouch.await;
         let endpoint = configured(&stage, kind, hightouch.origin(), SETTINGS).await;
-        let told = deliver(&endpoint, "/hooks/dbt/1", &success()).await.json();
+        let received = deliver(&endpoint, "/hooks/dbt/1", &success()).await.json();
         assert_eq!(
-            (&told["action"], &told["runId"]),
+            (&received["action"], &received["runId"]),
             (&json!("none"), &json!(42))
         );
         assert!(
-            told["reason"]
+            received["reason"]
                 .as_str()
                 .unwrap()
                 .contains("was cancelled before it began"),
-            "{told}"
+            "{received}"
         );
     });
 }
@@ -383,7 +389,7 @@ fn nor_where_the_first_answer_was_lost() {
         for scenario in [
             Scenario::LostTriggerAnswer,
             Scenario::TriggerTimeout,
-            Scenario::CutOffTrigger,
+            Scenario::TruncatedTrigger,
         ] {
             let body = success();
             let hightouch = LocalHightouch::start(Options::default().with_scenario(scenario))
@@ -424,7 +430,7 @@ fn what_dbt_signed_counts_whatever_type_it_is_sent_as() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
         let endpoint = gate(&stage, kind, &hightouch).await;
-        // The first has a blank where the others have a `T`.
+        // The first time contains a space instead of a `T`.
         let body = |day: u64| {
             let mut news = news("Success", 10);
             let finished = OffsetDateTime::now_utc() + Duration::from_secs(day * 86_400)
@@ -454,7 +460,7 @@ fn what_dbt_signed_counts_whatever_type_it_is_sent_as() {
                     .post("/hooks/dbt/1")
                     .header("authorization", authorization)
                     .body(body.to_owned());
-                tell(if let Some(media_type) = media_type {
+                send_request(if let Some(media_type) = media_type {
                     request.header("content-type", media_type)
                 } else {
                     request
@@ -467,12 +473,12 @@ fn what_dbt_signed_counts_whatever_type_it_is_sent_as() {
                 (401, day),
                 "{media_type:?}"
             );
-            let told = send(&body, &signature(&body, SECRET)).await;
+            let received = send(&body, &signature(&body, SECRET)).await;
             assert_eq!(
-                (told.status, &told.json()["action"]),
+                (received.status, &received.json()["action"]),
                 (200, &json!("started")),
                 "{media_type:?} {}",
-                told.text
+                received.text
             );
             sleep(86_400).await;
         }
@@ -520,10 +526,10 @@ fn dbt_is_answered_before_it_gives_up_and_told_the_truth() {
                 .unwrap();
             let endpoint = gate(&stage, kind, &hightouch).await;
             let begun = stage.time.elapsed();
-            let told = deliver(&endpoint, "/hooks/dbt/demo", &success()).await;
+            let received = deliver(&endpoint, "/hooks/dbt/demo", &success()).await;
             let took = stage.time.elapsed() - begun;
             assert_eq!(
-                (told.status, &told.json()["kind"]),
+                (received.status, &received.json()["kind"]),
                 (502, &json!(kind_of_problem)),
                 "{scenario}"
             );
@@ -537,7 +543,7 @@ fn dbt_is_answered_before_it_gives_up_and_told_the_truth() {
 fn what_is_not_configured_is_said_and_opens_nothing() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
-        for (settings, path, status, says) in [
+        for (settings, path, status, expected_text) in [
             (
                 &SETTINGS[1..],
                 "/hooks/dbt/1",
@@ -576,20 +582,23 @@ fn what_is_not_configured_is_said_and_opens_nothing() {
             ),
         ] {
             let endpoint = configured(&stage, kind, &hightouch.origin(), settings).await;
-            let told = deliver(&endpoint, path, &success()).await;
-            assert_eq!(told.status, status, "{}", told.text);
+            let received = deliver(&endpoint, path, &success()).await;
+            assert_eq!(received.status, status, "{}", received.text);
             assert!(
-                told.json()["detail"].as_str().unwrap().contains(says),
-                "{says}: {}",
-                told.text
+                received.json()["detail"]
+                    .as_str()
+                    .unwrap()
+                    .contains(expected_text),
+                "{expected_text}: {}",
+                received.text
             );
         }
-        // The secret is no leave to use stored keys on other paths.
+        // The secret does not give access to stored keys on other paths.
         let endpoint = gate(&stage, kind, &hightouch).await;
         for token in ["local", SECRET] {
-            let told = tell(endpoint.post("/syncs/1/runs").bearer_auth(token)).await;
+            let received = send_request(endpoint.post("/syncs/1/runs").bearer_auth(token)).await;
             assert_eq!(
-                (told.status, &told.json()["kind"]),
+                (received.status, &received.json()["kind"]),
                 (500, &json!("not-configured"))
             );
         }
@@ -613,13 +622,13 @@ fn of_several_secrets_any_will_do() {
             let request = endpoint
                 .post("/hooks/dbt/1")
                 .header("authorization", signature(&body, wrong));
-            let told = tell(
+            let received = send_request(
                 request
                     .header("content-type", "application/json")
                     .body(body.clone()),
             )
             .await;
-            assert_eq!(told.status, 401);
+            assert_eq!(received.status, 401);
         }
         assert_eq!(hightouch.triggers(), 1);
     });
@@ -638,7 +647,7 @@ fn neither_the_secret_nor_the_key_shows_anywhere() {
                         format!("Bearer {KEY}"),
                         "the secret is for the endpoint alone"
                     );
-                    say(
+                    respond_with(
                         status,
                         format!(r#"{{"message":"{authorization}","data":"{authorization}"}}"#),
                     )
@@ -646,22 +655,22 @@ fn neither_the_secret_nor_the_key_shows_anywhere() {
                 .await;
                 let settings = [("DBT_WEBHOOK_SECRET", SECRET), ("HIGHTOUCH_API_KEY", KEY)];
                 let endpoint = configured(&stage, kind, hightouch.origin(), &settings).await;
-                let told = deliver(&endpoint, "/hooks/dbt/1", &success()).await;
+                let received = deliver(&endpoint, "/hooks/dbt/1", &success()).await;
                 assert!(
-                    told.status >= 500 && !hightouch.seen().is_empty(),
+                    received.status >= 500 && !hightouch.seen().is_empty(),
                     "{}",
-                    told.text
+                    received.text
                 );
-                output += &format!("{told:?}");
+                output += &format!("{received:?}");
                 let request = endpoint
                     .post("/hooks/dbt/1")
                     .header("authorization", signature("", SECRET));
-                output += &format!("{:?}", tell(request.body("{}")).await);
+                output += &format!("{:?}", send_request(request.body("{}")).await);
             }
             sleep(1).await;
             output += &stage.stderr.text();
             for secret in [KEY, SECRET, &signature("", SECRET)] {
-                assert_eq!(hidden_in(secret, &output), None, "{output}");
+                assert_eq!(find_leak(secret, &output), None, "{output}");
             }
         });
     }

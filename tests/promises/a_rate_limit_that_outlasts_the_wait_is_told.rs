@@ -1,4 +1,5 @@
-//! A trigger that Hightouch's rate limit keeps from being accepted until the wait is over ends as what it was: a 429, and when to retry.
+//! If Hightouch's rate limit rejects a trigger until the timeout, the failure is a 429 with the
+//! time of the next retry.
 
 use serde_json::Value;
 use xtask::build::Kind;
@@ -9,10 +10,12 @@ use super::a_dbt_job_gates_the_sync::{signature, success};
 use super::stored_keys_are_for_those_who_show_the_token::configured;
 use super::support::cases::last_event;
 use super::support::stage::{
-    Endpoint, Scripted, Stage, Told, options, say, stage, tell, with_each_endpoint,
+    Endpoint, EndpointResponse, Scripted, Stage, options, respond_with, send_request, stage,
+    with_each_endpoint,
 };
 
-/// For how many seconds Hightouch refuses triggers. Longer than the wait, and than the 10 s over which Hightouch counts requests.
+/// Duration in seconds for which Hightouch rejects triggers. It is longer than the timeout and
+/// longer than Hightouch's rate-limit window of 10 s.
 const REFUSED_FOR: u64 = 30;
 const WAIT_MS: u64 = 25_000;
 
@@ -23,11 +26,12 @@ const SETTINGS: &[(&str, &str)] = &[
     ("ENDPOINT_TOKEN", "token"),
 ];
 
-/// A Hightouch that refuses every trigger. It knows sync 1, called `demo`, which has no runs.
+/// Starts a mock of Hightouch that rejects every trigger. It has sync 1 with the slug `demo`, which
+/// has no runs.
 async fn refusing() -> Scripted {
     Scripted::start(|what, _| {
         if what.starts_with("POST") {
-            let mut refusal = say(429, "Too many requests, please try again later.");
+            let mut refusal = respond_with(429, "Too many requests, please try again later.");
             refusal
                 .headers
                 .push(("retry-after", REFUSED_FOR.to_string()));
@@ -38,7 +42,7 @@ async fn refusing() -> Scripted {
         } else {
             r#"{"id":1,"slug":"demo"}"#
         };
-        say(200, format!(r#"{{"data":[{data}],"hasMore":false}}"#))
+        respond_with(200, format!(r#"{{"data":[{data}],"hasMore":false}}"#))
     })
     .await
 }
@@ -63,10 +67,10 @@ fn check_problem(problem: &Value) {
     );
 }
 
-fn check(told: &Told) {
-    assert_eq!(told.status, 503, "{}", told.text);
-    check_problem(&told.json());
-    let retry_after: u64 = told.header("retry-after").unwrap().parse().unwrap();
+fn check(received: &EndpointResponse) {
+    assert_eq!(received.status, 503, "{}", received.text);
+    check_problem(&received.json());
+    let retry_after: u64 = received.header("retry-after").unwrap().parse().unwrap();
     assert!(retry_after >= REFUSED_FOR, "{retry_after}");
 }
 
@@ -122,7 +126,9 @@ fn by_the_endpoint_for_a_sync_and_for_a_sequence() {
             &format!("/sync-sequences/{SEQUENCE}/runs"),
         ] {
             let request = endpoint.post(path).bearer_auth("token");
-            check(&tell(request.header("prefer", format!("wait={}", WAIT_MS / 1000))).await);
+            check(
+                &send_request(request.header("prefer", format!("wait={}", WAIT_MS / 1000))).await,
+            );
         }
     });
 }
@@ -136,10 +142,11 @@ fn by_the_endpoint_for_each_of_several_syncs() {
             .post("/runs")
             .bearer_auth("token")
             .header("prefer", format!("wait={}", WAIT_MS / 1000));
-        let told = tell(request.json(&serde_json::json!({"syncs": [1, "demo", 3]}))).await;
-        assert_eq!(told.status, 424, "{}", told.text);
-        let runs = told.json()["runs"].as_array().unwrap().clone();
-        // The sync of that slug is the first one, which runs once.
+        let received =
+            send_request(request.json(&serde_json::json!({"syncs": [1, "demo", 3]}))).await;
+        assert_eq!(received.status, 424, "{}", received.text);
+        let runs = received.json()["runs"].as_array().unwrap().clone();
+        // The slug belongs to the first sync, which runs once.
         for run in runs.iter().filter(|run| run["sync"] != "demo") {
             check_problem(&run["problem"]);
         }
@@ -155,9 +162,10 @@ fn by_the_endpoint_as_events() {
             .post("/syncs/1/runs")
             .bearer_auth("token")
             .header("accept", "text/event-stream");
-        let told = tell(request.header("prefer", format!("wait={}", WAIT_MS / 1000))).await;
-        let (event, problem) = last_event(&told.text);
-        assert_eq!(event, "problem", "{}", told.text);
+        let received =
+            send_request(request.header("prefer", format!("wait={}", WAIT_MS / 1000))).await;
+        let (event, problem) = last_event(&received.text);
+        assert_eq!(event, "problem", "{}", received.text);
         check_problem(&problem);
     });
 }
@@ -172,7 +180,7 @@ fn by_the_endpoint_to_dbt() {
             .post("/hooks/dbt/1")
             .header("authorization", signature(&body, SECRET));
         check(
-            &tell(
+            &send_request(
                 request
                     .header("content-type", "application/json")
                     .body(body),

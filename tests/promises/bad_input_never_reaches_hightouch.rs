@@ -1,10 +1,10 @@
-//! Bad input is refused with a reason, before anything is sent.
+//! Invalid input is rejected with a reason, before any request is sent.
 
 use serde_json::json;
 use xtask::embedder::{FailureKind, RunRef, SyncRef};
 use xtask::local_hightouch::KEY;
 
-use super::support::stage::{ENDPOINTS, connection, options, stage, tell, with_key};
+use super::support::stage::{ENDPOINTS, connection, options, send_request, stage, with_key};
 
 #[test]
 fn what_runs_refuses() {
@@ -104,7 +104,7 @@ fn what_the_endpoint_refuses() {
             let large = post("/syncs/1/runs")
                 .header("content-type", "application/json")
                 .body(" ".repeat(65 * 1024));
-            for (request, status, says) in [
+            for (request, status, expected_text) in [
                 (post("/syncs/0/runs"), 400, "sync's ID"),
                 (post("/syncs/a%2Fb/runs"), 400, "slug"),
                 (post("/syncs//runs"), 400, "slug"),
@@ -178,11 +178,11 @@ fn what_the_endpoint_refuses() {
                 (post("/hooks/dbt/0"), 400, "sync's ID"),
                 (get("/nowhere"), 404, "/healthz"),
             ] {
-                let told = tell(request).await;
-                let problem = told.json();
-                assert_eq!(told.status, status, "{}", told.text);
+                let received = send_request(request).await;
+                let problem = received.json();
+                assert_eq!(received.status, status, "{}", received.text);
                 assert_eq!(
-                    told.header("content-type"),
+                    received.header("content-type"),
                     Some("application/problem+json")
                 );
                 assert_eq!(
@@ -190,11 +190,11 @@ fn what_the_endpoint_refuses() {
                     (&json!("invalid-input"), &json!(status))
                 );
                 assert!(
-                    problem["detail"].as_str().unwrap().contains(says),
-                    "{says}: {}",
-                    told.text
+                    problem["detail"].as_str().unwrap().contains(expected_text),
+                    "{expected_text}: {}",
+                    received.text
                 );
-                assert_eq!(told.header("allow").is_some(), status == 405);
+                assert_eq!(received.header("allow").is_some(), status == 405);
             }
             for request in [
                 endpoint.post("/syncs/1/runs"),
@@ -202,12 +202,12 @@ fn what_the_endpoint_refuses() {
                     .post("/syncs/1/runs")
                     .basic_auth("local", Some("x")),
             ] {
-                let told = tell(request).await;
+                let received = send_request(request).await;
                 assert_eq!(
-                    (told.status, &told.json()["kind"]),
+                    (received.status, &received.json()["kind"]),
                     (401, &json!("unauthenticated"))
                 );
-                assert_eq!(told.header("www-authenticate"), Some("Bearer"));
+                assert_eq!(received.header("www-authenticate"), Some("Bearer"));
             }
             assert!(hightouch.requests().is_empty());
         });
@@ -222,12 +222,16 @@ fn a_setting_that_is_no_origin_is_named() {
             let component = xtask::build::components().unwrap();
             let host = xtask::embedder::Host::new(component.path(kind), config).unwrap();
             let endpoint = super::support::stage::Endpoint::serve(&host).await;
-            let told = tell(with_key(endpoint.post("/syncs/1/runs"))).await;
+            let received = send_request(with_key(endpoint.post("/syncs/1/runs"))).await;
             assert_eq!(
-                (told.status, &told.json()["kind"]),
+                (received.status, &received.json()["kind"]),
                 (500, &json!("not-configured"))
             );
-            assert!(told.text.contains("HIGHTOUCH_API_ORIGIN"), "{}", told.text);
+            assert!(
+                received.text.contains("HIGHTOUCH_API_ORIGIN"),
+                "{}",
+                received.text
+            );
         });
     }
 }

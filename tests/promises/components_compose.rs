@@ -1,40 +1,43 @@
-//! A component that imports `hightouch:sync/runs` and the library become one component, which any host of wasi:http runs.
+//! A component that imports `hightouch:sync/runs` can be composed with the library. Every host of
+//! wasi:http runs the result.
 
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use xtask::build::{Guest, Kind, components, composed, declared_imports, exports, guest, imports};
+use xtask::build::{Guest, Kind, components, declared_imports, exports, guest, imports};
 use xtask::embedder::{Config, Host, Outbound};
 use xtask::local_hightouch::{KEY, LocalHightouch, Status};
 
+use super::support::compose::compose;
 use super::support::stage::{Endpoint, Stage, stage};
 
-/// Held while a file is written, so that no other test of this process writes it too.
+/// Locked while a file is written, so that no other test of this process writes it.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// The consumer with the library.
+/// Composes the consumer with the library.
 fn pipeline() -> PathBuf {
     let (consumer, library) = (
         guest(Guest::Consumer).unwrap(),
         components().unwrap().path(Kind::Library),
     );
     let _writing = WRITING.lock();
-    composed("pipeline", &consumer, library).unwrap()
+    compose("pipeline", &consumer, library).unwrap()
 }
 
-/// The same, with the adapter before the library that Spin puts there where `inherit_configuration` does not say otherwise.
+/// Composes the consumer with the library and the adapter that Spin adds if `inherit_configuration`
+/// is not set.
 fn pipeline_that_inherits_nothing() -> PathBuf {
-    let (consumer, denies) = (
+    let (consumer, denies_run) = (
         guest(Guest::Consumer).unwrap(),
         guest(Guest::Denies).unwrap(),
     );
     let library = components().unwrap().path(Kind::Library);
     let _writing = WRITING.lock();
-    let library = composed("library-denied", library, &denies).unwrap();
-    composed("pipeline-denied", &consumer, &library).unwrap()
+    let library = compose("library-denied", library, &denies_run).unwrap();
+    compose("pipeline-denied", &consumer, &library).unwrap()
 }
 
-/// Has the pipeline run these syncs in order. Gives status and text of its answer.
+/// Makes the pipeline run these syncs in order. Returns the status and text of its response.
 async fn run(
     stage: &Stage,
     component: PathBuf,
@@ -47,13 +50,13 @@ async fn run(
         ..stage.config(&local.origin())
     };
     let endpoint = Endpoint::serve(&Host::new(&component, config).unwrap()).await;
-    let answer = endpoint
+    let response = endpoint
         .post("/")
         .body(format!("{}\n{KEY}\n{syncs}", local.origin()))
         .send()
         .await
         .unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
+    (response.status().as_u16(), response.text().await.unwrap())
 }
 
 #[test]
@@ -133,7 +136,8 @@ fn where_the_host_grants_nothing_the_failure_names_the_setting_and_nothing_is_se
     });
 }
 
-/// What the denied pipeline says. Nothing is ever sent.
+/// Returns the response of the pipeline without inherited configuration. Checks that it sends
+/// nothing.
 async fn denied(stage: &Stage) -> String {
     let local = stage.local().await;
     let component = pipeline_that_inherits_nothing();

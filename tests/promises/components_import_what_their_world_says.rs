@@ -1,8 +1,8 @@
-//! A built component imports what its world declares, and nothing else: no filesystem, no sockets, no terminals.
+//! A built component imports only what its world declares: no filesystem, no sockets, no terminals.
 
 use xtask::build::{Kind, components, declared_exports, declared_imports, exports, imports};
 
-/// The contract's table, spelled out, so that a world that grows is noticed too.
+/// The contract's list, repeated here so that a change of the world is noticed too.
 fn allowed(kind: Kind) -> Vec<&'static str> {
     let mut allowed = vec![
         "hightouch:sync/types@0.1.0",

@@ -1,4 +1,5 @@
-//! No call outlasts its wait, whatever the peer does; the run goes on, and `await-run` takes it up again.
+//! No call takes longer than its timeout, whatever the peer does. The run continues, and
+//! `await-run` can follow it.
 
 use std::time::Duration;
 
@@ -131,8 +132,8 @@ fn polls_that_fail_for_the_whole_wait_leave_the_run_named() {
     });
 }
 
-/// The embedded host's clock, the sockets and the scheduler are the machine's own here. How late a machine under load wakes a task is not the
-/// component's doing, so the bound is loose; virtual time holds it to 250 ms.
+/// This test uses the machine's clock, sockets and scheduler. A busy machine may wake tasks late,
+/// so the limit is loose. In virtual time the limit is 250 ms.
 #[test]
 fn on_the_clock_on_the_wall_too() {
     let slow: Vec<Fault> = Fault::ALL
@@ -175,14 +176,14 @@ fn on_the_clock_on_the_wall_too() {
     });
 }
 
-/// Sends what comes of a caller's request, however much of it the endpoint wants, and gives what comes back.
+/// Sends as much of a request as the endpoint reads, and returns the response.
 async fn send_slowly(endpoint: &Endpoint, head: &str, piece: &[u8], pause: Duration) -> String {
     let mut stream = TcpStream::connect(endpoint.serving.addr()).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     let (mut from, mut to) = stream.split();
-    let mut answer = Vec::new();
+    let mut response = Vec::new();
     tokio::select! {
-        _ = from.read_to_end(&mut answer) => {}
+        _ = from.read_to_end(&mut response) => {}
         () = async {
             while to.write_all(piece).await.is_ok() {
                 tokio::time::sleep(pause).await;
@@ -190,7 +191,7 @@ async fn send_slowly(endpoint: &Endpoint, head: &str, piece: &[u8], pause: Durat
             std::future::pending().await
         } => {}
     }
-    String::from_utf8_lossy(&answer).into_owned()
+    String::from_utf8_lossy(&response).into_owned()
 }
 
 #[test]
@@ -207,10 +208,10 @@ fn a_caller_who_sends_for_ever_is_answered_all_the_same() {
             (b" ", SECOND, "400"),
         ] {
             let begun = stage.time.elapsed();
-            let answer = send_slowly(&endpoint, &head, piece, pause).await;
+            let response = send_slowly(&endpoint, &head, piece, pause).await;
             assert!(
-                answer.starts_with(&format!("HTTP/1.1 {status} ")),
-                "{answer:?}"
+                response.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{response:?}"
             );
             assert!(
                 stage.time.elapsed() - begun <= Duration::from_millis(10_250),

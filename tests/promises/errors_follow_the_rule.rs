@@ -1,4 +1,5 @@
-//! HTTP errors are told by a fixed rule: 401 with Hightouch's own message; 404 and any other with the standard reason phrase.
+//! HTTP errors have fixed messages: 401 has Hightouch's own message, and 404 and all others have
+//! the standard reason phrase.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -17,7 +18,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::support::stage::{
-    Library, Say, Scripted, connection, options, say, stage, tell, with_each_endpoint, with_key,
+    Library, Scripted, ScriptedResponse, connection, options, respond_with, send_request, stage,
+    with_each_endpoint, with_key,
 };
 
 #[test]
@@ -84,7 +86,7 @@ fn any_other_error_code_is_its_reason_phrase_whatever_the_body() {
             r#""Internal Server Error""#,
         ] {
             stage(async |stage| {
-                let hightouch = Scripted::start(move |_, _| say(code, body)).await;
+                let hightouch = Scripted::start(move |_, _| respond_with(code, body)).await;
                 let library = stage.library(hightouch.origin());
                 let failure = library.run_sync(1, options()).await.unwrap_err();
                 assert_eq!(
@@ -93,7 +95,7 @@ fn any_other_error_code_is_its_reason_phrase_whatever_the_body() {
                     "{body}"
                 );
                 assert_eq!(hightouch.triggers(), 1);
-                // What a server error did before it came cannot be told where the list of runs fails too.
+                // If the list of runs fails too, nobody knows what the server did before its error.
                 let expected = if code >= 500 {
                     FailureKind::TriggerUnconfirmed
                 } else {
@@ -168,7 +170,7 @@ fn the_text_of_an_error_is_told_in_whichever_form_it_comes() {
             (401, PLAIN, "Key was revoked", "Key was revoked", None),
             (403, "text/html", "<html><h1>Forbidden", "Forbidden", None),
             (403, "text/html", "upstream refused", "Forbidden", None),
-            // An envelope of an error that comes with a status of success started nothing.
+            // An error envelope with a success status means that nothing was started.
             (
                 200,
                 JSON,
@@ -177,20 +179,22 @@ fn the_text_of_an_error_is_told_in_whichever_form_it_comes() {
                 None,
             ),
         ] {
-            let hightouch = Scripted::start(move |_, _| Say {
+            let hightouch = Scripted::start(move |_, _| ScriptedResponse {
                 headers: vec![("content-type", media_type.into())],
-                ..say(status, body)
+                ..respond_with(status, body)
             })
             .await;
             let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-            let told = tell(with_key(endpoint.post("/syncs/1/runs"))).await.json();
+            let received = send_request(with_key(endpoint.post("/syncs/1/runs")))
+                .await
+                .json();
             assert_eq!(
-                (&told["detail"], told["details"].as_str()),
+                (&received["detail"], received["details"].as_str()),
                 (&json!(detail), details),
-                "{body}: {told}"
+                "{body}: {received}"
             );
             assert_eq!(
-                (&told["hightouchStatus"], hightouch.triggers()),
+                (&received["hightouchStatus"], hightouch.triggers()),
                 (&json!(status), 1),
                 "{body}"
             );
@@ -208,20 +212,20 @@ fn a_text_of_an_error_is_bounded_and_shows_no_key() {
         ] {
             let hightouch = Scripted::start(move |_, key| {
                 let body = format!("{open}{key} {}{close}", "x".repeat(500_000));
-                Say {
+                ScriptedResponse {
                     headers: vec![("content-type", media_type.into())],
-                    ..say(403, body)
+                    ..respond_with(403, body)
                 }
             })
             .await;
             let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-            let told = tell(endpoint.post("/syncs/1/runs").bearer_auth(KEY)).await;
-            let details = told.json()["details"].as_str().unwrap().len();
+            let received = send_request(endpoint.post("/syncs/1/runs").bearer_auth(KEY)).await;
+            let details = received.json()["details"].as_str().unwrap().len();
             assert!((1000..=1024).contains(&details), "{details}");
             assert!(
-                !told.text.contains(KEY) && !stage.stderr.text().contains(KEY),
+                !received.text.contains(KEY) && !stage.stderr.text().contains(KEY),
                 "{}",
-                told.text
+                received.text
             );
         }
     });
@@ -232,9 +236,9 @@ fn a_server_error_after_which_no_run_is_listed_started_none() {
     stage(async |stage| {
         let hightouch = Scripted::start(|what, _| {
             if what.starts_with("POST") {
-                say(502, "<html>")
+                respond_with(502, "<html>")
             } else {
-                say(200, r#"{"data":[],"hasMore":false}"#)
+                respond_with(200, r#"{"data":[],"hasMore":false}"#)
             }
         })
         .await;
@@ -271,7 +275,8 @@ fn a_hightouch_that_is_not_there_is_unreachable() {
     });
 }
 
-/// A TLS server whose certificate nobody trusts, and how often it was connected to. It stops when dropped.
+/// Starts a TLS server with an untrusted certificate, and returns its connection count. Dropping it
+/// stops it.
 async fn untrusted() -> (String, Arc<AtomicUsize>, JoinSet<()>) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
@@ -336,11 +341,11 @@ fn a_certificate_that_is_not_trusted_is_told_at_once() {
     });
 }
 
-/// A response whose body is compressed.
-fn compressed(status: u16) -> Say {
-    Say {
+/// Returns a response with a compressed body.
+fn compressed(status: u16) -> ScriptedResponse {
+    ScriptedResponse {
         headers: vec![("content-encoding", "gzip".into())],
-        ..say(status, b"\x1f\x8b\x08\x00")
+        ..respond_with(status, b"\x1f\x8b\x08\x00")
     }
 }
 

@@ -1,4 +1,5 @@
-//! With `Accept: text/event-stream` a run is told as it goes: `progress` events, comments where nothing changes, then `report` or `problem`.
+//! With `Accept: text/event-stream`, the endpoint streams the progress of a run: `progress` events,
+//! comments if nothing changes, then `report` or `problem`.
 
 use std::time::Duration;
 
@@ -8,24 +9,24 @@ use tokio::net::TcpStream;
 use xtask::local_hightouch::{KEY, LocalHightouch, Options, Status, SyncFixture, Timeline};
 
 use super::support::stage::{
-    ENDPOINTS, Endpoint, lists, stage, tell, with_each_endpoint, with_key,
+    ENDPOINTS, Endpoint, lists, send_request, stage, with_each_endpoint, with_key,
 };
 
-/// An event, or a comment, and when it came.
+/// An event or a comment, and the time at which it arrived.
 #[derive(Debug)]
-struct Said {
+struct ReceivedEvent {
     at: Duration,
     event: String,
     data: Value,
 }
 
-/// Asks for events and reads them all.
+/// Requests an event stream and reads it to its end.
 async fn follow(
     stage: &super::support::stage::Stage,
     endpoint: &Endpoint,
     path: &str,
     prefer: Option<&str>,
-) -> Vec<Said> {
+) -> Vec<ReceivedEvent> {
     let method = if path.ends_with("/runs") {
         "POST"
     } else {
@@ -37,18 +38,18 @@ async fn follow(
         request = request.header("prefer", prefer);
     }
     let begun = stage.time.elapsed();
-    let mut answer = request.send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    // No proxy is to keep events back until there are enough of them, or to compress them.
+    let mut response = request.send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    // Proxies must not buffer or compress the events.
     for (name, value) in [
         ("content-type", "text/event-stream"),
         ("x-accel-buffering", "no"),
         ("cache-control", "no-store, no-transform"),
     ] {
-        assert_eq!(answer.headers()[name], value);
+        assert_eq!(response.headers()[name], value);
     }
-    let (mut text, mut said) = (String::new(), Vec::new());
-    while let Some(chunk) = answer.chunk().await.unwrap() {
+    let (mut text, mut events) = (String::new(), Vec::new());
+    while let Some(chunk) = response.chunk().await.unwrap() {
         text += std::str::from_utf8(&chunk).unwrap();
         while let Some((block, rest)) = text.split_once("\n\n") {
             let field = |name: &str| {
@@ -69,7 +70,7 @@ async fn follow(
             } else {
                 event
             };
-            said.push(Said {
+            events.push(ReceivedEvent {
                 at: stage.time.elapsed() - begun,
                 event,
                 data,
@@ -78,14 +79,14 @@ async fn follow(
         }
     }
     assert!(text.is_empty(), "an event that breaks off: {text:?}");
-    said
+    events
 }
 
 #[test]
 fn progress_comes_while_the_run_goes_and_its_report_at_the_end() {
     for kind in ENDPOINTS {
         stage(async |stage| {
-            // Each status lasts longer than the pause between two polls, however late the timers fire.
+            // Each status lasts longer than the pause between two polls, even if timers fire late.
             let steps = [
                 (0, Status::Queued),
                 (4, Status::Querying),
@@ -98,14 +99,14 @@ fn progress_comes_while_the_run_goes_and_its_report_at_the_end() {
             let options = Options::default().with_sync(SyncFixture::new(1, "demo", timeline));
             let hightouch = LocalHightouch::start(options).await.unwrap();
             let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
-            let said = follow(&stage, &endpoint, "/syncs/1/runs", None).await;
-            let (last, progress) = said.split_last().unwrap();
+            let events = follow(&stage, &endpoint, "/syncs/1/runs", None).await;
+            let (last, progress) = events.split_last().unwrap();
             assert_eq!(
                 (last.event.as_str(), last.data["status"].as_str()),
                 ("report", Some("success"))
             );
             assert!(
-                progress.iter().all(|said| said.event == "progress"),
+                progress.iter().all(|event| event.event == "progress"),
                 "{progress:?}"
             );
             assert!(
@@ -114,7 +115,7 @@ fn progress_comes_while_the_run_goes_and_its_report_at_the_end() {
             );
             let mut statuses: Vec<&str> = progress
                 .iter()
-                .map(|said| said.data["status"].as_str().unwrap())
+                .map(|event| event.data["status"].as_str().unwrap())
                 .collect();
             statuses.dedup();
             assert_eq!(statuses, ["queued", "querying", "processing", "reporting"]);
@@ -126,8 +127,9 @@ fn progress_comes_while_the_run_goes_and_its_report_at_the_end() {
                 );
             }
             assert!(
-                said.iter()
-                    .all(|said| said.data["runId"] == last.data["runId"])
+                events
+                    .iter()
+                    .all(|event| event.data["runId"] == last.data["runId"])
             );
         });
     }
@@ -142,19 +144,23 @@ fn silence_is_broken_by_comments_and_a_run_may_take_longer_than_a_request() {
         })
         .await;
         let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-        let said = follow(&stage, &endpoint, "/syncs/1/runs", None).await;
+        let events = follow(&stage, &endpoint, "/syncs/1/runs", None).await;
         assert!(
-            said.iter().filter(|said| said.event == "comment").count() > 3,
-            "{said:?}"
+            events
+                .iter()
+                .filter(|event| event.event == "comment")
+                .count()
+                > 3,
+            "{events:?}"
         );
-        for pair in said.windows(2) {
+        for pair in events.windows(2) {
             assert!(
                 pair[1].at - pair[0].at <= Duration::from_millis(15_100),
                 "{pair:?}"
             );
         }
-        assert_eq!(said.last().unwrap().event, "report");
-        assert!(said.last().unwrap().at > Duration::from_secs(60));
+        assert_eq!(events.last().unwrap().event, "report");
+        assert!(events.last().unwrap().at > Duration::from_secs(60));
     });
 }
 
@@ -168,8 +174,8 @@ fn what_goes_wrong_is_a_problem_event() {
             ("/syncs/404/runs", "not-found", 404),
             ("/syncs/2/runs", "sync-failed", 424),
         ] {
-            let said = follow(&stage, &endpoint, path, None).await;
-            let last = said.last().unwrap();
+            let events = follow(&stage, &endpoint, path, None).await;
+            let last = events.last().unwrap();
             assert_eq!(
                 (
                     last.event.as_str(),
@@ -179,8 +185,8 @@ fn what_goes_wrong_is_a_problem_event() {
                 ("problem", &kind.into(), &status.into())
             );
         }
-        let said = follow(&stage, &endpoint, "/syncs/4/runs", Some("wait=10")).await;
-        let last = said.last().unwrap();
+        let events = follow(&stage, &endpoint, "/syncs/4/runs", Some("wait=10")).await;
+        let last = events.last().unwrap();
         assert_eq!(
             (last.event.as_str(), &last.data["kind"]),
             ("problem", &"still-running".into())
@@ -202,11 +208,12 @@ fn bad_input_is_refused_before_any_event() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
-        let told =
-            tell(with_key(endpoint.post("/syncs/0/runs")).header("accept", "text/event-stream"))
-                .await;
+        let received = send_request(
+            with_key(endpoint.post("/syncs/0/runs")).header("accept", "text/event-stream"),
+        )
+        .await;
         assert_eq!(
-            (told.status, told.header("content-type")),
+            (received.status, received.header("content-type")),
             (400, Some("application/problem+json"))
         );
     });
@@ -226,9 +233,14 @@ fn events_are_for_those_who_ask_for_them() {
                 "text/event-stream",
             ),
         ] {
-            let told =
-                tell(with_key(endpoint.post("/syncs/5/runs")).header("accept", accept)).await;
-            assert_eq!(told.header("content-type"), Some(media_type), "{accept}");
+            let received =
+                send_request(with_key(endpoint.post("/syncs/5/runs")).header("accept", accept))
+                    .await;
+            assert_eq!(
+                received.header("content-type"),
+                Some(media_type),
+                "{accept}"
+            );
         }
     });
 }
@@ -250,7 +262,7 @@ fn a_caller_who_hangs_up_ends_the_invocation_quietly() {
             assert_eq!(endpoint.serving.instances(), 1);
             tokio::time::sleep(Duration::from_secs(3)).await;
             drop(caller);
-            // An hour-long run; the invocation ends with the next event or comment.
+            // The run takes an hour. The invocation must end with the next event or comment.
             tokio::time::sleep(Duration::from_secs(20)).await;
             assert_eq!(
                 (endpoint.serving.instances(), endpoint.serving.requests()),
@@ -282,21 +294,23 @@ fn a_caller_who_hangs_up_ends_the_invocation_quietly() {
 #[test]
 fn nothing_is_told_of_a_run_before_hightouch_has_told_it() {
     with_each_endpoint(async |stage, kind| {
-        let hightouch =
-            super::support::stage::Scripted::start(|_, _| super::support::stage::say(403, ""))
-                .await;
+        let hightouch = super::support::stage::Scripted::start(|_, _| {
+            super::support::stage::respond_with(403, "")
+        })
+        .await;
         let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-        let said = follow(&stage, &endpoint, "/syncs/1/runs/42", None).await;
+        let events = follow(&stage, &endpoint, "/syncs/1/runs/42", None).await;
         assert_eq!(
-            said.iter()
-                .map(|said| said.event.as_str())
+            events
+                .iter()
+                .map(|event| event.event.as_str())
                 .collect::<Vec<_>>(),
             ["problem"]
         );
         let head = with_key(endpoint.request("HEAD", "/syncs/1/runs/42"))
             .header("accept", "text/event-stream");
         assert_eq!(
-            tell(head).await.status,
+            send_request(head).await.status,
             502,
             "a caller who wants no body gets no events"
         );

@@ -1,19 +1,19 @@
-//! A key is sent to Hightouch and shows nowhere else, not even where a server echoes it.
+//! A key is sent to Hightouch and appears nowhere else, even if a server echoes it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use xtask::build::components;
 use xtask::embedder::{Config, Host, Outbound, RunOptions};
 
-use super::support::cases::{each, hidden_in};
+use super::support::cases::{each, find_leak};
 use super::support::stage::{
-    ENDPOINTS, Endpoint, Library, Scripted, connection, options, say, stage, tell,
+    ENDPOINTS, Endpoint, Library, Scripted, connection, options, respond_with, send_request, stage,
     with_each_endpoint,
 };
 
 const MARKED: &str = "marked-key-7f3a";
 
-/// A Hightouch that puts the caller's `Authorization` header into every text it can.
+/// Starts a mock of Hightouch that puts the caller's `Authorization` header into all its texts.
 async fn echoing(status: u16) -> Scripted {
     Scripted::start(move |what, authorization| {
         let run = |status: &str| {
@@ -22,11 +22,11 @@ async fn echoing(status: u16) -> Scripted {
             )
         };
         match (status, what.starts_with("POST")) {
-            (200, true) => say(200, r#"{"id":"42"}"#),
-            (200, false) => say(200, run("failed")),
-            (201, true) => say(200, r#"{"id":"42"}"#),
-            (201, false) => say(200, run(authorization)),
-            _ => say(status, format!(r#"{{"message":"{authorization}","details":{{"sent":"{authorization}"}}}}"#)),
+            (200, true) => respond_with(200, r#"{"id":"42"}"#),
+            (200, false) => respond_with(200, run("failed")),
+            (201, true) => respond_with(200, r#"{"id":"42"}"#),
+            (201, false) => respond_with(200, run(authorization)),
+            _ => respond_with(status, format!(r#"{{"message":"{authorization}","details":{{"sent":"{authorization}"}}}}"#)),
         }
     })
     .await
@@ -54,9 +54,9 @@ fn no_answer_no_failure_and_no_log_shows_it() {
                     .post("/syncs/1/runs")
                     .bearer_auth(MARKED)
                     .header("prefer", "wait=5");
-                let told = tell(request).await;
-                assert!(!told.text.contains(MARKED), "{}", told.text);
-                assert!(!format!("{:?}", told.headers).contains(MARKED));
+                let received = send_request(request).await;
+                assert!(!received.text.contains(MARKED), "{}", received.text);
+                assert!(!format!("{:?}", received.headers).contains(MARKED));
             }
             assert!(
                 !stage.stderr.text().contains(MARKED),
@@ -73,7 +73,7 @@ fn a_text_that_is_cut_in_the_middle_of_the_key_shows_none_of_it() {
         for before in 980..1_030 {
             let hightouch = Scripted::start(move |_, authorization| {
                 let key = authorization.trim_start_matches("Bearer ");
-                say(
+                respond_with(
                     401,
                     format!(r#"{{"message":"{}{key}"}}"#, "x".repeat(before)),
                 )
@@ -98,7 +98,7 @@ fn a_text_that_is_cut_in_the_middle_of_the_key_shows_none_of_it() {
 fn it_is_sent_as_a_bearer_token() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = Scripted::start(|_, authorization| {
-            say(
+            respond_with(
                 if authorization == format!("Bearer {MARKED}") {
                     403
                 } else {
@@ -109,16 +109,16 @@ fn it_is_sent_as_a_bearer_token() {
         })
         .await;
         let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-        let told = tell(endpoint.post("/syncs/1/runs").bearer_auth(MARKED)).await;
-        assert_eq!(told.json()["hightouchStatus"], 403);
+        let received = send_request(endpoint.post("/syncs/1/runs").bearer_auth(MARKED)).await;
+        assert_eq!(received.json()["hightouchStatus"], 403);
     });
 }
 
-/// A key with all that anybody escapes, and a token that is no key.
+/// A key with all characters that may be escaped, and a token that is not an API key.
 const KEY: &str = "k3y/7f3a+\"9b&c1=<d5>%e8'2a";
 const TOKEN: &str = "t0k-5c0a77e2f913";
 
-/// How a server writes what it echoes.
+/// The encoding of an echoed secret.
 #[derive(Clone, Copy, Debug)]
 enum Form {
     AsItIs,
@@ -193,12 +193,12 @@ impl Form {
     }
 }
 
-/// Where a server puts it.
+/// The place of an echoed secret.
 #[derive(Clone, Copy, Debug)]
 enum Echo {
     Message,
     Details,
-    /// As JSON that is written into the details as it is, so that the escapes stay.
+    /// JSON text inside the details, so that its escapes remain.
     RawDetails,
     Headers,
     Body,
@@ -206,7 +206,7 @@ enum Echo {
     RawError,
     Status,
     Times,
-    /// At the end of what is kept of a text.
+    /// At the end of a text that will be truncated.
     Cut,
 }
 
@@ -224,10 +224,10 @@ impl Echo {
         Self::Cut,
     ];
 
-    /// What is answered to a request that starts a run, or that reads.
-    fn answer(self, triggers: bool, echoed: &str) -> super::support::stage::Say {
+    /// Returns the response to a request that triggers or reads.
+    fn response(self, triggers: bool, echoed: &str) -> super::support::stage::ScriptedResponse {
         let json = |text: &str| serde_json::to_string(text).unwrap();
-        // What is JSON already stands as it is, else as a text.
+        // Valid JSON is used directly, other text as a string.
         let raw = format!("\"{echoed}\"");
         let raw = if serde_json::from_str::<String>(&raw).is_ok() {
             raw
@@ -236,19 +236,19 @@ impl Echo {
         };
         let text = json(&format!("it says {echoed}, it does"));
         let list = |fields: String| {
-            say(
+            respond_with(
                 200,
                 format!(r#"{{"data":[{{"id":42,{fields}}}],"hasMore":false}}"#),
             )
         };
         match self {
-            Self::Message => say(401, format!(r#"{{"message":{text}}}"#)),
-            Self::Details => say(422, format!(r#"{{"message":"m","details":{text}}}"#)),
-            Self::RawDetails => say(
+            Self::Message => respond_with(401, format!(r#"{{"message":{text}}}"#)),
+            Self::Details => respond_with(422, format!(r#"{{"message":"m","details":{text}}}"#)),
+            Self::RawDetails => respond_with(
                 422,
                 format!(r#"{{"message":"m","details":{{"sent":[{raw}],"again":{raw}}}}}"#),
             ),
-            Self::Body => say(500, echoed),
+            Self::Body => respond_with(500, echoed),
             Self::Headers => {
                 let names = [
                     "x-echo",
@@ -258,12 +258,12 @@ impl Echo {
                     "date",
                 ];
                 let headers = names.map(|name| (name, echoed.to_owned())).to_vec();
-                super::support::stage::Say {
+                super::support::stage::ScriptedResponse {
                     headers,
-                    ..say(503, "")
+                    ..respond_with(503, "")
                 }
             }
-            _ if triggers => say(200, r#"{"id":"42"}"#),
+            _ if triggers => respond_with(200, r#"{"id":"42"}"#),
             Self::Error => list(format!(r#""status":"failed","error":{text}"#)),
             Self::RawError => list(format!(r#""status":"failed","error":{{"sent":{raw}}}"#)),
             Self::Status => list(format!(r#""status":{}"#, json(echoed))),
@@ -292,7 +292,7 @@ fn it_shows_in_no_form_and_at_no_place() {
             let hightouch = Scripted::start(move |what, authorization| {
                 let key = authorization.trim_start_matches("Bearer ");
                 assert_eq!(key, KEY, "the token is for the endpoint alone");
-                echo.answer(what.starts_with("POST"), &form.of(key))
+                echo.response(what.starts_with("POST"), &form.of(key))
             })
             .await;
             let origin = hightouch.origin();
@@ -325,19 +325,21 @@ fn it_shows_in_no_form_and_at_no_place() {
                         .post("/syncs/1/runs?account=one")
                         .bearer_auth(TOKEN)
                         .header("prefer", "wait=2");
-                    output += &format!("{:?}", tell(request.header("accept", accept)).await);
+                    output +=
+                        &format!("{:?}", send_request(request.header("accept", accept)).await);
                 }
             }
             assert!(hightouch.triggers() >= 5, "{}", hightouch.triggers());
             output += &stage.stderr.text();
             for secret in [KEY, TOKEN] {
-                assert_eq!(hidden_in(secret, &output), None, "{output}");
+                assert_eq!(find_leak(secret, &output), None, "{output}");
                 assert_eq!(
-                    hidden_in(&secret.to_uppercase(), &output.to_uppercase()),
+                    find_leak(&secret.to_uppercase(), &output.to_uppercase()),
                     None,
                     "{output}"
                 );
-                // Neither the whole form nor a half of it, whose first and last characters depend on what stands beside it.
+                // Neither the whole form nor half of it may appear. The first and last characters
+                // are ignored, because they depend on the neighbouring text.
                 let form = form.of(secret);
                 let half = form.get(form.len() / 4..form.len() * 3 / 4).unwrap();
                 assert!(!output.contains(half), "{half} in {output}");
@@ -351,18 +353,19 @@ fn a_key_that_comes_back_as_an_id_is_told_as_none() {
     const KEY: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
     for kind in ENDPOINTS {
         stage(async |stage| {
-            let hightouch = Scripted::start(|_, _| say(200, format!(r#"{{"id":"{KEY}"}}"#))).await;
+            let hightouch =
+                Scripted::start(|_, _| respond_with(200, format!(r#"{{"id":"{KEY}"}}"#))).await;
             let endpoint = stage.endpoint(kind, hightouch.origin()).await;
             let request = endpoint
                 .post("/sync-sequences/5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d/runs")
                 .bearer_auth(KEY);
-            let told = tell(request).await;
+            let received = send_request(request).await;
             assert_eq!(
-                (told.status, &told.json()["kind"]),
+                (received.status, &received.json()["kind"]),
                 (502, &serde_json::json!("trigger-unconfirmed"))
             );
-            let headers = format!("{:?}", told.headers);
-            for text in [told.text, headers, stage.stderr.text()] {
+            let headers = format!("{:?}", received.headers);
+            for text in [received.text, headers, stage.stderr.text()] {
                 assert!(!text.contains(KEY), "the key shows");
             }
             assert_eq!(
@@ -374,7 +377,7 @@ fn a_key_that_comes_back_as_an_id_is_told_as_none() {
     }
 }
 
-/// Secrets that read as slugs, so that one of them can be given as the name of a sync by mistake.
+/// Secrets that are valid slugs, so that a user can confuse one with the name of a sync.
 const SLUG_KEY: &str = "hightouch-key-4b1d9c";
 const SLUG_TOKEN: &str = "endpoint-token-77e2f9";
 const SLUG_SECRET: &str = "whs_5b0f1d7c93a4";
@@ -387,7 +390,8 @@ fn a_secret_that_is_given_as_a_name_is_refused_and_neither_logged_nor_quoted_nor
         ("DBT_WEBHOOK_SECRET", "another-secret, whs_5b0f1d7c93a4"),
     ];
     with_each_endpoint(async |stage, kind| {
-        let hightouch = Scripted::start(|_, _| say(200, r#"{"data":[],"hasMore":false}"#)).await;
+        let hightouch =
+            Scripted::start(|_, _| respond_with(200, r#"{"data":[],"hasMore":false}"#)).await;
         let endpoint = super::stored_keys_are_for_those_who_show_the_token::configured(
             &stage,
             kind,
@@ -411,18 +415,18 @@ fn a_secret_that_is_given_as_a_name_is_refused_and_neither_logged_nor_quoted_nor
                     endpoint.post("/runs").bearer_auth(token).json(&syncs),
                 ];
                 for request in requests {
-                    let told = tell(request).await;
-                    assert_eq!(told.status, status, "{}", told.text.len());
-                    output += &format!("{told:?}");
+                    let received = send_request(request).await;
+                    assert_eq!(received.status, status, "{}", received.text.len());
+                    output += &format!("{received:?}");
                 }
             }
             let hook = endpoint
                 .post(&format!("/hooks/dbt/{secret}"))
                 .header("authorization", signature)
                 .body(body);
-            let told = tell(hook.header("content-type", "application/json")).await;
-            assert_eq!(told.status, 400, "{}", told.text.len());
-            output += &format!("{told:?}");
+            let received = send_request(hook.header("content-type", "application/json")).await;
+            assert_eq!(received.status, 400, "{}", received.text.len());
+            output += &format!("{received:?}");
         }
         output += &stage.stderr.text();
         for secret in [SLUG_KEY, SLUG_TOKEN, SLUG_SECRET] {
@@ -435,20 +439,21 @@ fn a_secret_that_is_given_as_a_name_is_refused_and_neither_logged_nor_quoted_nor
 #[test]
 fn a_caller_who_gives_the_own_key_as_a_name_is_told_so_without_it() {
     stage(async |stage| {
-        let hightouch = Scripted::start(|_, _| say(200, r#"{"data":[],"hasMore":false}"#)).await;
+        let hightouch =
+            Scripted::start(|_, _| respond_with(200, r#"{"data":[],"hasMore":false}"#)).await;
         for kind in ENDPOINTS {
             let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-            let told = tell(
+            let received = send_request(
                 endpoint
                     .post(&format!("/syncs/{SLUG_KEY}/runs"))
                     .bearer_auth(SLUG_KEY),
             )
             .await;
             assert_eq!(
-                (told.status, &told.json()["kind"]),
+                (received.status, &received.json()["kind"]),
                 (400, &"invalid-input".into())
             );
-            assert!(!told.text.contains(SLUG_KEY));
+            assert!(!received.text.contains(SLUG_KEY));
         }
         let library = Library {
             connection: connection(hightouch.origin(), SLUG_KEY),

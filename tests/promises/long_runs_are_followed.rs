@@ -1,4 +1,4 @@
-//! A run of an hour is followed to its end, without hammering.
+//! A run of an hour is polled until it ends, with few requests.
 
 use std::time::Duration;
 

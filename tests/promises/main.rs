@@ -1,4 +1,5 @@
-//! Promises to users, each held by the built components in a real host, over real sockets. One file, one promise.
+//! Promises to users, tested with the built components in a real host over real sockets. Each file
+//! tests one promise.
 
 #![allow(
     unreachable_pub,

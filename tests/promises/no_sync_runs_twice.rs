@@ -1,4 +1,4 @@
-//! One `run-sync` starts at most one run, also when the answer to its trigger is lost.
+//! One `run-sync` starts at most one run, even if the response to its trigger is lost.
 
 use xtask::embedder::{FailureKind, IfRunning, Resync, RunOptions};
 use xtask::local_hightouch::{LocalHightouch, Options, Scenario};
@@ -10,7 +10,7 @@ fn a_run_whose_trigger_was_answered_to_nobody_is_found_and_followed() {
     for scenario in [
         Scenario::LostTriggerAnswer,
         Scenario::TriggerTimeout,
-        Scenario::CutOffTrigger,
+        Scenario::TruncatedTrigger,
     ] {
         stage(async |stage| {
             let hightouch = LocalHightouch::start(Options::default().with_scenario(scenario))

@@ -1,11 +1,12 @@
-//! What real answers do: IDs in either form, letter case, missing and unknown fields, lists that lag behind, proxies in between.
+//! Properties of real responses: IDs as numbers or strings, letter case, missing and unknown
+//! fields, delayed lists, and proxies.
 
 use xtask::embedder::{FailureKind, RunOptions, RunStatus};
 use xtask::local_hightouch::{LocalHightouch, Options, Scenario};
 
 use super::support::stage::{lists, options, stage};
 
-/// A wait of 25 s.
+/// Returns options with a timeout of 25 s.
 fn waited() -> RunOptions {
     RunOptions {
         max_wait_ms: Some(25_000),
@@ -13,7 +14,7 @@ fn waited() -> RunOptions {
     }
 }
 
-/// Runs sync 1 under a scenario in which it succeeds.
+/// Runs sync 1 in a scenario in which it succeeds.
 fn succeeds_under(scenario: Scenario) {
     stage(async |stage| {
         let hightouch = LocalHightouch::start(Options::default().with_scenario(scenario))
@@ -39,7 +40,7 @@ macro_rules! scenarios {
             }
         )*
 
-        /// What the other scenarios come to is the promise of other files.
+        /// Other files test the other scenarios.
         const HERE: &[&str] = &[$(stringify!($name)),*];
     };
 }

@@ -1,4 +1,4 @@
-//! What tests/recipes holds can be read by whom it is written for, and fails when the sync fails.
+//! The files in tests/recipes are valid, and the recipes fail if the sync fails.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,7 +12,7 @@ use xtask::build::{Guest, Kind, components, exports, guest, imports, workspace};
 use xtask::embedder::{Captured, Config, Host, Outbound, Stderr};
 use xtask::local_hightouch::{KEY, LocalHightouch, Options};
 
-use super::support::stage::{Scripted, say};
+use super::support::stage::{Scripted, respond_with};
 
 fn recipe(name: &str) -> PathBuf {
     workspace().join("tests/recipes").join(name)
@@ -29,7 +29,7 @@ fn yaml(name: &str) -> Vec<Value> {
         .collect()
 }
 
-/// The script, where there is a curl that knows all that it asks of it.
+/// Runs the script if curl has the required options. Otherwise returns `None`.
 async fn run_sync(endpoint: String, sync: &'static str) -> Option<Output> {
     let curl = Command::new("curl").arg("--version").output().ok()?;
     let version: Vec<u32> = String::from_utf8_lossy(&curl.stdout)
@@ -54,7 +54,7 @@ async fn run_sync(endpoint: String, sync: &'static str) -> Option<Output> {
         .unwrap()
 }
 
-/// On the real clock, for what the script waits for is real.
+/// This test uses the real clock, because the script waits in real time.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_script_succeeds_only_if_the_sync_did() {
     let local = LocalHightouch::start(Options::default()).await.unwrap();
@@ -69,7 +69,7 @@ async fn the_script_succeeds_only_if_the_sync_did() {
         .serve((std::net::Ipv4Addr::LOCALHOST, 0).into())
         .await
         .unwrap();
-    for (sync, succeeds, says) in [
+    for (sync, succeeds, expected_text) in [
         ("demo-empty", true, r#""status":"success""#),
         ("3", false, "sync-failed"),
         ("404", false, "not-found"),
@@ -79,7 +79,7 @@ async fn the_script_succeeds_only_if_the_sync_did() {
         };
         let out = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.success(), succeeds, "{sync}: {output:?}");
-        assert!(out.contains(says), "{sync}: {output:?}");
+        assert!(out.contains(expected_text), "{sync}: {output:?}");
     }
     assert_eq!(local.triggers(), 2);
 }
@@ -90,15 +90,15 @@ async fn the_script_goes_on_asking_while_a_run_is_going_and_starts_it_once() {
         let mut asked = 0;
         let endpoint = Scripted::start(move |what, _| {
             asked += 1;
-            let mut answer = say(if asked < 3 { 202 } else { end }, r#"{"runId":42}"#);
+            let mut response = respond_with(if asked < 3 { 202 } else { end }, r#"{"runId":42}"#);
             if asked < 3 {
-                answer.headers = vec![
+                response.headers = vec![
                     ("location", "/syncs/1/runs/42".into()),
                     ("retry-after", "1".into()),
                 ];
             }
             assert_eq!(what.starts_with("POST"), asked == 1);
-            answer
+            response
         })
         .await;
         let Some(output) = run_sync(endpoint.origin().to_owned(), "1").await else {
@@ -116,15 +116,15 @@ async fn the_script_goes_on_asking_while_a_run_is_going_and_starts_it_once() {
     }
 }
 
-/// Answers one request after the other with these bytes, each on a connection of its own.
-async fn answers(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+/// Sends these bytes as responses to consecutive requests, each on its own connection.
+async fn responses(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))
         .await
         .unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let asked = tokio::spawn(async move {
         let mut asked = Vec::new();
-        for answer in all {
+        for response in all {
             let mut stream = BufReader::new(listener.accept().await.unwrap().0);
             let mut line = String::new();
             stream.read_line(&mut line).await.unwrap();
@@ -133,7 +133,7 @@ async fn answers(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<Strin
                 line.clear();
                 stream.read_line(&mut line).await.unwrap();
             }
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.write_all(response.as_bytes()).await.unwrap();
         }
         asked
     });
@@ -167,7 +167,7 @@ async fn the_script_goes_on_asking_where_an_answer_is_lost_or_an_error_passes() 
         let all = std::iter::once(going.to_owned())
             .chain(lost.clone())
             .chain([end.clone()]);
-        let (origin, asked) = answers(all.collect()).await;
+        let (origin, asked) = responses(all.collect()).await;
         let Some(output) = run_sync(origin, "1").await else {
             return;
         };
@@ -256,7 +256,8 @@ fn names(list: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Spin matches an entry with every import of the package, or of its one interface, and wants the dependency to export each of them.
+/// Spin matches an entry with every import of the package or of its only interface, and requires
+/// that the dependency exports each of them.
 #[test]
 fn spin_finds_in_the_library_what_its_manifests_take_from_it() {
     let wanted = imports(&guest(Guest::Consumer).unwrap()).unwrap();

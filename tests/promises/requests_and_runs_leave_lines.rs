@@ -1,5 +1,5 @@
-//! Each run leaves a line of JSON on stderr as soon as Hightouch has named it, and each request one when it is answered; a caller's trace goes out
-//! with the calls to Hightouch, and none is made up.
+//! Each run writes a line of JSON to stderr as soon as Hightouch has returned its ID. Each request
+//! writes one when it is answered. A caller's trace is sent to Hightouch, and no trace is invented.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
@@ -13,7 +13,9 @@ use xtask::local_hightouch::{LocalHightouch, Options, SequenceFixture};
 
 use super::a_dbt_job_gates_the_sync::{signature, success};
 use super::stored_keys_are_for_those_who_show_the_token::configured;
-use super::support::stage::{ENDPOINTS, Endpoint, stage, tell, with_each_endpoint, with_key};
+use super::support::stage::{
+    ENDPOINTS, Endpoint, send_request, stage, with_each_endpoint, with_key,
+};
 
 fn lines(log: &str) -> Vec<Value> {
     log.lines()
@@ -27,7 +29,7 @@ fn a_line_of_json_tells_what_was_asked_and_what_came_of_it() {
         stage(async |stage| {
             let hightouch = stage.local().await;
             let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
-            let mut told = 0;
+            let mut received = 0;
             for (request, expected) in [
                 (
                     with_key(endpoint.post("/syncs/5/runs")),
@@ -63,13 +65,13 @@ fn a_line_of_json_tells_what_was_asked_and_what_came_of_it() {
                     &[("sync", "3"), ("status", "failed"), ("kind", "sync-failed")][..],
                 ),
             ] {
-                let answer = tell(request).await;
-                // The line is written after the answer.
+                let response = send_request(request).await;
+                // The line is written after the response.
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                 let log = stage.stderr.text();
                 let lines = lines(&log);
-                let (line, started) = lines[told..].split_last().unwrap();
-                told = lines.len();
+                let (line, started) = lines[received..].split_last().unwrap();
+                received = lines.len();
                 let status = line["status"].as_str();
                 assert_eq!(
                     started.len(),
@@ -92,7 +94,7 @@ fn a_line_of_json_tells_what_was_asked_and_what_came_of_it() {
                 for (field, value) in expected {
                     assert_eq!(line[field], *value, "{line}");
                 }
-                assert_eq!(line["http"], answer.status);
+                assert_eq!(line["http"], response.status);
                 assert!(
                     line["elapsedMs"].is_u64() && line["requests"].is_u64(),
                     "{line}"
@@ -112,10 +114,10 @@ fn the_line_of_several_syncs_names_each_and_how_many_ended_how() {
         let hightouch = stage.local().await;
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         let body = json!({"syncs": [5, "no-such", "demo-failed"]});
-        let told = tell(with_key(endpoint.post("/runs")).json(&body))
+        let received = send_request(with_key(endpoint.post("/runs")).json(&body))
             .await
             .json();
-        tell(endpoint.post("/runs").bearer_auth("wrong").json(&body)).await;
+        send_request(endpoint.post("/runs").bearer_auth("wrong").json(&body)).await;
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         let log = stage.stderr.text();
         let (lines, started): (Vec<Value>, Vec<Value>) = lines(&log)
@@ -140,7 +142,7 @@ fn the_line_of_several_syncs_names_each_and_how_many_ended_how() {
         assert_eq!((named, started.len()), (BTreeMap::from(runs), 2), "{log}");
         let runs = format!(
             "{},-,{}",
-            told["runs"][0]["report"]["runId"], told["runs"][2]["problem"]["runId"]
+            received["runs"][0]["report"]["runId"], received["runs"][2]["problem"]["runId"]
         );
         assert_eq!(
             (&ended["sync"], &ended["runs"]),
@@ -152,7 +154,7 @@ fn the_line_of_several_syncs_names_each_and_how_many_ended_how() {
         );
         assert_eq!(
             (&ended["http"], &ended["requests"]),
-            (&json!(424), &told["requests"])
+            (&json!(424), &received["requests"])
         );
         assert_eq!(
             (&refused["sync"], &refused["runs"]),
@@ -175,7 +177,7 @@ fn a_trace_of_the_caller_goes_out_with_every_call() {
             let hightouch = stage.local().await;
             let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
             let request = with_key(endpoint.post("/syncs/demo-empty/runs"));
-            tell(
+            send_request(
                 request
                     .header("traceparent", PARENT)
                     .header("tracestate", "vendor=1"),
@@ -189,7 +191,7 @@ fn a_trace_of_the_caller_goes_out_with_every_call() {
                     (Some(PARENT), Some("vendor=1"))
                 );
             }
-            tell(with_key(endpoint.post("/syncs/5/runs"))).await;
+            send_request(with_key(endpoint.post("/syncs/5/runs"))).await;
             for request in &hightouch.requests()[requests.len()..] {
                 assert_eq!(
                     (request.header("traceparent"), request.header("tracestate")),
@@ -227,8 +229,8 @@ fn a_trace_in_several_lines_is_one_and_what_is_too_long_stays_behind() {
             for value in states {
                 request = request.header("tracestate", *value);
             }
-            let told = tell(request).await;
-            assert_eq!(told.status, 200, "{}", told.text);
+            let received = send_request(request).await;
+            assert_eq!(received.status, 200, "{}", received.text);
             let requests = hightouch.requests();
             assert!(requests.len() > before);
             for request in &requests[before..] {
@@ -253,7 +255,7 @@ fn a_run_is_named_as_started_or_adopted_on_every_route() {
         ];
         let endpoint = configured(&stage, kind, &hightouch.origin(), &settings).await;
         let post = |path: &str, body: Value| {
-            tell(
+            send_request(
                 endpoint
                     .post(path)
                     .bearer_auth("t")
@@ -263,18 +265,18 @@ fn a_run_is_named_as_started_or_adopted_on_every_route() {
         };
         let dbt = || {
             let body = success();
-            tell(
+            send_request(
                 endpoint
                     .post("/hooks/dbt/4?account=two")
                     .header("authorization", signature(&body, "s"))
                     .body(body),
             )
         };
-        let mut told = 0;
+        let mut received = 0;
         let mut news = || {
             let lines = lines(&stage.stderr.text());
-            let news = lines[told..].to_vec();
-            told = lines.len();
+            let news = lines[received..].to_vec();
+            received = lines.len();
             news.iter()
                 .map(|line| {
                     [
@@ -316,7 +318,7 @@ fn a_run_is_named_as_started_or_adopted_on_every_route() {
             [line("answered", "run", &run, &Value::Null)],
             "a run in the way is nobody's"
         );
-        let told = tell(
+        let received = send_request(
             endpoint
                 .get(&format!("/syncs/6/runs/{run}"))
                 .bearer_auth("t")
@@ -325,7 +327,7 @@ fn a_run_is_named_as_started_or_adopted_on_every_route() {
         .await;
         soon().await;
         assert_eq!(
-            (told.status, news()),
+            (received.status, news()),
             (202, vec![line("answered", "await", &run, &Value::Null)]),
             "its caller has named it"
         );
@@ -341,13 +343,15 @@ fn a_run_is_named_as_started_or_adopted_on_every_route() {
     });
 }
 
-/// Where Hightouch is, and which component to serve, for the process that is killed.
+/// Environment variables of the process that is killed: Hightouch's origin, and the component to
+/// serve.
 const CHILD: [&str; 2] = [
     "HIGHTOUCH_SYNC_TEST_ORIGIN",
     "HIGHTOUCH_SYNC_TEST_COMPONENT",
 ];
 
-/// No test by itself: the host that the test below kills. It ends when that test's process has ended.
+/// Not a test itself: the host process that the test below kills. It ends when the process of that
+/// test has ended.
 #[test]
 fn the_host_that_is_killed() {
     let [Ok(origin), Ok(component)] = CHILD.map(std::env::var) else {
@@ -432,8 +436,8 @@ async fn a_killed_host_has_named_its_runs(kind: Kind) {
         None,
         "nothing was answered"
     );
-    while let Some(told) = callers.join_next().await {
-        assert!(told.unwrap().is_err(), "every caller was still waiting");
+    while let Some(received) = callers.join_next().await {
+        assert!(received.unwrap().is_err(), "every caller was still waiting");
     }
     assert!(
         named.iter().all(|line| line["event"] == "started"),
@@ -454,7 +458,7 @@ async fn a_killed_host_has_named_its_runs(kind: Kind) {
             .any(|line| line["sequence"] == SEQUENCE && line["sequenceRun"] == sequence_run),
         "{named:?}"
     );
-    // The sequence starts a run of its own.
+    // The sequence starts its own run.
     let started: Vec<u64> = [4, 6]
         .iter()
         .flat_map(|sync| hightouch.runs(*sync))

@@ -1,4 +1,5 @@
-//! A sequence's run is a success only when it is done and every sync run in it is one, and it is started once.
+//! A sequence run is a success only if it is done and all its sync runs succeeded. It is started
+//! once.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use xtask::local_hightouch::{KEY, LocalHightouch, Options, Scenario};
 
 use super::support::cases::last_event;
 use super::support::stage::{
-    Library, Scripted, millis, say, stage, tell, with_each_endpoint, with_key,
+    Library, Scripted, millis, respond_with, send_request, stage, with_each_endpoint, with_key,
 };
 
 const RUN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
@@ -54,14 +55,14 @@ impl Library {
     }
 }
 
-/// A Hightouch that starts [`RUN`] and tells of it so.
-async fn tells(body: impl Into<String>) -> Scripted {
+/// Starts a mock of Hightouch that starts [`RUN`] and returns this status.
+async fn with_status(body: impl Into<String>) -> Scripted {
     let body = body.into();
     Scripted::start(move |what, _| {
         if what.starts_with("POST") {
-            say(200, format!(r#"{{"id":"{RUN}"}}"#))
+            respond_with(200, format!(r#"{{"id":"{RUN}"}}"#))
         } else {
-            say(200, body.clone())
+            respond_with(200, body.clone())
         }
     })
     .await
@@ -135,7 +136,7 @@ fn each_sync_run_in_it_counts() {
             (failure.kind, run.status, run.sync_runs.len()),
             (FailureKind::SyncFailed, SequenceStatus::Failed, 1)
         );
-        // The run of each sync is told by its own calls.
+        // Each sync run is read by its own requests.
         assert_eq!(
             hightouch
                 .requests()
@@ -205,7 +206,7 @@ fn done_without_the_ends_of_its_syncs_is_no_success_and_ends_within_the_default_
     ] {
         stage(async |stage| {
             let body = format!(r#"{{"id":"{RUN}","status":"done","syncRuns":{sync_runs}}}"#);
-            let hightouch = tells(body).await;
+            let hightouch = with_status(body).await;
             let library = stage.library(hightouch.origin());
             let failure = library
                 .run_sequence(SEQUENCE, within(Duration::from_secs(30)))
@@ -234,7 +235,7 @@ fn a_trigger_that_was_answered_to_nobody_is_told_at_once_and_not_sent_again() {
     for scenario in [
         Scenario::LostTriggerAnswer,
         Scenario::TriggerTimeout,
-        Scenario::CutOffTrigger,
+        Scenario::TruncatedTrigger,
         Scenario::DroppedTrigger,
         Scenario::Silent,
     ] {
@@ -341,7 +342,7 @@ fn bad_uuids_never_reach_hightouch() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
-        for (request, status, says) in [
+        for (request, status, expected_text) in [
             (
                 endpoint.post("/sync-sequences/1/runs"),
                 400,
@@ -380,20 +381,24 @@ fn bad_uuids_never_reach_hightouch() {
                 "`fullResync`",
             ),
         ] {
-            let told = tell(with_key(request)).await;
+            let received = send_request(with_key(request)).await;
             assert_eq!(
-                (told.status, &told.json()["kind"]),
+                (received.status, &received.json()["kind"]),
                 (status, &json!("invalid-input")),
                 "{}",
-                told.text
+                received.text
             );
             assert!(
-                told.json()["detail"].as_str().unwrap().contains(says),
+                received.json()["detail"]
+                    .as_str()
+                    .unwrap()
+                    .contains(expected_text),
                 "{}",
-                told.text
+                received.text
             );
         }
-        let keyless = tell(endpoint.post(&format!("/sync-sequences/{SEQUENCE}/runs"))).await;
+        let keyless =
+            send_request(endpoint.post(&format!("/sync-sequences/{SEQUENCE}/runs"))).await;
         assert_eq!(keyless.status, 401);
         assert!(hightouch.requests().is_empty());
     });
@@ -406,11 +411,11 @@ fn the_endpoint_tells_how_it_ended_and_logs_it() {
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         let post = |id: &str| with_key(endpoint.post(&format!("/sync-sequences/{id}/runs")));
 
-        let told = tell(post(SEQUENCE).json(&json!({"acceptWarnings": true}))).await;
-        let report = told.json();
+        let received = send_request(post(SEQUENCE).json(&json!({"acceptWarnings": true}))).await;
+        let report = received.json();
         assert_eq!(
             (
-                told.status,
+                received.status,
                 &report["status"],
                 &report["syncRuns"][1]["status"]
             ),
@@ -418,13 +423,13 @@ fn the_endpoint_tells_how_it_ended_and_logs_it() {
         );
         assert_eq!(report["syncRuns"][0]["syncRunId"], hightouch.runs(5)[0].id);
 
-        let told = tell(post(SEQUENCE_DONE_WITH_FAILURE)).await;
-        let problem = told.json();
+        let received = send_request(post(SEQUENCE_DONE_WITH_FAILURE)).await;
+        let problem = received.json();
         assert_eq!(
-            (told.status, &problem["kind"]),
+            (received.status, &problem["kind"]),
             (424, &json!("sync-failed")),
             "{}",
-            told.text
+            received.text
         );
         assert!(
             problem["sequenceRunId"].is_string()
@@ -433,10 +438,10 @@ fn the_endpoint_tells_how_it_ended_and_logs_it() {
         assert!(
             problem["detail"].as_str().unwrap().contains("of sync 3"),
             "{}",
-            told.text
+            received.text
         );
 
-        assert_eq!(tell(post(RUN)).await.status, 404);
+        assert_eq!(send_request(post(RUN)).await.status, 404);
         tokio::time::sleep(Duration::from_millis(10)).await;
         let log = stage.stderr.text();
         let lines: Vec<Value> = log
@@ -484,7 +489,7 @@ fn one_that_takes_longer_than_the_wait_is_taken_up_where_location_says() {
         let hightouch = stage.local().await;
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         let request = with_key(endpoint.post(&format!("/sync-sequences/{SEQUENCE}/runs")));
-        let started = tell(
+        let started = send_request(
             request
                 .header("prefer", "respond-async")
                 .json(&json!({"acceptWarnings": true})),
@@ -504,21 +509,21 @@ fn one_that_takes_longer_than_the_wait_is_taken_up_where_location_says() {
                 run.as_str().unwrap()
             )
         );
-        let going = tell(with_key(endpoint.get(location)).header("prefer", "wait=1")).await;
+        let going = send_request(with_key(endpoint.get(location)).header("prefer", "wait=1")).await;
         assert_eq!(
             (going.status, going.header("location")),
             (202, Some(location)),
             "{}",
             going.text
         );
-        let ended = tell(with_key(endpoint.get(location))).await;
+        let ended = send_request(with_key(endpoint.get(location))).await;
         assert_eq!(
             (ended.status, &ended.json()["sequenceRunId"]),
             (200, &run),
             "{}",
             ended.text
         );
-        let head = tell(with_key(endpoint.request("HEAD", location))).await;
+        let head = send_request(with_key(endpoint.request("HEAD", location))).await;
         assert_eq!((head.status, head.text.as_str()), (200, ""));
         assert_eq!(hightouch.runs(5).len(), 1);
     });
@@ -534,17 +539,17 @@ fn events_tell_how_it_goes() {
             let request = request
                 .header("accept", "text/event-stream")
                 .json(&json!({"acceptWarnings": true}));
-            let told = tell(request).await;
-            let (event, data) = last_event(&told.text);
-            assert_eq!(event, last, "{}", told.text);
+            let received = send_request(request).await;
+            let (event, data) = last_event(&received.text);
+            assert_eq!(event, last, "{}", received.text);
             assert!(data["sequenceRunId"].is_string());
-            let progress = told.text.matches("event: progress").count();
+            let progress = received.text.matches("event: progress").count();
             assert!(
                 (2..=8).contains(&progress),
                 "each time it changes: {}",
-                told.text
+                received.text
             );
-            assert!(told.text.contains(r#""status":"running""#));
+            assert!(received.text.contains(r#""status":"running""#));
         }
     });
 }
@@ -555,7 +560,7 @@ fn the_key_shows_nowhere() {
         let echo = format!(
             r#"{{"id":"{RUN}","status":"x {KEY} x","syncRuns":[{{"status":"is {KEY}","finishedAt":"at {KEY}"}}]}}"#
         );
-        let hightouch = tells(echo).await;
+        let hightouch = with_status(echo).await;
         let library = stage.library(hightouch.origin());
         let failure = library
             .run_sequence(SEQUENCE, within(Duration::from_secs(3)))

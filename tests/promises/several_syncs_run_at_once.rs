@@ -1,4 +1,5 @@
-//! Several syncs run at once in one instance, each once, and the whole has succeeded only if all have.
+//! Several syncs run at the same time in one instance, each once. The batch succeeds only if all
+//! syncs succeed.
 
 use std::time::Duration;
 
@@ -8,15 +9,15 @@ use xtask::embedder::{Failure, FailureKind, IfRunning, Report, RunOptions, SyncR
 use xtask::local_hightouch::{LocalHightouch, Options, Status, SyncFixture, Timeline};
 
 use super::support::stage::{
-    Endpoint, Library, Scripted, Told, millis, options, say, stage, tell, with_each_endpoint,
-    with_key,
+    Endpoint, EndpointResponse, Library, Scripted, millis, options, respond_with, send_request,
+    stage, with_each_endpoint, with_key,
 };
 
 fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// A Hightouch with syncs 1 to `count`, of which each run takes so long.
+/// Starts a local Hightouch with syncs 1 to `count`, whose runs take this long.
 async fn with_syncs(count: u64, length: Duration) -> LocalHightouch {
     let syncs = (1..=count).map(|id| {
         SyncFixture::new(
@@ -33,7 +34,8 @@ async fn with_syncs(count: u64, length: Duration) -> LocalHightouch {
     .unwrap()
 }
 
-/// A Hightouch in which sync 1 takes 5 s, sync 2 fails after 5 s, and sync 3 takes an hour.
+/// Starts a local Hightouch in which sync 1 takes 5 s, sync 2 fails after 5 s, and sync 3 takes an
+/// hour.
 async fn mixed() -> LocalHightouch {
     let syncs = [
         (1, 5, Status::Success),
@@ -115,7 +117,7 @@ fn sixty_syncs_take_hardly_longer_than_one_and_stay_within_the_rate_limit() {
     });
 }
 
-/// The most requests in any ten seconds.
+/// Returns the maximum number of requests in any ten seconds.
 fn most_in_ten_seconds(hightouch: &LocalHightouch) -> usize {
     let asked: Vec<Duration> = hightouch
         .requests()
@@ -307,20 +309,20 @@ fn a_sync_that_is_named_by_its_id_and_by_its_slug_runs_once() {
                 failure.message
             );
             assert_eq!(hightouch.triggers(), 1);
-            let told = |outcome: &Result<Report, Failure>| match outcome {
+            let received = |outcome: &Result<Report, Failure>| match outcome {
                 Ok(report) => report.requests,
                 Err(failure) => failure.requests,
             };
             assert_eq!(
-                outcomes.iter().map(told).sum::<u32>() as usize,
+                outcomes.iter().map(received).sum::<u32>() as usize,
                 hightouch.requests().len()
             );
         });
     }
 }
 
-async fn post(endpoint: &Endpoint, wait: u64, body: Value) -> Told {
-    tell(
+async fn post(endpoint: &Endpoint, wait: u64, body: Value) -> EndpointResponse {
+    send_request(
         with_key(endpoint.post("/runs"))
             .header("prefer", format!("wait={wait}"))
             .json(&body),
@@ -334,44 +336,50 @@ fn the_endpoint_answers_200_only_if_all_succeeded() {
         let hightouch = mixed().await;
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
 
-        let told = post(&endpoint, 20, json!({"syncs": ["s-1"]})).await;
-        assert_eq!((told.status, &told.json()["succeeded"]), (200, &json!(1)));
-        assert_eq!(told.json()["runs"][0]["report"]["status"], json!("success"));
-
-        let told = post(&endpoint, 20, json!({"syncs": [1, 2]})).await;
-        let answer = told.json();
+        let received = post(&endpoint, 20, json!({"syncs": ["s-1"]})).await;
         assert_eq!(
-            (told.status, &answer["succeeded"], &answer["failed"]),
+            (received.status, &received.json()["succeeded"]),
+            (200, &json!(1))
+        );
+        assert_eq!(
+            received.json()["runs"][0]["report"]["status"],
+            json!("success")
+        );
+
+        let received = post(&endpoint, 20, json!({"syncs": [1, 2]})).await;
+        let response = received.json();
+        assert_eq!(
+            (received.status, &response["succeeded"], &response["failed"]),
             (424, &json!(1), &json!(1))
         );
-        assert_eq!(answer["runs"][0]["report"]["syncId"], json!(1));
-        assert_eq!(answer["runs"][1]["sync"], json!(2));
-        assert_eq!(answer["runs"][1]["problem"]["kind"], json!("sync-failed"));
+        assert_eq!(response["runs"][0]["report"]["syncId"], json!(1));
+        assert_eq!(response["runs"][1]["sync"], json!(2));
+        assert_eq!(response["runs"][1]["problem"]["kind"], json!("sync-failed"));
         assert_eq!(
-            answer["runs"][1]["problem"]["runId"],
+            response["runs"][1]["problem"]["runId"],
             json!(hightouch.runs(2)[0].id)
         );
 
-        let told = post(&endpoint, 20, json!({"syncs": [1, 3]})).await;
-        let answer = told.json();
+        let received = post(&endpoint, 20, json!({"syncs": [1, 3]})).await;
+        let response = received.json();
         assert_eq!(
-            (told.status, &answer["running"], &answer["failed"]),
+            (received.status, &response["running"], &response["failed"]),
             (202, &json!(1), &json!(0))
         );
         assert!(
-            told.header("retry-after").is_some()
-                && told.header("preference-applied") == Some("wait=20")
+            received.header("retry-after").is_some()
+                && received.header("preference-applied") == Some("wait=20")
         );
-        let location = answer["runs"][1]["location"].as_str().unwrap();
+        let location = response["runs"][1]["location"].as_str().unwrap();
         let taken_up = with_key(endpoint.get(location)).header("prefer", "wait=0");
-        assert_eq!(tell(taken_up).await.json()["syncId"], json!(3));
+        assert_eq!(send_request(taken_up).await.json()["syncId"], json!(3));
 
-        let told = post(&endpoint, 20, json!({"syncs": [2, 3]})).await;
+        let received = post(&endpoint, 20, json!({"syncs": [2, 3]})).await;
         assert_eq!(
-            told.status, 424,
+            received.status, 424,
             "one has failed, whatever becomes of the other"
         );
-        assert_eq!(told.json()["running"], json!(1));
+        assert_eq!(received.json()["running"], json!(1));
     });
 }
 
@@ -384,12 +392,12 @@ fn where_the_key_is_refused_it_is_said_as_for_one() {
             .post("/runs")
             .bearer_auth("wrong")
             .json(&json!({"syncs": [1, 2]}));
-        let told = tell(request).await;
+        let received = send_request(request).await;
         assert_eq!(
-            (told.status, &told.json()["kind"]),
+            (received.status, &received.json()["kind"]),
             (401, &json!("unauthorized"))
         );
-        assert!(told.header("www-authenticate").is_some());
+        assert!(received.header("www-authenticate").is_some());
     });
 }
 
@@ -398,49 +406,57 @@ fn the_endpoint_begins_nothing_for_a_body_that_cannot_be_right() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = mixed().await;
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
-        for (body, says) in [
+        for (body, expected_text) in [
             (json!({}), "syncs"),
             (json!({"syncs": []}), "syncs"),
             (json!({"syncs": [1, 1]}), "listed twice"),
             (json!({"syncs": [1, "a/b"]}), "slug"),
             (json!({"syncs": [1], "wait": 1}), "`wait`"),
         ] {
-            let told = post(&endpoint, 20, body).await;
-            assert_eq!(told.status, 400, "{}", told.text);
+            let received = post(&endpoint, 20, body).await;
+            assert_eq!(received.status, 400, "{}", received.text);
             assert!(
-                told.json()["detail"].as_str().unwrap().contains(says),
+                received.json()["detail"]
+                    .as_str()
+                    .unwrap()
+                    .contains(expected_text),
                 "{}",
-                told.text
+                received.text
             );
         }
-        assert_eq!(tell(with_key(endpoint.get("/runs"))).await.status, 405);
+        assert_eq!(
+            send_request(with_key(endpoint.get("/runs"))).await.status,
+            405
+        );
         assert!(hightouch.requests().is_empty());
     });
 }
 
-/// A Hightouch that tells of each run at great length: a hundred jobs that failed, each with long texts.
-async fn talkative() -> Scripted {
+/// Starts a mock of Hightouch with long responses: each run has a hundred failed jobs with long
+/// texts.
+async fn with_long_responses() -> Scripted {
     let (error, time) = ("x".repeat(9_000), "t".repeat(127));
     Scripted::start(move |what, _| {
         let sync = what.split('/').nth(4).unwrap();
         if what.starts_with("POST") {
-            return say(200, format!(r#"{{"id":"{sync}"}}"#));
+            return respond_with(200, format!(r#"{{"id":"{sync}"}}"#));
         }
         let job = format!(
             r#"{{"id":{sync},"status":"failed","error":"{error}","createdAt":"{time}","startedAt":"{time}","finishedAt":"{time}"}}"#
         );
-        say(200, format!(r#"{{"data":[{}],"hasMore":false}}"#, vec![job; 100].join(",")))
+        respond_with(200, format!(r#"{{"data":[{}],"hasMore":false}}"#, vec![job; 100].join(",")))
     })
     .await
 }
 
-/// The most linear memory that a hundred runs at once may take, in bytes: half of what a component usually may have.
+/// Maximum linear memory of a batch of a hundred runs, in bytes. It is half of the usual limit of a
+/// component.
 const MEMORY: usize = 32 << 20;
 
 #[test]
 fn a_hundred_runs_of_which_much_is_told_fit_into_one_instance() {
     stage(async |stage| {
-        let hightouch = talkative().await;
+        let hightouch = with_long_responses().await;
         let library = stage.library(hightouch.origin());
         let syncs: Vec<SyncRef> = (1..=100).map(SyncRef::Id).collect();
         for outcome in library.run_syncs(&syncs, options()).await {
@@ -454,16 +470,19 @@ fn a_hundred_runs_of_which_much_is_told_fit_into_one_instance() {
         assert!(peak <= MEMORY, "{} KiB", peak >> 10);
     });
     stage(async |stage| {
-        let hightouch = talkative().await;
+        let hightouch = with_long_responses().await;
         let host = stage.host(Kind::Endpoint, hightouch.origin());
         let endpoint = Endpoint::serve(&host).await;
-        let told = post(
+        let received = post(
             &endpoint,
             600,
             json!({"syncs": (1..=100).collect::<Vec<_>>()}),
         )
         .await;
-        assert_eq!((told.status, &told.json()["failed"]), (424, &json!(100)));
+        assert_eq!(
+            (received.status, &received.json()["failed"]),
+            (424, &json!(100))
+        );
         assert!(
             host.peak_memory() <= MEMORY,
             "{} KiB",

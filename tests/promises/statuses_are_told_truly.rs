@@ -1,8 +1,9 @@
-//! A run is a success only when it has ended and every job of it is `success`, or `warning` where the caller accepts that.
+//! A run is a success only if it has ended and every job is `success`, or `warning` if the caller
+//! accepts warnings.
 
 use xtask::embedder::{FailureKind, RunOptions, RunStatus};
 
-use super::support::stage::{lists, options, stage, tell, with_each_endpoint, with_key};
+use super::support::stage::{lists, options, send_request, stage, with_each_endpoint, with_key};
 
 #[test]
 fn every_row_of_the_status_table() {
@@ -109,12 +110,13 @@ fn an_ended_run_is_told_by_the_endpoint_as_well() {
             ("8", 424),
             ("demo", 200),
         ] {
-            let told = tell(with_key(endpoint.post(&format!("/syncs/{sync}/runs")))).await;
-            assert_eq!(told.status, status, "{sync}: {}", told.text);
+            let received =
+                send_request(with_key(endpoint.post(&format!("/syncs/{sync}/runs")))).await;
+            assert_eq!(received.status, status, "{sync}: {}", received.text);
         }
         let accepted = endpoint
             .post("/syncs/2/runs")
             .json(&serde_json::json!({"acceptWarnings": true}));
-        assert_eq!(tell(with_key(accepted)).await.status, 200);
+        assert_eq!(send_request(with_key(accepted)).await.status, 200);
     });
 }

@@ -1,4 +1,4 @@
-//! The endpoint serves an OpenAPI document of itself, and every path and status in it can be provoked.
+//! The endpoint serves its own OpenAPI document, and tests receive every path and status in it.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,8 @@ use super::a_dbt_job_gates_the_sync::{signature, success};
 use super::stored_keys_are_for_those_who_show_the_token::configured;
 use super::support::openapi::declared;
 use super::support::stage::{
-    ENDPOINTS, Endpoint, Scripted, Told, say, stage, tell, with_each_endpoint, with_key,
+    ENDPOINTS, Endpoint, EndpointResponse, Scripted, respond_with, send_request, stage,
+    with_each_endpoint, with_key,
 };
 
 const SEQUENCE_OF_A_MINUTE: &str = "5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b50";
@@ -22,12 +23,15 @@ fn the_document_is_served_and_has_the_crates_version() {
     for kind in ENDPOINTS {
         stage(async |stage| {
             let endpoint = stage.endpoint(kind, "http://127.0.0.1:9").await;
-            let told = tell(endpoint.get("/openapi.json")).await;
+            let received = send_request(endpoint.get("/openapi.json")).await;
             let file =
                 std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/openapi.json");
             let written: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-            assert_eq!((told.status, told.json()), (200, written));
-            assert_eq!(told.json()["info"]["version"], env!("CARGO_PKG_VERSION"));
+            assert_eq!((received.status, received.json()), (200, written));
+            assert_eq!(
+                received.json()["info"]["version"],
+                env!("CARGO_PKG_VERSION")
+            );
         });
     }
 }
@@ -45,19 +49,20 @@ fn every_path_and_status_in_it_can_be_provoked() {
         let hightouch = LocalHightouch::start(options).await.unwrap();
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         let mut provoked = BTreeSet::new();
-        let mut note =
-            |operation: &str, told: &Told| provoked.insert((operation.to_owned(), told.status));
+        let mut note = |operation: &str, received: &EndpointResponse| {
+            provoked.insert((operation.to_owned(), received.status))
+        };
 
         const RUN: &str = "POST /syncs/{sync}/runs";
         let start = |sync: &str| with_key(endpoint.post(&format!("/syncs/{sync}/runs")));
         let large = start("1")
             .header("content-type", "application/json")
             .body(" ".repeat(65 * 1024));
-        let going = tell(start("4").header("prefer", "respond-async")).await;
+        let going = send_request(start("4").header("prefer", "respond-async")).await;
         note(RUN, &going);
-        let failed = tell(start("3")).await;
+        let failed = send_request(start("3")).await;
         note(RUN, &failed);
-        let ended = tell(start("5")).await;
+        let ended = send_request(start("5")).await;
         note(RUN, &ended);
         for request in [
             start("0"),
@@ -67,14 +72,14 @@ fn every_path_and_status_in_it_can_be_provoked() {
             large,
             start("1").header("content-type", "text/plain").body("x"),
         ] {
-            note(RUN, &tell(request).await);
+            note(RUN, &send_request(request).await);
         }
 
-        let run_of = |told: &Told| {
+        let run_of = |received: &EndpointResponse| {
             format!(
                 "/syncs/{}/runs/{}",
-                told.json()["syncId"],
-                told.json()["runId"]
+                received.json()["syncId"],
+                received.json()["runId"]
             )
         };
         let paths = [
@@ -88,19 +93,19 @@ fn every_path_and_status_in_it_can_be_provoked() {
             for path in &paths {
                 let request =
                     with_key(endpoint.request(method, path)).header("prefer", "respond-async");
-                note(&operation, &tell(request).await);
+                note(&operation, &send_request(request).await);
             }
             note(
                 &operation,
-                &tell(endpoint.request(method, "/syncs/1/runs/1")).await,
+                &send_request(endpoint.request(method, "/syncs/1/runs/1")).await,
             );
             note(
                 &format!("{method} /healthz"),
-                &tell(endpoint.request(method, "/healthz")).await,
+                &send_request(endpoint.request(method, "/healthz")).await,
             );
             note(
                 &format!("{method} /openapi.json"),
-                &tell(endpoint.request(method, "/openapi.json")).await,
+                &send_request(endpoint.request(method, "/openapi.json")).await,
             );
         }
 
@@ -134,7 +139,7 @@ fn every_path_and_status_in_it_can_be_provoked() {
                 .bearer_auth("t")
                 .json(&json!({"syncs": [1, 2]})),
         ] {
-            note(SEVERAL, &tell(request).await);
+            note(SEVERAL, &send_request(request).await);
         }
 
         const SEQUENCE: &str = "POST /sync-sequences/{sequenceId}/runs";
@@ -142,11 +147,13 @@ fn every_path_and_status_in_it_can_be_provoked() {
         let large = start(fixtures::SEQUENCE)
             .header("content-type", "application/json")
             .body(" ".repeat(65 * 1024));
-        let ended = tell(start(fixtures::SEQUENCE).json(&json!({"acceptWarnings": true}))).await;
+        let ended =
+            send_request(start(fixtures::SEQUENCE).json(&json!({"acceptWarnings": true}))).await;
         note(SEQUENCE, &ended);
-        let failed = tell(start(fixtures::SEQUENCE_DONE_WITH_FAILURE)).await;
+        let failed = send_request(start(fixtures::SEQUENCE_DONE_WITH_FAILURE)).await;
         note(SEQUENCE, &failed);
-        let going = tell(start(SEQUENCE_OF_A_MINUTE).header("prefer", "respond-async")).await;
+        let going =
+            send_request(start(SEQUENCE_OF_A_MINUTE).header("prefer", "respond-async")).await;
         note(SEQUENCE, &going);
         for request in [
             start("0"),
@@ -157,9 +164,14 @@ fn every_path_and_status_in_it_can_be_provoked() {
                 .header("content-type", "text/plain")
                 .body("x"),
         ] {
-            note(SEQUENCE, &tell(request).await);
+            note(SEQUENCE, &send_request(request).await);
         }
-        let run_of = |told: &Told| told.json()["sequenceRunId"].as_str().unwrap().to_owned();
+        let run_of = |received: &EndpointResponse| {
+            received.json()["sequenceRunId"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
         for method in ["GET", "HEAD"] {
             let operation = format!("{method} /sync-sequences/runs/{{runId}}");
             let look = |id: &str, query: &str| {
@@ -173,9 +185,9 @@ fn every_path_and_status_in_it_can_be_provoked() {
                 (UNKNOWN.into(), ""),
             ] {
                 let request = with_key(look(&id, query)).header("prefer", "respond-async");
-                note(&operation, &tell(request).await);
+                note(&operation, &send_request(request).await);
             }
-            note(&operation, &tell(look(UNKNOWN, "")).await);
+            note(&operation, &send_request(look(UNKNOWN, "")).await);
         }
 
         let mut refusing = vec![
@@ -190,35 +202,37 @@ fn every_path_and_status_in_it_can_be_provoked() {
         ];
         let mut scripts = Vec::new();
         for status in [404, 403, 429] {
-            let script = Scripted::start(move |_, _| say(status, "")).await;
+            let script = Scripted::start(move |_, _| respond_with(status, "")).await;
             refusing.push(stage.endpoint(kind, script.origin()).await);
             scripts.push(script);
         }
         for endpoint in &refusing {
             note(
                 RUN,
-                &tell(with_key(endpoint.post("/syncs/1/runs")).header("prefer", "respond-async"))
-                    .await,
+                &send_request(
+                    with_key(endpoint.post("/syncs/1/runs")).header("prefer", "respond-async"),
+                )
+                .await,
             );
             for method in ["GET", "HEAD"] {
                 let request = with_key(endpoint.request(method, "/syncs/1/runs/1"))
                     .header("prefer", "respond-async");
                 note(
                     &format!("{method} /syncs/{{syncId}}/runs/{{runId}}"),
-                    &tell(request).await,
+                    &send_request(request).await,
                 );
                 let request =
                     with_key(endpoint.request(method, &format!("/sync-sequences/runs/{UNKNOWN}")));
                 let request = request.header("prefer", "respond-async");
                 note(
                     &format!("{method} /sync-sequences/runs/{{runId}}"),
-                    &tell(request).await,
+                    &send_request(request).await,
                 );
             }
             let request = with_key(endpoint.post(&format!("/sync-sequences/{UNKNOWN}/runs")));
             note(
                 SEQUENCE,
-                &tell(request.header("prefer", "respond-async")).await,
+                &send_request(request.header("prefer", "respond-async")).await,
             );
         }
 
@@ -243,11 +257,11 @@ fn every_path_and_status_in_it_can_be_provoked() {
             signed(&unset, "1", json, &body),
             gate.post("/hooks/dbt/1"),
         ] {
-            note(HOOK, &tell(request).await);
+            note(HOOK, &send_request(request).await);
         }
         for script in &scripts {
             let gate = configured(&stage, kind, script.origin(), &secret).await;
-            note(HOOK, &tell(signed(&gate, "1", json, &body)).await);
+            note(HOOK, &send_request(signed(&gate, "1", json, &body)).await);
         }
 
         let declared: BTreeSet<(String, u16)> = declared().into_iter().collect();

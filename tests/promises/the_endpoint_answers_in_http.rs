@@ -1,11 +1,13 @@
-//! The endpoint: reports, problems and a run that takes longer than the caller waits.
+//! The HTTP endpoint: reports, problems, and runs that take longer than the caller waits.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use xtask::local_hightouch::{LocalHightouch, Options, Scenario};
 
-use super::support::stage::{ENDPOINTS, say, stage, tell, with_each_endpoint, with_key};
+use super::support::stage::{
+    ENDPOINTS, respond_with, send_request, stage, with_each_endpoint, with_key,
+};
 
 #[test]
 fn a_run_that_ends_in_time_is_a_report() {
@@ -13,14 +15,14 @@ fn a_run_that_ends_in_time_is_a_report() {
         stage(async |stage| {
             let hightouch = stage.local().await;
             let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
-            let told = tell(with_key(endpoint.post("/syncs/1/runs"))).await;
+            let received = send_request(with_key(endpoint.post("/syncs/1/runs"))).await;
             assert_eq!(
-                (told.status, told.header("content-type")),
+                (received.status, received.header("content-type")),
                 (200, Some("application/json")),
                 "{}",
-                told.text
+                received.text
             );
-            let report = told.json();
+            let report = received.json();
             let job = &report["jobs"][0];
             let run = &hightouch.runs(1)[0];
             assert_eq!(
@@ -78,29 +80,36 @@ fn a_run_that_takes_longer_than_the_wait_is_taken_up_where_location_says() {
             let hightouch = stage.local().await;
             let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
             let before = stage.time.elapsed();
-            let mut told = tell(with_key(endpoint.post("/syncs/4/runs"))).await;
+            let mut received = send_request(with_key(endpoint.post("/syncs/4/runs"))).await;
             let waited = stage.time.elapsed() - before;
             assert!(
                 waited > Duration::from_secs(23) && waited < Duration::from_secs(26),
                 "{waited:?}"
             );
             let mut chain = 0;
-            while told.status == 202 {
+            while received.status == 202 {
                 chain += 1;
-                let report = told.json();
+                let report = received.json();
                 assert_eq!(report["syncId"], 4);
                 assert_eq!(report["jobs"][0]["id"], report["runId"]);
                 assert!(!["success", "failed"].contains(&report["status"].as_str().unwrap()));
-                assert!(told.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
-                let location = told.header("location").unwrap().to_owned();
+                assert!(
+                    received
+                        .header("retry-after")
+                        .unwrap()
+                        .parse::<u64>()
+                        .unwrap()
+                        >= 1
+                );
+                let location = received.header("location").unwrap().to_owned();
                 assert_eq!(location, format!("/syncs/4/runs/{}", report["runId"]));
-                told = tell(with_key(endpoint.get(&location))).await;
+                received = send_request(with_key(endpoint.get(&location))).await;
             }
             assert_eq!(
-                (told.status, &told.json()["status"], chain),
+                (received.status, &received.json()["status"], chain),
                 (200, &json!("success"), 2),
                 "{}",
-                told.text
+                received.text
             );
             assert_eq!(hightouch.triggers(), 1);
         });
@@ -115,16 +124,16 @@ fn a_run_is_taken_up_under_the_terms_on_which_it_was_started() {
         let request = endpoint
             .post("/syncs/2/runs?account=emea")
             .json(&json!({"acceptWarnings": true}));
-        let told = tell(with_key(request).header("prefer", "respond-async")).await;
-        let location = told.header("location").unwrap().to_owned();
+        let received = send_request(with_key(request).header("prefer", "respond-async")).await;
+        let location = received.header("location").unwrap().to_owned();
         assert_eq!(
             location,
             format!(
                 "/syncs/2/runs/{}?account=emea&acceptWarnings=true",
-                told.json()["runId"]
+                received.json()["runId"]
             )
         );
-        let ended = tell(with_key(endpoint.get(&location))).await;
+        let ended = send_request(with_key(endpoint.get(&location))).await;
         assert_eq!(
             (ended.status, &ended.json()["status"]),
             (200, &json!("warning"))
@@ -144,7 +153,7 @@ fn behind_a_proxy_a_location_begins_with_the_prefix_that_it_names() {
             for prefix in prefixes {
                 request = request.header("x-forwarded-prefix", *prefix);
             }
-            tell(request).await
+            send_request(request).await
         };
         for (prefixes, expected) in [
             (&[][..], ""),
@@ -160,18 +169,18 @@ fn behind_a_proxy_a_location_begins_with_the_prefix_that_it_names() {
             (&["/a, /b"], ""),
             (&[&"/abcdefg".repeat(4000)], ""),
         ] {
-            let told = ask("/syncs/6/runs", json!({}), prefixes).await;
-            let location = format!("{expected}/syncs/6/runs/{}", told.json()["runId"]);
+            let received = ask("/syncs/6/runs", json!({}), prefixes).await;
+            let location = format!("{expected}/syncs/6/runs/{}", received.json()["runId"]);
             assert_eq!(
-                (told.status, told.header("location")),
+                (received.status, received.header("location")),
                 (202, Some(location.as_str())),
                 "{prefixes:?}"
             );
-            let told = ask("/runs", json!({"syncs": [6]}), prefixes).await;
-            let run = &told.json()["runs"][0];
+            let received = ask("/runs", json!({"syncs": [6]}), prefixes).await;
+            let run = &received.json()["runs"][0];
             let location = format!("{expected}/syncs/6/runs/{}", run["report"]["runId"]);
             assert_eq!(
-                (told.status, &run["location"]),
+                (received.status, &run["location"]),
                 (202, &json!(location)),
                 "{prefixes:?}"
             );
@@ -184,8 +193,10 @@ fn the_caller_says_how_long_to_wait() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
-        let now =
-            tell(with_key(endpoint.post("/syncs/4/runs")).header("prefer", "respond-async")).await;
+        let now = send_request(
+            with_key(endpoint.post("/syncs/4/runs")).header("prefer", "respond-async"),
+        )
+        .await;
         assert_eq!(
             (now.status, now.header("preference-applied")),
             (202, Some("respond-async"))
@@ -193,13 +204,15 @@ fn the_caller_says_how_long_to_wait() {
         assert_eq!(now.json()["status"], "queued");
         let before = stage.time.elapsed();
         let location = now.header("location").unwrap().to_owned();
-        let later = tell(with_key(endpoint.get(&location)).header("prefer", "wait=90")).await;
+        let later =
+            send_request(with_key(endpoint.get(&location)).header("prefer", "wait=90")).await;
         assert_eq!(
             (later.status, later.header("preference-applied")),
             (200, Some("wait=90"))
         );
         let failed =
-            tell(with_key(endpoint.post("/syncs/3/runs")).header("prefer", "wait=90")).await;
+            send_request(with_key(endpoint.post("/syncs/3/runs")).header("prefer", "wait=90"))
+                .await;
         assert_eq!(
             (failed.status, failed.header("preference-applied")),
             (424, Some("wait=90"))
@@ -214,10 +227,10 @@ fn a_sync_that_did_not_succeed_is_a_problem_with_its_jobs() {
         stage(async |stage| {
             let hightouch = stage.local().await;
             let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
-            let told = tell(with_key(endpoint.post("/syncs/3/runs"))).await;
-            let problem = told.json();
+            let received = send_request(with_key(endpoint.post("/syncs/3/runs"))).await;
+            let problem = received.json();
             assert_eq!(
-                (told.status, told.header("content-type")),
+                (received.status, received.header("content-type")),
                 (424, Some("application/problem+json"))
             );
             assert_eq!(problem["type"], "urn:hightouch-sync:problem:sync-failed");
@@ -261,19 +274,21 @@ fn what_hightouch_refuses_is_a_problem_of_its_kind() {
         ),
     ] {
         stage(async |stage| {
-            let hightouch =
-                super::support::stage::Scripted::start(move |_, _| say(script.0, script.1)).await;
+            let hightouch = super::support::stage::Scripted::start(move |_, _| {
+                respond_with(script.0, script.1)
+            })
+            .await;
             for endpoint in ENDPOINTS {
                 let endpoint = stage.endpoint(endpoint, hightouch.origin()).await;
-                let told = tell(with_key(endpoint.post("/syncs/1/runs"))).await;
-                let problem = told.json();
+                let received = send_request(with_key(endpoint.post("/syncs/1/runs"))).await;
+                let problem = received.json();
                 assert_eq!(
-                    (told.status, &problem["kind"], &problem["detail"]),
+                    (received.status, &problem["kind"], &problem["detail"]),
                     (status, &json!(kind), &json!(detail))
                 );
                 assert_eq!(problem["hightouchStatus"], script.0);
-                assert_eq!(told.header("retry-after").is_some(), status == 503);
-                assert_eq!(told.header("www-authenticate").is_some(), status == 401);
+                assert_eq!(received.header("retry-after").is_some(), status == 503);
+                assert_eq!(received.header("www-authenticate").is_some(), status == 401);
             }
         });
     }
@@ -287,9 +302,9 @@ fn a_page_of_a_proxy_that_forbids_is_not_taken_for_an_answer() {
                 .await
                 .unwrap();
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
-        let told = tell(with_key(endpoint.post("/syncs/1/runs"))).await;
+        let received = send_request(with_key(endpoint.post("/syncs/1/runs"))).await;
         assert_eq!(
-            (told.status, &told.json()["detail"]),
+            (received.status, &received.json()["detail"]),
             (502, &json!("Forbidden"))
         );
     });
@@ -301,15 +316,15 @@ fn health_needs_no_key_and_no_hightouch() {
         stage(async |stage| {
             let hightouch = stage.local().await;
             let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
-            let told = tell(endpoint.get("/healthz")).await;
+            let received = send_request(endpoint.get("/healthz")).await;
             assert_eq!(
-                (told.status, told.json()),
+                (received.status, received.json()),
                 (
                     200,
                     json!({"status": "ok", "version": env!("CARGO_PKG_VERSION")})
                 )
             );
-            let head = tell(endpoint.request("HEAD", "/healthz")).await;
+            let head = send_request(endpoint.request("HEAD", "/healthz")).await;
             assert_eq!((head.status, head.text.as_str()), (200, ""));
             assert!(hightouch.requests().is_empty());
         });
@@ -322,11 +337,13 @@ fn a_run_that_is_going_is_joined_or_refused_as_the_body_says() {
         stage(async |stage| {
             let hightouch = stage.local().await;
             let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
-            let post = |body: Value| tell(with_key(endpoint.post("/syncs/1/runs")).json(&body));
-            let first =
-                tell(with_key(endpoint.post("/syncs/1/runs")).header("prefer", "respond-async"))
-                    .await
-                    .json();
+            let post =
+                |body: Value| send_request(with_key(endpoint.post("/syncs/1/runs")).json(&body));
+            let first = send_request(
+                with_key(endpoint.post("/syncs/1/runs")).header("prefer", "respond-async"),
+            )
+            .await
+            .json();
             let refused = post(json!({"ifRunning": "refuse"})).await;
             assert_eq!(
                 (refused.status, &refused.json()["kind"]),
@@ -374,24 +391,25 @@ fn problems_of_the_way_to_hightouch_have_their_kinds() {
                 (&unreachable, "/syncs/1/runs", 502, "unreachable"),
                 (&ungranted, "/syncs/1/runs", 500, "not-granted"),
             ] {
-                let told = tell(with_key(endpoint.post(path))).await;
+                let received = send_request(with_key(endpoint.post(path))).await;
                 assert_eq!(
-                    (told.status, &told.json()["kind"]),
+                    (received.status, &received.json()["kind"]),
                     (status, &json!(kind)),
                     "{}",
-                    told.text
+                    received.text
                 );
             }
         });
         stage(async |stage| {
-            let malformed = super::support::stage::Scripted::start(|_, _| say(200, "<html>")).await;
+            let malformed =
+                super::support::stage::Scripted::start(|_, _| respond_with(200, "<html>")).await;
             let endpoint = stage.endpoint(kind, malformed.origin()).await;
-            let told = tell(with_key(endpoint.post("/syncs/demo/runs"))).await;
+            let received = send_request(with_key(endpoint.post("/syncs/demo/runs"))).await;
             assert_eq!(
-                (told.status, &told.json()["kind"]),
+                (received.status, &received.json()["kind"]),
                 (502, &json!("malformed-answer")),
                 "{}",
-                told.text
+                received.text
             );
         });
     }
@@ -400,7 +418,7 @@ fn problems_of_the_way_to_hightouch_have_their_kinds() {
 /// Method, path, headers and body.
 type CurlLine = (String, String, Vec<(String, String)>, Option<String>);
 
-/// The curl lines of the README's section on the endpoint, as requests.
+/// Returns the curl commands in the README's section about the endpoint as requests.
 fn curl_lines() -> Vec<CurlLine> {
     let readme =
         std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
@@ -417,7 +435,7 @@ fn curl_lines() -> Vec<CurlLine> {
         .filter_map(|line| line.strip_prefix("curl "));
     lines
         .map(|line| {
-            // What stands in quotes is one word.
+            // Quoted text is one word.
             let mut words = line.split('\'').enumerate().flat_map(|(at, part)| {
                 if at % 2 == 1 {
                     vec![part.to_owned()]
@@ -427,8 +445,8 @@ fn curl_lines() -> Vec<CurlLine> {
             });
             let (mut method, mut url, mut headers, mut body) =
                 (None, String::new(), Vec::new(), None);
-            while let Some(word) = words.next() {
-                match word.as_str() {
+            while let Some(kind_name) = words.next() {
+                match kind_name.as_str() {
                     "-X" => method = words.next(),
                     "-N" => {}
                     "-H" => {
@@ -440,7 +458,7 @@ fn curl_lines() -> Vec<CurlLine> {
                         body = words.next();
                         headers.push(("content-type".into(), "application/json".into()));
                     }
-                    _ => url = word,
+                    _ => url = kind_name,
                 }
             }
             let path = url
@@ -467,12 +485,12 @@ fn every_curl_line_of_the_readme_works() {
             if let Some(body) = body {
                 request = request.body(body.clone());
             }
-            let told = tell(request).await;
+            let received = send_request(request).await;
             assert!(
-                [200, 202].contains(&told.status),
+                [200, 202].contains(&received.status),
                 "{method} {path}: {} {}",
-                told.status,
-                told.text
+                received.status,
+                received.text
             );
         }
     });

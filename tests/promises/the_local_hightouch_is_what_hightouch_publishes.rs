@@ -1,7 +1,7 @@
-//! What the local Hightouch answers validates against the OpenAPI document that Hightouch publishes.
+//! The responses of the local Hightouch match Hightouch's published OpenAPI document.
 //!
-//! The document is not part of this project, so `.ci/hightouch-document` runs this where there is a copy of it. The local Hightouch's own
-//! tests state the same facts field by field.
+//! The document is not part of this project. `.ci/hightouch-document` runs this test if a copy is
+//! available. The local Hightouch's own tests check the same facts field by field.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use xtask::local_hightouch::{KEY, LocalHightouch, Options};
 
 use super::support::stage::stage;
 
-/// The environment variable that names the document's file.
+/// The environment variable with the path of the document.
 const DOCUMENT: &str = "HIGHTOUCH_DOCUMENT";
 
-/// Validates responses, and counts those of each path.
+/// Validates responses and counts them by path.
 struct Published {
     document: Value,
     checked: Vec<String>,
@@ -32,7 +32,7 @@ impl Published {
         }
     }
 
-    /// Validates a response to this method at this path of the document.
+    /// Validates a response to this method and path of the document.
     fn check(&mut self, method: &str, path: &str, status: u16, body: &Value) {
         let pointer = |status: &str| {
             let path = path.replace('/', "~1");
@@ -44,7 +44,8 @@ impl Published {
             .cloned();
         let mut schema = match (declared, status) {
             (Some(schema), _) => schema,
-            // Not declared for every path, but always of this form.
+            // The document does not declare this status for every path, but its format is always
+            // the same.
             (None, 422) => json!({"$ref": "#/components/schemas/ValidateErrorJSON"}),
             (None, _) => panic!("{method} {path} declares no body of a {status}"),
         };
@@ -59,7 +60,8 @@ impl Published {
     }
 }
 
-/// OpenAPI 3.0 says `nullable` where JSON Schema has a type of null, and its booleans may have text for a default, which is no matter here.
+/// OpenAPI 3.0 has `nullable` instead of JSON Schema's null type. Its booleans may have a text as
+/// default, which is irrelevant here.
 fn to_json_schema(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
@@ -75,8 +77,9 @@ fn to_json_schema(schema: &mut Value) {
     }
 }
 
-/// A run has nulls until its values are known, and a sequence's run until each sync run has ended. The document does not say so, but real
-/// responses do: an early null is taken for the zero or the moment that it will be.
+/// Replaces early nulls by zeros or times. A run has nulls until its values are known, and a
+/// sequence run until each sync run has ended. The document does not declare them, but real
+/// responses contain them.
 fn without_unknowns(path: &str, body: &Value) -> Value {
     let mut body = body.clone();
     let list = match path {
@@ -185,7 +188,7 @@ fn each_response_validates() {
                     &body,
                 );
             }
-            // The rate limit counts for 10 s.
+            // The rate-limit window is 10 s.
             tokio::time::sleep(Duration::from_secs(10)).await;
         }
         let (status, body) = ask("get", "/syncs/1/runs?runId=abc&limit=0".into(), None).await;

@@ -1,8 +1,9 @@
-//! The README says of each promise which tests hold it: they are there.
+//! The tests that the README names for each promise exist.
 
 use std::path::Path;
 
-/// The rows of the README's tables in a section, less the heads, and of each the cell that names tests.
+/// Returns the rows of the tables in a section of the README without their headers, each with the
+/// cell that names tests.
 fn cells<'a>(readme: &'a str, section: &str, cell: usize) -> Vec<(&'a str, &'a str)> {
     let section = readme
         .split(section)
@@ -35,7 +36,7 @@ fn each_line_names_tests_that_exist() {
     let beside_others = cells(&readme, "## Beside other ways", 1);
     assert_eq!(beside_others.len(), 13, "{beside_others:#?}");
     for (row, held_by) in promises.into_iter().chain(beside_others) {
-        // The names of the API and of HTTP are code too, and no names of files.
+        // API and HTTP names are formatted as code too. Ignore them.
         let code = held_by.split('`').skip(1).step_by(2);
         let names: Vec<&str> = code
             .filter(|name| !matches!(*name, "respond-async" | "Retry-After"))

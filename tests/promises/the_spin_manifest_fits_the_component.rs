@@ -1,4 +1,5 @@
-//! `spin.toml` maps every variable that the component reads, and grants the one origin that it calls.
+//! `spin.toml` maps every variable that the component reads, and allows only the origin that it
+//! calls.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,7 +17,7 @@ fn keys(value: &Value) -> BTreeSet<String> {
     value.as_table().unwrap().keys().cloned().collect()
 }
 
-/// The names of settings that the endpoint's sources hold.
+/// Returns the names of the settings in the endpoint's sources.
 fn settings() -> BTreeSet<String> {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/settings");
     let mut found = BTreeSet::new();
@@ -55,7 +56,7 @@ fn every_setting_is_a_variable_with_a_default() {
             secret,
             ["key", "token", "secret"]
                 .iter()
-                .any(|word| name.contains(word)),
+                .any(|kind_name| name.contains(kind_name)),
             "{name}"
         );
         assert_eq!(

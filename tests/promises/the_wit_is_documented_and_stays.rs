@@ -1,10 +1,12 @@
-//! The WIT package is a product: documented to the last field, rendered as a page, and what was said in it holds in later versions.
+//! The WIT package is fully documented and rendered as a page, and later versions stay compatible.
 
 use std::path::Path;
 
 use toml::Table;
 use xtask::build::workspace;
-use xtask::wit::{PAGE, Wit, compatible, freeze, frozen, is_released, page};
+use xtask::wit::{PAGE, Wit, freeze, frozen, is_released, page};
+
+use super::support::wit_compatibility::compatible;
 
 const RENEW: &str = "`cargo run -- wit` renews it";
 
@@ -28,7 +30,7 @@ fn the_page_is_what_the_wit_renders_to() {
     );
 }
 
-/// Before 1.0.0 the second number is the one that promises.
+/// Before 1.0.0, versions with the same second number are compatible.
 fn promise(version: &str) -> Vec<&str> {
     let numbers: Vec<&str> = version.split('.').collect();
     numbers[..if numbers[0] == "0" { 2 } else { 1 }].to_vec()
@@ -130,7 +132,7 @@ fn the_package_can_be_published_from_what_is_here() {
     assert_eq!(listed.len(), present.len(), "{present:?}");
 }
 
-/// The name of the package whose files lie in a folder.
+/// Returns the name of the package in a folder.
 fn package_in(folder: &Path) -> String {
     let files = std::fs::read_dir(folder)
         .unwrap()

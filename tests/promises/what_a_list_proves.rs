@@ -1,23 +1,26 @@
-//! What Hightouch's list of runs proves: how a run ended, that a run does not exist, and what is running, however long the list is.
+//! Conclusions from Hightouch's list of runs: how a run ended, that a run does not exist, and what
+//! is in progress, whatever the length of the list.
 
 use super::a_dbt_job_gates_the_sync::{signature, success};
 use super::stored_keys_are_for_those_who_show_the_token::configured;
-use super::support::stage::{Say, Scripted, lists, say, tell, with_each_endpoint, with_key};
+use super::support::stage::{
+    Scripted, ScriptedResponse, lists, respond_with, send_request, with_each_endpoint, with_key,
+};
 
-/// How many runs the sync of the long lists has. The newest of them is still in progress.
+/// Number of runs in the long lists. The newest run is still in progress.
 const RUNS: u64 = 100_000;
-/// The largest number of requests for such a list, with those that follow it.
+/// Maximum number of requests for such a list, including those that follow it.
 const MAX_REQUESTS: usize = 25;
 
-/// The value of a query parameter.
+/// Returns the value of a query parameter.
 fn param(target: &str, name: &str) -> Option<u64> {
     target
         .split(['?', '&'])
         .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('=')?.parse().ok())
 }
 
-/// The page that a request asks for, of a list that begins with the oldest run.
-fn oldest_first(target: &str) -> Say {
+/// Returns the requested page of a list that begins with the oldest run.
+fn oldest_first(target: &str) -> ScriptedResponse {
     let (offset, limit) = (
         param(target, "offset").unwrap_or(0),
         param(target, "limit").unwrap_or(100).min(100),
@@ -30,7 +33,7 @@ fn oldest_first(target: &str) -> Say {
         )
     };
     let entries: Vec<String> = (offset + 1..=last).map(entry).collect();
-    say(
+    respond_with(
         200,
         format!(
             r#"{{"data":[{}],"hasMore":{}}}"#,
@@ -42,8 +45,8 @@ fn oldest_first(target: &str) -> Say {
 
 async fn long_list() -> Scripted {
     Scripted::start(|what, _| match what.starts_with("POST") {
-        true => say(200, r#"{"id":"100001"}"#),
-        false if what.contains("runId=100000") => say(
+        true => respond_with(200, r#"{"id":"100001"}"#),
+        false if what.contains("runId=100000") => respond_with(
             200,
             r#"{"data":[{"id":100000,"status":"success"}],"hasMore":false}"#,
         ),
@@ -59,12 +62,12 @@ fn the_run_in_progress_is_found_at_the_end_of_a_list_of_100_000_runs() {
             let hightouch = long_list().await;
             let endpoint = stage.endpoint(kind, hightouch.origin()).await;
             let body = serde_json::json!({"ifRunning": if_running});
-            let told = tell(with_key(endpoint.post("/syncs/7/runs")).json(&body)).await;
+            let received = send_request(with_key(endpoint.post("/syncs/7/runs")).json(&body)).await;
             assert_eq!(
-                (told.status, &told.json()["runId"]),
+                (received.status, &received.json()["runId"]),
                 (status, &RUNS.into()),
                 "{}",
-                told.text
+                received.text
             );
             assert_eq!(hightouch.triggers(), 0);
             assert!(
@@ -91,17 +94,17 @@ fn the_dbt_gate_reads_a_list_of_100_000_runs_and_starts_one_run() {
         let request = endpoint
             .post("/hooks/dbt/7")
             .header("authorization", signature(&body, SECRET));
-        let told = tell(
+        let received = send_request(
             request
                 .header("content-type", "application/json")
                 .body(body),
         )
         .await;
         assert_eq!(
-            (told.status, &told.json()["runId"]),
+            (received.status, &received.json()["runId"]),
             (200, &100_001.into()),
             "{}",
-            told.text
+            received.text
         );
         assert_eq!(hightouch.triggers(), 1);
         assert!(
@@ -117,7 +120,7 @@ fn a_page_over_1_mib_is_asked_for_in_smaller_pages() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = Scripted::start(|what, _| {
             if what.starts_with("POST") {
-                return say(200, r#"{"id":"42"}"#);
+                return respond_with(200, r#"{"id":"42"}"#);
             }
             let (offset, limit) = (
                 param(what, "offset").unwrap_or(0),
@@ -128,7 +131,7 @@ fn a_page_over_1_mib_is_asked_for_in_smaller_pages() {
             let entries: Vec<String> = (offset..offset.saturating_add(limit).min(30))
                 .map(entry)
                 .collect();
-            say(
+            respond_with(
                 200,
                 format!(
                     r#"{{"data":[{}],"hasMore":{}}}"#,
@@ -139,12 +142,15 @@ fn a_page_over_1_mib_is_asked_for_in_smaller_pages() {
         })
         .await;
         let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-        let told = tell(with_key(endpoint.post("/syncs/7/runs"))).await;
+        let received = send_request(with_key(endpoint.post("/syncs/7/runs"))).await;
         assert_eq!(
-            (told.status, told.json()["jobs"].as_array().map(Vec::len)),
+            (
+                received.status,
+                received.json()["jobs"].as_array().map(Vec::len)
+            ),
             (200, Some(30)),
             "{}",
-            told.text.len()
+            received.text.len()
         );
     });
 }
@@ -158,14 +164,14 @@ fn an_unknown_status_with_the_time_of_the_end_ends_the_run_without_success() {
         })
         .await;
         let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-        let told = tell(with_key(endpoint.post("/syncs/7/runs"))).await;
+        let received = send_request(with_key(endpoint.post("/syncs/7/runs"))).await;
         assert_eq!(
-            (told.status, &told.json()["kind"]),
+            (received.status, &received.json()["kind"]),
             (424, &"sync-failed".into()),
             "{}",
-            told.text
+            received.text
         );
-        assert_eq!(told.json()["jobs"][0]["status"], "Completed with care");
+        assert_eq!(received.json()["jobs"][0]["status"], "Completed with care");
     });
 }
 
@@ -175,13 +181,13 @@ fn a_redirect_of_a_poll_is_transient() {
         let mut polls = 0;
         let hightouch = Scripted::start(move |what, _| {
             if what.starts_with("POST") {
-                return say(200, r#"{"id":"42"}"#);
+                return respond_with(200, r#"{"id":"42"}"#);
             }
             polls += 1;
             match polls {
-                1 => say(302, "Sign in"),
-                2 => say(307, ""),
-                _ => say(
+                1 => respond_with(302, "Sign in"),
+                2 => respond_with(307, ""),
+                _ => respond_with(
                     200,
                     r#"{"data":[{"id":42,"status":"success"}],"hasMore":false}"#,
                 ),
@@ -189,17 +195,18 @@ fn a_redirect_of_a_poll_is_transient() {
         })
         .await;
         let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-        let told = tell(with_key(endpoint.post("/syncs/7/runs"))).await;
+        let received = send_request(with_key(endpoint.post("/syncs/7/runs"))).await;
         assert_eq!(
-            (told.status, hightouch.triggers()),
+            (received.status, hightouch.triggers()),
             (200, 1),
             "{}",
-            told.text
+            received.text
         );
     });
 }
 
-/// A Hightouch that lists these runs of sync 7, and answers with an empty list about any other.
+/// Starts a mock of Hightouch that lists these runs of sync 7, and an empty list for any other
+/// sync.
 async fn only(runs: &'static [u64]) -> Scripted {
     Scripted::start(|what, _| {
         let shown = runs
@@ -209,13 +216,14 @@ async fn only(runs: &'static [u64]) -> Scripted {
             format!(r#"{{"id":{id},"status":"success","createdAt":"2022-02-08T16:11:04Z"}}"#)
         };
         let entries: Vec<String> = shown.map(entry).collect();
-        let mut said = say(
+        let mut scripted = respond_with(
             200,
             format!(r#"{{"data":[{}],"hasMore":false}}"#, entries.join(",")),
         );
-        said.headers
+        scripted
+            .headers
             .push(("date", "Tue, 08 Feb 2022 16:21:04 GMT".into()));
-        said
+        scripted
     })
     .await
 }
@@ -232,10 +240,12 @@ fn a_run_that_is_missing_among_newer_ones_is_a_404_and_one_that_may_be_listed_la
             ] {
                 let hightouch = only(runs).await;
                 let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-                let told =
-                    tell(with_key(endpoint.get("/syncs/7/runs/42")).header("prefer", prefer)).await;
-                assert_eq!(told.status, status, "{runs:?}: {}", told.text);
-                let json = told.json();
+                let received = send_request(
+                    with_key(endpoint.get("/syncs/7/runs/42")).header("prefer", prefer),
+                )
+                .await;
+                assert_eq!(received.status, status, "{runs:?}: {}", received.text);
+                let json = received.json();
                 match status {
                     404 => assert_eq!(
                         (&json["kind"], &json["detail"]),
@@ -256,25 +266,28 @@ fn a_run_that_this_call_started_is_never_said_not_to_exist() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = Scripted::start(|what, _| {
             if what.starts_with("POST") {
-                return say(200, r#"{"id":"42"}"#);
+                return respond_with(200, r#"{"id":"42"}"#);
             }
             let newer = if what.contains("runId=") {
                 ""
             } else {
                 r#"{"id":43,"status":"success","createdAt":"2022-02-08T16:11:04Z"}"#
             };
-            say(200, format!(r#"{{"data":[{newer}],"hasMore":false}}"#))
+            respond_with(200, format!(r#"{{"data":[{newer}],"hasMore":false}}"#))
         })
         .await;
         let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-        let told = tell(with_key(endpoint.post("/syncs/7/runs"))).await;
+        let received = send_request(with_key(endpoint.post("/syncs/7/runs"))).await;
         assert_eq!(
-            (told.status, &told.json()["runId"]),
+            (received.status, &received.json()["runId"]),
             (202, &42.into()),
             "{}",
-            told.text
+            received.text
         );
-        assert_eq!(told.json()["note"], "Hightouch has not listed this run.");
+        assert_eq!(
+            received.json()["note"],
+            "Hightouch has not listed this run."
+        );
     });
 }
 
@@ -283,9 +296,9 @@ fn a_202_after_a_rate_limit_says_how_long_hightouch_asks_to_be_left_alone() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = Scripted::start(|what, _| {
             if what.starts_with("POST") {
-                return say(200, r#"{"id":"42"}"#);
+                return respond_with(200, r#"{"id":"42"}"#);
             }
-            let mut limited = say(429, "");
+            let mut limited = respond_with(429, "");
             limited.headers.push(("retry-after", "40".into()));
             limited
         })
@@ -295,12 +308,12 @@ fn a_202_after_a_rate_limit_says_how_long_hightouch_asks_to_be_left_alone() {
             ("/syncs/7/runs", serde_json::json!({})),
             ("/runs", serde_json::json!({"syncs": [7]})),
         ] {
-            let told = tell(with_key(endpoint.post(path)).json(&body)).await;
+            let received = send_request(with_key(endpoint.post(path)).json(&body)).await;
             assert_eq!(
-                (told.status, told.header("retry-after")),
+                (received.status, received.header("retry-after")),
                 (202, Some("40")),
                 "{path}: {}",
-                told.text
+                received.text
             );
         }
     });

@@ -1,4 +1,5 @@
-//! How many waiting runs a host can hold: real ones, over real sockets and in real time, in a host that is a process of its own.
+//! The number of waiting runs that a host can serve: measured with real runs, sockets and time, in
+//! a separate host process.
 
 use std::time::Duration;
 
@@ -13,13 +14,14 @@ use xtask::local_hightouch::{
 
 use super::figure::{Figure, Section, Unit};
 
-/// How many runs wait at once.
+/// Number of simultaneous runs.
 const RUNS: u64 = 400;
-/// How many of them one call waits for, where it is several: as many as are under way at a time.
+/// Number of runs that one call waits for, if it runs a batch. It is the component's limit of runs
+/// in progress.
 const TOGETHER: u64 = 50;
-/// How long the last caller may take to be among them.
+/// Maximum time until the last caller's run is in progress.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long they are looked at then, and how often.
+/// Duration of the measurement after that.
 const LOOKED_AT: Duration = Duration::from_secs(4);
 const EVERY: Duration = Duration::from_millis(200);
 
@@ -62,7 +64,8 @@ pub fn measure() -> Section {
     }
 }
 
-/// The host's bytes for one waiting run; none where the system does not tell.
+/// Returns the host's memory for one waiting run in bytes, or `None` if the system does not provide
+/// it.
 async fn per_run(kind: Kind, together: u64) -> Option<f64> {
     let hour = || Timeline::over(Duration::from_secs(3600), Status::Success);
     let warm_up = SyncFixture::new(
@@ -112,12 +115,12 @@ async fn per_run(kind: Kind, together: u64) -> Option<f64> {
     }
     let fullest = fullest(&mut host, &hightouch, RUNS / together).await;
     callers.abort_all();
-    // It holds instances whose callers have gone: it is ended rather than waited for.
+    // Kill the host: waiting for instances whose callers are gone takes too long.
     drop(host);
     Some(fullest.resident?.saturating_sub(before.resident?) as f64 / RUNS as f64)
 }
 
-/// The host when it holds all the runs, each of which was looked at before.
+/// Returns the measurement of the host when all runs are in progress and each has been polled.
 async fn fullest(host: &mut GuestHost, hightouch: &LocalHightouch, instances: u64) -> Sample {
     let began = Instant::now();
     let looked_at_twice = usize::try_from(RUNS).unwrap() * 3;

@@ -1,4 +1,4 @@
-//! The machine that figures were measured on, and whether it had anything else to do.
+//! The machine on which the values were measured, and its load.
 
 use std::fs;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use serde::Serialize;
 pub struct Machine {
     pub processor: String,
     pub cores: usize,
-    /// The mean number of runnable tasks in the last minute, before and after. None where the system does not tell.
+    /// Mean number of runnable tasks in the last minute, before and after the measurement. `None`
+    /// if the system does not provide it.
     pub load_before: Option<f64>,
     pub load_after: Option<f64>,
 }
@@ -34,13 +35,14 @@ impl Machine {
         self.load_after = load();
     }
 
-    /// Whether others wanted the machine just before: times say less then.
+    /// Returns whether the machine was busy just before. Durations are less reliable then.
     pub fn was_busy(&self) -> bool {
         self.load_before.is_some_and(|load| load > 0.5)
     }
 }
 
-/// How long this thread has had a processor: steadier than time where others want it too. None where the system does not tell.
+/// Returns the processor time of this thread. It is more reliable than wall time on a busy machine.
+/// `None` if the system does not provide it.
 pub fn on_processor() -> Option<Duration> {
     let nanos = fs::read_to_string("/proc/thread-self/schedstat")
         .ok()?

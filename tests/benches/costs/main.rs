@@ -1,7 +1,9 @@
-//! What the components cost: bytes, memory, a start, a sync, a run that waits; beside the least component that there is, and
-//! the same engine without one. One table, and `target/benches/costs.json`.
+//! Measures the costs of the components: size, memory, start-up, a sync and a waiting run. It
+//! compares them with a minimal component and with the native engine. Prints a table and writes
+//! `target/benches/costs.json`.
 //!
-//! What varies is timed many times over and asserted nowhere. What does not vary is marked as counted.
+//! Values that vary are measured many times, and no test checks them. Values that do not vary are
+//! marked as counted.
 
 #![allow(
     unreachable_pub,
@@ -42,7 +44,7 @@ struct Costs {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        // The host whose memory is measured is this program once more, and so are the syncs whose instructions are counted.
+        // This program is also the host process and the process that runs native syncs.
         ["load-host", ..] => return cli::main(),
         [native::COMMAND, syncs] => native::run(syncs.parse().unwrap()),
         _ => measure(),

@@ -1,29 +1,30 @@
-//! The same engine without a component: its operation is stepped natively and fed with the same answers.
+//! The native engine, without a component and with the same responses.
 
 use std::hint::black_box;
 use std::process::Command;
 use std::time::Duration;
 
 use hightouch_sync::engine::{
-    Action, Event, Goal, IfRunning, Instant as Timestamp, Operation, Options, Report,
+    Action, Event, IfRunning, Instant as Timestamp, Operation, Options, SyncGoal,
 };
 use hightouch_sync::hightouch::{Method, Response, SyncRef};
 
 use super::machine::on_processor;
 use super::scene::{Hightouch, REQUESTS, SLUG};
 
-/// The argument with which this program runs syncs and does nothing else, so that they can be counted from outside.
+/// The argument with which this program only runs syncs, so that another program can count its
+/// instructions.
 pub const COMMAND: &str = "native-syncs";
 
-/// Runs so many syncs.
+/// Runs this number of syncs.
 pub fn run(syncs: u32) {
     let hightouch = Hightouch::default();
     (0..syncs).for_each(|_| sync(&hightouch));
 }
 
-/// How long one has the processor, over so many of them.
+/// Returns the processor time of one sync, measured over this number of syncs.
 pub fn time(syncs: u32) -> Option<Duration> {
-    // Caches and branches get used to it.
+    // Warms up caches and branch prediction.
     run(syncs);
     let began = on_processor()?;
     run(syncs);
@@ -37,7 +38,7 @@ fn sync(hightouch: &Hightouch) {
         ..Options::default()
     };
     let mut operation = Operation::new(
-        Goal::Run(SyncRef::Slug(SLUG.parse().unwrap())),
+        SyncGoal::Run(SyncRef::Slug(SLUG.parse().unwrap())),
         options,
         now,
         1,
@@ -61,7 +62,7 @@ fn sync(hightouch: &Hightouch) {
                 event = Event::Woke;
             }
             Action::Done(outcome) => {
-                let Ok(Report::Sync(report)) = *black_box(outcome) else {
+                let Ok(report) = *black_box(outcome) else {
                     panic!("the run ends in success")
                 };
                 assert_eq!(report.requests, REQUESTS);
@@ -71,9 +72,10 @@ fn sync(hightouch: &Hightouch) {
     }
 }
 
-/// The processor's instructions for one sync, and who counted them; none where nobody can.
+/// Returns the number of processor instructions of one sync, and the program that counted them.
+/// `None` if no such program is available.
 pub fn instructions() -> Option<(f64, &'static str)> {
-    // What the program does beside is the same for either number of syncs.
+    // Two counts are subtracted, because the rest of the program is the same in both.
     const SYNCS: u32 = 500;
     let count = |counter: fn(u32) -> Option<f64>| {
         Some((counter(2 * SYNCS)? - counter(SYNCS)?) / f64::from(SYNCS))
@@ -83,7 +85,7 @@ pub fn instructions() -> Option<(f64, &'static str)> {
     by_perf().or_else(by_valgrind)
 }
 
-/// By the processor's own counter. Few virtual machines have it.
+/// Uses the processor's counter, which few virtual machines have.
 fn perf(syncs: u32) -> Option<f64> {
     let told = told(
         Command::new("perf").args(["stat", "-x", ",", "-e", "instructions:u", "--"]),
@@ -97,7 +99,7 @@ fn perf(syncs: u32) -> Option<f64> {
         .ok()
 }
 
-/// By a simulated processor.
+/// Uses a simulated processor.
 fn valgrind(syncs: u32) -> Option<f64> {
     let told = told(
         Command::new("valgrind").args([
@@ -118,7 +120,7 @@ fn valgrind(syncs: u32) -> Option<f64> {
         .ok()
 }
 
-/// What a counter prints of this program running syncs.
+/// Returns the output of a counter program that runs this program.
 fn told(counter: &mut Command, syncs: u32) -> Option<String> {
     let program = std::env::current_exe().ok()?;
     let output = counter

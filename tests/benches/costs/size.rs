@@ -1,4 +1,4 @@
-//! How many bytes the components have.
+//! Size of the components' files.
 
 use std::path::Path;
 

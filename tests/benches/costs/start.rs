@@ -1,4 +1,4 @@
-//! How long a fresh instance takes to be there and to have answered.
+//! Time from the start of an instance to the end of its response.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -9,16 +9,17 @@ use xtask::embedder::{Captured, Config, Host, Stderr};
 
 use super::figure::{Figure, Section, Times, Unit};
 
-/// How often each is started, in turns, so that what else happens on the machine happens to all alike.
+/// Number of starts of each component. The components take turns, so that other load affects all of
+/// them.
 const TURNS: usize = 3_000;
-/// How often before that, unmeasured.
+/// Number of starts before the measurement.
 const WARM_UP: usize = 200;
 const FLOOR: &str = "only says ok";
 
-/// A component that answers HTTP, and how long that took.
+/// A component that handles HTTP requests, and its measured times.
 struct Contender {
     name: &'static str,
-    /// What it answers at once.
+    /// A path with an immediate response.
     path: &'static str,
     host: Host,
     instance: Times,
@@ -68,7 +69,7 @@ pub fn measure() -> Section {
     ];
     runtime.block_on(async {
         for turn in 0..WARM_UP + TURNS {
-            // Nobody comes after the same one each time.
+            // Rotate the order, so that no component always follows the same one.
             let first = turn % all.len();
             for index in (first..all.len()).chain(0..first) {
                 let contender = &mut all[index];
@@ -122,7 +123,7 @@ pub fn measure() -> Section {
     }
 }
 
-/// The fuel of an instance that answers this.
+/// Returns the fuel that an instance uses for this path.
 fn burnt(runtime: &Runtime, component: &Path, path: &str) -> f64 {
     let host = Host::new(component, config(true)).unwrap();
     runtime.block_on(host.get(path)).unwrap();

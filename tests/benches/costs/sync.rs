@@ -1,11 +1,11 @@
-//! What one sync costs beside waiting: its guest, and the host's side of what that imports. Pauses take no time and no request
-//! passes through a socket.
+//! The cost of one sync without waiting: the guest and its host functions. Pauses take no time, and
+//! no request uses a socket.
 
 use std::time::{Duration, Instant};
 
 use xtask::build::components;
 use xtask::embedder::{
-    Answers, Clock, Config, Connection, Host, IfRunning, Outbound, RunOptions, SyncRef,
+    Clock, Config, Connection, GeneratedResponses, Host, IfRunning, Outbound, RunOptions, SyncRef,
     VirtualTime, in_virtual_time,
 };
 
@@ -16,7 +16,7 @@ use super::scene::{Hightouch, REQUESTS, SLUG};
 
 const SYNCS: u32 = 1_000;
 const WARM_UP: u32 = 100;
-/// More, for they are short beside the system's account of processor time.
+/// A larger number, because native syncs are short compared with the precision of processor time.
 const NATIVE_SYNCS: u32 = 20_000;
 
 pub fn measure() -> Section {
@@ -82,7 +82,7 @@ fn host(time: &VirtualTime, metered: bool) -> Host {
     let config = Config {
         outbound: Outbound::Any,
         clock: Clock::Virtual(time.clone()),
-        answers: Some(Answers::new(move |method, target| {
+        generated_responses: Some(GeneratedResponses::new(move |method, target| {
             hightouch.answer(method, target)
         })),
         metered,

@@ -1,9 +1,9 @@
-//! The figures, for a person.
+//! Formats the values as a table.
 
 use super::figure::{Beside, Figure, Section};
 use super::machine::Machine;
 
-/// The columns of a terminal that the text takes.
+/// Width of the text in columns.
 const WIDTH: usize = 118;
 
 pub fn print(machine: &Machine, sections: &[Section]) {

@@ -1,4 +1,4 @@
-//! Calls of every kind over a line that fails, by components with little memory.
+//! Calls of all kinds over a failing connection, by components with little memory.
 
 use std::time::Duration;
 
@@ -10,30 +10,30 @@ use xtask::local_hightouch::{LocalHightouch, Status};
 
 use super::cases::last_event;
 use super::raw::{Arrived, Fault, Line, Place};
-use super::stage::{Endpoint, Stage, Told, connection, options, tell};
+use super::stage::{Endpoint, EndpointResponse, Stage, connection, options, send_request};
 
-/// What must show nowhere.
+/// Secrets that must not appear anywhere.
 const KEY: &str = "ht/9f27c1+aa=41b8d0e6-7c55";
 const TOKEN: &str = "tok-5c0a77e2f913-b6d28e41aa";
 pub const SECRETS: [&str; 2] = [KEY, TOKEN];
 
-/// How much memory an instance may have, in bytes.
+/// Memory limit of an instance, in bytes.
 pub const MEMORY: usize = 6 << 20;
 
-/// Who calls, and how.
+/// The kind of call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum CallKind {
     RunSync,
     AwaitRun,
     /// `POST` with the caller's own key.
     Post,
     /// `GET` with a stored key.
     Get,
-    /// `POST` for events with a stored key, at Spin's endpoint.
+    /// `POST` for an event stream with a stored key, at Spin's endpoint.
     Events,
 }
 
-impl Way {
+impl CallKind {
     pub const ALL: [Self; 5] = [
         Self::RunSync,
         Self::AwaitRun,
@@ -54,13 +54,13 @@ impl Way {
         }
     }
 
-    /// Whether the endpoint has the key, and its caller a token.
+    /// Returns whether the endpoint has a stored key and its caller sends a token.
     fn stores_the_key(self) -> bool {
         matches!(self, Self::Get | Self::Events)
     }
 
-    /// How long a call may take: an endpoint gives the response that names the run 10 s in any case, and then reads the list for 1 s. A wait
-    /// of 0 does so too.
+    /// Returns the maximum duration of a call. An endpoint waits up to 10 s for the response that
+    /// contains the run's ID, and then up to 1 s for the list. A timeout of 0 does so too.
     pub fn bound(self, wait: u64) -> Duration {
         let library = self.component() == Kind::Library;
         Duration::from_millis(if wait == 0 || !library {
@@ -71,38 +71,38 @@ impl Way {
     }
 }
 
-/// A call, and what fails. The wait is in milliseconds.
+/// A call and its fault. The timeout is in milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
     pub fault: Fault,
     pub place: Place,
-    pub way: Way,
+    pub way: CallKind,
     pub wait: u64,
 }
 
-/// How a call ended, in whichever way it was made.
+/// The result of a call of any kind.
 #[derive(Debug)]
-pub struct Ended {
-    /// None for a success.
+pub struct CallResult {
+    /// The failure's kind. `None` for a success.
     pub kind: Option<String>,
     pub run: Option<u64>,
-    /// The most that was told before the end of a stream.
-    pub told_before: bool,
-    /// As the guest has it.
+    /// Whether an earlier event of the stream contained the run.
+    pub reported_before: bool,
+    /// Elapsed time, as the guest reports it.
     pub elapsed: Option<Duration>,
-    /// As the host has it.
+    /// Elapsed time, as the host measures it.
     pub took: Duration,
-    /// All that came out of it, in any form.
+    /// The complete output, in any form.
     pub output: String,
 }
 
-impl Ended {
+impl CallResult {
     fn of_call(outcome: Result<Report, Failure>, took: Duration) -> Self {
         let output = format!("{outcome:?}");
         let (kind, run, elapsed) = match outcome {
             Ok(report) => (None, Some(report.run.run_id), report.elapsed_ms),
             Err(failure) => (
-                Some(word(failure.kind).into()),
+                Some(kind_name(failure.kind).into()),
                 failure.run.map(|run| run.run_id),
                 failure.elapsed_ms,
             ),
@@ -110,35 +110,35 @@ impl Ended {
         Self {
             kind,
             run,
-            told_before: false,
+            reported_before: false,
             elapsed: Some(Duration::from_millis(elapsed)),
             took,
             output,
         }
     }
 
-    fn of_answer(told: &Told, took: Duration) -> Self {
-        let output = format!("{told:?}");
-        let (json, told_before) = match told.header("content-type") {
+    fn of_answer(received: &EndpointResponse, took: Duration) -> Self {
+        let output = format!("{received:?}");
+        let (json, reported_before) = match received.header("content-type") {
             Some("text/event-stream") => {
-                let (event, data) = last_event(&told.text);
+                let (event, data) = last_event(&received.text);
                 assert!(
                     matches!(event.as_str(), "report" | "problem"),
                     "{event} at the end: {output}"
                 );
-                (data, told.text.contains("event: progress"))
+                (data, received.text.contains("event: progress"))
             }
-            _ => (told.json(), false),
+            _ => (received.json(), false),
         };
         let run = json["runId"].as_u64();
-        let kind = match told.status {
+        let kind = match received.status {
             202 => {
-                let location = told.header("location").expect("a location").to_owned();
+                let location = received.header("location").expect("a location").to_owned();
                 assert!(
                     location.starts_with(&format!("/syncs/1/runs/{}", run.unwrap())),
                     "{output}"
                 );
-                assert!(told.header("retry-after").is_some(), "{output}");
+                assert!(received.header("retry-after").is_some(), "{output}");
                 Some("still-running".into())
             }
             _ => json["kind"].as_str().map(str::to_owned),
@@ -147,7 +147,7 @@ impl Ended {
         Self {
             kind,
             run,
-            told_before,
+            reported_before,
             elapsed: json["elapsedMs"].as_u64().map(Duration::from_millis),
             took,
             output,
@@ -155,8 +155,8 @@ impl Ended {
     }
 }
 
-/// A kind as problems have it; those that no line can cause are none here.
-fn word(kind: FailureKind) -> &'static str {
+/// Returns a kind as problems show it. The omitted kinds cannot be caused by a connection.
+fn kind_name(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::Api => "api",
         FailureKind::Unreachable => "unreachable",
@@ -167,19 +167,19 @@ fn word(kind: FailureKind) -> &'static str {
     }
 }
 
-/// What the world was like when the call had ended.
-pub struct World {
-    /// The run, if there is one, and whether it has succeeded.
+/// The state after the end of the call.
+pub struct FinalState {
+    /// The run, if there is one, and whether it succeeded.
     pub run: Option<(u64, bool)>,
-    /// How many were started, the one that was awaited included.
+    /// Number of started runs, including the awaited one.
     pub started: usize,
     pub arrived: Vec<Arrived>,
-    /// The most memory that the component had, in bytes.
+    /// Peak memory of the component, in bytes.
     pub memory: usize,
 }
 
-/// Makes the call, on a stage of its own.
-pub async fn carry_out(case: &Case, stage: &Stage) -> (Ended, World) {
+/// Makes the call on its own stage.
+pub async fn run_case(case: &Case, stage: &Stage) -> (CallResult, FinalState) {
     let Case {
         fault,
         place,
@@ -189,7 +189,7 @@ pub async fn carry_out(case: &Case, stage: &Stage) -> (Ended, World) {
     let hightouch = stage.local().await;
     let line = Line::open(fault, place, &hightouch.origin());
     if way.awaits() {
-        start_elsewhere(&hightouch, &line).await;
+        start_other_run(&hightouch, &line).await;
     }
     let run = hightouch.runs(1).first().map_or(0, |run| run.id);
     let host = host(way, stage, line.origin());
@@ -201,7 +201,7 @@ pub async fn carry_out(case: &Case, stage: &Stage) -> (Ended, World) {
             ..options()
         };
         let outcome = match way {
-            Way::AwaitRun => {
+            CallKind::AwaitRun => {
                 host.await_run(
                     &connection,
                     RunRef {
@@ -214,14 +214,14 @@ pub async fn carry_out(case: &Case, stage: &Stage) -> (Ended, World) {
             }
             _ => host.run_sync(&connection, &SyncRef::Id(1), waited).await,
         };
-        Ended::of_call(outcome.expect("no trap"), stage.time.elapsed() - begun)
+        CallResult::of_call(outcome.expect("no trap"), stage.time.elapsed() - begun)
     } else {
         let endpoint = Endpoint::serve(&host).await;
         let request = match way {
-            Way::Get => endpoint.get(&format!("/syncs/1/runs/{run}")),
+            CallKind::Get => endpoint.get(&format!("/syncs/1/runs/{run}")),
             _ => endpoint.post("/syncs/1/runs"),
         };
-        let accept = if way == Way::Events {
+        let accept = if way == CallKind::Events {
             "text/event-stream"
         } else {
             "*/*"
@@ -229,8 +229,9 @@ pub async fn carry_out(case: &Case, stage: &Stage) -> (Ended, World) {
         let request = request
             .header("prefer", format!("wait={}", wait / 1000))
             .header("accept", accept);
-        let told = tell(request.bearer_auth(if way.stores_the_key() { TOKEN } else { KEY })).await;
-        Ended::of_answer(&told, stage.time.elapsed() - begun)
+        let received =
+            send_request(request.bearer_auth(if way.stores_the_key() { TOKEN } else { KEY })).await;
+        CallResult::of_answer(&received, stage.time.elapsed() - begun)
     };
     let run = hightouch
         .runs(1)
@@ -239,7 +240,7 @@ pub async fn carry_out(case: &Case, stage: &Stage) -> (Ended, World) {
     let memory = host.peak_memory();
     (
         ended,
-        World {
+        FinalState {
             run,
             started: hightouch.triggers(),
             arrived: line.arrived(),
@@ -248,7 +249,7 @@ pub async fn carry_out(case: &Case, stage: &Stage) -> (Ended, World) {
     )
 }
 
-fn host(way: Way, stage: &Stage, origin: &str) -> Host {
+fn host(way: CallKind, stage: &Stage, origin: &str) -> Host {
     let limits = Limits {
         memory: MEMORY,
         ..Limits::default()
@@ -269,8 +270,8 @@ fn host(way: Way, stage: &Stage, origin: &str) -> Host {
     Host::new(components().unwrap().path(way.component()), config).unwrap()
 }
 
-/// Starts a run that the call then takes up.
-async fn start_elsewhere(hightouch: &LocalHightouch, line: &Line) {
+/// Starts the run that the call then follows.
+async fn start_other_run(hightouch: &LocalHightouch, line: &Line) {
     let client = reqwest::Client::builder()
         .pool_max_idle_per_host(0)
         .build()

@@ -1,4 +1,4 @@
-//! Many cases of one promise, and what each came to.
+//! Many cases of one promise and their results.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -8,22 +8,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
-/// How many cases are tried at once. In virtual time they wait for real bytes more than they compute.
-const AT_ONCE: usize = 12;
+/// Number of cases that run at the same time. In virtual time they mostly wait for real I/O.
+const PARALLEL_CASES: usize = 12;
 
-/// Tries every case, and tells of all that failed.
+/// Runs every case, and reports all failures.
 pub fn each<T: Debug + Sync>(cases: &[T], test: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(cases.len()) {
+        for _ in 0..PARALLEL_CASES.min(cases.len()) {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     if let Err(cause) = catch_unwind(AssertUnwindSafe(|| test(case))) {
                         failed
                             .lock()
                             .unwrap()
-                            .push(format!("{case:?}: {}", said(cause.as_ref())));
+                            .push(format!("{case:?}: {}", panic_message(cause.as_ref())));
                     }
                 }
             });
@@ -39,14 +39,14 @@ pub fn each<T: Debug + Sync>(cases: &[T], test: impl Fn(&T) + Sync) {
     );
 }
 
-/// What a panic said.
-pub fn said(cause: &(dyn Any + Send)) -> &str {
+/// Returns the message of a panic.
+pub fn panic_message(cause: &(dyn Any + Send)) -> &str {
     let text = cause.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| cause.downcast_ref::<&str>().copied())
         .unwrap_or("it does not say why")
 }
 
-/// The name and the data of a stream's last event.
+/// Returns the name and the data of the last event of a stream.
 pub fn last_event(stream: &str) -> (String, Value) {
     let block = stream.trim_end().rsplit("\n\n").next().unwrap_or_default();
     let field = |name: &str| {
@@ -62,14 +62,15 @@ pub fn last_event(stream: &str) -> (String, Value) {
     )
 }
 
-/// From how many characters on a piece of a secret gives it away.
-const TELLING: usize = 8;
+/// Minimum length of a part of a secret that counts as a leak.
+const MIN_LEAK: usize = 8;
 
-/// The piece of a secret that shows in a text: as it is, or escaped as in URLs, JSON and HTML, or in two of these ways at once.
-pub fn hidden_in(secret: &str, text: &str) -> Option<String> {
+/// Returns the part of a secret that appears in a text: as it is, or escaped as in URLs, JSON or
+/// HTML, or in two of these ways.
+pub fn find_leak(secret: &str, text: &str) -> Option<String> {
     let once = unescaped(text);
     let twice = unescaped(&once);
-    let pieces = secret.as_bytes().windows(TELLING.min(secret.len()));
+    let pieces = secret.as_bytes().windows(MIN_LEAK.min(secret.len()));
     let mut pieces = pieces.map(|piece| std::str::from_utf8(piece).unwrap());
     pieces
         .find(|piece| {
@@ -133,7 +134,7 @@ fn a_secret_is_found_in_every_form() {
         "s3cr3t%252Fkey",
         "s3&#99;r3t&#x2f;key",
     ] {
-        assert!(hidden_in(secret, text).is_some(), "{text}");
+        assert!(find_leak(secret, text).is_some(), "{text}");
     }
-    assert_eq!(hidden_in(secret, "s3cr3t, key 100%, a\\b & c"), None);
+    assert_eq!(find_leak(secret, "s3cr3t, key 100%, a\\b & c"), None);
 }

@@ -1,4 +1,5 @@
-//! Whether an answer is one that `GET /openapi.json` describes, and which of those it describes were seen.
+//! Checks that a response matches the endpoint's own OpenAPI document, and records which parts of
+//! the document were seen.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,12 +17,13 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 
 static SEEN: Mutex<BTreeSet<(String, u16)>> = Mutex::new(BTreeSet::new());
 
-/// The operations and statuses that [`check`] has accepted so far, in this process: `("GET /healthz", 200)`.
+/// Returns the operations and statuses that [`check`] has accepted in this process, such as `("GET
+/// /healthz", 200)`.
 pub fn seen() -> Vec<(String, u16)> {
     SEEN.lock().unwrap().iter().cloned().collect()
 }
 
-/// The operations and statuses that the document declares.
+/// Returns the operations and statuses that the document declares.
 pub fn declared() -> Vec<(String, u16)> {
     let mut all = Vec::new();
     for (template, item) in object(&DOCUMENT["paths"]) {
@@ -37,7 +39,8 @@ pub fn declared() -> Vec<(String, u16)> {
     all
 }
 
-/// Panics if the document does not describe this answer to a request with this method and path (which may have a query).
+/// Panics if the document does not describe this response to a request with this method and path.
+/// The path may have a query.
 pub fn check(method: &str, path: &str, status: u16, content_type: Option<&str>, body: &str) {
     let what = format!("{method} {path} answered {status}");
     match find(method, path) {
@@ -58,7 +61,7 @@ pub fn check(method: &str, path: &str, status: u16, content_type: Option<&str>, 
     }
 }
 
-/// What the document has at a method and path.
+/// The document's entry for a method and path.
 enum Found {
     Nothing,
     OtherMethods,
@@ -85,7 +88,7 @@ fn find(method: &str, path: &str) -> Found {
     }
 }
 
-/// Whether a path is one of a template's, in which `{name}` stands for one segment, whatever is in it.
+/// Returns whether a path matches a template, in which `{name}` stands for any segment.
 fn matches(template: &str, path: &str) -> bool {
     let (mut wanted, mut given) = (template.split('/'), path.split('/'));
     loop {
@@ -97,7 +100,7 @@ fn matches(template: &str, path: &str) -> bool {
     }
 }
 
-/// The methods of a path, in upper case as HTTP has them, and what they do.
+/// Returns the methods of a path in upper case, and their operations.
 fn operations(item: &Value) -> impl Iterator<Item = (String, &Value)> {
     let methods = [
         "get", "head", "post", "put", "patch", "delete", "options", "trace",
@@ -107,7 +110,8 @@ fn operations(item: &Value) -> impl Iterator<Item = (String, &Value)> {
         .filter_map(|method| Some((method.to_ascii_uppercase(), item.get(method)?)))
 }
 
-/// A request that the document does not have: the endpoint is to say so by a problem with this status.
+/// Checks a request that the document does not describe: the endpoint must respond with a problem
+/// of this status.
 fn refused(what: &str, expected: u16, status: u16, content_type: Option<&str>, body: &str) {
     assert_eq!(
         status, expected,
@@ -146,7 +150,7 @@ fn check_content(
         return;
     }
     let content = object(&response["content"]);
-    // `charset` and the like do not make another type.
+    // Parameters such as `charset` do not change the type.
     let media_type = content_type
         .and_then(|value| value.split(';').next())
         .map(str::trim);
@@ -167,7 +171,7 @@ fn check_content(
     }
 }
 
-/// A problem says its status and kind twice, and both are to agree.
+/// A problem contains its status and kind twice. They must agree.
 fn check_problem(what: &str, status: u16, problem: &Value) {
     validate(what, &component("Problem"), problem);
     assert_eq!(
@@ -186,7 +190,7 @@ fn check_kind(what: &str, problem: &Value) {
     );
 }
 
-/// Server-sent events: `progress` any number of times, then one `report` or `problem`.
+/// Checks server-sent events: any number of `progress`, then one `report` or `problem`.
 fn check_events(what: &str, body: &str) {
     let mut events = Vec::new();
     let blocks = body
@@ -237,7 +241,7 @@ fn json_of(what: &str, text: &str) -> Value {
         .unwrap_or_else(|error| panic!("{what}, which is no JSON ({error}): {text}"))
 }
 
-/// A reference to one of the document's schemas.
+/// Returns a reference to one of the document's schemas.
 fn component(name: &str) -> Value {
     assert!(
         DOCUMENT["components"]["schemas"][name].is_object(),
@@ -246,7 +250,8 @@ fn component(name: &str) -> Value {
     json!({ "$ref": format!("#/components/schemas/{name}") })
 }
 
-/// Validates against a schema of the document, whose references point into its components.
+/// Validates a value against a schema of the document. References point to the document's
+/// components.
 fn validate(what: &str, schema: &Value, value: &Value) {
     let wrong: Vec<String> = validator(schema)
         .iter_errors(value)
@@ -272,7 +277,7 @@ fn validator(schema: &Value) -> Validator {
         .unwrap_or_else(|error| panic!("the document's schema is none: {error}\n{schema}"))
 }
 
-/// Follows a reference into the document.
+/// Follows a reference in the document.
 fn resolve(value: &'static Value) -> &'static Value {
     match value.get("$ref").and_then(Value::as_str) {
         Some(to) => {
@@ -320,7 +325,7 @@ mod tests {
         json!({"type": r#type, "title": "No", "status": status, "detail": "Because.", "kind": kind})
     }
 
-    /// A value with one member changed, or left out.
+    /// Returns the value with one member changed or removed.
     fn with(mut value: Value, pointer: &str, to: Option<Value>) -> Value {
         let (parent, name) = pointer.rsplit_once('/').unwrap();
         let members = value.pointer_mut(parent).unwrap().as_object_mut().unwrap();
@@ -331,7 +336,7 @@ mod tests {
         value
     }
 
-    /// What the check says against an answer that it is not to accept.
+    /// Returns the check's message for a response that it must reject.
     #[track_caller]
     fn complaint(
         method: &str,
@@ -424,7 +429,7 @@ mod tests {
             ("/jobs/0/plannedRows/addedCount", Some(json!(-1))),
             ("/jobs/0/plannedRows/addedCount", None),
         ] {
-            // A job in an array is reached by its number only to read it.
+            // An element of an array can be read by its index, but not added or removed.
             let wrong = match pointer.strip_prefix("/jobs/0") {
                 Some(rest) => json!([with(report()["jobs"][0].clone(), rest, to.clone())]),
                 None => Value::Null,
@@ -434,8 +439,11 @@ mod tests {
             } else {
                 with(report(), "/jobs", Some(wrong))
             };
-            let said = complaint("POST", "/syncs/1/runs", 200, JSON, &wrong.to_string());
-            assert!(said.contains("describes it otherwise"), "{said}");
+            let panic_message = complaint("POST", "/syncs/1/runs", 200, JSON, &wrong.to_string());
+            assert!(
+                panic_message.contains("describes it otherwise"),
+                "{panic_message}"
+            );
         }
         for wrong in [
             problem("busy", 400),
@@ -459,14 +467,17 @@ mod tests {
 
     #[test]
     fn an_undeclared_status_or_media_type_is_not_accepted() {
-        let said = complaint(
+        let panic_message = complaint(
             "POST",
             "/syncs/1/runs",
             418,
             PROBLEM,
             &problem("busy", 418).to_string(),
         );
-        assert!(said.contains("418") && said.contains("\"409\""), "{said}");
+        assert!(
+            panic_message.contains("418") && panic_message.contains("\"409\""),
+            "{panic_message}"
+        );
         complaint(
             "GET",
             "/syncs/1/runs/42",
@@ -488,8 +499,12 @@ mod tests {
     #[test]
     fn an_undeclared_path_or_method_is_a_problem_or_not_accepted() {
         for path in ["/", "/healthz/", "/syncs/1/runs/42/jobs", "/syncs/1"] {
-            let said = complaint("GET", path, 200, JSON, r#"{"status":"ok","version":"0"}"#);
-            assert!(said.contains("no such operation"), "{said}");
+            let panic_message =
+                complaint("GET", path, 200, JSON, r#"{"status":"ok","version":"0"}"#);
+            assert!(
+                panic_message.contains("no such operation"),
+                "{panic_message}"
+            );
         }
         complaint("GET", "/nothing", 404, JSON, "{}");
         complaint("GET", "/nothing", 404, PROBLEM, "{}");
@@ -549,7 +564,7 @@ mod tests {
                 .as_array()
                 .unwrap()
                 .iter()
-                .map(|word| word.as_str().unwrap().into())
+                .map(|kind_name| kind_name.as_str().unwrap().into())
                 .collect()
         };
         let schemas = &DOCUMENT["components"]["schemas"];

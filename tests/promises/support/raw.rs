@@ -1,4 +1,5 @@
-//! A line to the local Hightouch that fails: a raw TCP server that passes requests on, and spoils what goes back.
+//! A failing connection to the local Hightouch: a raw TCP server that forwards requests and damages
+//! the responses.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream as BlockingStream};
 use std::sync::{Arc, Mutex};
@@ -12,161 +13,163 @@ use tokio::time::{Instant, sleep};
 
 use xtask::local_hightouch::KEY;
 
-/// Declares the faults once: the variant, and what a peer then does.
+/// Declares each fault once: the variant and the peer's behaviour.
 macro_rules! faults {
     ($($(#[doc = $about:literal])* $variant:ident,)*) => {
-        /// What a peer does instead of answering well.
+        /// The faulty behaviour of a peer.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Fault {
             $($(#[doc = $about])* $variant,)*
         }
 
         impl Fault {
-            /// Every fault.
+            /// All faults.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
         }
     };
 }
 
 faults! {
-    /// Nobody listens at the port.
+    /// No process listens on the port.
     Refused,
-    /// The backlog is full: nobody answers the connection's first packet.
+    /// The backlog is full, so the first packet of a connection gets no reply.
     Unanswered,
-    /// The connection is made by the kernel, and nobody ever accepts it.
+    /// The kernel makes the connection, and no process accepts it.
     NeverAccepted,
 
-    /// The request is read, and nothing comes.
+    /// Reads the request and sends nothing.
     SilentBeforeTheHead,
-    /// Nothing more comes after half a head.
+    /// Sends nothing after half of the head.
     SilentInTheHead,
-    /// Nothing comes after the head.
+    /// Sends nothing after the head.
     SilentAfterTheHead,
-    /// Nothing more comes after half a body.
+    /// Sends nothing after half of the body.
     SilentInTheBody,
-    /// The head comes a byte a second.
+    /// Sends the head at one byte per second.
     DripsTheHead,
-    /// The body comes a byte a second.
+    /// Sends the body at one byte per second.
     DripsTheBody,
-    /// A chunked body comes a byte and a chunk a second.
+    /// Sends a chunked body at one chunk of one byte per second.
     DripsChunks,
 
-    /// The connection is reset.
+    /// Resets the connection.
     ResetBeforeTheHead,
-    /// The connection is reset after half a head.
+    /// Resets the connection after half of the head.
     ResetInTheHead,
-    /// The connection is reset after the head.
+    /// Resets the connection after the head.
     ResetAfterTheHead,
-    /// The connection is reset after half a body.
+    /// Resets the connection after half of the body.
     ResetInTheBody,
-    /// The connection ends.
+    /// Closes the connection.
     ClosedBeforeTheHead,
-    /// The connection ends after half a head.
+    /// Closes the connection after half of the head.
     ClosedInTheHead,
-    /// The connection ends after the head.
+    /// Closes the connection after the head.
     ClosedAfterTheHead,
-    /// The connection ends after half of what `Content-Length` promised.
+    /// Closes the connection after half of the bytes in `Content-Length`.
     ClosedInTheBody,
-    /// The connection ends within a chunk.
+    /// Closes the connection within a chunk.
     ClosedInAChunk,
-    /// The connection ends between two chunks.
+    /// Closes the connection between two chunks.
     ClosedBetweenChunks,
-    /// The size of a chunk is no number.
+    /// Sends a chunk size that is not a number.
     NoChunkSize,
 
-    /// The whole answer comes at the first byte of the request, and the connection ends with the rest unread.
-    AnswersEarly,
-    /// The same answer comes twice.
-    AnswersTwice,
-    /// Fifty hints come before the answer.
+    /// Sends the whole response at the first byte of the request, and closes the connection without
+    /// reading the rest.
+    RespondsEarly,
+    /// Sends the response twice.
+    RespondsTwice,
+    /// Sends fifty informational responses before the response.
     FiftyHints,
-    /// Five thousand `100 Continue` come at once, then one a second, and no answer.
-    ContinuesForEver,
-    /// 101, as if a protocol had been agreed on.
+    /// Sends five thousand `100 Continue` at once, then one per second, and no response.
+    ContinuesForever,
+    /// Sends 101, as if the client had requested another protocol.
     SwitchesProtocols,
-    /// 204, without a body.
+    /// Sends 204 without a body.
     NoContent,
-    /// 200 with an empty body.
+    /// Sends 200 with an empty body.
     EmptyBody,
-    /// `Content-Length` is half of the body's.
+    /// Sends a `Content-Length` of half of the body.
     LengthTooSmall,
-    /// `Content-Length` is no number.
+    /// Sends a `Content-Length` that is not a number.
     LengthIsNoNumber,
-    /// Two `Content-Length`s that differ.
+    /// Sends two different `Content-Length` headers.
     TwoLengths,
-    /// Bytes that are no HTTP.
+    /// Sends bytes that are not HTTP.
     Garbage,
-    /// The body alone, as HTTP/0.9 had it.
+    /// Sends only the body, as in HTTP/0.9.
     NoHead,
-    /// 200, compressed, though nobody asked for it.
+    /// Sends a compressed 200 response although the client did not request it.
     Gzip,
-    /// A page of a proxy, with 200.
+    /// Sends a proxy's page with status 200.
     Page,
-    /// A page of a proxy, with 502.
+    /// Sends a proxy's page with status 502.
     BadGatewayPage,
-    /// 408.
+    /// Sends 408.
     RequestTimeout,
-    /// 429 with `Retry-After` in seconds.
+    /// Sends 429 with `Retry-After` in seconds.
     TooManyRequests,
-    /// 429 with `Retry-After` as a date.
+    /// Sends 429 with `Retry-After` as a date.
     TooManyRequestsUntil,
-    /// 500 with the JSON string that Hightouch documents.
+    /// Sends 500 with the JSON string that Hightouch documents.
     InternalServerError,
-    /// 503 without a body.
+    /// Sends 503 without a body.
     Unavailable,
 
-    /// Ten thousand headers.
+    /// Sends ten thousand headers.
     TenThousandHeaders,
-    /// A header of 1 MB.
+    /// Sends a header of 1 MB.
     LongHeader,
-    /// 50 MB, of which `Content-Length` warns.
+    /// Sends 50 MB with `Content-Length`.
     HugeBody,
-    /// 50 MB in chunks.
+    /// Sends 50 MB in chunks.
     HugeChunks,
-    /// 50 MB up to the end of the connection.
+    /// Sends 50 MB without a length and closes the connection.
     HugeUntilClosed,
-    /// `data` is nested 100,000 deep, so that there is no run in it.
+    /// Sends `data` with 100,000 nested levels, so that it contains no run.
     DeepData,
-    /// A field of the run is nested 100,000 deep.
+    /// Sends a run that has a field with 100,000 nested levels.
     DeepField,
-    /// A field that nobody reads is nested 100,000 deep.
+    /// Sends an unknown field with 100,000 nested levels.
     DeepUnknownField,
-    /// 500 with `details` nested 100,000 deep.
+    /// Sends 500 with `details` of 100,000 nested levels.
     DeepDetails,
-    /// 500 with a message of nearly 1 MiB, one character of which is escaped.
+    /// Sends 500 with a message of nearly 1 MiB, of which one character is escaped.
     LongMessage,
-    /// 500 with `details` of nearly 1 MiB.
+    /// Sends 500 with `details` of nearly 1 MiB.
     LongDetails,
-    /// The name of a field is nearly 1 MiB long.
+    /// Sends a field whose name is nearly 1 MiB long.
     LongName,
-    /// The run's status, error and times are long and escaped, nearly 1 MiB in all.
+    /// Sends a run whose status, error and times are long and escaped, nearly 1 MiB in all.
     LongFields,
-    /// 100,000 runs on one page.
+    /// Sends a page of 100,000 runs.
     ManyRuns,
-    /// 20,000 jobs of the run on one page.
+    /// Sends a page of 20,000 jobs of the run.
     ManyJobs,
-    /// Each page says that there is another.
+    /// Sends pages that always announce another page.
     EndlessPages,
-    /// 5,000 jobs of the run, each with an error text of 200 KB, five on a page.
+    /// Sends 5,000 jobs of the run, each with an error text of 200 KB, five on a page.
     LongErrors,
-    /// 5,000 jobs of the run, each with an error text of 16 KiB, sixty on a page.
+    /// Sends 5,000 jobs of the run, each with an error text of 16 KiB, sixty on a page.
     ManyErrors,
-    /// 900 jobs of the run, each with an error text that takes 16 KiB, sixty on a page, all of it characters that JSON escapes.
-    JobsThatGoOn,
+    /// Sends 900 jobs of the run, sixty on a page. Each has an error text of 16 KiB that consists
+    /// of characters that JSON escapes.
+    UnfinishedJobs,
 }
 
-/// Where the fault is.
+/// The requests that the fault affects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// On the first request that starts a run, which is carried out all the same.
+    /// The first request that starts a run. Hightouch carries it out.
     TriggerCarriedOut,
-    /// On the first request that starts a run, which is not carried out.
+    /// The first request that starts a run. Hightouch does not receive it.
     TriggerLost,
-    /// On the first two requests that read.
+    /// The first two requests that read.
     TwoReads,
-    /// On every request that reads.
+    /// Every request that reads.
     Reads,
-    /// On every request. What starts a run is carried out, unless the fault denies it.
+    /// Every request. Hightouch carries out triggers, unless the fault denies them.
     Everything,
 }
 
@@ -179,8 +182,8 @@ impl Place {
         Self::Everything,
     ];
 
-    /// Whether a request meets the fault, so many of its kind having come before.
-    fn meets(self, triggers: bool, before: usize) -> bool {
+    /// Returns whether the fault affects a request, after this number of requests of its kind.
+    fn affects(self, triggers: bool, before: usize) -> bool {
         match self {
             Self::TriggerCarriedOut | Self::TriggerLost => triggers && before == 0,
             Self::TwoReads => !triggers && before < 2,
@@ -191,15 +194,15 @@ impl Place {
 }
 
 impl Fault {
-    /// Whether the fault is one of making the connection.
-    pub fn at_the_door(self) -> bool {
+    /// Returns whether the fault prevents the connection.
+    pub fn prevents_connection(self) -> bool {
         matches!(self, Self::Refused | Self::Unanswered | Self::NeverAccepted)
     }
 
-    /// Whether the peer keeps the connection and never ends its answer.
+    /// Returns whether the peer keeps the connection open and never completes its response.
     pub fn keeps_waiting(self) -> bool {
         use Fault::{
-            ContinuesForEver, DripsChunks, DripsTheBody, DripsTheHead, NeverAccepted, Unanswered,
+            ContinuesForever, DripsChunks, DripsTheBody, DripsTheHead, NeverAccepted, Unanswered,
         };
         use Fault::{SilentAfterTheHead, SilentBeforeTheHead, SilentInTheBody, SilentInTheHead};
         matches!(
@@ -209,37 +212,39 @@ impl Fault {
                 | DripsTheHead
                 | DripsTheBody
                 | DripsChunks
-                | ContinuesForEver
+                | ContinuesForever
         ) || matches!(
             self,
             SilentBeforeTheHead | SilentInTheHead | SilentAfterTheHead | SilentInTheBody
         )
     }
 
-    /// Whether the client can know that its request never arrived.
+    /// Returns whether the client can know that its request never arrived.
     pub fn proves_that_nothing_was_sent(self) -> bool {
-        // That nobody answered in time is no proof: no host says whether it was the connection or the response.
+        // A timeout is not a proof: no host reports whether the connection or the response timed
+        // out.
         self == Self::Refused
     }
 
-    /// Whether the fault says that no run was started, so that it would be a lie where one was.
-    pub fn denies(self) -> bool {
+    /// Returns whether the fault says that no run was started, which would be false if one was.
+    pub fn denies_run(self) -> bool {
         matches!(self, Self::TooManyRequests | Self::TooManyRequestsUntil)
     }
 
-    /// Whether the fault makes false statements about the run in the form of a good list, so that nobody can see through it.
-    pub fn lies(self) -> bool {
+    /// Returns whether the fault makes false statements about the run in a valid list, so that no
+    /// client can detect it.
+    pub fn makes_false_statements(self) -> bool {
         matches!(
             self,
             Self::DeepData
                 | Self::EndlessPages
                 | Self::LongErrors
                 | Self::ManyErrors
-                | Self::JobsThatGoOn
+                | Self::UnfinishedJobs
         )
     }
 
-    /// Whether there is so much of it that it takes real time, or much memory.
+    /// Returns whether the fault takes real time or much memory because of its size.
     pub fn large(self) -> bool {
         matches!(
             self,
@@ -258,39 +263,43 @@ impl Fault {
                 | Self::LongFields
                 | Self::ManyRuns
                 | Self::ManyJobs
-        ) || self.lies()
+        ) || self.makes_false_statements()
     }
 
-    /// Whether the answer can be read all the same.
+    /// Returns whether the response can still be read.
     pub fn harmless(self) -> bool {
-        matches!(self, Self::AnswersTwice | Self::FiftyHints)
+        matches!(self, Self::RespondsTwice | Self::FiftyHints)
     }
 
-    /// How long the server asks to be left alone.
-    pub fn asks_for(self) -> Duration {
-        if self.denies() { ASKED } else { Duration::ZERO }
+    /// Returns the time that the server asks the client to wait.
+    pub fn retry_after(self) -> Duration {
+        if self.denies_run() {
+            RETRY_AFTER
+        } else {
+            Duration::ZERO
+        }
     }
 }
 
-/// What 429 asks for.
-const ASKED: Duration = Duration::from_secs(3);
-/// How long a fault at the door lasts that passes.
-const SHUT: Duration = Duration::from_secs(4);
+/// `Retry-After` of the 429 responses.
+const RETRY_AFTER: Duration = Duration::from_secs(3);
+/// Duration of a temporary fault that prevents connections.
+const OUTAGE: Duration = Duration::from_secs(4);
 
-/// A request that arrived whole.
+/// A request that arrived completely.
 #[derive(Clone, Debug)]
 pub struct Arrived {
-    /// Since the line was opened.
+    /// Time since the connection was opened.
     pub at: Duration,
     /// Whether it starts a run.
     pub triggers: bool,
-    /// Whether it met the fault.
-    pub spoiled: bool,
-    /// Whether it accepts no content coding.
+    /// Whether the fault affected it.
+    pub damaged: bool,
+    /// Whether it rejects content codings.
     pub identity: bool,
 }
 
-/// A line to a Hightouch. Dropped, it is cut.
+/// A failing connection to a Hightouch. Dropping it closes it.
 pub struct Line {
     origin: String,
     shared: Arc<Shared>,
@@ -303,16 +312,16 @@ struct Shared {
     hightouch: String,
     client: reqwest::Client,
     opened: Instant,
-    /// The first good answer to a trigger has gone back.
+    /// Notified when the first correct response to a trigger has been sent.
     triggered: Notify,
     arrived: Mutex<Vec<Arrived>>,
     run: Mutex<Option<u64>>,
 }
 
 impl Line {
-    /// A line to the Hightouch at this origin.
+    /// Opens a connection to the Hightouch at this origin.
     pub fn open(fault: Fault, place: Place, hightouch: &str) -> Self {
-        let (one, two) = twins();
+        let (one, two) = two_sockets();
         let origin = format!("http://{}", one.local_addr().unwrap());
         let shared = Arc::new(Shared {
             fault,
@@ -327,10 +336,10 @@ impl Line {
             arrived: Mutex::default(),
             run: Mutex::default(),
         });
-        // What listens from the beginning has to listen when this returns.
-        let door = Door::new(fault, place, one, two);
+        // The server must listen when this function returns.
+        let listener = Listener::new(fault, place, one, two);
         let mut server = JoinSet::new();
-        server.spawn(door.keep(Arc::clone(&shared)));
+        server.spawn(listener.keep(Arc::clone(&shared)));
         Self {
             origin,
             shared,
@@ -342,19 +351,19 @@ impl Line {
         &self.origin
     }
 
-    /// Tells of a run that was started some other way, so that faults can name it.
+    /// Sets the ID of a run that was started otherwise, so that faults can use it.
     pub fn carries(&self, run: u64) {
         *self.shared.run.lock().unwrap() = Some(run);
     }
 
-    /// What arrived, in order.
+    /// Returns the requests that arrived, in order.
     pub fn arrived(&self) -> Vec<Arrived> {
         self.shared.arrived.lock().unwrap().clone()
     }
 }
 
-/// Two sockets at one port, of which none listens yet.
-fn twins() -> (TcpSocket, TcpSocket) {
+/// Returns two sockets with the same port. Neither listens yet.
+fn two_sockets() -> (TcpSocket, TcpSocket) {
     let bound = |address: SocketAddr| {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
@@ -366,8 +375,8 @@ fn twins() -> (TcpSocket, TcpSocket) {
     (one, two)
 }
 
-/// Whether and how connections are made, over time.
-struct Door {
+/// Controls whether connections can be made.
+struct Listener {
     fault: Fault,
     place: Place,
     first: First,
@@ -375,31 +384,31 @@ struct Door {
 }
 
 enum First {
-    Shut(Shut),
+    NotAccepting(NotAccepting),
     Open(TcpListener),
 }
 
-/// A door that is shut.
-enum Shut {
-    /// The port is taken, and nobody listens.
+/// A state in which no connection can be made.
+enum NotAccepting {
+    /// The port is reserved, and no process listens.
     Refused(TcpSocket),
-    /// The backlog is full of these.
+    /// The backlog is full of these connections.
     Full(TcpListener, Vec<BlockingStream>),
-    /// Nobody accepts.
+    /// No process accepts connections.
     Left(TcpListener),
 }
 
-impl Shut {
+impl NotAccepting {
     fn new(fault: Fault, socket: TcpSocket) -> Self {
         match fault {
             Fault::Refused => Self::Refused(socket),
             Fault::Unanswered => {
                 let address = socket.local_addr().unwrap();
                 let listener = socket.listen(0).unwrap();
-                // Until one gets no answer. How many fit is the kernel's to say.
-                let knock =
+                // Connect until one connection gets no reply. The kernel determines the number.
+                let connect_once =
                     || BlockingStream::connect_timeout(&address, Duration::from_millis(20)).ok();
-                Self::Full(listener, std::iter::from_fn(knock).collect())
+                Self::Full(listener, std::iter::from_fn(connect_once).collect())
             }
             _ => Self::Left(socket.listen(BACKLOG).unwrap()),
         }
@@ -419,15 +428,15 @@ impl Shut {
 
 const BACKLOG: u32 = 128;
 
-impl Door {
+impl Listener {
     fn new(fault: Fault, place: Place, one: TcpSocket, two: TcpSocket) -> Self {
         let shut_first =
-            fault.at_the_door() && matches!(place, Place::TriggerLost | Place::Everything);
+            fault.prevents_connection() && matches!(place, Place::TriggerLost | Place::Everything);
         if shut_first {
             Self {
                 fault,
                 place,
-                first: First::Shut(Shut::new(fault, one)),
+                first: First::NotAccepting(NotAccepting::new(fault, one)),
                 two: None,
             }
         } else {
@@ -448,31 +457,31 @@ impl Door {
             two,
         } = self;
         let open = match first {
-            First::Shut(shut) => {
+            First::NotAccepting(shut) => {
                 if place == Place::Everything {
                     return std::future::pending().await;
                 }
-                sleep(SHUT).await;
+                sleep(OUTAGE).await;
                 shut.open()
             }
-            First::Open(open) if !fault.at_the_door() => open,
+            First::Open(open) if !fault.prevents_connection() => open,
             First::Open(open) => {
                 tokio::select! {
                     () = accept(&open, &shared) => {}
                     () = shared.triggered.notified() => {}
                 }
                 let shut = match (fault, two) {
-                    (Fault::NeverAccepted, _) | (_, None) => Shut::Left(open),
+                    (Fault::NeverAccepted, _) | (_, None) => NotAccepting::Left(open),
                     (_, Some(two)) => {
                         drop(open);
-                        Shut::new(fault, two)
+                        NotAccepting::new(fault, two)
                     }
                 };
                 if place == Place::Reads {
                     let _shut = shut;
                     return std::future::pending().await;
                 }
-                sleep(SHUT).await;
+                sleep(OUTAGE).await;
                 shut.open()
             }
         };
@@ -488,7 +497,7 @@ async fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// A request, as far as it matters.
+/// The relevant parts of a request.
 struct Request {
     post: bool,
     identity: bool,
@@ -496,14 +505,14 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// Takes a request's first line without reading anything, so that the rest lies there unread.
-async fn glance(stream: &TcpStream) -> Option<Request> {
+/// Peeks at the first line of a request and leaves all data unread.
+async fn peek_request(stream: &TcpStream) -> Option<Request> {
     let mut bytes = [0; 1024];
     let seen = stream.peek(&mut bytes).await.ok()?;
     let text = String::from_utf8(bytes[..seen].to_vec()).ok()?;
     let (method, rest) = text.split_once(' ')?;
     let target = rest.split(' ').next()?.into();
-    // The rest of the head need not be there yet.
+    // The rest of the head may not have arrived yet.
     Some(Request {
         post: method == "POST",
         identity: true,
@@ -512,7 +521,8 @@ async fn glance(stream: &TcpStream) -> Option<Request> {
     })
 }
 
-/// Reads a request: one to a connection is all that is answered. None where the peer goes before it is whole.
+/// Reads a request. Each connection has only one. Returns `None` if the peer disconnects before the
+/// request is complete.
 async fn read(stream: &mut TcpStream) -> Option<Request> {
     let mut bytes = Vec::new();
     let head = loop {
@@ -524,7 +534,7 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
         }
     };
     let text = String::from_utf8(bytes[..head].to_vec()).ok()?;
-    // As hyper writes it.
+    // The spelling of the header that hyper sends.
     let length = text
         .lines()
         .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
@@ -544,44 +554,44 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
 }
 
 async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
-    let early = shared.fault == Fault::AnswersEarly;
+    let early = shared.fault == Fault::RespondsEarly;
     let request = if early {
-        glance(&stream).await
+        peek_request(&stream).await
     } else {
         read(&mut stream).await
     };
     let Some(request) = request else { return };
-    let spoiled = shared.arrived(&request);
-    let lost = shared.place == Place::TriggerLost || request.post && shared.fault.denies();
-    let truth = if spoiled && lost {
-        Truth::nothing()
+    let damaged = shared.arrived(&request);
+    let lost = shared.place == Place::TriggerLost || request.post && shared.fault.denies_run();
+    let truth = if damaged && lost {
+        HightouchResponse::nothing()
     } else {
         shared.pass_on(&request).await
     };
     let run = *shared.run.lock().unwrap();
-    let script = match spoiled {
+    let script = match damaged {
         true => shared
             .fault
             .script(&truth, run.unwrap_or(1), page_of(&request)),
-        false => vec![Act::Say(truth.whole())],
+        false => vec![Step::ScriptedResponse(truth.whole())],
     };
     for act in script {
         if !act.out(&mut stream).await {
             return;
         }
     }
-    if request.post && !spoiled {
+    if request.post && !damaged {
         shared.triggered.notify_one();
     }
-    if early && spoiled {
+    if early && damaged {
         return;
     }
-    // What was sent is lost where a connection is closed before the peer has closed it.
+    // If the connection is closed before the peer has closed it, sent data can be lost.
     let _ = stream.shutdown().await;
     while stream.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
 }
 
-/// The page of a list that is asked for, by what the faults put on one.
+/// Returns the number of the requested page, given the page size of the faults.
 fn page_of(request: &Request) -> usize {
     let offset = request
         .target
@@ -591,24 +601,24 @@ fn page_of(request: &Request) -> usize {
 }
 
 impl Shared {
-    /// Takes note of a request, and says whether it meets the fault.
+    /// Records a request. Returns whether the fault affects it.
     fn arrived(&self, request: &Request) -> bool {
         let mut arrived = self.arrived.lock().unwrap();
         let before = arrived
             .iter()
             .filter(|other| other.triggers == request.post)
             .count();
-        let spoiled = !self.fault.at_the_door() && self.place.meets(request.post, before);
+        let damaged = !self.fault.prevents_connection() && self.place.affects(request.post, before);
         arrived.push(Arrived {
             at: self.opened.elapsed(),
             triggers: request.post,
-            spoiled,
+            damaged,
             identity: request.identity,
         });
-        spoiled
+        damaged
     }
 
-    async fn pass_on(&self, request: &Request) -> Truth {
+    async fn pass_on(&self, request: &Request) -> HightouchResponse {
         let method = if request.post {
             reqwest::Method::POST
         } else {
@@ -623,20 +633,20 @@ impl Shared {
         } else {
             asked.header("content-type", "application/json")
         };
-        let answer = asked.body(request.body.clone()).send().await.unwrap();
-        let status = answer.status().as_u16();
-        let date = answer
+        let response = asked.body(request.body.clone()).send().await.unwrap();
+        let status = response.status().as_u16();
+        let date = response
             .headers()
             .get("date")
             .map(|date| date.to_str().unwrap().to_owned());
-        let body = answer.bytes().await.unwrap().to_vec();
-        if let (true, Ok(told)) = (
+        let body = response.bytes().await.unwrap().to_vec();
+        if let (true, Ok(received)) = (
             request.post,
             serde_json::from_slice::<serde_json::Value>(&body),
         ) {
-            *self.run.lock().unwrap() = told["id"].as_str().and_then(|id| id.parse().ok());
+            *self.run.lock().unwrap() = received["id"].as_str().and_then(|id| id.parse().ok());
         }
-        Truth {
+        HightouchResponse {
             status,
             date: date.unwrap_or_default(),
             body,
@@ -644,15 +654,15 @@ impl Shared {
     }
 }
 
-/// What Hightouch answered.
-struct Truth {
+/// Hightouch's response.
+struct HightouchResponse {
     status: u16,
     date: String,
     body: Vec<u8>,
 }
 
-impl Truth {
-    /// Of a request that never reached it.
+impl HightouchResponse {
+    /// Returns the response for a request that never reached Hightouch.
     fn nothing() -> Self {
         Self {
             status: 200,
@@ -661,7 +671,7 @@ impl Truth {
         }
     }
 
-    /// The head with these lines, all of which end in a line break.
+    /// Returns a head with these lines. Each line ends in a line break.
     fn head(&self, status: u16, lines: &str) -> Vec<u8> {
         let date = if self.date.is_empty() {
             String::new()
@@ -683,24 +693,24 @@ impl Truth {
     }
 }
 
-/// One step of a peer.
-enum Act {
-    Say(Vec<u8>),
-    /// So often the same.
+/// A step of a peer.
+enum Step {
+    ScriptedResponse(Vec<u8>),
+    /// The same bytes, this number of times.
     Repeat(Vec<u8>, usize),
-    /// A byte a second.
+    /// One byte per second.
     Drip(Vec<u8>),
-    /// The same each second, without end.
+    /// The same bytes every second, forever.
     EverySecond(Vec<u8>),
     Hang,
     Reset,
 }
 
-impl Act {
-    /// Carries it out; false where there is nobody left to talk to.
+impl Step {
+    /// Carries out the step. Returns false if the peer is gone.
     async fn out(self, stream: &mut TcpStream) -> bool {
         match self {
-            Self::Say(bytes) => stream.write_all(&bytes).await.is_ok(),
+            Self::ScriptedResponse(bytes) => stream.write_all(&bytes).await.is_ok(),
             Self::Repeat(bytes, times) => {
                 for _ in 0..times {
                     if stream.write_all(&bytes).await.is_err() {
@@ -725,12 +735,13 @@ impl Act {
                 false
             }
             Self::Hang => {
-                // Until the peer goes.
+                // Wait until the peer disconnects.
                 while stream.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
                 false
             }
             Self::Reset => {
-                // What was written leaves before; the rest of a request that nobody reads would reset the connection anyway.
+                // Sent data leaves first. Unread data of the request would reset the connection
+                // anyway.
                 tokio::task::yield_now().await;
                 stream.set_zero_linger().unwrap();
                 false
@@ -739,7 +750,7 @@ impl Act {
     }
 }
 
-/// The bytes as gzip has them that did not shorten them (RFC 1952, and one stored block of RFC 1951).
+/// Wraps bytes as uncompressed gzip data (RFC 1952, with one stored block of RFC 1951).
 fn gzip(bytes: &[u8]) -> Vec<u8> {
     let length = u16::try_from(bytes.len()).unwrap();
     let mut all = vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff, 1];
@@ -760,15 +771,15 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     all
 }
 
-/// How deep is deep.
+/// Number of nested levels.
 const DEPTH: usize = 100_000;
-/// Nearly all that is read of a body.
+/// Nearly the maximum number of bytes that is read of a body.
 const NEARLY: usize = 1_048_000;
 
 impl Fault {
-    /// What the peer does where this is the truth of a run.
-    fn script(self, truth: &Truth, run: u64, offset: usize) -> Vec<Act> {
-        use Act::{Drip, EverySecond, Hang, Repeat, Reset, Say};
+    /// Returns the steps of the peer for this response about a run.
+    fn script(self, truth: &HightouchResponse, run: u64, offset: usize) -> Vec<Step> {
+        use Step::{Drip, EverySecond, Hang, Repeat, Reset, ScriptedResponse};
         let whole = truth.whole();
         let head = truth.head(
             truth.status,
@@ -781,10 +792,12 @@ impl Fault {
         let chunked = truth.head(truth.status, "transfer-encoding: chunked\r\n");
         let chunk =
             |bytes: &[u8]| [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
-        let with = |status: u16, body: &str| vec![Say(truth.with_length(status, body.as_bytes()))];
+        let with = |status: u16, body: &str| {
+            vec![ScriptedResponse(truth.with_length(status, body.as_bytes()))]
+        };
         let headed = |status: u16, lines: &str| {
-            vec![Say(
-                truth.head(status, &format!("{lines}content-length: 0\r\n"))
+            vec![ScriptedResponse(
+                truth.head(status, &format!("{lines}content-length: 0\r\n")),
             )]
         };
         let deep = || format!("{}1{}", "[".repeat(DEPTH), "]".repeat(DEPTH));
@@ -798,9 +811,9 @@ impl Fault {
                 unreachable!("the door is shut")
             }
             Self::SilentBeforeTheHead => vec![Hang],
-            Self::SilentInTheHead => vec![Say(half_head), Hang],
-            Self::SilentAfterTheHead => vec![Say(head), Hang],
-            Self::SilentInTheBody => vec![Say(half_body), Hang],
+            Self::SilentInTheHead => vec![ScriptedResponse(half_head), Hang],
+            Self::SilentAfterTheHead => vec![ScriptedResponse(head), Hang],
+            Self::SilentInTheBody => vec![ScriptedResponse(half_body), Hang],
             Self::DripsTheHead => vec![Drip(whole)],
             Self::DripsTheBody => {
                 let padded = [vec![b' '; 1000], truth.body.clone()].concat();
@@ -808,90 +821,97 @@ impl Fault {
                     truth.status,
                     &format!("content-length: {}\r\n", padded.len()),
                 );
-                vec![Say(head), Drip(padded)]
+                vec![ScriptedResponse(head), Drip(padded)]
             }
-            Self::DripsChunks => vec![Say(chunked), EverySecond(chunk(b" "))],
+            Self::DripsChunks => vec![ScriptedResponse(chunked), EverySecond(chunk(b" "))],
             Self::ResetBeforeTheHead => vec![Reset],
-            Self::ResetInTheHead => vec![Say(half_head), Reset],
-            Self::ResetAfterTheHead => vec![Say(head), Reset],
-            Self::ResetInTheBody => vec![Say(half_body), Reset],
+            Self::ResetInTheHead => vec![ScriptedResponse(half_head), Reset],
+            Self::ResetAfterTheHead => vec![ScriptedResponse(head), Reset],
+            Self::ResetInTheBody => vec![ScriptedResponse(half_body), Reset],
             Self::ClosedBeforeTheHead => vec![],
-            Self::ClosedInTheHead => vec![Say(half_head)],
-            Self::ClosedAfterTheHead => vec![Say(head)],
-            Self::ClosedInTheBody => vec![Say(half_body)],
+            Self::ClosedInTheHead => vec![ScriptedResponse(half_head)],
+            Self::ClosedAfterTheHead => vec![ScriptedResponse(head)],
+            Self::ClosedInTheBody => vec![ScriptedResponse(half_body)],
             Self::ClosedInAChunk => {
                 let mut cut = chunk(&truth.body);
                 cut.truncate(cut.len() / 2);
-                vec![Say(chunked), Say(cut)]
+                vec![ScriptedResponse(chunked), ScriptedResponse(cut)]
             }
             Self::ClosedBetweenChunks => vec![
-                Say(chunked),
-                Say(chunk(&truth.body[..truth.body.len() / 2])),
+                ScriptedResponse(chunked),
+                ScriptedResponse(chunk(&truth.body[..truth.body.len() / 2])),
             ],
             Self::NoChunkSize => vec![
-                Say(chunked),
-                Say(b"many\r\n".to_vec()),
-                Say(truth.body.clone()),
+                ScriptedResponse(chunked),
+                ScriptedResponse(b"many\r\n".to_vec()),
+                ScriptedResponse(truth.body.clone()),
             ],
-            Self::AnswersEarly => vec![Say(whole)],
-            Self::AnswersTwice => vec![Say(whole.clone()), Say(whole)],
+            Self::RespondsEarly => vec![ScriptedResponse(whole)],
+            Self::RespondsTwice => vec![ScriptedResponse(whole.clone()), ScriptedResponse(whole)],
             Self::FiftyHints => {
                 let hint = b"HTTP/1.1 103 Early Hints\r\nlink: </style.css>\r\n\r\n";
-                vec![Repeat(hint.to_vec(), 50), Say(whole)]
+                vec![Repeat(hint.to_vec(), 50), ScriptedResponse(whole)]
             }
-            Self::ContinuesForEver => {
+            Self::ContinuesForever => {
                 let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
                 vec![Repeat(go_on.to_vec(), 5000), EverySecond(go_on.to_vec())]
             }
             Self::SwitchesProtocols => vec![
-                Say(truth.head(101, "upgrade: x\r\n")),
-                Say(truth.body.clone()),
+                ScriptedResponse(truth.head(101, "upgrade: x\r\n")),
+                ScriptedResponse(truth.body.clone()),
                 Hang,
             ],
-            Self::NoContent => vec![Say(truth.head(204, ""))],
+            Self::NoContent => vec![ScriptedResponse(truth.head(204, ""))],
             Self::EmptyBody => with(200, ""),
             Self::LengthTooSmall => {
                 let head = truth.head(
                     200,
                     &format!("content-length: {}\r\n", truth.body.len() / 2),
                 );
-                vec![Say(head), Say(truth.body.clone())]
+                vec![ScriptedResponse(head), ScriptedResponse(truth.body.clone())]
             }
             Self::LengthIsNoNumber => vec![
-                Say(truth.head(200, "content-length: -5\r\n")),
-                Say(truth.body.clone()),
+                ScriptedResponse(truth.head(200, "content-length: -5\r\n")),
+                ScriptedResponse(truth.body.clone()),
             ],
             Self::TwoLengths => {
                 let head = truth.head(200, "content-length: 3\r\ncontent-length: 4\r\n");
-                vec![Say(head), Say(truth.body.clone())]
+                vec![ScriptedResponse(head), ScriptedResponse(truth.body.clone())]
             }
             Self::Garbage => {
                 let garbage = (0_u32..65_536)
                     .map(|at| at.wrapping_mul(2_654_435_761).to_be_bytes()[0] | 0x80);
-                vec![Say(garbage.collect())]
+                vec![ScriptedResponse(garbage.collect())]
             }
-            Self::NoHead => vec![Say(truth.body.clone())],
+            Self::NoHead => vec![ScriptedResponse(truth.body.clone())],
             Self::Gzip => {
                 let body = gzip(&truth.body);
                 let lines = format!(
                     "content-encoding: gzip\r\ncontent-length: {}\r\n",
                     body.len()
                 );
-                vec![Say(truth.head(truth.status, &lines)), Say(body)]
+                vec![
+                    ScriptedResponse(truth.head(truth.status, &lines)),
+                    ScriptedResponse(body),
+                ]
             }
             Self::Page => with(200, "<html><h1>It works!</h1></html>"),
             Self::BadGatewayPage => with(502, "<html><h1>502 Bad Gateway</h1></html>"),
             Self::RequestTimeout => headed(408, ""),
-            Self::TooManyRequests => headed(429, &format!("retry-after: {}\r\n", ASKED.as_secs())),
+            Self::TooManyRequests => {
+                headed(429, &format!("retry-after: {}\r\n", RETRY_AFTER.as_secs()))
+            }
             Self::TooManyRequestsUntil => {
-                // Two dates of its own, so that nothing depends on the day.
+                // Fixed dates, so that the result does not depend on the day.
                 let dates = format!(
                     "retry-after: Thu, 01 Jan 2026 00:00:0{} GMT\r\n",
-                    ASKED.as_secs()
+                    RETRY_AFTER.as_secs()
                 );
                 let head =
                     "HTTP/1.1 429 Too Many Requests\r\ndate: Thu, 01 Jan 2026 00:00:00 GMT\r\n";
-                vec![Say(format!("{head}{dates}content-length: 0\r\n\r\n").into())]
+                vec![ScriptedResponse(
+                    format!("{head}{dates}content-length: 0\r\n\r\n").into(),
+                )]
             }
             Self::InternalServerError => with(500, r#""Internal Server Error""#),
             Self::Unavailable => headed(503, ""),
@@ -899,13 +919,19 @@ impl Fault {
             Self::LongHeader => headed(200, &format!("x-filler: {}\r\n", "x".repeat(1_000_000))),
             Self::HugeBody => {
                 vec![
-                    Say(truth.head(200, "content-length: 52428800\r\n")),
+                    ScriptedResponse(truth.head(200, "content-length: 52428800\r\n")),
                     Repeat(vec![b' '; 1 << 16], 800),
                 ]
             }
-            Self::HugeChunks => vec![Say(chunked), Repeat(chunk(&[b' '; 1 << 16]), 800)],
+            Self::HugeChunks => vec![
+                ScriptedResponse(chunked),
+                Repeat(chunk(&[b' '; 1 << 16]), 800),
+            ],
             Self::HugeUntilClosed => {
-                vec![Say(truth.head(200, "")), Repeat(vec![b' '; 1 << 16], 800)]
+                vec![
+                    ScriptedResponse(truth.head(200, "")),
+                    Repeat(vec![b' '; 1 << 16], 800),
+                ]
             }
             Self::DeepData => with(200, &list(deep(), false)),
             Self::DeepField => with(
@@ -955,14 +981,14 @@ impl Fault {
             }
             Self::ManyJobs => with(200, &list(jobs(20_000, ""), false)),
             Self::EndlessPages => {
-                // Not from the newest to the oldest, so that there is no end in sight.
+                // The order is not from newest to oldest, so that the list has no recognisable end.
                 let runs =
                     (run + 1..=run + 100).map(|id| format!(r#"{{"id":{id},"status":"success"}}"#));
                 with(200, &list(runs.collect::<Vec<_>>().join(","), true))
             }
             Self::LongErrors => with(200, &list(jobs(5, &"e".repeat(200_000)), offset < 4995)),
             Self::ManyErrors => with(200, &list(jobs(60, &"e".repeat(16 * 1024)), offset < 4940)),
-            Self::JobsThatGoOn => with(
+            Self::UnfinishedJobs => with(
                 200,
                 &list(jobs(60, &r"\u0001".repeat(16 * 1024 / 6)), offset < 840),
             ),

@@ -1,4 +1,5 @@
-//! Where promises are tested: the built components in the embedded host, a Hightouch to speak to, and virtual time.
+//! The environment of promises: the built components in the embedded host, a mock of Hightouch, and
+//! virtual time.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -34,24 +35,24 @@ pub fn stage<T>(test: impl AsyncFnOnce(Stage) -> T) -> T {
     })
 }
 
-/// Runs a test of an endpoint in virtual time, with each of the two.
+/// Runs a test of an endpoint in virtual time, once for each endpoint component.
 pub fn with_each_endpoint(test: impl AsyncFn(Stage, Kind)) {
     for kind in ENDPOINTS {
         stage(async |stage| test(stage, kind).await);
     }
 }
 
-/// The two components that are endpoints.
+/// The two endpoint components.
 pub const ENDPOINTS: [Kind; 2] = [Kind::Endpoint, Kind::SpinEndpoint];
 
 pub struct Stage {
     pub time: VirtualTime,
-    /// What all components of this stage wrote to their stderr.
+    /// The stderr of all components of this stage.
     pub stderr: Captured,
 }
 
 impl Stage {
-    /// A component that may call this origin, and is configured to.
+    /// Returns a component that is configured for this origin and may call it.
     pub fn host(&self, kind: Kind, origin: &str) -> Host {
         let config = Config {
             outbound: Outbound::only([origin]),
@@ -60,7 +61,7 @@ impl Stage {
         Host::new(components().unwrap().path(kind), config).unwrap()
     }
 
-    /// The configuration that points at this origin, without a grant to call it.
+    /// Returns a configuration for this origin that does not allow calling it.
     pub fn config(&self, origin: &str) -> Config {
         Config {
             environment: vec![("HIGHTOUCH_API_ORIGIN".into(), origin.into())],
@@ -71,7 +72,7 @@ impl Stage {
         }
     }
 
-    /// The library component with this Hightouch.
+    /// Returns the library component for this Hightouch.
     pub fn library(&self, origin: &str) -> Library {
         Library {
             host: self.host(Kind::Library, origin),
@@ -79,12 +80,12 @@ impl Stage {
         }
     }
 
-    /// An endpoint component with this Hightouch, served on a socket.
+    /// Serves an endpoint component for this Hightouch on a socket.
     pub async fn endpoint(&self, kind: Kind, origin: &str) -> Endpoint {
         Endpoint::serve(&self.host(kind, origin)).await
     }
 
-    /// The local Hightouch.
+    /// Starts the local Hightouch.
     pub async fn local(&self) -> LocalHightouch {
         LocalHightouch::start(local::Options::default())
             .await
@@ -92,7 +93,7 @@ impl Stage {
     }
 }
 
-/// A component whose `runs` are called directly.
+/// A component whose functions are called directly.
 pub struct Library {
     pub host: Host,
     pub connection: Connection,
@@ -133,15 +134,15 @@ pub struct Endpoint {
     client: reqwest::Client,
 }
 
-/// What an endpoint answered.
+/// An endpoint's response.
 #[derive(Debug)]
-pub struct Told {
+pub struct EndpointResponse {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
     pub text: String,
 }
 
-impl Told {
+impl EndpointResponse {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
@@ -154,7 +155,8 @@ impl Told {
 impl Endpoint {
     pub async fn serve(host: &Host) -> Self {
         let serving = host.serve((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
-        // A connection that idles in a pool has a timer, which virtual time would run to.
+        // Do not reuse connections: an idle connection has a timer, and virtual time would advance
+        // to it.
         let client = reqwest::Client::builder()
             .pool_max_idle_per_host(0)
             .build()
@@ -178,55 +180,56 @@ impl Endpoint {
     }
 }
 
-/// Sends a request and reads the whole answer, which has to be one that the endpoint's own document describes.
-pub async fn tell(request: reqwest::RequestBuilder) -> Told {
+/// Sends a request and reads the whole response. Panics if the endpoint's own document does not
+/// describe the response.
+pub async fn send_request(request: reqwest::RequestBuilder) -> EndpointResponse {
     let (client, request) = request.build_split();
     let request = request.unwrap();
     let (method, path) = (
         request.method().to_string(),
         request.url().path().to_owned(),
     );
-    let answer = client.execute(request).await.unwrap();
-    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-    let told = Told {
+    let response = client.execute(request).await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let received = EndpointResponse {
         status,
         headers,
-        text: answer.text().await.unwrap(),
+        text: response.text().await.unwrap(),
     };
     openapi::check(
         &method,
         &path,
         status,
-        told.header("content-type"),
-        &told.text,
+        received.header("content-type"),
+        &received.text,
     );
-    told
+    received
 }
 
-/// With the local Hightouch's key.
+/// Adds the local Hightouch's key.
 pub fn with_key(request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
     request.bearer_auth(local::KEY)
 }
 
-/// A request as a scripted server saw it: method and target, such as `POST /api/v1/syncs/1/trigger`.
+/// A received request: method and target, such as `POST /api/v1/syncs/1/trigger`.
 pub type Seen = String;
 
-/// A server whose answers a test scripts; it stops when dropped.
+/// A server whose responses a test defines. Dropping it stops it.
 pub struct Scripted {
     origin: String,
     seen: Arc<Mutex<Vec<Seen>>>,
     _tasks: JoinSet<()>,
 }
 
-/// What a scripted server answers.
-pub struct Say {
+/// A response of a scripted server.
+pub struct ScriptedResponse {
     pub status: u16,
     pub body: Vec<u8>,
     pub headers: Vec<(&'static str, String)>,
 }
 
-pub fn say(status: u16, body: impl Into<Vec<u8>>) -> Say {
-    Say {
+pub fn respond_with(status: u16, body: impl Into<Vec<u8>>) -> ScriptedResponse {
+    ScriptedResponse {
         status,
         body: body.into(),
         headers: Vec::new(),
@@ -234,8 +237,11 @@ pub fn say(status: u16, body: impl Into<Vec<u8>>) -> Say {
 }
 
 impl Scripted {
-    /// Answers as `script` says, which sees method and target, and the request's `Authorization` header.
-    pub async fn start(script: impl FnMut(&str, &str) -> Say + Send + 'static) -> Self {
+    /// Starts a server. `script` returns the response for the method and target, and for the
+    /// `Authorization` header.
+    pub async fn start(
+        script: impl FnMut(&str, &str) -> ScriptedResponse + Send + 'static,
+    ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let seen = Arc::new(Mutex::new(Vec::new()));
@@ -257,12 +263,16 @@ impl Scripted {
                             .unwrap_or_default();
                         drop(request.into_body().collect().await);
                         seen.lock().unwrap().push(what.clone());
-                        let said = (script.lock().unwrap())(&what, &key);
-                        let mut answer = Response::builder().status(said.status);
-                        for (name, value) in said.headers {
-                            answer = answer.header(name, value);
+                        let scripted = (script.lock().unwrap())(&what, &key);
+                        let mut response = Response::builder().status(scripted.status);
+                        for (name, value) in scripted.headers {
+                            response = response.header(name, value);
                         }
-                        Ok::<_, Infallible>(answer.body(Full::new(Bytes::from(said.body))).unwrap())
+                        Ok::<_, Infallible>(
+                            response
+                                .body(Full::new(Bytes::from(scripted.body)))
+                                .unwrap(),
+                        )
                     }
                 });
                 connections.spawn(async move {
@@ -282,7 +292,7 @@ impl Scripted {
         &self.origin
     }
 
-    /// What was asked so far.
+    /// Returns the received requests.
     pub fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
@@ -295,15 +305,16 @@ impl Scripted {
     }
 }
 
-/// A Hightouch that starts run 42 of whatever is triggered and lists it as this body says.
+/// Starts a mock of Hightouch that starts run 42 for every trigger and returns this body as the
+/// list of runs.
 pub async fn lists(body: impl Fn(usize) -> String + Send + 'static) -> Scripted {
     let mut looks = 0;
     Scripted::start(move |what, _| {
         if what.starts_with("POST") {
-            return say(200, r#"{"id":"42"}"#);
+            return respond_with(200, r#"{"id":"42"}"#);
         }
         looks += 1;
-        say(200, body(looks))
+        respond_with(200, body(looks))
     })
     .await
 }

@@ -1,12 +1,11 @@
-//! Everything that hightouch-sync is built, run and tested with: the component build, an embedded wasmtime host, a local Hightouch and the
-//! command line.
+//! Builds, runs and tests hightouch-sync: the component build, an embedded wasmtime host, a local
+//! mock of the Hightouch API ("local Hightouch"), and the command line.
 
 pub mod build;
 pub mod cli;
-mod dice;
 pub mod embedder;
 mod listen;
 pub mod load;
 pub mod local_hightouch;
-pub mod pages;
+mod seeded_random;
 pub mod wit;

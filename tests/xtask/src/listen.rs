@@ -1,22 +1,27 @@
-//! Listening for many clients at once.
+//! Listens with a large backlog.
 
 use std::io;
 use std::net::SocketAddr;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-/// How many connections may wait to be accepted. Linux makes it its own limit, most often this one.
+/// Maximum number of connections that wait to be accepted. Linux reduces it to its own limit, which
+/// is usually the same.
 const BACKLOG: u32 = 4096;
 
-/// tokio's own `bind` lets only 128 connections wait to be accepted. Of a thousand clients that come at once the kernel turns
-/// away the rest, which try again a second later: that is a second in which nothing happens, and virtual time passes.
+/// Listens on an address.
+///
+/// tokio's own `bind` allows only 128 waiting connections. If a thousand clients connect at the
+/// same time, the kernel rejects the rest, which retry after a second. In that second nothing
+/// happens, so virtual time would pass.
 pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()
     } else {
         TcpSocket::new_v6()
     }?;
-    // A port that was served from a moment ago can be served from again; on Windows it would allow two servers at once.
+    // Allow a restart on a recently used port. On Windows, this option would allow two servers on
+    // one port.
     if cfg!(unix) {
         socket.set_reuseaddr(true)?;
     }

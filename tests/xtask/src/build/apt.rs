@@ -1,5 +1,5 @@
-//! apt, as an ordinary user and without a trace on the system: the system's sources of packages, but lists, cache and
-//! archives in a folder of our own.
+//! Calls apt as an ordinary user. It reads the system's package sources and keeps its lists, cache
+//! and archives in a separate folder, so that it changes nothing on the system.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,16 +12,16 @@ use anyhow::{Context as _, Result, bail};
 use super::control::Package;
 use super::process;
 
-/// How long one call may take; apt gives up on a server that is silent well before.
+/// Maximum duration of one apt call. apt gives up on a silent server well before this.
 const LIMIT: Duration = Duration::from_secs(15 * 60);
 
-/// apt with a folder of its own.
+/// An apt that keeps its files in a separate folder.
 pub(super) struct Apt {
     configuration: PathBuf,
 }
 
 impl Apt {
-    /// Keeps everything in `folder`, which is made.
+    /// Creates `folder` and keeps all of apt's files in it.
     pub(super) fn new(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder.join("state/lists/partial"))?;
         fs::create_dir_all(folder.join("cache/archives/partial"))?;
@@ -30,21 +30,22 @@ impl Apt {
         Ok(Self { configuration })
     }
 
-    /// Fetches the lists of packages. A source that cannot be reached fails it, though the others' lists are there.
+    /// Fetches the package lists. Fails if any package source cannot be reached, although the lists
+    /// of the others are there.
     pub(super) fn update(&self) -> Result<()> {
         process::run(self.command("apt-get").arg("update"), Some(LIMIT)).map(drop)
     }
 
-    /// The records of packages, leaving out those that apt does not know.
+    /// Returns the records of these packages. It leaves out packages that apt does not know.
     pub(super) fn show(&self, names: &[String]) -> Result<Vec<Package>> {
         let mut command = self.command("apt-cache");
         command.args(["show", "--no-all-versions"]).args(names);
-        // It fails where it does not know one of them.
+        // apt fails if it does not know one of the packages. Its output still has the others.
         let (_, output) = process::run_any(&mut command, Some(LIMIT))?;
         Ok(Package::parse_all(&output.stdout))
     }
 
-    /// Fetches packages into a folder, which is made.
+    /// Creates `folder` and downloads the packages into it.
     pub(super) fn download(&self, packages: &[Package], folder: &Path) -> Result<()> {
         fs::create_dir_all(folder)?;
         let exact = packages
@@ -61,7 +62,7 @@ impl Apt {
             .arg("--quiet")
             .arg("--config-file")
             .arg(&self.configuration);
-        // What it prints is read.
+        // The output is parsed, so it must not be translated.
         command
             .env("LC_ALL", "C.UTF-8")
             .env("DEBIAN_FRONTEND", "noninteractive");
@@ -69,8 +70,9 @@ impl Apt {
     }
 }
 
-/// Fetches the packages that `choose` names into `partial`, and gives the folder in it that they were unpacked into.
-pub(super) fn fetch(
+/// Downloads the packages that `choose` returns into `partial`. Returns the folder inside `partial`
+/// that contains the unpacked files.
+pub(super) fn download_and_unpack(
     partial: &Path,
     choose: impl FnOnce(&Apt) -> Result<Vec<Package>>,
 ) -> Result<PathBuf> {
@@ -87,20 +89,20 @@ pub(super) fn fetch(
     Ok(root)
 }
 
-/// Whether there is an apt here.
-pub(super) fn is_there() -> Result<()> {
+/// Checks that apt is available.
+pub(super) fn check_available() -> Result<()> {
     process::run(Command::new("apt-get").arg("--version"), None)
-        .context("this is neither Debian nor Ubuntu")
+        .context("this system is neither Debian nor Ubuntu")
         .map(drop)
 }
 
-/// Which of these packages the system has.
+/// Returns the packages of this list that the system has installed.
 pub(super) fn installed(names: &[String]) -> Result<BTreeSet<String>> {
     let mut command = Command::new("dpkg-query");
     command
         .args(["--show", "--showformat=${Package} ${db:Status-Status}\n"])
         .args(names);
-    // It fails where it does not know one of them.
+    // dpkg-query fails if it does not know one of the packages. Its output still has the others.
     let (_, output) = process::run_any(&mut command, None)?;
     let lines = output
         .stdout
@@ -112,7 +114,7 @@ pub(super) fn installed(names: &[String]) -> Result<BTreeSet<String>> {
         .collect())
 }
 
-/// Unpacks every archive of one folder into another, without installing anything.
+/// Unpacks every archive in the folder `archives` into the folder `into`. It installs nothing.
 pub(super) fn unpack(archives: &Path, into: &Path) -> Result<()> {
     fs::create_dir_all(into)?;
     for archive in fs::read_dir(archives)? {
@@ -128,19 +130,22 @@ pub(super) fn unpack(archives: &Path, into: &Path) -> Result<()> {
                     .arg(into),
                 None,
             )
-            .context("an archive could not be unpacked")?;
+            .context("cannot unpack an archive")?;
         }
     }
     Ok(())
 }
 
-/// apt's own way to change settings for one call. Its format knows no escapes.
+/// Writes an apt configuration file for one call. The format of that file has no escape characters.
 fn configure(folder: &Path) -> Result<String> {
     let Some(folder) = folder
         .to_str()
         .filter(|folder| !folder.contains(['"', '\n']))
     else {
-        bail!("apt cannot work in {}", folder.display());
+        bail!(
+            "apt cannot use the folder {}: its path contains a character that apt's configuration cannot express",
+            folder.display()
+        );
     };
     Ok(format!(
         r#"Dir::State "{folder}/state";

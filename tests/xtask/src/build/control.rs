@@ -1,10 +1,11 @@
-//! Debian's package records, as `apt-cache show` prints them, and which packages a package needs from us.
+//! Parses Debian's package records, as `apt-cache show` prints them, and selects the packages to
+//! download.
 
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result};
 
-/// One package, in the version that apt would install.
+/// A package in the version that apt would install.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Package {
     pub(super) name: String,
@@ -15,7 +16,7 @@ pub(super) struct Package {
 }
 
 impl Package {
-    /// Reads the records that `apt-cache show` prints.
+    /// Parses the records that `apt-cache show` prints.
     pub(super) fn parse_all(text: &str) -> Vec<Self> {
         text.split("\n\n").filter_map(Self::parse).collect()
     }
@@ -27,7 +28,7 @@ impl Package {
         };
         let name = field("Package")?;
         Some(Self {
-            // A source may be followed by its version in parentheses.
+            // The source name may be followed by a version in parentheses.
             source: field("Source")
                 .as_deref()
                 .and_then(first_word)
@@ -42,12 +43,12 @@ impl Package {
         })
     }
 
-    /// The names of the packages that it needs.
+    /// Returns the names of the packages that this package depends on.
     pub(super) fn depends(&self) -> &[String] {
         &self.depends
     }
 
-    /// The first numbers of its version, without an epoch: `1:22.1.8-1` gives 22, 1, 8.
+    /// Returns the leading numbers of the version, without the epoch. For `1:22.1.8-1`: 22, 1, 8.
     pub(super) fn upstream_version(&self) -> Vec<u32> {
         let version = self
             .version
@@ -61,7 +62,7 @@ impl Package {
     }
 }
 
-/// The numbers that a version begins with.
+/// Returns the numbers at the start of a version.
 pub(super) fn numbers(version: &str) -> Vec<u32> {
     let end = version
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -73,13 +74,15 @@ pub(super) fn numbers(version: &str) -> Vec<u32> {
         .collect()
 }
 
-/// `roots` and what they need that the system lacks.
+/// Returns `roots` and those of their dependencies that must be downloaded.
 ///
-/// Taken are packages made from the same sources as a root, for those fit no other version, and shared libraries. Not
-/// taken is what any build for the host needs of the system anyway: the C compiler, its headers, the linker.
+/// A dependency is downloaded if it is built from the same source package as a root, because only
+/// the same version fits, or if it is a shared library that the system lacks. The C compiler, its
+/// headers and the linker are not downloaded: every build for the host needs them on the system
+/// already.
 ///
-/// `show` gives the records of packages, leaving out those that it does not know; `installed` says whether the system
-/// has one.
+/// `show` returns package records and leaves out unknown packages. `installed` returns the packages
+/// that the system has.
 pub(super) fn needed(
     roots: &[&str],
     mut show: impl FnMut(&[String]) -> Result<Vec<Package>>,
@@ -91,7 +94,7 @@ pub(super) fn needed(
         taken
             .iter()
             .find(|package| package.name == *root)
-            .with_context(|| format!("there is no package {root}"))?;
+            .with_context(|| format!("apt knows no package {root}"))?;
     }
     let sources: BTreeSet<_> = taken.iter().map(|package| package.source.clone()).collect();
     let mut seen: BTreeSet<String> = names.into_iter().collect();
@@ -120,7 +123,8 @@ pub(super) fn needed(
     }
 }
 
-/// The names in a dependency field; of alternatives the first, which is the one that Debian itself uses.
+/// Returns the names in a dependency field. Of alternatives, it returns the first, which is
+/// Debian's default.
 fn names(depends: &str) -> Vec<String> {
     let names = depends
         .split(',')
@@ -228,6 +232,6 @@ Section: libs
     #[test]
     fn a_root_that_does_not_exist_is_an_error_that_names_it() {
         let error = needed(&["nothing"], |_| Ok(Vec::new()), |_| Ok(BTreeSet::new())).unwrap_err();
-        assert_eq!(error.to_string(), "there is no package nothing");
+        assert_eq!(error.to_string(), "apt knows no package nothing");
     }
 }

@@ -1,8 +1,9 @@
-//! Debian's compiler, and the standard library built from Debian's sources of it.
+//! Builds the standard library from Debian's sources with Debian's compiler.
 //!
-//! `rustc-web` and `rust-web-src` are Debian's current Rust in the stable releases, kept for building browsers. The two
-//! always have one version, so that cargo can build the one's standard library with the other. rustup's own compiler
-//! will not do: the sources must be those of the very compiler, and rustup's cannot be reached when this is needed.
+//! `rustc-web` and `rust-web-src` are recent Rust versions in Debian's stable releases, kept there
+//! for building browsers. Both always have the same version, so cargo can build the standard
+//! library of one with the compiler of the other. rustup's compiler cannot be used: the sources
+//! must have exactly the compiler's version, and rustup's servers are out of reach in this case.
 
 use std::env;
 use std::ffi::OsString;
@@ -15,31 +16,32 @@ use anyhow::{Context as _, Result, bail};
 use super::apt::{self, Apt};
 use super::control::{self, Package};
 use super::toolchain::{self, Compiler};
-use super::{Options, linker, process};
+use super::{Options, process};
 
-/// Compiler and sources.
+/// The compiler and the sources of its standard library.
 const ROOTS: [&str; 2] = ["rustc-web", "rust-web-src"];
 
-/// Fetches compiler and sources on the first call, and never again while `target/` lives.
+/// Returns Debian's compiler. The first call downloads it; later calls find it in `target/`.
 pub(super) fn compiler(options: &Options) -> Result<Compiler> {
     let folder = options.std_folder();
     let root = folder.join("debian");
     if !root.is_dir() {
         let partial = folder.join("debian.partial");
         remove(&partial)?;
-        let fetched = fetch(&partial, options).and_then(|unpacked| {
-            // What cannot be used is not kept.
+        let downloaded = download(&partial, options).and_then(|unpacked| {
+            // Do not keep a compiler that does not work.
             compiler_in(&unpacked)?;
-            // Only now does it have its name: a run that ends before leaves nothing that looks whole.
-            fs::rename(&unpacked, &root).with_context(|| format!("cannot make {}", root.display()))
+            // Rename the folder last: an interrupted download must not look complete.
+            fs::rename(&unpacked, &root)
+                .with_context(|| format!("cannot create {}", root.display()))
         });
         remove(&partial)?;
-        fetched?;
+        downloaded?;
     }
     compiler_in(&root)
 }
 
-/// The compiler that was unpacked there.
+/// Returns the compiler that is unpacked in `root`.
 fn compiler_in(root: &Path) -> Result<Compiler> {
     let rustc = root.join("usr/bin/rustc");
     let libraries = library_path(root)?;
@@ -53,13 +55,13 @@ fn compiler_in(root: &Path) -> Result<Compiler> {
     let sources = Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library");
     if !sources.join("Cargo.lock").is_file() {
         bail!(
-            "the sources of the standard library are not where cargo looks for them, in {}",
+            "the sources of the standard library are not at {}, where cargo needs them",
             sources.display()
         );
     }
-    let linker = linker::rustups()
-        .or_else(|| linker::debians(root))
-        .context("there is no linker for the target")?;
+    let linker = toolchain::linker()
+        .or_else(|| debian_linker(root))
+        .context("no linker for the target was found")?;
     let release = toolchain::field(&version, "release").unwrap_or("of unknown version");
     Ok(Compiler {
         described: format!(
@@ -68,7 +70,8 @@ fn compiler_in(root: &Path) -> Result<Compiler> {
         ),
         variables: vec![
             ("RUSTC", rustc.into()),
-            // cargo builds a standard library for nightly compilers only, or for those that pretend.
+            // cargo builds the standard library only with a nightly compiler. This variable makes a
+            // stable compiler pass as one.
             ("RUSTC_BOOTSTRAP", "1".into()),
             ("LD_LIBRARY_PATH", libraries),
             ("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker.into()),
@@ -77,46 +80,53 @@ fn compiler_in(root: &Path) -> Result<Compiler> {
             "-Zbuild-std=std,panic_abort",
             "-Zbuild-std-features=optimize_for_size",
         ],
-        builds_std: true,
         ..Compiler::default()
     })
 }
 
-/// Everything into `partial`; gives the folder in it that is to be kept.
-fn fetch(partial: &Path, options: &Options) -> Result<PathBuf> {
-    apt::is_there()?;
-    options.say(
-        "Fetching Debian's compiler and the sources of its standard library (140 MB) into target/",
+/// Returns Debian's linker from a folder with its unpacked package.
+pub(super) fn debian_linker(root: &Path) -> Option<PathBuf> {
+    let versions = fs::read_dir(root.join("usr/lib")).ok()?.flatten();
+    versions
+        .map(|version| version.path().join("bin/wasm-ld"))
+        .find(|linker| linker.is_file())
+}
+
+/// Downloads everything into `partial`. Returns the folder inside `partial` to keep.
+fn download(partial: &Path, options: &Options) -> Result<PathBuf> {
+    apt::check_available()?;
+    options.log(
+        "Downloading Debian's compiler and the sources of its standard library (140 MB) into target/",
     );
-    let root = apt::fetch(partial, choose)?;
+    let root = apt::download_and_unpack(partial, choose_packages)?;
     keep_only_the_library(&root.join("usr/src"))?;
     Ok(root)
 }
 
-fn choose(apt: &Apt) -> Result<Vec<Package>> {
+fn choose_packages(apt: &Apt) -> Result<Vec<Package>> {
     let needed = |roots: &[&str]| control::needed(roots, |names| apt.show(names), apt::installed);
     let packages = needed(&ROOTS)?;
-    recent_enough(&packages, env!("CARGO_PKG_RUST_VERSION"))?;
-    if linker::rustups().is_some() {
+    check_version(&packages, env!("CARGO_PKG_RUST_VERSION"))?;
+    if toolchain::linker().is_some() {
         return Ok(packages);
     }
-    // The linker of the LLVM that the compiler uses, which the system may have already.
+    // Use the linker of the LLVM version that the compiler uses. The system may have it already.
     let mut names = packages.iter().flat_map(Package::depends);
     let version = names
         .find_map(|name| name.strip_prefix("libllvm"))
-        .context("no package tells which LLVM the compiler uses")?;
+        .context("the compiler's packages do not depend on an LLVM library, so its linker cannot be chosen")?;
     let [compiler, sources] = ROOTS;
     needed(&[compiler, sources, &format!("lld-{version}")])
 }
 
-fn recent_enough(packages: &[Package], minimum: &str) -> Result<()> {
+fn check_version(packages: &[Package], minimum: &str) -> Result<()> {
     for package in packages
         .iter()
         .filter(|package| ROOTS.contains(&package.name.as_str()))
     {
         if package.upstream_version() < control::numbers(minimum) {
             bail!(
-                "{} is {}, and Rust {minimum} is needed",
+                "the version of {} is {}, but Rust {minimum} or later is required",
                 package.name,
                 package.version
             );
@@ -125,9 +135,9 @@ fn recent_enough(packages: &[Package], minimum: &str) -> Result<()> {
     Ok(())
 }
 
-/// The sources of the compiler itself are most of the 430 MB, and of no use.
+/// Removes the compiler's own sources: they are most of the 430 MB and are not needed.
 fn keep_only_the_library(sources: &Path) -> Result<()> {
-    for version in fs::read_dir(sources).context("the package of the sources has none")? {
+    for version in fs::read_dir(sources).context("the source package contains no sources")? {
         for entry in fs::read_dir(version?.path())? {
             let entry = entry?;
             if entry.file_name() != "library" {
@@ -138,7 +148,8 @@ fn keep_only_the_library(sources: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The folders with the compiler's shared libraries, before those that are looked in already.
+/// Returns a library search path: the folders with the compiler's shared libraries, then the
+/// inherited path.
 pub(super) fn library_path(root: &Path) -> Result<OsString> {
     let top = root.join("usr/lib");
     let mut folders = vec![top.clone()];
@@ -184,17 +195,17 @@ mod tests {
     fn a_compiler_older_than_the_crate_needs_is_refused() {
         let record = "Package: rustc-web\nVersion: 1.85.0+dfsg3-1~deb12u3\n";
         let packages = Package::parse_all(record);
-        let error = recent_enough(&packages, "1.95").unwrap_err().to_string();
+        let error = check_version(&packages, "1.95").unwrap_err().to_string();
         assert_eq!(
             error,
-            "rustc-web is 1.85.0+dfsg3-1~deb12u3, and Rust 1.95 is needed"
+            "the version of rustc-web is 1.85.0+dfsg3-1~deb12u3, but Rust 1.95 or later is required"
         );
-        recent_enough(&packages, "1.85").unwrap();
-        recent_enough(&packages, "1.9.9").unwrap();
+        check_version(&packages, "1.85").unwrap();
+        check_version(&packages, "1.9.9").unwrap();
     }
 
     #[test]
-    fn of_the_sources_the_standard_library_stays() {
+    fn only_the_sources_of_the_standard_library_stay() {
         let sources = folder("sources");
         fs::create_dir_all(sources.join("rustc-1/library/std")).unwrap();
         fs::create_dir_all(sources.join("rustc-1/compiler")).unwrap();
@@ -210,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn shared_libraries_are_looked_for_where_packages_put_them() {
+    fn the_folders_of_shared_libraries_are_found() {
         let root = folder("libraries");
         fs::create_dir_all(root.join("usr/lib/rustlib")).unwrap();
         fs::create_dir_all(root.join("usr/lib/machine")).unwrap();

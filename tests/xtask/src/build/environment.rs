@@ -1,22 +1,23 @@
-//! The environment of the cargo that is run by a program that cargo runs.
+//! The environment of the cargo process that builds the components.
 //!
-//! `cargo run` and `cargo test` set variables that describe the crate they run, and people and build machines set others
-//! that are meant for the host's code. Neither may reach the build of the components.
+//! `cargo run` and `cargo test` set variables that describe the crate they run. Users and CI
+//! machines set variables that are meant for the host's code. The build of the components must see
+//! neither.
 
 use std::env;
 use std::process::Command;
 
-/// Names of variables, and beginnings of names, that are not passed on.
+/// Variables that are removed. A name that ends in `_` is a prefix.
 const DROPPED: &[&str] = &[
-    // The host's flags; the target has its own.
+    // Flags for the host. The WebAssembly target has its own flags.
     "RUSTFLAGS",
     "CARGO_ENCODED_RUSTFLAGS",
-    // Where the result is put is ours to say.
+    // The component build chooses its own target directory.
     "CARGO_TARGET_DIR",
     "CARGO_BUILD_TARGET_DIR",
     "CARGO_BUILD_BUILD_DIR",
     "CARGO_BUILD_TARGET",
-    // What cargo tells the program it runs about itself.
+    // Variables by which cargo describes the crate that it runs.
     "CARGO_BIN_",
     "CARGO_CFG_",
     "CARGO_CRATE_NAME",
@@ -28,11 +29,11 @@ const DROPPED: &[&str] = &[
     "CARGO_TARGET_TMPDIR",
     "OUT_DIR",
     "CLIPPY_ARGS",
-    // Coverage of the host's code: the target has no profiler runtime.
+    // Coverage of the host's code. The WebAssembly target has no profiler runtime.
     "LLVM_PROFILE_FILE",
 ];
 
-/// The cargo that runs us, without what it and others have set for us.
+/// Returns the cargo that runs this program, without the variables in [`DROPPED`].
 pub(super) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in env::vars_os() {
@@ -40,8 +41,8 @@ pub(super) fn cargo() -> Command {
             command.env_remove(&name);
         }
     }
-    // Empty means none, also where a configuration file names one: a wrapper is made for another compiler or another
-    // purpose (clippy, coverage).
+    // An empty value disables the wrapper, even one from a configuration file. Such a wrapper is
+    // meant for another compiler or another purpose, such as clippy or coverage.
     command
         .env("RUSTC_WRAPPER", "")
         .env("RUSTC_WORKSPACE_WRAPPER", "");

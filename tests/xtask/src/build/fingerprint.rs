@@ -1,4 +1,5 @@
-//! Which sources the components were built from, so that a build with nothing to do costs next to nothing.
+//! Records which sources the components were built from, so that an up-to-date build takes almost
+//! no time.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -7,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 
-use super::{StdSource, module, optimizer};
+use super::{StdSource, compile, optimizer};
 
-/// What every component is made of beside its own code, under the workspace's root. The compiler itself is not among it:
-/// one that was updated makes no component out of date.
+/// Sources that every component is built from, in addition to its own code. Paths are relative to
+/// the workspace root. The compiler is not included: a compiler update does not cause a rebuild.
 pub(super) const SHARED: &[&str] = &[
     "wit",
     "Cargo.toml",
@@ -19,8 +20,9 @@ pub(super) const SHARED: &[&str] = &[
     ".cargo/config.toml",
 ];
 
-/// One word that changes with the names or contents of these sources, files or folders under the workspace's root.
-pub(super) fn of_sources<'a>(
+/// Returns a hash of the names and contents of these sources. Each is a file or folder, relative to
+/// the workspace root.
+pub(super) fn hash_sources<'a>(
     workspace: &Path,
     sources: impl IntoIterator<Item = &'a str>,
 ) -> Result<String> {
@@ -30,7 +32,7 @@ pub(super) fn of_sources<'a>(
     }
     files.sort();
     let mut hasher = DefaultHasher::new();
-    module::rust_flags(workspace, &[]).hash(&mut hasher);
+    compile::rust_flags(workspace).hash(&mut hasher);
     optimizer::PASSES.hash(&mut hasher);
     for file in files {
         file.strip_prefix(workspace)
@@ -43,11 +45,12 @@ pub(super) fn of_sources<'a>(
     Ok(format!("{:016x}", hasher.finish()))
 }
 
-/// Whether the files are there and were built from these sources, with the standard library that is asked for.
+/// Returns whether the files exist and were built from these sources with the requested standard
+/// library.
 pub(super) fn is_current(
     stamp: &Path,
     sources: &str,
-    asked_for: Option<StdSource>,
+    requested: Option<StdSource>,
     files: &[&Path],
 ) -> bool {
     let Ok(text) = fs::read_to_string(stamp) else {
@@ -57,11 +60,11 @@ pub(super) fn is_current(
         return false;
     };
     built_from == sources
-        && asked_for.is_none_or(|asked_for| asked_for.name() == built_with)
+        && requested.is_none_or(|requested| requested.name() == built_with)
         && files.iter().all(|file| file.is_file())
 }
 
-/// Says that the files are not to be relied on.
+/// Marks the files as out of date.
 pub(super) fn forget(stamp: &Path) -> Result<()> {
     match fs::remove_file(stamp) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -71,7 +74,7 @@ pub(super) fn forget(stamp: &Path) -> Result<()> {
     }
 }
 
-/// Says what the files were built from.
+/// Records the sources and the standard library that the files were built from.
 pub(super) fn remember(stamp: &Path, sources: &str, source: StdSource) -> Result<()> {
     super::write_atomically(stamp, format!("{sources} {source}\n").as_bytes())
 }
@@ -105,21 +108,21 @@ mod tests {
     #[test]
     fn a_source_that_is_changed_added_or_renamed_changes_the_fingerprint() {
         let workspace = workspace("fingerprint");
-        let of_sources = |workspace| of_sources(workspace, ["src", "Cargo.toml", "Cargo.lock"]);
-        let mut seen = vec![of_sources(&workspace).unwrap()];
-        assert_eq!(seen.first().unwrap(), &of_sources(&workspace).unwrap());
+        let hash_sources = |workspace| hash_sources(workspace, ["src", "Cargo.toml", "Cargo.lock"]);
+        let mut seen = vec![hash_sources(&workspace).unwrap()];
+        assert_eq!(seen.first().unwrap(), &hash_sources(&workspace).unwrap());
         fs::write(workspace.join("src/engine/a.rs"), "two").unwrap();
-        seen.push(of_sources(&workspace).unwrap());
+        seen.push(hash_sources(&workspace).unwrap());
         fs::write(workspace.join("Cargo.lock"), "").unwrap();
-        seen.push(of_sources(&workspace).unwrap());
+        seen.push(hash_sources(&workspace).unwrap());
         fs::rename(
             workspace.join("src/engine/a.rs"),
             workspace.join("src/engine/b.rs"),
         )
         .unwrap();
-        seen.push(of_sources(&workspace).unwrap());
+        seen.push(hash_sources(&workspace).unwrap());
         fs::write(workspace.join("README.md"), "no source").unwrap();
-        assert_eq!(seen.last().unwrap(), &of_sources(&workspace).unwrap());
+        assert_eq!(seen.last().unwrap(), &hash_sources(&workspace).unwrap());
         seen.sort();
         seen.dedup();
         assert_eq!(seen.len(), 4);
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_current_while_their_sources_and_what_is_asked_for_stay_the_same() {
+    fn files_are_current_while_their_sources_and_what_is_requested_stay_the_same() {
         let workspace = workspace("current");
         let (one, other) = (workspace.join("one.wasm"), workspace.join("other.wasm"));
         let files: &[&Path] = &[&one, &other];

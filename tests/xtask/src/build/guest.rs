@@ -1,7 +1,7 @@
-//! Components that are not ours: `tests/guests/NAME` in, `target/guests/NAME.wasm` out.
+//! Builds the test components in `tests/guests/NAME` as `target/guests/NAME.wasm`.
 //!
-//! They are built as ours are, with the same standard library, profile and flags, so that a figure of one can stand beside
-//! a figure of the other.
+//! They use the same standard library, profile and flags as the shipped components, so that their
+//! sizes and speeds can be compared.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,24 +10,28 @@ use std::sync::Mutex;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::{Options, bring_up_to_date, component, fingerprint, module, write_if_changed};
+use super::{Options, compile, fingerprint, rebuild_if_outdated, write_if_changed};
 
-/// A component that ours are measured beside, or composed with.
+/// A test component that is compared with the shipped components or composed with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Guest {
-    /// Answers `ok` to every HTTP request and can do nothing else: the least that a component built from the same crate costs.
+    /// Responds `ok` to every HTTP request. Its size and start-up time are the minimum for a
+    /// component that uses the same crates.
     Ok,
-    /// Imports `hightouch:sync/runs` and runs syncs in order, each only if the one before it succeeded.
+    /// Imports `hightouch:sync/runs`. It runs syncs in order, and starts each only if the one
+    /// before it succeeded.
     Consumer,
-    /// Exports `wasi:http/outgoing-handler` and denies every request, as Spin's adapter for dependencies that inherit nothing.
+    /// Exports `wasi:http/outgoing-handler` and denies every request, like the adapter that Spin
+    /// adds to a dependency that inherits no configuration.
     Denies,
 }
 
 impl Guest {
-    /// All of them.
+    /// All test components.
     pub const ALL: [Self; 3] = [Self::Ok, Self::Consumer, Self::Denies];
 
-    /// Its folder in `tests/guests/`. Its package is called `hightouch-sync-guest-NAME`.
+    /// Returns the name of its folder in `tests/guests/`. The package's name is
+    /// `hightouch-sync-guest-NAME`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -38,10 +42,12 @@ impl Guest {
     }
 }
 
-/// Builds a guest that is out of date, and gives its file. Otherwise as [`build`](super::build).
+/// Builds a test component if it is out of date, and returns its path. See also
+/// [`build`](super::build).
 ///
 /// # Errors
-/// No standard library for [`TARGET`](super::TARGET) could be had, or the guest does not compile.
+/// Fails if there is no standard library for [`TARGET`](super::TARGET), or if the component does
+/// not compile.
 pub fn build_guest(guest: Guest, options: &Options) -> Result<PathBuf> {
     let name = guest.name();
     let folder = options.workspace.join("target").join("guests");
@@ -52,21 +58,23 @@ pub fn build_guest(guest: Guest, options: &Options) -> Result<PathBuf> {
     let sources = [own.as_str()]
         .into_iter()
         .chain(fingerprint::SHARED.iter().copied());
-    bring_up_to_date(&stamp, sources, &[&file], options, |compiler| {
-        let package = format!("{}-guest-{name}", module::PACKAGE);
-        let module = module::compile(&package, &[], compiler, options)
-            .with_context(|| format!("cannot compile the guest `{name}`"))?;
-        let component = component::encode(&module)
-            .with_context(|| format!("cannot make a component of the guest `{name}`"))?;
+    rebuild_if_outdated(&stamp, sources, &[&file], options, |compiler| {
+        let package = format!("{}-guest-{name}", compile::PACKAGE);
+        let module = compile::core_module(&package, &[], compiler, options)
+            .with_context(|| format!("cannot compile the test component `{name}`"))?;
+        let component = compile::component(&module)
+            .with_context(|| format!("cannot encode the test component `{name}`"))?;
         write_if_changed(&file, &component)
     })?;
     Ok(file)
 }
 
-/// For tests: the file of a guest of this workspace, built once per process. Prints nothing unless the build fails.
+/// For tests: builds a test component at most once per process, and returns its path. Prints
+/// nothing unless the build fails.
 ///
 /// # Errors
-/// As [`build_guest`], with all that the build printed; every later call gives the same error.
+/// As [`build_guest`]. The error contains all output of the build. Later calls return the same
+/// error.
 pub fn guest(guest: Guest) -> Result<PathBuf> {
     static BUILT: Mutex<BTreeMap<Guest, Result<PathBuf, String>>> = Mutex::new(BTreeMap::new());
     let mut built = BUILT
@@ -80,7 +88,12 @@ pub fn guest(guest: Guest) -> Result<PathBuf> {
                 .map_err(|error| format!("{error:#}"))
         })
         .clone()
-        .map_err(|error| anyhow!("the guest `{}` could not be built: {error}", guest.name()))
+        .map_err(|error| {
+            anyhow!(
+                "cannot build the test component `{}`: {error}",
+                guest.name()
+            )
+        })
 }
 
 #[cfg(test)]

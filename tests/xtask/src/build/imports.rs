@@ -1,4 +1,4 @@
-//! What a component asks of its host and gives to it, and whether that is what its world in `wit/` says.
+//! Reads a component's imports and exports, and compares them with its world in `wit/`.
 
 use std::fs;
 use std::path::Path;
@@ -9,15 +9,15 @@ use wit_parser::{Resolve, WorldId, WorldKey};
 
 use super::{Kind, workspace};
 
-/// What the component in a file imports, sorted: `wasi:http/types@0.2.2`, …
+/// Returns the imports of the component in this file, sorted, such as `wasi:http/types@0.2.2`.
 ///
 /// # Errors
-/// The file cannot be read or is no component.
+/// Fails if the file cannot be read or is not a component.
 pub fn imports(component: &Path) -> Result<Vec<String>> {
     Ok(Interfaces::of_component(&read(component)?)?.imports)
 }
 
-/// What the component in a file exports, sorted.
+/// Returns the exports of the component in this file, sorted.
 ///
 /// # Errors
 /// As [`imports`].
@@ -25,15 +25,16 @@ pub fn exports(component: &Path) -> Result<Vec<String>> {
     Ok(Interfaces::of_component(&read(component)?)?.exports)
 }
 
-/// What the world of a kind declares as imports, sorted, with the interfaces whose types those and its exports use.
+/// Returns the imports that the world of this kind declares, sorted. They include the interfaces
+/// whose types its imports and exports use.
 ///
 /// # Errors
-/// `wit/` cannot be read or has no such world.
+/// Fails if `wit/` cannot be read or does not contain the world.
 pub fn declared_imports(kind: Kind) -> Result<Vec<String>> {
     Ok(Interfaces::of_world(&workspace(), kind)?.imports)
 }
 
-/// What the world of a kind declares as exports, sorted.
+/// Returns the exports that the world of this kind declares, sorted.
 ///
 /// # Errors
 /// As [`declared_imports`].
@@ -41,8 +42,9 @@ pub fn declared_exports(kind: Kind) -> Result<Vec<String>> {
     Ok(Interfaces::of_world(&workspace(), kind)?.exports)
 }
 
-/// Refuses a component that imports what its world does not declare, or does not export just what it declares.
-/// A declared import that is not used is none in the component, which is fine: it asks for less.
+/// Fails if a component imports something that its world does not declare, or if its exports differ
+/// from those of its world. A component may import less than its world declares, because the
+/// encoder drops unused imports.
 pub(super) fn check(component: &[u8], kind: Kind, workspace: &Path) -> Result<()> {
     let found = Interfaces::of_component(component)?;
     compare(
@@ -79,7 +81,7 @@ fn missing_from(list: &[String], wanted: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Names of interfaces (and of functions and types that stand in no interface), sorted.
+/// Sorted names of interfaces, and of functions and types outside of interfaces.
 struct Interfaces {
     imports: Vec<String>,
     exports: Vec<String>,
@@ -103,7 +105,7 @@ impl Interfaces {
         Self::of(&resolve, world)
     }
 
-    /// `Resolve` has added to a world the interfaces that its own use.
+    /// `Resolve` has already added the interfaces that the world's own interfaces use.
     fn of(resolve: &Resolve, world: WorldId) -> Result<Self> {
         let world = resolve
             .worlds
@@ -133,14 +135,14 @@ mod tests {
     use wit_component::{StringEncoding, embed_component_metadata};
 
     use super::*;
-    use crate::build::component;
+    use crate::build::compile;
 
     const DEPENDENCY: &str = "package test:host@1.0.0;
         interface types { record thing { a: u32 } }
         interface clock { f: func(); }
         interface disk { use types.{thing}; f: func(); }";
 
-    /// A workspace whose `library` world imports the clock only, and exports nothing.
+    /// Creates a workspace whose `library` world imports only the clock and exports nothing.
     fn workspace(name: &str) -> PathBuf {
         let workspace = std::env::temp_dir().join(format!("{name}-{}", std::process::id()));
         fs::create_dir_all(workspace.join("wit/deps/host")).unwrap();
@@ -153,12 +155,13 @@ mod tests {
         workspace
     }
 
-    /// A component that is written for `world` and calls the function `f` of each of `interfaces`.
+    /// Creates a component for `world` that calls the function `f` of each of `interfaces`.
     fn component(workspace: &Path, world: &str, interfaces: &[&str]) -> Vec<u8> {
         let mut resolve = Resolve::new();
         let (package, _) = resolve.push_dir(workspace.join("wit")).unwrap();
         let world = resolve.select_world(&[package], Some(world)).unwrap();
-        // One function type without parameters or results, and an import of that type for each interface.
+        // One function type without parameters and results, and one import of that type for each
+        // interface.
         let mut imports = vec![u8::try_from(interfaces.len()).unwrap()];
         for interface in interfaces {
             imports.push(u8::try_from(interface.len()).unwrap());
@@ -168,9 +171,8 @@ mod tests {
         let mut module = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x02".to_vec();
         module.push(u8::try_from(imports.len()).unwrap());
         module.extend_from_slice(&imports);
-        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
-            .unwrap();
-        component::encode(&module).unwrap()
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+        compile::component(&module).unwrap()
     }
 
     #[test]

@@ -1,21 +1,18 @@
-//! The component build: sources in, `target/components/{library,endpoint,spin-endpoint}.wasm` out.
+//! Builds the components `target/components/{library,endpoint,spin-endpoint}.wasm`.
 //!
-//! One crate is compiled three times, once for each world, by the cargo that runs us; each core module becomes a
-//! component, and a component that imports more than its world declares is refused. What the target's standard library
-//! is taken from is [`StdSource`]'s story. Other components that the tests need are built the same way: see [`Guest`].
+//! The crate is compiled three times, once for each world, by the cargo that runs this program.
+//! Each core module is encoded as a component. The build fails if a component imports more than its
+//! world declares. [`StdSource`] describes where the standard library of the target comes from.
+//! Test components are built in the same way: see [`Guest`].
 
 mod apt;
-mod component;
-mod compose;
+mod compile;
 mod control;
 mod debian;
 mod environment;
 mod fingerprint;
 mod guest;
 mod imports;
-mod kind;
-mod linker;
-mod module;
 mod optimizer;
 mod options;
 mod process;
@@ -29,11 +26,9 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result};
 
-pub use compose::composed;
+pub use compile::STACK_BYTES;
 pub use guest::{Guest, build_guest, guest};
 pub use imports::{declared_exports, declared_imports, exports, imports};
-pub use kind::Kind;
-pub use module::STACK_BYTES;
 pub use options::{Children, Options, workspace};
 pub use std_source::{STD_VARIABLE, StdSource};
 
@@ -42,7 +37,49 @@ use toolchain::Compiler;
 /// The target triple of the components' core modules.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// Where the built components are.
+/// One of the three shipped components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Exports the interfaces `runs` and nothing else.
+    Library,
+    /// The HTTP endpoint with its settings in environment variables.
+    Endpoint,
+    /// The HTTP endpoint with its settings in Spin's variables.
+    SpinEndpoint,
+}
+
+impl Kind {
+    /// All kinds, in build order.
+    pub const ALL: [Self; 3] = [Self::Library, Self::Endpoint, Self::SpinEndpoint];
+
+    /// Returns the name of its world in `wit/`.
+    #[must_use]
+    pub const fn world(self) -> &'static str {
+        match self {
+            Self::Library => "library",
+            Self::Endpoint => "endpoint",
+            Self::SpinEndpoint => "spin-endpoint",
+        }
+    }
+
+    /// Returns the crate features that select its world.
+    #[must_use]
+    pub const fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Library => &[],
+            Self::Endpoint => &["endpoint"],
+            Self::SpinEndpoint => &["spin"],
+        }
+    }
+
+    /// Returns its file name in `target/components/`.
+    #[must_use]
+    pub fn file_name(self) -> String {
+        format!("{}.wasm", self.world())
+    }
+}
+
+/// Paths of the built components.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Components {
     /// The component of [`Kind::Library`].
@@ -54,7 +91,7 @@ pub struct Components {
 }
 
 impl Components {
-    fn of(workspace: &Path) -> Self {
+    fn in_workspace(workspace: &Path) -> Self {
         let path = |kind: Kind| folder(workspace).join(kind.file_name());
         Self {
             library: path(Kind::Library),
@@ -63,7 +100,7 @@ impl Components {
         }
     }
 
-    /// The component of one kind.
+    /// Returns the path of the component of this kind.
     #[must_use]
     pub fn path(&self, kind: Kind) -> &Path {
         match kind {
@@ -74,29 +111,31 @@ impl Components {
     }
 }
 
-/// Builds the components that are out of date and says in one line which standard library it took.
+/// Builds the components that are out of date, and prints which standard library it uses.
 ///
-/// Costs a few milliseconds where the sources are those of the last build. Safe to call from several processes at once:
-/// one builds, the others wait for it.
+/// It takes a few milliseconds if the sources have not changed since the last build. Several
+/// processes may call it at once: one builds and the others wait.
 ///
 /// # Errors
-/// No standard library for [`TARGET`] could be had (the error lists what was tried and the one command that mends it),
-/// the crate does not compile, or a component's imports or exports are not those of its world.
+/// Fails if there is no standard library for [`TARGET`] (the error lists the attempts and the
+/// command that solves the problem), if the crate does not compile, or if the imports or exports of
+/// a component differ from those of its world.
 pub fn build(options: &Options) -> Result<Components> {
-    let components = Components::of(&options.workspace);
+    let components = Components::in_workspace(&options.workspace);
     let sources = ["src"]
         .into_iter()
         .chain(fingerprint::SHARED.iter().copied());
     let stamp = folder(&options.workspace).join(".built-from");
     let files = Kind::ALL.map(|kind| components.path(kind));
-    bring_up_to_date(&stamp, sources, &files, options, |compiler| {
+    rebuild_if_outdated(&stamp, sources, &files, options, |compiler| {
         for kind in Kind::ALL {
-            let mute = compiler.without_last_words();
-            let compiler = if kind.has_stderr() { compiler } else { &mute };
-            let module = module::compile(module::PACKAGE, kind.features(), compiler, options)
+            let module = compile::core_module(compile::PACKAGE, kind.features(), compiler, options)
                 .with_context(|| format!("cannot compile the `{}` world", kind.world()))?;
-            let component = component::encode(&module).with_context(|| {
-                format!("cannot make a component of the `{}` world", kind.world())
+            let component = compile::component(&module).with_context(|| {
+                format!(
+                    "cannot encode the component of the `{}` world",
+                    kind.world()
+                )
             })?;
             imports::check(&component, kind, &options.workspace)?;
             write_if_changed(components.path(kind), &component)?;
@@ -106,8 +145,8 @@ pub fn build(options: &Options) -> Result<Components> {
     Ok(components)
 }
 
-/// Lets `make` write `files`, unless they are there already and `stamp` says that they were made from what these sources hold.
-fn bring_up_to_date<'a>(
+/// Calls `make` to write `files`, unless they exist and `stamp` records the current sources.
+fn rebuild_if_outdated<'a>(
     stamp: &Path,
     sources: impl IntoIterator<Item = &'a str>,
     files: &[&Path],
@@ -116,36 +155,40 @@ fn bring_up_to_date<'a>(
 ) -> Result<()> {
     let folder = folder(&options.workspace);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    // One lock for all that is built: the standard library is fetched once.
+    // All builds share one lock, so that the standard library is downloaded only once.
     let _lock = lock(&folder.join(".lock"), options)?;
-    let sources = fingerprint::of_sources(&options.workspace, sources)?;
+    let sources = fingerprint::hash_sources(&options.workspace, sources)?;
     if fingerprint::is_current(stamp, &sources, options.std_source, files) {
         return Ok(());
     }
     let (source, mut compiler) = std_source::find(options)?;
-    options.say(&format!(
+    options.log(&format!(
         "Standard library for {TARGET}: {}",
         compiler.described
     ));
     match optimizer::find(options) {
         Ok(optimizer) => {
-            options.say(&format!("Made smaller by {}", optimizer.described));
+            options.log(&format!(
+                "Components are made smaller by {}",
+                optimizer.described
+            ));
             compiler.optimizer = Some(optimizer);
         }
-        Err(error) => options.say(&format!(
-            "There is no wasm-opt, so components are a sixth larger: {error:#}"
+        Err(error) => options.log(&format!(
+            "wasm-opt is not available, so components are about a sixth larger: {error:#}"
         )),
     }
-    // A build that stops half-way must not leave new components under an old stamp.
+    // Remove the stamp first: an interrupted build must not leave new components with an old stamp.
     fingerprint::forget(stamp)?;
     make(&compiler)?;
     fingerprint::remember(stamp, &sources, source)
 }
 
-/// For tests: the components of this workspace, built once per process. Prints nothing unless the build fails.
+/// For tests: builds the components of this workspace at most once per process. Prints nothing
+/// unless the build fails.
 ///
 /// # Errors
-/// As [`build`], with all that the build printed; every later call gives the same error.
+/// As [`build`]. The error contains all output of the build. Later calls return the same error.
 pub fn components() -> Result<&'static Components> {
     static BUILT: OnceLock<Result<Components, String>> = OnceLock::new();
     BUILT
@@ -155,19 +198,21 @@ pub fn components() -> Result<&'static Components> {
                 .map_err(|error| format!("{error:#}"))
         })
         .as_ref()
-        .map_err(|error| anyhow::anyhow!("the components could not be built: {error}"))
+        .map_err(|error| anyhow::anyhow!("cannot build the components: {error}"))
 }
 
 fn folder(workspace: &Path) -> PathBuf {
     workspace.join("target").join("components")
 }
 
-/// Held until the returned file is closed, which the system does too when a process dies.
+/// Locks a file until the returned handle is closed. The system closes it if the process dies.
 fn lock(path: &Path, options: &Options) -> Result<File> {
     let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
     match file.try_lock() {
         Ok(()) => return Ok(file),
-        Err(TryLockError::WouldBlock) => options.say("Waiting for another build of the components"),
+        Err(TryLockError::WouldBlock) => {
+            options.log("Waiting for another process that builds the components")
+        }
         Err(TryLockError::Error(_)) => {}
     }
     file.lock()
@@ -175,7 +220,8 @@ fn lock(path: &Path, options: &Options) -> Result<File> {
     Ok(file)
 }
 
-/// Whole or not at all: whoever reads meanwhile sees the old file or the new one.
+/// Writes a file by renaming a temporary file, so that readers see either the old or the new
+/// content.
 fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}.tmp", std::process::id()));
@@ -185,8 +231,12 @@ fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         .with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Keeps the modification time of a component that came out the same.
-fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a file in one step, unless it has this content already. An unchanged file keeps its
+/// modification time.
+///
+/// # Errors
+/// Fails if the file cannot be written.
+pub fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
     if fs::read(path).is_ok_and(|old| old == bytes) {
         return Ok(());
     }
@@ -204,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_component_that_came_out_the_same_is_not_written_again() {
+    fn an_unchanged_component_is_not_written_again() {
         let folder = std::env::temp_dir().join(format!("write-if-changed-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let file = folder.join("a.wasm");
@@ -223,7 +273,7 @@ mod tests {
         assert_eq!(
             fs::read_dir(&folder).unwrap().count(),
             1,
-            "no temporary file stays behind"
+            "no temporary file is left"
         );
         fs::remove_dir_all(&folder).unwrap();
     }

@@ -1,4 +1,5 @@
-//! Binaryen's `wasm-opt`, which takes a sixth off what the compiler leaves. A build without it makes the same components, only larger.
+//! Calls Binaryen's `wasm-opt`, which makes components about a sixth smaller. Components work the
+//! same without it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,7 +10,8 @@ use anyhow::{Context as _, Result};
 
 use super::{Options, apt, control, debian, process};
 
-/// What the compiler's output may hold: the features that its target has by itself. Not more, so that nothing of the kind is put in.
+/// WebAssembly features that the target enables by default. `wasm-opt` may use no others, so that
+/// components need no newer runtime.
 const FEATURES: [&str; 6] = [
     "bulk-memory",
     "multivalue",
@@ -19,49 +21,44 @@ const FEATURES: [&str; 6] = [
     "sign-ext",
 ];
 
-/// What is done to it. The stack lies at the start of the memory, so that nothing else has a place in the first kilobyte: what is added to an
-/// address that is not below goes into the instruction. And a control flow that is made anew, from code without nesting, is a smaller one.
-pub(super) const PASSES: [&str; 7] = [
-    "--low-memory-unused",
-    "-Oz",
-    "--flatten",
-    "--rereloop",
-    "-Oz",
-    "-Oz",
-    "--converge",
-];
+/// The passes of `wasm-opt`. The stack lies at the start of the memory, so no data has an address
+/// below 1 KiB. `--low-memory-unused` uses this to move address offsets into instructions. More
+/// passes make components 1 % smaller and take five times as long.
+pub(super) const PASSES: [&str; 2] = ["--low-memory-unused", "-Oz"];
 
-/// How to call `wasm-opt`.
+/// A `wasm-opt` program and its libraries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Optimizer {
     program: PathBuf,
-    /// Where its shared libraries are, if not where the system looks.
+    /// The folder of its shared libraries, unless the system finds them.
     libraries: Option<OsString>,
-    /// Which it is, for the line that says so.
+    /// Its version and origin, for a log line.
     pub(super) described: String,
 }
 
-/// The machine's own, or Debian's, which is fetched on the first call and never again while `target/` lives.
+/// Returns the system's `wasm-opt`, or else Debian's. The first call downloads Debian's; later
+/// calls find it in `target/`.
 pub(super) fn find(options: &Options) -> Result<Optimizer> {
     let own = Optimizer {
         program: "wasm-opt".into(),
         libraries: None,
         described: String::new(),
     };
-    own.asked("").or_else(|_| debians(options))
+    own.with_version("").or_else(|_| from_debian(options))
 }
 
-fn debians(options: &Options) -> Result<Optimizer> {
+fn from_debian(options: &Options) -> Result<Optimizer> {
     let root = options.std_folder().join("binaryen");
     if !root.is_dir() {
         let partial = options.std_folder().join("binaryen.partial");
         debian::remove(&partial)?;
-        let fetched = fetch(&partial, options).and_then(|unpacked| {
+        let downloaded = download(&partial, options).and_then(|unpacked| {
             in_folder(&unpacked)?;
-            fs::rename(&unpacked, &root).with_context(|| format!("cannot make {}", root.display()))
+            fs::rename(&unpacked, &root)
+                .with_context(|| format!("cannot create {}", root.display()))
         });
         debian::remove(&partial)?;
-        fetched?;
+        downloaded?;
     }
     in_folder(&root)
 }
@@ -73,14 +70,14 @@ fn in_folder(root: &Path) -> Result<Optimizer> {
         libraries,
         described: String::new(),
     }
-    .asked(", Debian's")
+    .with_version(", from Debian")
 }
 
-/// Everything into `partial`; gives the folder in it that is to be kept.
-fn fetch(partial: &Path, options: &Options) -> Result<PathBuf> {
-    apt::is_there()?;
-    options.say("Fetching Debian's wasm-opt (3 MB) into target/");
-    apt::fetch(partial, |apt| {
+/// Downloads everything into `partial`. Returns the folder inside `partial` to keep.
+fn download(partial: &Path, options: &Options) -> Result<PathBuf> {
+    apt::check_available()?;
+    options.log("Downloading Debian's wasm-opt (3 MB) into target/");
+    apt::download_and_unpack(partial, |apt| {
         control::needed(&["binaryen"], |names| apt.show(names), apt::installed)
     })
 }
@@ -96,18 +93,18 @@ impl Optimizer {
         command
     }
 
-    /// The same, if it answers, with what it says of itself.
-    fn asked(self, whose: &str) -> Result<Self> {
+    /// Asks the program for its version. Fails if it does not run.
+    fn with_version(self, origin: &str) -> Result<Self> {
         let version = process::run(self.command().arg("--version"), None)?.stdout;
-        // `wasm-opt version 108 (…)`
+        // Such as `wasm-opt version 108 (…)`.
         let described = format!(
-            "{}{whose}",
+            "{}{origin}",
             version.lines().next().unwrap_or_default().trim()
         );
         Ok(Self { described, ..self })
     }
 
-    /// Makes a core module smaller. What its custom sections say stays.
+    /// Makes a core module smaller. Its custom sections stay.
     pub(super) fn shrink(&self, module: &[u8], scratch: &Path) -> Result<Vec<u8>> {
         let (before, after) = (scratch.join("large.wasm"), scratch.join("small.wasm"));
         fs::write(&before, module).with_context(|| format!("cannot write {}", before.display()))?;
@@ -119,6 +116,6 @@ impl Optimizer {
             .arg("--output")
             .arg(&after);
         process::run(&mut command, None).context("wasm-opt failed")?;
-        fs::read(&after).with_context(|| format!("wasm-opt left no {}", after.display()))
+        fs::read(&after).with_context(|| format!("wasm-opt did not write {}", after.display()))
     }
 }

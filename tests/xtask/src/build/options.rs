@@ -1,4 +1,4 @@
-//! What a build may be told.
+//! Options of a build.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,58 +7,59 @@ use anyhow::Result;
 
 use super::StdSource;
 
-/// What becomes of the output of cargo and the other programs that a build runs.
+/// The destination of the output of cargo and other programs that a build runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Children {
-    /// It goes to our stderr as it comes.
+    /// Prints the output to stderr immediately.
     Shown,
-    /// It is kept, and is part of the error where a program fails.
+    /// Keeps the output and adds it to the error if the program fails.
     OnFailure,
 }
 
-/// How to build.
+/// Options of a build.
 pub struct Options {
-    /// The workspace's root: where the crate's `Cargo.toml` and `wit/` are.
+    /// The workspace root, which contains the crate's `Cargo.toml` and `wit/`.
     pub workspace: PathBuf,
-    /// Take this standard library and try no other. None: the first that can be had.
+    /// The only standard library to try. `None` tries all and uses the first that is available.
     pub std_source: Option<StdSource>,
-    /// What becomes of the output of the programs that are run.
+    /// The destination of the output of the programs that a build runs.
     pub children: Children,
-    /// Called with each line that the build itself has to say.
-    pub say: Box<dyn Fn(&str) + Send + Sync>,
+    /// Called with each line that the build itself prints.
+    pub log: Box<dyn Fn(&str) + Send + Sync>,
 }
 
 impl Options {
-    /// For a person at a terminal: everything goes to stderr.
+    /// Returns options for an interactive build, which prints everything to stderr.
     ///
     /// # Errors
-    /// [`STD_VARIABLE`](super::STD_VARIABLE) names no standard library that we know.
+    /// Fails if [`STD_VARIABLE`](super::STD_VARIABLE) names an unknown standard library.
     pub fn terminal() -> Result<Self> {
         Ok(Self {
             workspace: workspace(),
             std_source: StdSource::from_environment()?,
             children: Children::Shown,
-            say: Box::new(|line| eprintln!("{line}")),
+            log: Box::new(|line| eprintln!("{line}")),
         })
     }
 
-    /// For tests: silent, but an error holds all that the failed program printed.
+    /// Returns options for tests: the build prints nothing, and an error contains all output of the
+    /// failed program.
     ///
     /// # Errors
     /// As [`Options::terminal`].
     pub fn quiet() -> Result<Self> {
         Ok(Self {
             children: Children::OnFailure,
-            say: Box::new(|_| {}),
+            log: Box::new(|_| {}),
             ..Self::terminal()?
         })
     }
 
-    pub(super) fn say(&self, line: &str) {
-        (self.say)(line);
+    pub(super) fn log(&self, line: &str) {
+        (self.log)(line);
     }
 
-    /// Where the parts of a standard library are kept that are ours to fetch.
+    /// Returns the folder for downloaded compilers and standard libraries.
     pub(super) fn std_folder(&self) -> PathBuf {
         self.workspace.join("target").join("wasm-std")
     }
@@ -74,7 +75,7 @@ impl fmt::Debug for Options {
     }
 }
 
-/// The root of the workspace that this crate was compiled in.
+/// Returns the root of the workspace that this crate was compiled in.
 #[must_use]
 pub fn workspace() -> PathBuf {
     let member = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,4 @@
-//! Running other programs: no input ever, output kept or shown, and a limit where a network may hang.
+//! Runs other programs without input. It keeps or prints their output and can limit their duration.
 
 use std::ffi::OsStr;
 use std::io::Read;
@@ -11,12 +11,15 @@ use anyhow::{Context as _, Result, bail};
 
 use super::Children;
 
-/// A program that ended by itself and said it had succeeded.
+/// The output of a program that succeeded.
 pub(super) struct Output {
     pub(super) stdout: String,
 }
 
-/// Runs a program to its end. Its output is in the error where it fails or takes longer than `limit`.
+/// Runs a program to its end.
+///
+/// # Errors
+/// Fails if the program fails or runs longer than `limit`. The error contains the output.
 pub(super) fn run(command: &mut Command, limit: Option<Duration>) -> Result<Output> {
     let (status, output) = run_any(command, limit)?;
     if !status.success() {
@@ -27,7 +30,7 @@ pub(super) fn run(command: &mut Command, limit: Option<Duration>) -> Result<Outp
     })
 }
 
-/// As [`run`], for a program whose failure is an answer too.
+/// Like [`run`], but returns the status of a program that fails.
 pub(super) fn run_any(
     command: &mut Command,
     limit: Option<Duration>,
@@ -55,7 +58,7 @@ pub(super) fn run_any(
                 if begin.elapsed() >= limit {
                     child.kill()?;
                     child.wait()?;
-                    // A child of the child may hold the pipes open: take what has come.
+                    // A grandchild may keep the pipes open, so do not wait for their end.
                     let output = Captured {
                         stdout: text(stdout, false),
                         stderr: text(stderr, false),
@@ -80,7 +83,8 @@ pub(super) fn run_any(
     ))
 }
 
-/// As [`run`] without a limit, but what the program prints on stderr is shown as it comes where `children` says so.
+/// Like [`run`] without a limit, but prints the program's stderr immediately if `children` is
+/// [`Children::Shown`].
 pub(super) fn run_shown(command: &mut Command, children: Children) -> Result<()> {
     match children {
         Children::OnFailure => run(command, None).map(drop),
@@ -98,14 +102,14 @@ pub(super) fn run_shown(command: &mut Command, children: Children) -> Result<()>
     }
 }
 
-/// What a program printed.
+/// The output of a program.
 #[derive(Debug)]
 pub(super) struct Captured {
     pub(super) stdout: String,
     pub(super) stderr: String,
 }
 
-/// A pipe that is read as it fills, so that a chatty program never blocks.
+/// A thread that reads a pipe continuously, so that the program never blocks on output.
 struct Reader {
     bytes: Arc<Mutex<Vec<u8>>>,
     thread: thread::JoinHandle<()>,
@@ -129,7 +133,7 @@ impl Reader {
 
     fn text(self, wait: bool) -> String {
         if wait {
-            // A thread that panicked has left what it read.
+            // If the thread panicked, use the output that it has read.
             let _ = self.thread.join();
         }
         let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);

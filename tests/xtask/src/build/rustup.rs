@@ -1,4 +1,4 @@
-//! Asking rustup for the target's standard library: what most people have.
+//! Installs the target's standard library with rustup, which most users have.
 
 use std::fs;
 use std::path::Path;
@@ -10,15 +10,17 @@ use anyhow::{Context as _, Result, bail};
 use super::toolchain::{self, Compiler};
 use super::{Options, STD_VARIABLE, StdSource, TARGET, process};
 
-/// How long rustup may take: it has 20 MB to fetch, and a connection that hangs must not hold up the build for long.
+/// Maximum duration of a rustup call. It downloads 20 MB, and a stalled connection must not delay
+/// the build for long.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// How long a failure is remembered, so that not every build begins with an attempt that is bound to fail.
+/// Duration for which a failure is remembered, so that not every build repeats an attempt that will
+/// fail.
 const REMEMBERED: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Adds the target to the active toolchain.
 ///
-/// Where that failed a short while ago it is not tried again, unless rustup was asked for by name.
+/// After a recent failure it does not try again, unless the user selects rustup by name.
 pub(super) fn add_target(options: &Options) -> Result<Compiler> {
     let memory = options.std_folder().join("rustup-failed");
     if options.std_source != Some(StdSource::Rustup)
@@ -26,11 +28,11 @@ pub(super) fn add_target(options: &Options) -> Result<Compiler> {
     {
         let minutes = age.as_secs() / 60;
         bail!(
-            "failed {minutes} min ago, and is not tried again so soon ({STD_VARIABLE}=rustup does): {message}"
+            "rustup failed {minutes} min ago and was not tried again. Set {STD_VARIABLE}=rustup to try it now. The failure was: {message}"
         );
     }
-    options.say(&format!(
-        "Asking rustup for a standard library for {TARGET}"
+    options.log(&format!(
+        "Installing a standard library for {TARGET} with rustup"
     ));
     let mut command = Command::new("rustup");
     command
@@ -38,9 +40,9 @@ pub(super) fn add_target(options: &Options) -> Result<Compiler> {
         .env("RUST_BACKTRACE", "0");
     let added = process::run(&mut command, Some(LIMIT)).and_then(|_| {
         let added = toolchain::active()
-            .context("rustup added the target to another toolchain than the active one")?;
+            .context("rustup added the target to a toolchain that is not active")?;
         Ok(Compiler {
-            described: format!("{}, by rustup", added.described),
+            described: format!("{}, installed by rustup", added.described),
             ..added
         })
     });
@@ -66,7 +68,7 @@ fn remember(memory: &Path, message: &str) -> Result<()> {
 }
 
 fn forget(memory: &Path) {
-    // Mostly it is not there.
+    // The file usually does not exist.
     let _ = fs::remove_file(memory);
 }
 

@@ -1,6 +1,7 @@
-//! Where the target's standard library comes from.
+//! The sources of the target's standard library.
 //!
-//! rustup brings the host's one only, and not everybody can reach rustup's servers: what can be had is tried in order.
+//! rustup installs only the host's standard library by default, and not every machine can reach
+//! rustup's servers. Therefore several sources are tried in order.
 
 use std::env;
 use std::fmt;
@@ -12,25 +13,25 @@ use anyhow::{Context as _, Error, Result};
 use super::toolchain::{self, Compiler};
 use super::{Options, TARGET, debian, process, rustup};
 
-/// The environment variable that names one [`StdSource`], so that no other is tried.
+/// The environment variable that selects one [`StdSource`]. The others are not tried.
 pub const STD_VARIABLE: &str = "HIGHTOUCH_SYNC_WASM_STD";
 
-/// Where a standard library for [`TARGET`] comes from.
+/// A source of the standard library for [`TARGET`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StdSource {
-    /// `toolchain`: the active toolchain has it.
+    /// `toolchain`: the active toolchain has it already.
     Toolchain,
     /// `rustup`: rustup adds it to the active toolchain.
     Rustup,
-    /// `debian`: it is built from source with Debian's compiler, which is fetched into `target/`.
+    /// `debian`: Debian's compiler, downloaded into `target/`, builds it from source.
     Debian,
 }
 
 impl StdSource {
-    /// All of them, in the order in which they are tried.
+    /// All sources, in the order in which they are tried.
     pub const ALL: [Self; 3] = [Self::Toolchain, Self::Rustup, Self::Debian];
 
-    /// Its name in [`STD_VARIABLE`].
+    /// Returns the source's name in [`STD_VARIABLE`].
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -40,10 +41,11 @@ impl StdSource {
         }
     }
 
-    /// What [`STD_VARIABLE`] names; none where it is unset or empty.
+    /// Returns the source that [`STD_VARIABLE`] selects, or `None` if the variable is unset or
+    /// empty.
     ///
     /// # Errors
-    /// It names no source that we know.
+    /// Fails if the variable names an unknown source.
     pub fn from_environment() -> Result<Option<Self>> {
         match env::var_os(STD_VARIABLE) {
             Some(name) if !name.is_empty() => name
@@ -73,14 +75,14 @@ impl FromStr for StdSource {
                 .map(|source| format!("`{source}`"))
                 .collect();
             format!(
-                "unknown standard library `{name}`: say {}, or leave it unset",
+                "unknown standard library `{name}`: use {}, or leave the variable unset",
                 names.join(", ")
             )
         })
     }
 }
 
-/// The first source that can be had, and the compiler to use with it.
+/// Returns the first available source and its compiler.
 pub(super) fn find(options: &Options) -> Result<(StdSource, Compiler)> {
     let found = first(options.std_source, |source| match source {
         StdSource::Toolchain => toolchain::active(),
@@ -93,12 +95,12 @@ pub(super) fn find(options: &Options) -> Result<(StdSource, Compiler)> {
 type Failures = Vec<(StdSource, Error)>;
 
 fn first<T>(
-    asked_for: Option<StdSource>,
+    requested: Option<StdSource>,
     mut attempt: impl FnMut(StdSource) -> Result<T>,
 ) -> Result<(StdSource, T), Failures> {
     let mut failures = Vec::new();
     for source in StdSource::ALL {
-        if asked_for.is_some_and(|asked_for| asked_for != source) {
+        if requested.is_some_and(|requested| requested != source) {
             continue;
         }
         match attempt(source) {
@@ -110,12 +112,13 @@ fn first<T>(
 }
 
 fn no_std(failures: &Failures, remedy: &str) -> Error {
-    let mut text = format!("no standard library for {TARGET} could be had. Tried:");
+    let mut text =
+        format!("There is no standard library for {TARGET}. The components were not built. Tried:");
     for (source, error) in failures {
         text.push_str(&format!("\n  {source}: {error:#}"));
     }
     text.push_str(&format!(
-        "\nWith a connection to rustup's servers, this mends it:\n  {remedy}"
+        "\nIf this machine can reach rustup's servers, run this command:\n  {remedy}"
     ));
     Error::msg(text)
 }
@@ -134,15 +137,16 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// Which sources are tried, and what is taken, where only some can be had.
+    /// Returns the sources that were tried and the selected one, if only `available` are
+    /// available.
     fn tried(
-        asked_for: Option<StdSource>,
-        can_be_had: &[StdSource],
+        requested: Option<StdSource>,
+        available: &[StdSource],
     ) -> (Vec<StdSource>, Option<StdSource>) {
         let mut tried = Vec::new();
-        let found = first(asked_for, |source| {
+        let found = first(requested, |source| {
             tried.push(source);
-            if can_be_had.contains(&source) {
+            if available.contains(&source) {
                 Ok(())
             } else {
                 Err(Error::msg("not here"))
@@ -154,7 +158,7 @@ mod tests {
     use StdSource::{Debian, Rustup, Toolchain};
 
     #[test]
-    fn the_first_that_can_be_had_is_taken_and_nothing_after_it_is_tried() {
+    fn the_first_that_available_is_taken_and_nothing_after_it_is_tried() {
         assert_eq!(
             tried(None, &StdSource::ALL),
             (vec![Toolchain], Some(Toolchain))
@@ -171,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_that_was_asked_for_is_the_only_one_tried() {
+    fn the_one_that_was_requested_is_the_only_one_tried() {
         assert_eq!(
             tried(Some(Debian), &StdSource::ALL),
             (vec![Debian], Some(Debian))
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_says_what_was_tried_and_what_mends_it() {
+    fn the_error_lists_the_attempts_and_the_solution() {
         let failures = vec![
             (Toolchain, Error::msg("none")),
             (Debian, Error::msg("no apt-get").context("offline")),

@@ -1,4 +1,4 @@
-//! The compiler that builds the components, and what the active toolchain can do.
+//! The compiler that builds the components, and properties of the active toolchain.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,36 +11,20 @@ use anyhow::{Context as _, Result, bail};
 use super::optimizer::Optimizer;
 use super::{TARGET, process};
 
-/// How to call cargo so that it builds for the target.
+/// Settings with which cargo builds for the target.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Compiler {
-    /// Where its standard library comes from, for one line of output.
+    /// The origin of its standard library, for a log line.
     pub(super) described: String,
-    /// Set for cargo.
+    /// Environment variables for cargo.
     pub(super) variables: Vec<(&'static str, OsString)>,
-    /// Given to cargo's `build`.
+    /// Arguments of `cargo build`.
     pub(super) arguments: Vec<&'static str>,
-    /// Flags for rustc besides those that every build has.
-    pub(super) flags: Vec<&'static str>,
-    /// Whether it compiles the standard library too, so that what that one does in a panic can be chosen.
-    pub(super) builds_std: bool,
-    /// What makes its output smaller, where there is anything.
+    /// The program that makes the modules smaller, if one is available.
     pub(super) optimizer: Option<Optimizer>,
 }
 
-impl Compiler {
-    /// The same for a component that has no way to tell of a panic: there the text of it is not even put together, where that can be had.
-    pub(super) fn without_last_words(&self) -> Self {
-        let mut mute = self.clone();
-        if self.builds_std {
-            mute.flags
-                .extend(["-Zunstable-options", "-Cpanic=immediate-abort"]);
-        }
-        mute
-    }
-}
-
-/// The active toolchain's own standard library for the target.
+/// Returns the active toolchain's own standard library for the target.
 pub(super) fn active() -> Result<Compiler> {
     let folder = ask(&["--print", "target-libdir", "--target", TARGET])?;
     if !has_std(Path::new(&folder)) {
@@ -50,28 +34,39 @@ pub(super) fn active() -> Result<Compiler> {
         );
     }
     Ok(Compiler {
-        described: format!("the toolchain's own ({})", ask(&["--version"])?),
+        described: format!("from the active toolchain ({})", ask(&["--version"])?),
         ..Compiler::default()
     })
 }
 
-/// The folder of the active toolchain.
+/// Returns the folder of the active toolchain.
 pub(super) fn sysroot() -> Result<PathBuf> {
     Ok(ask(&["--print", "sysroot"])?.into())
 }
 
-/// The triple of the machine that we run on, as the active toolchain calls it.
+/// Returns the target triple of this machine.
 pub(super) fn host() -> Result<String> {
     let version = ask(&["--version", "--verbose"])?;
     field(&version, "host")
         .map(str::to_owned)
-        .context("`rustc --version --verbose` names no host")
+        .context("`rustc --version --verbose` shows no host")
 }
 
-/// One line of `rustc --version --verbose`.
+/// Returns a field of the output of `rustc --version --verbose`.
 pub(super) fn field<'a>(version: &'a str, name: &str) -> Option<&'a str> {
     let mut lines = version.lines().filter_map(|line| line.split_once(": "));
     lines.find_map(|(key, value)| (key == name).then_some(value))
+}
+
+/// Returns the linker that rustup installs with the compiler. Its folder is not on `PATH`.
+pub(super) fn linker() -> Option<PathBuf> {
+    let tools = sysroot()
+        .ok()?
+        .join("lib/rustlib")
+        .join(host().ok()?)
+        .join("bin");
+    let linker = tools.join(format!("rust-lld{}", std::env::consts::EXE_SUFFIX));
+    linker.is_file().then_some(linker)
 }
 
 fn ask(arguments: &[&str]) -> Result<String> {

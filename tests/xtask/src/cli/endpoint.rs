@@ -1,4 +1,4 @@
-//! The endpoint in the embedded host, and the Hightouch it speaks to.
+//! Serves the endpoint in the embedded host, and selects the Hightouch that it calls.
 
 use std::net::SocketAddr;
 
@@ -9,19 +9,19 @@ use crate::build;
 use crate::embedder::{Config, Host, Outbound, Serving};
 use crate::local_hightouch::{self, LocalHightouch};
 
-/// Where it goes otherwise.
+/// The default origin.
 const HIGHTOUCH: &str = "https://api.hightouch.com";
 
-/// Which Hightouch to speak to.
+/// The Hightouch that the endpoint calls.
 pub(super) enum Upstream {
-    /// The bundled one, kept alive here.
+    /// The local Hightouch, which runs as long as this exists.
     Local(LocalHightouch),
-    /// One at this origin.
+    /// A Hightouch with this origin.
     At(String),
 }
 
 impl Upstream {
-    /// The bundled one, on a free port.
+    /// Starts the local Hightouch on a free port.
     pub(super) async fn local() -> Result<Self> {
         let local = LocalHightouch::start(local_hightouch::Options::default()).await;
         local
@@ -29,7 +29,7 @@ impl Upstream {
             .context("cannot start the local Hightouch")
     }
 
-    /// The one that the environment names, or Hightouch's own.
+    /// Returns the Hightouch that the environment names, or the public one.
     pub(super) fn from_environment() -> Self {
         Self::At(
             std::env::var(ORIGIN)
@@ -40,7 +40,7 @@ impl Upstream {
         )
     }
 
-    /// Its origin.
+    /// Returns its origin.
     pub(super) fn origin(&self) -> String {
         match self {
             Self::Local(local) => local.origin(),
@@ -49,7 +49,8 @@ impl Upstream {
     }
 }
 
-/// Builds the components and serves the endpoint with these settings. It may call this Hightouch, what the settings name, and nothing else.
+/// Builds the components and serves the endpoint with these settings. The endpoint may call this
+/// Hightouch and the URLs in the settings, and nothing else.
 pub(super) async fn serve(
     listen: SocketAddr,
     upstream: &Upstream,

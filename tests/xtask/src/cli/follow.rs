@@ -1,4 +1,4 @@
-//! Following a run through the endpoint, with a progress bar.
+//! Runs a sync through the endpoint and shows its progress.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +8,15 @@ use reqwest::{Client, RequestBuilder, StatusCode, header};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// How it ended.
+/// The result of a run.
 pub(super) enum Followed {
     /// The report of a run that succeeded.
     Report(Value),
-    /// Why there is none.
+    /// The reason why there is no report.
     Problem(Problem),
 }
 
-/// Problem details, as far as a person wants to know them.
+/// The parts of the problem details that a user needs.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Problem {
@@ -28,7 +28,7 @@ pub(super) struct Problem {
 }
 
 impl Problem {
-    /// All of it in one line.
+    /// Formats the problem as one line.
     pub(super) fn sentence(&self) -> String {
         let details = self
             .details
@@ -36,7 +36,7 @@ impl Problem {
             .map(|details| format!(" ({details})"))
             .unwrap_or_default();
         match (self.sync_id, self.run_id) {
-            // The details of a run that ended name it already.
+            // The details of a failed run contain its IDs already.
             (Some(sync), Some(run)) if self.kind != "sync-failed" => {
                 format!("{}{details} [run {run} of sync {sync}]", self.detail)
             }
@@ -45,7 +45,7 @@ impl Problem {
     }
 }
 
-/// Runs a sync and follows it to its end.
+/// Runs a sync and waits until it ends.
 pub(super) async fn follow(
     endpoint: &str,
     sync: &str,
@@ -85,9 +85,9 @@ pub(super) async fn follow(
         let Some(location) = location else {
             bail!("the endpoint did not say where the run is to be found")
         };
-        // Often at first, so that there is something to see; seldom later, so that a long run costs few requests.
+        // Poll often at first, to show progress. Poll rarely later, to save requests.
         let wait = (started.elapsed() / 10).clamp(Duration::from_secs(1), Duration::from_secs(20));
-        // It keeps the terms on which the run was started.
+        // The `Location` URL contains the options of the run.
         answer = ask(client.get(format!("{endpoint}{location}")), key, wait).await?;
     }
 }
@@ -99,10 +99,10 @@ async fn ask(request: RequestBuilder, key: &str, wait: Duration) -> Result<reqwe
     request.send().await.context("the endpoint did not answer")
 }
 
-/// What a person sees meanwhile: a bar at a terminal, a line for each status elsewhere.
+/// Shows the progress: a bar on a terminal, otherwise a line for each new status.
 struct Bar(ProgressBar);
 
-/// The bar's steps.
+/// Number of steps of the bar.
 const STEPS: f64 = 100.0;
 
 impl Bar {

@@ -1,4 +1,4 @@
-//! The commands behind `cargo run`.
+//! The commands of the `hightouch-sync` program.
 
 mod endpoint;
 mod follow;
@@ -19,10 +19,10 @@ use crate::wit;
 
 pub use self::load::{Counts, GuestHost, Sample};
 
-/// Runs a Hightouch sync to its end through the WebAssembly component, and says truly how it ended.
+/// Runs a Hightouch sync through the WebAssembly component and reports how it ended.
 ///
-/// Without a command: builds the components, starts the bundled local Hightouch and the embedded host, and runs sync 1 through the HTTP
-/// endpoint.
+/// Without a command, it builds the components, starts a local mock of the Hightouch API ("local
+/// Hightouch") and the embedded host, and runs sync 1 through the HTTP endpoint.
 #[derive(Debug, Parser)]
 #[command(version, name = "hightouch-sync")]
 pub struct Arguments {
@@ -32,33 +32,39 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs one sync through the HTTP endpoint, and exits with 0 only if it succeeded. The API key is read from HIGHTOUCH_API_KEY.
+    /// Runs one sync through the HTTP endpoint. Exits with 0 only if the sync succeeded. Reads the
+    /// API key from HIGHTOUCH_API_KEY.
     Run(RunArguments),
-    /// Serves the HTTP endpoint until interrupted, with the endpoint's settings from the environment.
+    /// Serves the HTTP endpoint until interrupted. Reads the endpoint's settings from the
+    /// environment.
     Serve {
-        /// Where to listen.
+        /// The address to listen on.
         #[arg(long, default_value = "127.0.0.1:3000")]
         listen: SocketAddr,
-        /// Speak to the bundled local Hightouch, whose valid keys are `local` and `local-two`.
+        /// Call the local Hightouch, a mock of the Hightouch API. Its keys are `local` and
+        /// `local-two`.
         #[arg(long)]
         local_hightouch: bool,
     },
-    /// Serves only the bundled local Hightouch until interrupted, for use with `spin up` or `wasmtime serve`.
+    /// Serves only the local Hightouch, a mock of the Hightouch API, until interrupted. Use it with
+    /// `spin up` or `wasmtime serve`.
     Hightouch {
-        /// Where to listen.
+        /// The address to listen on.
         #[arg(long, default_value = "127.0.0.1:4000")]
         listen: SocketAddr,
-        /// What goes otherwise than on the best day; `list` tells which there are.
+        /// A deviation from normal behaviour. `list` prints all scenarios.
         #[arg(long, default_value_t = Scenario::default().to_string())]
         scenario: String,
     },
-    /// Builds the components into target/components/ and does nothing else.
+    /// Builds the components into target/components/.
     Build,
-    /// Renders wit/README.md from the WIT, and freezes the WIT's version as long as CHANGELOG.md does not list it as released.
+    /// Generates wit/README.md from the WIT. Also freezes the WIT's current version, unless
+    /// CHANGELOG.md lists it as released.
     Wit,
-    /// Lets many callers call at once while requests go wrong, checks that each got its own run's true end, and measures.
+    /// Makes many calls at the same time while requests to Hightouch fail, checks that each caller
+    /// received the result of its own run, and measures the host.
     Load(load::Arguments),
-    /// The host of `load`, in a process of its own so that it is measured alone.
+    /// The host of `load`. It is a separate process, so that it is measured alone.
     #[command(hide = true)]
     LoadHost(load::HostArguments),
 }
@@ -71,7 +77,8 @@ struct RunArguments {
     /// Count a run that ended in `warning` as a success.
     #[arg(long)]
     accept_warnings: bool,
-    /// Speak to the bundled local Hightouch. Its key is `local`, unless HIGHTOUCH_API_KEY is set.
+    /// Call the local Hightouch, a mock of the Hightouch API. The key is `local`, unless
+    /// HIGHTOUCH_API_KEY is set.
     #[arg(long)]
     local_hightouch: bool,
     /// The Hightouch API key.
@@ -79,7 +86,7 @@ struct RunArguments {
     api_key: Option<ApiKey>,
 }
 
-/// A key that shows in no debug output.
+/// A key that debug output does not show.
 #[derive(Clone)]
 struct ApiKey(String);
 
@@ -96,7 +103,7 @@ impl std::str::FromStr for ApiKey {
     }
 }
 
-/// Carries out the command that this program was started with.
+/// Runs the command that the program's arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
     match Arguments::parse().carry_out() {
@@ -109,10 +116,11 @@ pub fn main() -> ExitCode {
 }
 
 impl Arguments {
-    /// Carries out the command.
+    /// Runs the command.
     ///
     /// # Errors
-    /// What stood in the way. A sync that did not succeed is no error here: it is said, and the exit code tells.
+    /// Fails if the command cannot do its work. A sync that does not succeed is not an error here:
+    /// the command prints the failure and returns a failing exit code.
     pub fn carry_out(self) -> Result<ExitCode> {
         let command = match self.command {
             Some(command) => command,
@@ -152,7 +160,7 @@ impl Arguments {
 }
 
 impl RunArguments {
-    /// What `run` takes where nothing is said.
+    /// Returns the arguments of a `run` without arguments, with the local Hightouch.
     fn try_parse_none() -> Result<Self> {
         match Arguments::try_parse_from(["hightouch-sync", "run"])?.command {
             Some(Command::Run(arguments)) => Ok(Self {
@@ -169,7 +177,7 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Runtime::new().context("cannot start a runtime")
 }
 
-/// `hightouch`.
+/// The `hightouch` command.
 async fn serve_hightouch(listen: SocketAddr, scenario: &str) -> Result<ExitCode> {
     if scenario == "list" {
         for scenario in Scenario::all() {

@@ -1,4 +1,4 @@
-//! `run`: one sync through the endpoint.
+//! The `run` command: runs one sync through the endpoint.
 
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
@@ -11,10 +11,11 @@ use super::follow::{Followed, follow};
 use super::settings::Settings;
 use crate::local_hightouch;
 
-/// Runs one sync and tells how it ended.
+/// Runs one sync and prints its result.
 ///
 /// # Errors
-/// If there is no key, unless the local Hightouch is asked for: a job whose secret is missing must not pass.
+/// Fails if there is no API key, unless the local Hightouch was requested: a job without its secret
+/// must not succeed.
 pub(super) async fn run(arguments: RunArguments) -> Result<ExitCode> {
     let RunArguments {
         sync,
@@ -37,7 +38,7 @@ pub(super) async fn run(arguments: RunArguments) -> Result<ExitCode> {
              pass --local-hightouch to use the bundled local Hightouch."
         ),
     };
-    // The caller here is this program itself, so the settings for other callers do not apply.
+    // This program is the only caller, so settings for other callers do not apply.
     let endpoint = serve((Ipv4Addr::LOCALHOST, 0).into(), &upstream, Settings::none()).await?;
     eprintln!(
         "Running sync {sync} of {} through the component",

@@ -1,4 +1,4 @@
-//! `serve`: the endpoint, until interrupted.
+//! The `serve` command: serves the endpoint until interrupted.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use super::endpoint::{self, Upstream};
 use super::settings::{ORIGIN, Settings, TOKEN};
 use crate::local_hightouch;
 
-/// Serves the endpoint and prints what to try.
+/// Serves the endpoint and prints example requests.
 pub(super) async fn serve(listen: SocketAddr, local: bool) -> Result<ExitCode> {
     let mut settings = Settings::from_environment()?;
     let upstream = if local {
@@ -23,7 +23,7 @@ pub(super) async fn serve(listen: SocketAddr, local: bool) -> Result<ExitCode> {
         None if local => local_hightouch::KEY,
         None => "$HIGHTOUCH_API_KEY",
     };
-    // Names only: most values are secrets.
+    // Print only names, because most values are secrets.
     let names = settings.names().collect::<Vec<_>>().join(", ");
     let refused = settings.needs_token().map(|name| {
         format!(

@@ -1,18 +1,18 @@
-//! The endpoint's settings, as the environment of this program has them.
+//! Reads the endpoint's settings from the environment.
 
 use std::ffi::OsString;
 
 use anyhow::{Result, bail};
 use hyper::Uri;
 
-/// Where Hightouch's API is.
+/// The origin of Hightouch's API.
 pub(super) const ORIGIN: &str = "HIGHTOUCH_API_ORIGIN";
-/// The token that callers show where keys are stored.
+/// The token that callers must send if API keys are stored.
 pub(super) const TOKEN: &str = "ENDPOINT_TOKEN";
-/// A stored key; with `_ACCOUNT` behind it, that account's.
+/// A stored API key. With the suffix `_ACCOUNT`, the key of that account.
 const KEY: &str = "HIGHTOUCH_API_KEY";
 
-/// Settings that exist once.
+/// Settings without variants for accounts.
 const SINGLE: [&str; 10] = [
     ORIGIN,
     "DBT_WEBHOOK_SECRET",
@@ -25,27 +25,27 @@ const SINGLE: [&str; 10] = [
     "NOTIFY_FORMAT",
     "FOLLOW_SECONDS",
 ];
-/// Settings that exist once, and once more for each account with `_ACCOUNT` behind the name.
+/// Settings that also exist for each account, with the suffix `_ACCOUNT`.
 const PER_ACCOUNT: [&str; 4] = [TOKEN, KEY, "ALLOWED_SYNCS", "HIGHTOUCH_WORKSPACE"];
-/// Settings that are URLs which the endpoint calls.
+/// Settings whose values are URLs that the endpoint calls.
 const CALLED: [&str; 2] = ["OPENLINEAGE_URL", "NOTIFY_URL"];
 
-/// The longest name of an account.
+/// Maximum length of an account's name.
 const MAX_ACCOUNT: usize = 64;
 
-/// The settings that are set. No `Debug`: most values are secrets.
+/// The settings that are set. It does not implement `Debug`, because most values are secrets.
 pub(super) struct Settings(Vec<(String, String)>);
 
 impl Settings {
-    /// No setting is set.
+    /// Returns no settings.
     pub(super) fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// Reads the settings, and nothing else, from the environment of this process.
+    /// Reads the settings from the environment of this process. Ignores all other variables.
     ///
     /// # Errors
-    /// If a setting is not valid Unicode.
+    /// Fails if a setting is not valid Unicode.
     pub(super) fn from_environment() -> Result<Self> {
         Self::from_variables(std::env::vars_os())
     }
@@ -70,7 +70,7 @@ impl Settings {
         Ok(Self(settings))
     }
 
-    /// Sets a setting, in place of its value if it has one.
+    /// Sets a setting or replaces its value.
     pub(super) fn set(&mut self, name: &str, value: &str) {
         self.0.retain(|(known, _)| known != name);
         self.0.push((name.to_owned(), value.to_owned()));
@@ -90,7 +90,8 @@ impl Settings {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Returns the name of a setting that the endpoint refuses without [`TOKEN`] beside it, if there is one.
+    /// Returns the name of a setting that the endpoint rejects if [`TOKEN`] is not set, or `None`
+    /// if there is none.
     pub(super) fn needs_token(&self) -> Option<&str> {
         let is_refused = |name: &&str| is_of(name, KEY) || is_of(name, TOKEN);
         if self.get(TOKEN).is_some() {
@@ -100,8 +101,8 @@ impl Settings {
         }
     }
 
-    /// Returns the origins that the settings let the endpoint call beside Hightouch. One that cannot be read is left out: the endpoint
-    /// names the setting that is wrong.
+    /// Returns the origins that the endpoint calls in addition to Hightouch. It ignores invalid
+    /// URLs, because the endpoint reports them.
     pub(super) fn called_origins(&self) -> Vec<String> {
         let origin = |name: &str| {
             let uri: Uri = self.get(name)?.trim_ascii().parse().ok()?;
@@ -109,7 +110,7 @@ impl Settings {
                 .scheme_str()
                 .filter(|scheme| matches!(*scheme, "http" | "https"))?;
             let authority = uri.authority()?;
-            // Without the user name and password that a URL can hold.
+            // A URL can contain a user name and a password. Leave them out.
             let port = authority
                 .port()
                 .map(|port| format!(":{port}"))
@@ -119,18 +120,18 @@ impl Settings {
         CALLED.into_iter().filter_map(origin).collect()
     }
 
-    /// Returns all settings as the environment of a component.
+    /// Returns all settings as environment variables of a component.
     pub(super) fn into_environment(self) -> Vec<(String, String)> {
         self.0
     }
 }
 
-/// Whether the endpoint knows a setting of this name.
+/// Returns whether this is the name of a setting.
 fn is_setting(name: &str) -> bool {
     SINGLE.contains(&name) || PER_ACCOUNT.into_iter().any(|setting| is_of(name, setting))
 }
 
-/// Whether this is the setting's name, or its name for an account.
+/// Returns whether this is the setting's name, or its name for an account.
 fn is_of(name: &str, setting: &str) -> bool {
     let is_account = |account: &str| {
         (1..=MAX_ACCOUNT).contains(&account.len())

@@ -1,4 +1,5 @@
-//! Compiled components, kept beside the component so that each test process need not compile it again.
+//! Caches compiled components next to the component files, so that not every test process compiles
+//! them again.
 
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -10,29 +11,31 @@ use std::time::Duration;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::error::into_anyhow;
+use super::into_anyhow;
 
-/// An artifact of an earlier build that is older than this is removed when a new one is written.
+/// Age from which an artifact of an earlier build is removed when a new artifact is written.
 const STALE: Duration = Duration::from_secs(60 * 60);
 
-/// The component in this file, compiled now or earlier.
+/// Loads the component in this file, from the cache if possible.
 ///
-/// What was compiled is trusted as the component's own directory is: who can write there can run code in this process.
+/// The cache is trusted as much as the component's own folder: a user who can write to it can run
+/// code in this process.
 pub(super) fn load(engine: &Engine, path: &Path) -> anyhow::Result<Component> {
     let wasm = fs::read(path)?;
     let artifact = artifact_of(engine, path, &wasm);
-    // SAFETY: the file was written by `keep` below, or by whoever may write the component itself.
+    // SAFETY: `store` below wrote the file, or a user who can also write the component.
     if let Ok(component) = unsafe { Component::deserialize_file(engine, &artifact) } {
         return Ok(component);
     }
     let compiled = engine.precompile_component(&wasm).map_err(into_anyhow)?;
-    // Without it the next process compiles again, and that is all.
+    // Ignore an error here: without the artifact, the next process compiles the component again.
     drop(keep(&artifact, &compiled));
-    // SAFETY: the bytes come from the engine itself.
+    // SAFETY: the engine itself made these bytes.
     unsafe { Component::deserialize(engine, &compiled) }.map_err(into_anyhow)
 }
 
-/// The file's name holds all that the compiled code depends on: the component, wasmtime's version and its settings.
+/// Returns the path of the artifact. Its name contains a hash of everything that the compiled code
+/// depends on: the component, wasmtime's version and its settings.
 fn artifact_of(engine: &Engine, path: &Path, wasm: &[u8]) -> PathBuf {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -40,7 +43,7 @@ fn artifact_of(engine: &Engine, path: &Path, wasm: &[u8]) -> PathBuf {
     path.with_extension(format!("{:016x}.cwasm", hasher.finish()))
 }
 
-/// Writes an artifact so that nobody ever sees a part of it.
+/// Writes an artifact by renaming a temporary file, so that no process reads a partial one.
 fn keep(artifact: &Path, compiled: &[u8]) -> std::io::Result<()> {
     static WRITTEN: AtomicU32 = AtomicU32::new(0);
     let unique = WRITTEN.fetch_add(1, Ordering::Relaxed);
@@ -70,7 +73,7 @@ fn remove_stale(artifact: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// `endpoint` of `endpoint.0123456789abcdef.cwasm`; none for any other file.
+/// Returns `endpoint` for `endpoint.0123456789abcdef.cwasm`, and `None` for any other file.
 fn component_of(artifact: &Path) -> Option<&str> {
     let name = artifact.file_name()?.to_str()?.strip_suffix(".cwasm")?;
     let (component, hash) = name.rsplit_once('.')?;

@@ -1,6 +1,6 @@
-//! What wasmtime generates from `wit/`.
+//! Bindings that wasmtime generates from `wit/`.
 
-// Generated: the WIT holds the docs, and the code answers to no lint of this workspace.
+// Generated code: the WIT contains the docs, and the lints of this workspace do not apply.
 #[allow(
     missing_docs,
     unreachable_pub,
@@ -39,7 +39,8 @@ pub(super) use generated::fermyon::spin::variables;
 pub(super) use generated::{Hosted, HostedPre};
 
 impl Default for RunOptions {
-    /// A plain run, queued behind one that is going, with the default wait.
+    /// Returns the options of a plain run: it is queued behind a run in progress and has the
+    /// default timeout.
     fn default() -> Self {
         Self {
             resync: Resync::empty(),

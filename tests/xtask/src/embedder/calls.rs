@@ -1,4 +1,5 @@
-//! Calls of `hightouch:sync/runs`, each on an instance of its own.
+//! Calls the functions of `hightouch:sync/runs` and `hightouch:sync/sequences`. Each call uses a
+//! new instance.
 
 use anyhow::Context as _;
 use wasmtime::Store;
@@ -8,16 +9,16 @@ use super::bindings::{
     Connection, Failure, Hosted, Report, RunOptions, RunRef, SequenceFailure, SequenceOptions,
     SequenceReport, SyncRef,
 };
-use super::error::into_anyhow;
 use super::instance::Instance;
+use super::into_anyhow;
 
 impl Host {
-    /// `hightouch:sync/runs.run-sync`.
+    /// Calls `hightouch:sync/runs.run-sync`.
     ///
     /// # Errors
     ///
-    /// When the component exports no such interface, cannot be instantiated, or traps. A failure that it reports is no error
-    /// here.
+    /// Fails if the component does not export the interface, cannot be instantiated, or traps. A
+    /// failure that the component returns is not an error here.
     pub async fn run_sync(
         &self,
         connection: &Connection,
@@ -29,11 +30,11 @@ impl Host {
         let outcome = runs
             .call_run_sync(&mut store, connection, sync, options)
             .await;
-        self.component.setup.fuel.note(&store);
+        self.component.setup.fuel.record(&store);
         outcome.map_err(into_anyhow)
     }
 
-    /// `hightouch:sync/runs.run-syncs`.
+    /// Calls `hightouch:sync/runs.run-syncs`.
     ///
     /// # Errors
     ///
@@ -49,11 +50,11 @@ impl Host {
         let outcomes = runs
             .call_run_syncs(&mut store, connection, syncs, options)
             .await;
-        self.component.setup.fuel.note(&store);
+        self.component.setup.fuel.record(&store);
         outcomes.map_err(into_anyhow)
     }
 
-    /// `hightouch:sync/runs.start-sync`.
+    /// Calls `hightouch:sync/runs.start-sync`.
     ///
     /// # Errors
     ///
@@ -69,11 +70,11 @@ impl Host {
         let outcome = runs
             .call_start_sync(&mut store, connection, sync, options)
             .await;
-        self.component.setup.fuel.note(&store);
+        self.component.setup.fuel.record(&store);
         outcome.map_err(into_anyhow)
     }
 
-    /// `hightouch:sync/runs.await-run`.
+    /// Calls `hightouch:sync/runs.await-run`.
     ///
     /// # Errors
     ///
@@ -89,11 +90,11 @@ impl Host {
         let outcome = runs
             .call_await_run(&mut store, connection, run, options)
             .await;
-        self.component.setup.fuel.note(&store);
+        self.component.setup.fuel.record(&store);
         outcome.map_err(into_anyhow)
     }
 
-    /// `hightouch:sync/runs.run-sequence`.
+    /// Calls `hightouch:sync/runs.run-sequence`.
     ///
     /// # Errors
     ///
@@ -111,7 +112,7 @@ impl Host {
             .map_err(into_anyhow)
     }
 
-    /// `hightouch:sync/runs.start-sequence`.
+    /// Calls `hightouch:sync/runs.start-sequence`.
     ///
     /// # Errors
     ///
@@ -129,7 +130,7 @@ impl Host {
             .map_err(into_anyhow)
     }
 
-    /// `hightouch:sync/runs.await-sequence-run`.
+    /// Calls `hightouch:sync/runs.await-sequence-run`.
     ///
     /// # Errors
     ///

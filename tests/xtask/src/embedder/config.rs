@@ -1,35 +1,36 @@
-//! How a component is hosted.
+//! The configuration of a hosted component.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::answers::Answers;
 use super::outbound::Outbound;
+use super::outgoing::GeneratedResponses;
 use super::stderr::Stderr;
 use super::virtual_time::VirtualTime;
 
-/// How a component is hosted.
+/// The configuration of a hosted component.
 ///
-/// The default grants nothing: no outbound call, no environment, no variables.
+/// The default grants nothing: no outbound requests, no environment variables, no Spin variables.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// Where the guest's HTTP requests may go.
+    /// The allowed destinations of the guest's HTTP requests.
     pub outbound: Outbound,
-    /// `wasi:cli/environment`, the whole of it.
+    /// All environment variables of the guest, for `wasi:cli/environment`.
     pub environment: Vec<(String, String)>,
-    /// `fermyon:spin/variables`, by name. Spin's rules hold: a name that is not here is `undefined`; one that starts with
-    /// anything but a lower-case letter, ends in `_`, holds `__` or anything but lower-case letters, digits and `_` is an
-    /// `invalid-name`.
+    /// The guest's Spin variables by name, for `fermyon:spin/variables`. Spin's rules apply. A name
+    /// that is not in this map gives `undefined`. A name gives `invalid-name` if it does not start
+    /// with a lower-case letter, ends in `_`, contains `__`, or contains anything but lower-case
+    /// letters, digits and `_`.
     pub variables: BTreeMap<String, String>,
     /// The guest's `wasi:clocks/monotonic-clock`.
     pub clock: Clock,
-    /// Where the guest's standard error goes, and what the host has to say of a guest that failed.
+    /// The destination of the guest's stderr and of the host's messages about guests that failed.
     pub stderr: Stderr,
-    /// What the guest's HTTP requests are answered with in place of being sent.
-    pub answers: Option<Answers>,
-    /// Whether [`Host::fuel`](super::Host::fuel) is counted, which makes guests slower.
+    /// Responses to the guest's HTTP requests. If set, no request is sent.
+    pub generated_responses: Option<GeneratedResponses>,
+    /// Whether [`Host::fuel`](super::Host::fuel) counts. Counting makes guests slower.
     pub metered: bool,
-    /// What one guest, and all of them together, may use.
+    /// Limits of one guest and of all guests together.
     pub limits: Limits,
 }
 
@@ -39,12 +40,13 @@ pub enum Clock {
     /// The system's monotonic clock.
     #[default]
     Real,
-    /// A clock on which an hour passes in milliseconds. See [`in_virtual_time`](super::in_virtual_time) for its rules.
+    /// A virtual clock, on which an hour passes within milliseconds. See
+    /// [`in_virtual_time`](super::in_virtual_time) for its rules.
     Virtual(VirtualTime),
 }
 
 impl Clock {
-    /// The virtual time, if this is it.
+    /// Returns the virtual time, or `None` for the system's clock.
     pub(super) fn as_virtual(&self) -> Option<&VirtualTime> {
         match self {
             Self::Real => None,
@@ -53,28 +55,30 @@ impl Clock {
     }
 }
 
-/// What guests may use.
+/// Resource limits of guests.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// How many bytes of linear memory one instance may have. Growing beyond fails in the guest, as `memory.grow` does.
+    /// Maximum linear memory of one instance, in bytes. Beyond it, `memory.grow` fails in the
+    /// guest.
     pub memory: usize,
-    /// How many instances may be alive at once, over all the hosts of this process with the same figure: they share a pool.
-    /// One more fails; an HTTP request gets a 503.
+    /// Maximum number of instances at the same time. All hosts of this process with the same value
+    /// share one pool. Beyond the limit, instantiation fails, and an HTTP request gets status 503.
     pub instances: u32,
-    /// How long a guest may go on once its HTTP client has the whole answer or has hung up.
+    /// Maximum time that a guest may continue to run after its HTTP client received the whole
+    /// response or disconnected.
     ///
-    /// A guest learns of a client that hung up only when it next writes to it, here as with `wasmtime serve`; that one never
-    /// ends it, this host does.
-    pub afterwards: Duration,
+    /// As with `wasmtime serve`, a guest notices that its client disconnected only at its next
+    /// write. Unlike `wasmtime serve`, this host then ends the guest after this time.
+    pub after_response: Duration,
 }
 
 impl Default for Limits {
-    /// 64 MiB, 1,500 instances, 30 seconds.
+    /// Returns limits of 64 MiB, 1,500 instances and 30 seconds.
     fn default() -> Self {
         Self {
             memory: 64 << 20,
             instances: 1500,
-            afterwards: Duration::from_secs(30),
+            after_response: Duration::from_secs(30),
         }
     }
 }

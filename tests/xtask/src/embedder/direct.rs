@@ -1,4 +1,4 @@
-//! Instances and requests without a socket: the least that a component costs its host.
+//! Instantiates and calls components without a socket, to measure the minimum cost of a component.
 
 use std::convert::Infallible;
 
@@ -11,14 +11,14 @@ use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
 use wasmtime_wasi_http::{Error, WasiHttpView as _};
 
 use super::Host;
-use super::error::into_anyhow;
+use super::into_anyhow;
 
 impl Host {
-    /// Makes a fresh instance, and drops it.
+    /// Creates an instance and drops it.
     ///
     /// # Errors
     ///
-    /// When it cannot be made.
+    /// Fails if the component cannot be instantiated.
     pub async fn instantiate(&self) -> anyhow::Result<()> {
         let mut store = self.component.setup.store(&self.component.engine);
         self.component
@@ -29,11 +29,12 @@ impl Host {
             .map_err(into_anyhow)
     }
 
-    /// Lets a fresh instance answer `GET` of this path, and returns when the instance is gone.
+    /// Sends `GET path` to a new instance. Returns when the instance has ended.
     ///
     /// # Errors
     ///
-    /// When the component exports no `wasi:http/incoming-handler`, cannot be instantiated, traps, or gives no whole answer.
+    /// Fails if the component does not export `wasi:http/incoming-handler`, cannot be instantiated,
+    /// traps, or does not return a complete response.
     pub async fn get(&self, path: &str) -> anyhow::Result<Response<Bytes>> {
         let pre = self
             .component
@@ -42,7 +43,7 @@ impl Host {
             .context("the component does not export wasi:http/incoming-handler")?;
         let request = Request::get(format!("http://localhost{path}"))
             .body(Empty::new().map_err(|never: Infallible| -> Error { match never {} }))?;
-        let (begin, begun) = oneshot::channel();
+        let (response_sender, response) = oneshot::channel();
         let setup = &self.component.setup;
         let mut store = setup.store(&self.component.engine);
         let handled = async move {
@@ -50,20 +51,26 @@ impl Host {
                 .data_mut()
                 .http()
                 .new_incoming_request(Scheme::Http, request)?;
-            let out = store.data_mut().http().new_response_outparam(begin)?;
+            let out = store
+                .data_mut()
+                .http()
+                .new_response_outparam(response_sender)?;
             let proxy = pre.instantiate_async(&mut store).await?;
             proxy
                 .wasi_http_incoming_handler()
                 .call_handle(&mut store, incoming, out)
                 .await?;
-            setup.fuel.note(&store);
+            setup.fuel.record(&store);
             wasmtime::Result::Ok(())
         };
-        let answered = async {
-            let (head, body) = begun.await.context("no answer came")??.into_parts();
+        let received = async {
+            let (head, body) = response
+                .await
+                .context("the component returned no response")??
+                .into_parts();
             Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
         };
-        let (handled, answered) = tokio::join!(handled, answered);
-        handled.map_err(into_anyhow).and(answered)
+        let (handled, received) = tokio::join!(handled, received);
+        handled.map_err(into_anyhow).and(received)
     }
 }

@@ -1,18 +1,29 @@
-//! wasmtime's engines.
+//! Creates wasmtime's engines, and links the interfaces that a component may import.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use wasmtime::component::{HasData, HasSelf, Linker, ResourceTable};
 use wasmtime::{Config, Engine, PoolingAllocationConfig};
+use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
+use wasmtime_wasi::p2::bindings::{cli, clocks, io};
+use wasmtime_wasi_http::p2::bindings::http;
+use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
-/// How long a guest may compute before it has to let others run.
+use super::bindings::variables;
+use super::instance::Instance;
+use super::late_clock::LateClocks;
+
+/// Time that a guest may compute before it must yield to other tasks.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Address space that a linear memory gets: all that 32 bits can name, so that no access needs a check.
+/// Address space of a linear memory, in bytes. It covers all 32-bit addresses, so that memory
+/// accesses need no bounds checks.
 const MEMORY: usize = 4 << 30;
 
-/// The engine of this process for so many instances at once, which counts their fuel or does not.
+/// Returns the engine for this maximum number of instances. Each process creates it once. If
+/// `metered`, it counts fuel.
 pub(super) fn engine(instances: u32, metered: bool) -> wasmtime::Result<Engine> {
     static ENGINES: Mutex<BTreeMap<(u32, bool), Engine>> = Mutex::new(BTreeMap::new());
     let mut engines = ENGINES
@@ -22,7 +33,7 @@ pub(super) fn engine(instances: u32, metered: bool) -> wasmtime::Result<Engine> 
         return Ok(engine.clone());
     }
     let engine = Engine::new(config(metered).allocation_strategy(pool(instances)))
-        // Where address space is limited: slower to instantiate, but it runs.
+        // The address space may be limited. Without a pool, instantiation is slower.
         .or_else(|_| Engine::new(&config(metered)))?;
     tick(&engine)?;
     engines.insert((instances, metered), engine.clone());
@@ -38,8 +49,9 @@ fn config(metered: bool) -> Config {
     config
 }
 
-/// Room for so many components, each with a core instance of its own, the small ones that the encoder adds, and one more
-/// that was composed with it.
+/// Returns a pool for this number of components. A component has its own core instance, small core
+/// instances that the encoder adds, and possibly those of a second component that it is composed
+/// with.
 fn pool(instances: u32) -> PoolingAllocationConfig {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(instances)
@@ -51,7 +63,7 @@ fn pool(instances: u32) -> PoolingAllocationConfig {
     pool
 }
 
-/// Lets guests that compute give way, for as long as the engine is in use.
+/// Makes computing guests yield regularly, as long as the engine exists.
 fn tick(engine: &Engine) -> wasmtime::Result<()> {
     let engine = engine.weak();
     std::thread::Builder::new()
@@ -64,4 +76,28 @@ fn tick(engine: &Engine) -> wasmtime::Result<()> {
             }
         })?;
     Ok(())
+}
+
+struct Io;
+
+impl HasData for Io {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+/// Returns a linker with exactly the imports of the worlds in `wit/`. A component that imports
+/// anything else cannot be instantiated.
+pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Instance>> {
+    let mut linker = Linker::new(engine);
+    let l = &mut linker;
+    io::error::add_to_linker::<_, Io>(l, Instance::table)?;
+    io::poll::add_to_linker::<_, Io>(l, Instance::table)?;
+    io::streams::add_to_linker::<_, Io>(l, Instance::table)?;
+    clocks::monotonic_clock::add_to_linker::<_, LateClocks>(l, Instance::late_clock)?;
+    cli::environment::add_to_linker::<_, WasiCli>(l, Instance::cli)?;
+    cli::stderr::add_to_linker::<_, WasiCli>(l, Instance::cli)?;
+    let options = http::types::LinkOptions::default();
+    http::types::add_to_linker::<_, WasiHttp>(l, &options, Instance::http)?;
+    http::outgoing_handler::add_to_linker::<_, WasiHttp>(l, Instance::http)?;
+    variables::add_to_linker::<_, HasSelf<_>>(l, Instance::variables)?;
+    Ok(linker)
 }

@@ -1,4 +1,4 @@
-//! One request and the guest that answers it.
+//! Handles one request with a new guest.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,83 +15,87 @@ use super::instance::{Counted, Instance};
 use super::outcome::{Body, Outcome, Presence};
 use super::serving::Server;
 
-type Answer = Result<Response<wasmtime_wasi_http::p2::body::HyperOutgoingBody>, ErrorCode>;
+type ResponseResult = Result<Response<wasmtime_wasi_http::p2::body::HyperOutgoingBody>, ErrorCode>;
 
-/// Lets a fresh instance answer.
-pub(super) async fn answer(server: &Server, request: Request<Incoming>) -> Response<Body> {
+/// Handles a request with a new instance.
+pub(super) async fn handle_request(server: &Server, request: Request<Incoming>) -> Response<Body> {
     server.progress();
     let counted = Arc::new(server.requests.one());
     let outcome = Arc::new(OnceLock::new());
     let (presence, gone) = Presence::new(Arc::clone(&counted));
-    let (begin, begun) = oneshot::channel();
+    let (response_sender, response) = oneshot::channel();
     server.tasks.spawn(run(
         server.clone(),
         request,
-        begin,
+        response_sender,
         gone,
         Arc::clone(&outcome),
         counted,
     ));
-    match begun.await {
+    match response.await {
         Ok(Ok(response)) => response.map(|body| Body::new(body, presence, outcome, server.clone())),
         Ok(Err(code)) => plain(
             StatusCode::INTERNAL_SERVER_ERROR,
-            &format!("the component answered with an error: {code:?}"),
+            &format!("The component responded with an error: {code:?}"),
         ),
         Err(_) => match outcome.get() {
-            Some(Outcome::NoRoom) => plain(
+            Some(Outcome::TooManyInstances) => plain(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "as many instances as may be are running",
+                "The maximum number of instances is running. The request was not handled. Retry later.",
             ),
-            Some(Outcome::BadRequest) => plain(StatusCode::BAD_REQUEST, "the request has no host"),
+            Some(Outcome::BadRequest) => plain(
+                StatusCode::BAD_REQUEST,
+                "The request has no Host header. It was not handled.",
+            ),
             Some(Outcome::Failed) => plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "the component failed; its host's log says why",
+                "The component failed. The host's log contains the cause.",
             ),
-            Some(Outcome::Returned | Outcome::Ended) | None => plain(
+            Some(Outcome::Returned | Outcome::TimedOut) | None => plain(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "the component gave no answer",
+                "The component returned no response.",
             ),
         },
     }
 }
 
-/// Runs the guest to its end, or to the end of the time that it has when its client needs it no more.
+/// Runs the guest until it ends, or until its time after the end of the request is over.
 async fn run(
     server: Server,
     request: Request<Incoming>,
-    begin: oneshot::Sender<Answer>,
+    response_sender: oneshot::Sender<ResponseResult>,
     gone: oneshot::Receiver<()>,
     outcome: Arc<OnceLock<Outcome>>,
     _counted: Arc<Counted>,
 ) {
     let setup = &server.component.setup;
     let mut store = setup.store(&server.component.engine);
-    let given_up = async {
+    let abandoned = async {
         drop(gone.await);
-        tokio::time::sleep(setup.config.limits.afterwards).await;
+        tokio::time::sleep(setup.config.limits.after_response).await;
     };
     let ended = tokio::select! {
-        result = handle(&server, &mut store, request, begin) => match result {
+        result = call_handler(&server, &mut store, request, response_sender) => match result {
             Ok(outcome) => outcome,
-            Err(error) if error.is::<PoolConcurrencyLimitError>() => Outcome::NoRoom,
+            Err(error) if error.is::<PoolConcurrencyLimitError>() => Outcome::TooManyInstances,
             Err(error) => {
                 setup.config.stderr.line(&format_args!("a request failed: {error:?}"));
                 Outcome::Failed
             }
         },
-        () = given_up => Outcome::Ended,
+        () = abandoned => Outcome::TimedOut,
     };
-    // The answer ends when the store is dropped: by then it has to be known whether that is its end or not.
+    // Set the outcome first: dropping the store ends the response body, which then reads the
+    // outcome.
     drop(outcome.set(ended));
     drop(store);
 }
 
-async fn handle(
+async fn call_handler(
     server: &Server,
     store: &mut Store<Instance>,
     request: Request<Incoming>,
-    begin: oneshot::Sender<Answer>,
+    response_sender: oneshot::Sender<ResponseResult>,
 ) -> wasmtime::Result<Outcome> {
     let Some(pre) = &server.component.handler else {
         wasmtime::bail!("the component does not export wasi:http/incoming-handler");
@@ -103,7 +107,10 @@ async fn handle(
     else {
         return Ok(Outcome::BadRequest);
     };
-    let out = store.data_mut().http().new_response_outparam(begin)?;
+    let out = store
+        .data_mut()
+        .http()
+        .new_response_outparam(response_sender)?;
     let proxy = pre.instantiate_async(&mut *store).await?;
     proxy
         .wasi_http_incoming_handler()

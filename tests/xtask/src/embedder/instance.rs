@@ -1,4 +1,4 @@
-//! What belongs to one instance: nothing is shared with another.
+//! State of one instance. Instances share nothing with each other.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,26 +10,25 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use super::config::Config;
-use super::fuel::Fuel;
 use super::late_clock::LateClock;
-use super::memory::{Memory, Peak};
 use super::outbound::Allowed;
 use super::outgoing::Outgoing;
+use super::usage::{Fuel, MemoryLimit, PeakMemory};
 use super::variables::Variables;
 use super::virtual_time::VirtualTime;
 
-/// What every instance of a component starts with.
+/// The settings and counters of a component, used for each of its instances.
 pub(super) struct Setup {
     pub(super) config: Config,
     pub(super) outbound: Allowed,
     pub(super) variables: Variables,
-    pub(super) alive: Count,
-    pub(super) peak: Peak,
+    pub(super) live: Count,
+    pub(super) peak: PeakMemory,
     pub(super) fuel: Fuel,
 }
 
 impl Setup {
-    /// A store for one more instance.
+    /// Creates the store for a new instance.
     pub(super) fn store(&self, engine: &Engine) -> Store<Instance> {
         let config = &self.config;
         let mut wasi = WasiCtx::builder();
@@ -46,13 +45,13 @@ impl Setup {
                 http: WasiHttpCtx::new(),
                 outgoing: Outgoing::new(
                     self.outbound.clone(),
-                    config.answers.clone(),
+                    config.generated_responses.clone(),
                     config.clock.as_virtual(),
                 ),
                 variables: self.variables.clone(),
                 time: config.clock.as_virtual().cloned(),
-                memory: Memory::new(config.limits.memory, self.peak.clone()),
-                _alive: self.alive.one(),
+                memory: MemoryLimit::new(config.limits.memory, self.peak.clone()),
+                _live: self.live.one(),
             },
         );
         self.fuel.fill(&mut store);
@@ -63,7 +62,7 @@ impl Setup {
     }
 }
 
-/// The host's side of an instance.
+/// The host's state of an instance.
 pub(super) struct Instance {
     table: ResourceTable,
     wasi: WasiCtx,
@@ -71,8 +70,8 @@ pub(super) struct Instance {
     outgoing: Outgoing,
     variables: Variables,
     time: Option<VirtualTime>,
-    memory: Memory,
-    _alive: Counted,
+    memory: MemoryLimit,
+    _live: Counted,
 }
 
 impl Instance {
@@ -112,7 +111,7 @@ impl WasiHttpView for Instance {
     }
 }
 
-/// How many of something there are.
+/// A shared counter of live objects.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Count(Arc<AtomicUsize>);
 
@@ -121,14 +120,14 @@ impl Count {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Counts one more, until the guard is dropped.
+    /// Increments the counter until the returned guard is dropped.
     pub(super) fn one(&self) -> Counted {
         self.0.fetch_add(1, Ordering::SeqCst);
         Counted(self.clone())
     }
 }
 
-/// One that is counted.
+/// A guard that decrements the counter when it is dropped.
 #[derive(Debug)]
 pub(super) struct Counted(Count);
 

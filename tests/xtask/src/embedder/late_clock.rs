@@ -1,4 +1,4 @@
-//! The guest's monotonic clock, whose timers fire late in virtual time.
+//! The guest's monotonic clock. In virtual time, its timers fire late.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use wasmtime_wasi::p2::bindings::clocks::monotonic_clock::{
 
 use super::virtual_time::VirtualTime;
 
-/// Marks the data behind the guest's monotonic clock for wasmtime's linker.
+/// Selects the clock of an instance for wasmtime's linker.
 pub(super) struct LateClocks;
 
 impl HasData for LateClocks {
     type Data<'a> = LateClock<'a>;
 }
 
-/// The clock, and the virtual time if it is not the system's clock.
+/// The guest's clock, with the virtual time if it is virtual.
 pub(super) struct LateClock<'a> {
     pub(super) clock: WasiClocksCtxView<'a>,
     pub(super) time: Option<VirtualTime>,
@@ -42,7 +42,7 @@ impl monotonic_clock::Host for LateClock<'_> {
         &mut self,
         duration: Nanoseconds,
     ) -> wasmtime::Result<Resource<DynPollable>> {
-        // A moment that has passed needs no timer, so nothing is late.
+        // A time that has passed needs no timer, so nothing is late.
         let lateness = self
             .time
             .as_ref()

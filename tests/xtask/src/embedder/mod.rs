@@ -1,29 +1,24 @@
-//! An embedded wasmtime that hosts the components: over HTTP as `wasmtime serve` does, or by calling
-//! `hightouch:sync/runs` directly.
+//! An embedded wasmtime that hosts the components. It serves them over HTTP, as `wasmtime serve`
+//! does, or calls the functions of `hightouch:sync/runs` directly.
 //!
-//! It links what the worlds in `wit/` name and nothing else, so a component that loads here imports nothing else. Each
-//! request and each call gets a fresh instance.
+//! It links only the imports of the worlds in `wit/`, so a component that loads here imports
+//! nothing else. Each request and each call gets a new instance.
 
-mod answers;
 mod artifact;
 mod bindings;
 mod calls;
 mod config;
 mod direct;
 mod engine;
-mod error;
-mod fuel;
 mod guest;
 mod instance;
 mod late_clock;
-mod linker;
-mod memory;
 mod outbound;
 mod outcome;
 mod outgoing;
 mod serving;
 mod stderr;
-mod tasks;
+mod usage;
 mod variables;
 mod virtual_time;
 
@@ -38,7 +33,6 @@ use wasmtime::Engine;
 use wasmtime::component::InstancePre;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
-pub use answers::Answers;
 pub use bindings::{
     Connection, Failure, FailureKind, IfRunning, Job, Report, Resync, RowCounts, RunOptions,
     RunRef, RunStatus, SequenceFailure, SequenceOptions, SequenceReport, SequenceRun,
@@ -46,18 +40,17 @@ pub use bindings::{
 };
 pub use config::{Clock, Config, Limits};
 pub use outbound::Outbound;
+pub use outgoing::GeneratedResponses;
 pub use serving::Serving;
 pub use stderr::{Captured, Stderr};
 pub use virtual_time::{InFlight, MAX_LATENESS, SEED_VARIABLE, VirtualTime, in_virtual_time};
 
 use bindings::HostedPre;
-use error::into_anyhow;
-use fuel::Fuel;
 use instance::{Count, Instance, Setup};
-use memory::Peak;
+use usage::{Fuel, PeakMemory};
 use variables::Variables;
 
-/// A component, ready to be instantiated. Clones share it.
+/// A loaded component that can be instantiated. Clones share it.
 #[derive(Clone)]
 pub struct Host {
     component: Arc<Component>,
@@ -72,17 +65,18 @@ struct Component {
 }
 
 impl Host {
-    /// Loads a component. It is compiled only once: the result lies beside it as `NAME.HASH.cwasm`, where it may.
+    /// Loads a component. It is compiled only once: the compiled code is cached next to it as
+    /// `NAME.HASH.cwasm`, if that folder is writable.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is no component, or imports what this host does not have; when `config` allows requests
-    /// to what is no origin.
+    /// Fails if the file cannot be read, is not a component, or imports something that this host
+    /// does not link. Fails if an entry of `config.outbound` is not an origin.
     pub fn new(component: &Path, config: Config) -> anyhow::Result<Self> {
         let outbound = config.outbound.parse()?;
         let engine =
             engine::engine(config.limits.instances, config.metered).map_err(into_anyhow)?;
-        let linker = linker::linker(&engine).map_err(into_anyhow)?;
+        let linker = engine::linker(&engine).map_err(into_anyhow)?;
         let pre = artifact::load(&engine, component)
             .and_then(|loaded| linker.instantiate_pre(&loaded).map_err(into_anyhow))
             .with_context(|| format!("cannot host {}", component.display()))?;
@@ -91,8 +85,8 @@ impl Host {
             outbound,
             fuel: Fuel::new(config.metered),
             config,
-            alive: Count::default(),
-            peak: Peak::default(),
+            live: Count::default(),
+            peak: PeakMemory::default(),
         };
         Ok(Self {
             component: Arc::new(Component {
@@ -105,19 +99,24 @@ impl Host {
         })
     }
 
-    /// How many instances are alive.
+    /// Returns the number of live instances.
     pub fn instances(&self) -> usize {
-        self.component.setup.alive.get()
+        self.component.setup.live.get()
     }
 
-    /// The most linear memory that any instance has had so far, in bytes.
+    /// Returns the peak linear memory of any instance so far, in bytes.
     pub fn peak_memory(&self) -> usize {
         self.component.setup.peak.get()
     }
 
-    /// The fuel that all instances have burnt so far that were called directly, where [`Config::metered`] says that it is counted:
-    /// about one for each WebAssembly instruction.
+    /// Returns the fuel used so far by all instances that were called directly, if
+    /// [`Config::metered`] is set. One unit of fuel is about one WebAssembly instruction.
     pub fn fuel(&self) -> u64 {
-        self.component.setup.fuel.burnt()
+        self.component.setup.fuel.used()
     }
+}
+
+/// Converts an error and keeps its causes.
+fn into_anyhow(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::Error::from_boxed(error.into_boxed_dyn_error())
 }

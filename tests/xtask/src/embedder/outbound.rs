@@ -1,28 +1,29 @@
-//! Where a guest's requests may go.
+//! Restricts the destinations of a guest's requests.
 
 use anyhow::{Context as _, ensure};
 use hyper::Uri;
 use hyper::http::uri::Scheme;
 
-/// Where a guest's HTTP requests may go. The default is nowhere.
+/// The allowed destinations of a guest's HTTP requests. The default allows none.
 ///
-/// A request to anywhere else ends with wasi:http's `http-request-denied` before anything is looked up or sent.
+/// A request to any other destination fails with wasi:http's `http-request-denied`. No name is
+/// resolved and nothing is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outbound {
-    /// Only to these: origins (`https://api.hightouch.com`), or authorities for both schemes (`127.0.0.1:4000`).
-    /// Where the port is left out it is the scheme's own.
+    /// Only these destinations. Each is an origin (`https://api.hightouch.com`) or an authority for
+    /// both schemes (`127.0.0.1:4000`). Without a port, the scheme's default port applies.
     Only(Vec<String>),
-    /// Anywhere.
+    /// All destinations.
     Any,
 }
 
 impl Outbound {
-    /// Only to these origins or authorities.
+    /// Allows only these origins and authorities.
     pub fn only<T: Into<String>>(entries: impl IntoIterator<Item = T>) -> Self {
         Self::Only(entries.into_iter().map(Into::into).collect())
     }
 
-    /// In the form in which requests are compared with it.
+    /// Parses the entries for comparison with requests.
     pub(super) fn parse(&self) -> anyhow::Result<Allowed> {
         match self {
             Self::Any => Ok(Allowed::Any),
@@ -45,7 +46,7 @@ impl Default for Outbound {
     }
 }
 
-/// An [`Outbound`] that was found well-formed.
+/// A parsed [`Outbound`].
 #[derive(Clone, Debug)]
 pub(super) enum Allowed {
     Only(Vec<Origin>),
@@ -53,7 +54,7 @@ pub(super) enum Allowed {
 }
 
 impl Allowed {
-    /// Whether a request to this URI may be sent.
+    /// Returns whether a request to this URI may be sent.
     pub(super) fn allows(&self, uri: &Uri) -> bool {
         match self {
             Self::Any => true,
@@ -62,7 +63,7 @@ impl Allowed {
     }
 }
 
-/// A place that requests may go to.
+/// A parsed destination.
 #[derive(Clone, Debug)]
 pub(super) struct Origin {
     scheme: Option<Scheme>,

@@ -1,4 +1,4 @@
-//! How a guest ended, and what its client gets of it.
+//! The outcome of a guest, and its effect on the response.
 
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
@@ -12,29 +12,29 @@ use wasmtime_wasi_http::{Error, WasiBody};
 use super::instance::Counted;
 use super::serving::Server;
 
-/// How a guest ended.
+/// The outcome of a guest.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// It returned.
     Returned,
-    /// It trapped, or could not be instantiated.
+    /// It trapped or could not be instantiated.
     Failed,
-    /// As many instances as may be were alive.
-    NoRoom,
+    /// The maximum number of instances was running.
+    TooManyInstances,
     /// The request had no host.
     BadRequest,
-    /// Its client had gone, and its time was over.
-    Ended,
+    /// Its client was gone, and its remaining time had passed.
+    TimedOut,
 }
 
-/// A client that still waits for some of its answer. Dropped, it has gone.
+/// A client that still waits for part of its response. Dropping it means that the client is gone.
 pub(super) struct Presence {
     _gone: oneshot::Sender<()>,
     _counted: Arc<Counted>,
 }
 
 impl Presence {
-    /// With what resolves when it has gone.
+    /// Creates a presence and a receiver that resolves when the client is gone.
     pub(super) fn new(counted: Arc<Counted>) -> (Self, oneshot::Receiver<()>) {
         let (sender, gone) = oneshot::channel();
         (
@@ -47,7 +47,7 @@ impl Presence {
     }
 }
 
-/// An answer's body.
+/// The body of a response.
 pub(super) struct Body {
     body: WasiBody,
     guest: Option<Guest>,
@@ -60,7 +60,7 @@ struct Guest {
 }
 
 impl Body {
-    /// What a guest writes.
+    /// Creates a body that a guest writes.
     pub(super) fn new(
         body: WasiBody,
         presence: Presence,
@@ -77,7 +77,7 @@ impl Body {
         }
     }
 
-    /// What the host itself has to say.
+    /// Creates a body that the host itself writes.
     pub(super) fn whole(
         body: impl hyper::body::Body<Data = Bytes, Error = Error> + Send + 'static,
     ) -> Self {
@@ -101,7 +101,8 @@ impl hyper::body::Body for Body {
             return Poll::Ready(frame);
         };
         guest.server.progress();
-        // A body that nobody will finish looks finished.
+        // A body of a failed guest ends like a complete one. Return an error, so that the client
+        // notices.
         if frame.is_none() && guest.outcome.get() == Some(&Outcome::Failed) {
             return Poll::Ready(Some(Err(Error::HttpResponseIncomplete)));
         }

@@ -1,37 +1,38 @@
-//! The guest's HTTP requests.
+//! Sends the guest's HTTP requests.
 
+use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::{Request, Response};
 use wasmtime_wasi_http::{
     Error, RequestOptions, Result, WasiBody, WasiHttpHooks, default_send_request,
 };
 
-use super::answers::Answers;
 use super::outbound::Allowed;
 use super::virtual_time::{InFlight, VirtualTime};
 
 type Boxed<T> = Box<dyn Future<Output = Result<T>> + Send>;
 
-/// Sends the requests that are allowed, as wasmtime does by default.
+/// Sends the allowed requests with wasmtime's default implementation.
 pub(super) struct Outgoing {
     allowed: Allowed,
-    answers: Option<Answers>,
+    generated: Option<GeneratedResponses>,
     time: Option<VirtualTime>,
 }
 
 impl Outgoing {
     pub(super) fn new(
         allowed: Allowed,
-        answers: Option<Answers>,
+        generated: Option<GeneratedResponses>,
         time: Option<&VirtualTime>,
     ) -> Self {
         Self {
             allowed,
-            answers,
+            generated,
             time: time.cloned(),
         }
     }
@@ -47,10 +48,10 @@ impl WasiHttpHooks for Outgoing {
         if !self.allowed.allows(request.uri()) {
             return Box::new(async { Err(Error::HttpRequestDenied) });
         }
-        if let Some(answers) = self.answers.clone() {
+        if let Some(generated) = self.generated.clone() {
             return Box::new(async move {
                 Ok((
-                    answers.answer(request).await,
+                    generated.respond(request).await,
                     Box::new(std::future::ready(Ok(()))) as Boxed<()>,
                 ))
             });
@@ -67,7 +68,7 @@ impl WasiHttpHooks for Outgoing {
     }
 }
 
-/// Lets each timeout of a request fire late, as the guest's other timers do.
+/// Makes each timeout of a request fire late, like the guest's other timers.
 fn fire_late(options: &mut RequestOptions, time: &VirtualTime) {
     let timeouts = [
         &mut options.connect_timeout,
@@ -79,7 +80,7 @@ fn fire_late(options: &mut RequestOptions, time: &VirtualTime) {
     }
 }
 
-/// A response's body, in flight until its end was read.
+/// A response body that counts as in flight until its end is read.
 struct Incoming<B> {
     body: Pin<Box<B>>,
     in_flight: Option<InFlight>,
@@ -117,5 +118,42 @@ impl<B: Body<Data = Bytes>> Body for Incoming<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+type Script = dyn Fn(&str, &str) -> String + Send + Sync;
+
+/// Generated responses that replace the network, so that a measurement covers only the guest.
+/// Clones share them.
+#[derive(Clone)]
+pub struct GeneratedResponses(Arc<Script>);
+
+impl GeneratedResponses {
+    /// Creates responses with status 200. `script` returns the JSON body for a method and target,
+    /// such as `GET` and `/api/v1/syncs?slug=demo`.
+    pub fn new(script: impl Fn(&str, &str) -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(script))
+    }
+
+    pub(super) async fn respond(self, request: Request<WasiBody>) -> Response<WasiBody> {
+        let (head, body) = request.into_parts();
+        // Ignore an error here: a guest that abandons its request does not need the response.
+        drop(body.collect().await);
+        let target = head
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        let text = (self.0)(head.method.as_str(), target);
+        Response::new(
+            Full::new(Bytes::from(text))
+                .map_err(|never| match never {})
+                .boxed_unsync(),
+        )
+    }
+}
+
+impl fmt::Debug for GeneratedResponses {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("GeneratedResponses")
     }
 }

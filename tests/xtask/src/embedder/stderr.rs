@@ -1,4 +1,4 @@
-//! Where a guest's standard error goes.
+//! The destination of a guest's stderr.
 
 use std::fmt;
 use std::io::Write as _;
@@ -7,18 +7,18 @@ use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p2::OutputStream as _;
 use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
 
-/// Where a guest's standard error goes, and what the host says of guests that failed.
+/// The destination of a guest's stderr and of the host's messages about guests that failed.
 #[derive(Clone, Debug, Default)]
 pub enum Stderr {
-    /// To this process's standard error.
+    /// The stderr of this process.
     #[default]
     Inherit,
-    /// Into a buffer.
+    /// A buffer.
     Captured(Captured),
 }
 
 impl Stderr {
-    /// Gives it to a guest.
+    /// Sets the stderr of a guest.
     pub(super) fn give_to(&self, wasi: &mut WasiCtxBuilder) {
         match self {
             Self::Inherit => wasi.stderr(std::io::stderr()),
@@ -26,28 +26,28 @@ impl Stderr {
         };
     }
 
-    /// Writes a line of the host's own.
+    /// Writes a message of the host.
     pub(super) fn line(&self, line: &fmt::Arguments<'_>) {
         let line = format!("hightouch-sync host: {line}\n");
         match self {
-            // Nowhere is left to say that standard error is closed.
+            // Ignore an error here: there is no other place to report it.
             Self::Inherit => drop(std::io::stderr().write_all(line.as_bytes())),
             Self::Captured(captured) => drop(captured.0.clone().write(line.into())),
         }
     }
 }
 
-/// A buffer that holds what guests wrote to their standard error. Clones share it.
+/// A buffer of the guests' stderr. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Captured(MemoryOutputPipe);
 
 impl Captured {
-    /// An empty buffer.
+    /// Creates an empty buffer.
     pub fn new() -> Self {
         Self(MemoryOutputPipe::new(usize::MAX))
     }
 
-    /// All that was written so far.
+    /// Returns everything written so far.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.contents()).into_owned()
     }

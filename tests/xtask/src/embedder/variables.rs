@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::bindings::variables::{Error, Host};
 
-/// The variables that were granted to the component.
+/// The variables of the component.
 #[derive(Clone)]
 pub(super) struct Variables(Arc<BTreeMap<String, String>>);
 
@@ -24,7 +24,7 @@ impl Host for Variables {
     }
 }
 
-/// Whether Spin takes this for a variable's name.
+/// Returns whether Spin accepts this as the name of a variable.
 pub(super) fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
         && !name.ends_with('_')
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_and_invalid_names_are_told_apart() {
+    fn absent_and_invalid_names_give_different_errors() {
         let granted = BTreeMap::from([("key".to_owned(), "value".to_owned())]);
         let mut variables = Variables::new(granted);
         assert!(matches!(variables.get("key".to_owned()), Ok(value) if value == "value"));

@@ -1,4 +1,4 @@
-//! Time that passes only while nothing else does.
+//! Virtual time, which passes only while the runtime is idle.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -9,54 +9,63 @@ use tokio::runtime::Builder;
 use tokio::time::Instant;
 use wasmtime_wasi::HostMonotonicClock;
 
-use crate::dice::Dice;
+use crate::seeded_random::SeededRandom;
 
-/// The environment variable that sets the seed of the lateness, so that a failure can be repeated.
+/// The environment variable that sets the seed of the timers' lateness, to repeat a failure.
 pub const SEED_VARIABLE: &str = "VIRTUAL_TIME_SEED";
-/// The most by which a guest's timer fires late.
+/// Maximum lateness of a guest's timer.
 pub const MAX_LATENESS: Duration = Duration::from_millis(20);
 
-/// How often an idle runtime looks for I/O without pausing before time may pass.
-const LOOKS: u32 = 4;
-/// How often it looks with a [`SHORT_PAUSE`] before each look while a server listens: a client may be about to speak.
-const SHORT_LOOKS: u32 = 4;
+/// Number of times that an idle runtime polls for I/O without a pause before time may pass.
+const POLLS: u32 = 4;
+/// Number of additional polls, each after a [`SHORT_PAUSE`], while a server listens. A client may
+/// be about to send.
+const SHORT_POLLS: u32 = 4;
 const SHORT_PAUSE: Duration = Duration::from_micros(50);
-/// How often it looks with a [`LONG_PAUSE`] before each look while an exchange is in flight: bytes may be on their way.
-const LONG_LOOKS: u32 = 20;
+/// Number of additional polls, each after a [`LONG_PAUSE`], while an exchange is in flight. Data
+/// may be on its way.
+const LONG_POLLS: u32 = 20;
 const LONG_PAUSE: Duration = Duration::from_micros(500);
 
-/// Runs `body` on a runtime of its own where time is virtual: when every task waits for a time to come, it comes at once.
+/// Runs `body` on its own runtime with virtual time. When every task waits for a time, the clock
+/// jumps to the earliest one.
 ///
-/// A runtime that tokio paused is not enough where sockets are used. Whenever it has no task to run, tokio moves a paused
-/// clock to the next timer unless bytes have arrived at that very moment (before tokio 1.53.3 even if they had): a request
-/// whose answer is still on its way through the kernel runs into its timeout. On this runtime the clock moves only after the
-/// runtime has looked for I/O again and again and found nothing; while a request of a guest is in flight, for some ten
-/// milliseconds of real time. So an exchange takes no virtual time at all, while a server that sleeps before it answers, or
-/// never answers, makes time pass.
+/// A runtime with tokio's paused clock does not suffice if sockets are used. When such a runtime
+/// has no task to run, tokio moves the clock to the next timer unless data has arrived at that
+/// moment (before tokio 1.53.3 even then). A request whose response is still in the kernel then
+/// runs into its timeout. On this runtime, the clock moves only after the runtime has polled for
+/// I/O several times and found nothing. While a request of a guest is in flight, this takes about
+/// 10 ms of real time. So an exchange takes no virtual time. A server that sleeps before it
+/// responds, or never responds, makes time pass.
 ///
-/// What a test has to keep to:
-/// - Use this function, not `#[tokio::test(start_paused = true)]`. `tokio::time` works as ever within, and
-///   `tokio::time::Instant` tells the virtual time.
-/// - Every server that a guest or the test talks to runs as a task within, and waits only by `tokio::time`. Nothing may take
-///   its time elsewhere (another thread, another process, a sleep of the thread), but for `spawn_blocking`: tokio's clock
-///   stands still while one runs.
-/// - A server's backlog holds all the connections that may be opened at the same instant: beyond it the kernel makes clients
-///   wait for a second of real time, which looks as if nothing happened. [`Serving`](super::Serving) has room for thousands,
-///   what `tokio::net::TcpListener::bind` makes for a hundred or so; `tokio::net::TcpSocket::listen` takes a figure.
-/// - A client of the test's own that talks to anything but a [`Serving`](super::Serving) holds a
-///   [`VirtualTime::in_flight`] meanwhile.
-/// - Where nothing waits for a time, none passes: a wait for what never comes hangs unless the test has a timeout.
-/// - A guest's timers (`wasi:clocks`, and the timeouts of its HTTP requests) fire late, by up to [`MAX_LATENESS`], because the timers of
-///   every real host do. tokio's own timers are exact to its millisecond. Real time is another matter: [`std::time::Instant`] still
-///   tells it.
-/// - The lateness follows from a random seed. A test that panics prints the seed; [`SEED_VARIABLE`] sets it.
+/// Rules for tests:
+/// - Use this function, not `#[tokio::test(start_paused = true)]`. Inside it, `tokio::time` works
+///   as usual, and `tokio::time::Instant` shows the virtual time.
+/// - Every server that a guest or the test connects to must run as a task inside, and may wait only
+///   with `tokio::time`. Nothing may wait in another way (another thread, another process, a sleep
+///   of the thread). `spawn_blocking` is allowed, because tokio's clock stands still while such a
+///   task runs.
+/// - A server's backlog must be large enough for all connections that may be opened at the same
+///   time. Beyond it, the kernel makes clients wait for a second of real time, in which the runtime
+///   seems idle. [`Serving`](super::Serving) has a backlog of thousands, and
+///   `tokio::net::TcpListener::bind` one of about a hundred. `tokio::net::TcpSocket::listen` takes
+///   a size.
+/// - A client in the test that connects to anything but a [`Serving`](super::Serving) must keep a
+///   [`VirtualTime::in_flight`] guard during the exchange.
+/// - If no task waits for a time, no time passes. A test that waits for an event that never occurs
+///   hangs, unless it has a timeout.
+/// - A guest's timers (`wasi:clocks` and the timeouts of its HTTP requests) fire up to
+///   [`MAX_LATENESS`] late, because real timers do too. tokio's own timers are exact to one
+///   millisecond. [`std::time::Instant`] shows real time.
+/// - A random seed determines the lateness. A test that panics prints the seed, and
+///   [`SEED_VARIABLE`] sets it.
 ///
 /// # Panics
 ///
-/// When the system has no resources left for a runtime, or [`SEED_VARIABLE`] is not a whole number.
+/// Panics if the system cannot create a runtime, or if [`SEED_VARIABLE`] is not a whole number.
 pub fn in_virtual_time<T>(body: impl AsyncFnOnce(VirtualTime) -> T) -> T {
     let seed = match std::env::var(SEED_VARIABLE) {
-        // For tests: a seed that was ignored would repeat nothing.
+        // Only tests use this. Ignoring an invalid seed would not repeat the failure.
         #[allow(clippy::panic)]
         Ok(text) => text
             .parse()
@@ -73,7 +82,7 @@ pub fn in_virtual_time<T>(body: impl AsyncFnOnce(VirtualTime) -> T) -> T {
             move || state.before_park()
         })
         .build();
-    // For tests, where there is nothing else to do about it.
+    // Only tests use this, and they cannot continue without a runtime.
     #[allow(clippy::expect_used)]
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
@@ -82,7 +91,7 @@ pub fn in_virtual_time<T>(body: impl AsyncFnOnce(VirtualTime) -> T) -> T {
     })
 }
 
-/// Prints the seed of a test that panics.
+/// Prints the seed if the test panics.
 struct PrintedOnPanic(u64);
 
 impl Drop for PrintedOnPanic {
@@ -96,7 +105,7 @@ impl Drop for PrintedOnPanic {
     }
 }
 
-/// The time within [`in_virtual_time`]. Clones tell the same.
+/// The time inside [`in_virtual_time`]. Clones share it.
 #[derive(Clone, Debug)]
 pub struct VirtualTime {
     started: Instant,
@@ -104,30 +113,31 @@ pub struct VirtualTime {
 }
 
 impl VirtualTime {
-    /// How much virtual time has passed since the start.
+    /// Returns the virtual time since the start.
     pub fn elapsed(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// Says that bytes may be on their way, until the guard is dropped.
+    /// Marks an exchange as in flight until the guard is dropped.
     pub fn in_flight(&self) -> InFlight {
         InFlight::new(&self.state, |state| &state.exchanges)
     }
 
-    /// Returns by how much the next timer fires late: less than [`MAX_LATENESS`], even after tokio has rounded up to its millisecond.
+    /// Returns the lateness of the next timer. It is less than [`MAX_LATENESS`], even after tokio
+    /// has rounded up to a millisecond.
     pub(super) fn lateness(&self) -> Duration {
-        let mut dice = self
+        let mut random = self
             .state
-            .dice
+            .random
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         let most = u64::try_from(MAX_LATENESS.as_millis())
             .unwrap_or_default()
             .saturating_sub(1);
-        Duration::from_millis(dice.between(0, most))
+        Duration::from_millis(random.between(0, most))
     }
 
-    /// Says that a server listens, until the guard is dropped.
+    /// Marks a server as listening until the guard is dropped.
     pub(super) fn listening(&self) -> InFlight {
         InFlight::new(&self.state, |state| &state.servers)
     }
@@ -143,7 +153,7 @@ impl HostMonotonicClock for VirtualTime {
     }
 }
 
-/// Keeps virtual time from passing before the runtime has waited for I/O.
+/// A guard that keeps virtual time from passing before the runtime has waited for I/O.
 #[derive(Debug)]
 pub struct InFlight {
     state: Arc<State>,
@@ -160,7 +170,7 @@ impl InFlight {
         }
     }
 
-    /// Says that bytes came or went.
+    /// Records network activity.
     pub(super) fn progress(&self) {
         self.state.progress();
     }
@@ -173,14 +183,14 @@ impl Drop for InFlight {
     }
 }
 
-/// All on one thread: the atomics are for the compiler.
+/// All access is on one thread. The fields are atomic only because the compiler requires it.
 #[derive(Debug)]
 struct State {
     exchanges: AtomicUsize,
     servers: AtomicUsize,
-    /// How often the runtime was found idle since anything was last known to happen.
+    /// Number of times that the runtime was idle since the last activity.
     idle: AtomicU32,
-    dice: Mutex<Dice>,
+    random: Mutex<SeededRandom>,
 }
 
 impl State {
@@ -189,7 +199,7 @@ impl State {
             exchanges: AtomicUsize::default(),
             servers: AtomicUsize::default(),
             idle: AtomicU32::default(),
-            dice: Mutex::new(Dice::new(seed, "lateness")),
+            random: Mutex::new(SeededRandom::new(seed, "lateness")),
         }
     }
 
@@ -197,25 +207,25 @@ impl State {
         self.idle.store(0, Ordering::Relaxed);
     }
 
-    /// Called when the runtime has no task to run. Returns with one if it is to look for I/O and come back, and without if
-    /// the clock may move: it does so once, to the next timer.
+    /// Called when the runtime has no task to run. If the runtime must poll for I/O again, it
+    /// spawns a task. Otherwise the clock moves once, to the next timer.
     fn before_park(&self) {
-        let (looks, pause) = if self.exchanges.load(Ordering::Relaxed) > 0 {
-            (LOOKS + LONG_LOOKS, LONG_PAUSE)
+        let (polls, pause) = if self.exchanges.load(Ordering::Relaxed) > 0 {
+            (POLLS + LONG_POLLS, LONG_PAUSE)
         } else if self.servers.load(Ordering::Relaxed) > 0 {
-            (LOOKS + SHORT_LOOKS, SHORT_PAUSE)
+            (POLLS + SHORT_POLLS, SHORT_PAUSE)
         } else {
-            (LOOKS, Duration::ZERO)
+            (POLLS, Duration::ZERO)
         };
         let idle = self.idle.fetch_add(1, Ordering::Relaxed);
-        if idle >= looks {
+        if idle >= polls {
             self.progress();
             return;
         }
-        if idle >= LOOKS {
+        if idle >= POLLS {
             std::thread::sleep(pause);
         }
-        // With a task to run, tokio looks for I/O without blocking and leaves the clock alone.
+        // With a task to run, tokio polls for I/O without blocking and does not move the clock.
         drop(tokio::spawn(async {}));
     }
 }

@@ -1,25 +1,26 @@
-//! Holds what a caller was told against the truth.
+//! Checks a caller's record against the runs in the local Hightouch.
 
 use std::fmt;
 
+use super::actual::Actual;
 use super::caller::Caller;
 use super::jobs::{expected, told, verdict};
-use super::story::{Answer, Story};
-use super::truth::Truth;
+use super::record::{Record, Response};
 use crate::local_hightouch::{Mishap, RunSnapshot, Status};
 
-/// How a story ended that is true.
+/// The correct ending of a caller's conversation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Ending {
-    /// With a report of a success, or of a warning that was accepted.
+    /// A report of a success, or of an accepted warning.
     Succeeded(&'static str),
-    /// With the run's own failure.
+    /// The failure of its run.
     Failed(&'static str),
-    /// Without a run, and the caller was told so.
+    /// A failure that says that no run was started.
     NotStarted,
-    /// With a run that the caller was told of, or of which it was told that it may be there.
+    /// A failure that says that a run may have been started, or one that names a run whose result
+    /// is unknown.
     Unconfirmed {
-        /// Whether there is one.
+        /// Whether there is a run.
         run: bool,
     },
 }
@@ -29,95 +30,94 @@ impl fmt::Display for Ending {
         match self {
             Self::Succeeded(status) => write!(out, "report: {status}"),
             Self::Failed(status) => write!(out, "sync-failed: {status}"),
-            Self::NotStarted => out.write_str("not started, and told so"),
+            Self::NotStarted => out.write_str("not started, and reported as such"),
             Self::Unconfirmed { run: true } => out.write_str("trigger-unconfirmed, with a run"),
             Self::Unconfirmed { run: false } => out.write_str("trigger-unconfirmed, without a run"),
         }
     }
 }
 
-/// Holds a caller's story against the truth.
+/// Checks a caller's record.
 ///
 /// # Errors
-/// Everything that is not true in it, a sentence each.
-pub fn check(caller: &Caller, story: &Story, truth: &Truth) -> Result<Ending, Vec<String>> {
+/// Returns a sentence for each wrong statement that the caller received.
+pub fn check(caller: &Caller, record: &Record, actual: &Actual) -> Result<Ending, Vec<String>> {
     let mut wrong = Vec::new();
-    every_request_is_the_callers(caller, truth, &mut wrong);
-    every_answer_names_the_run(caller, story, truth, &mut wrong);
-    if truth.runs.len() > 1 {
+    every_request_is_the_callers(caller, actual, &mut wrong);
+    every_response_names_the_run(caller, record, actual, &mut wrong);
+    if actual.runs.len() > 1 {
         wrong.push(format!(
             "{} runs were started for one caller",
-            truth.runs.len()
+            actual.runs.len()
         ));
     }
-    let ending = ending(caller, story, truth, &mut wrong);
+    let ending = ending(caller, record, actual, &mut wrong);
     match ending {
         Some(ending) if wrong.is_empty() => Ok(ending),
         _ => Err(wrong),
     }
 }
 
-fn every_request_is_the_callers(caller: &Caller, truth: &Truth, wrong: &mut Vec<String>) {
+fn every_request_is_the_callers(caller: &Caller, actual: &Actual, wrong: &mut Vec<String>) {
     let trace = caller.trace();
-    for request in &truth.requests {
+    for request in &actual.requests {
         if let Some(other) = request
             .header("traceparent")
             .filter(|other| *other != trace)
         {
-            wrong.push(format!(
-                "a request for its sync came with another trace: {other}"
-            ));
+            wrong.push(format!("a request for its sync has another trace: {other}"));
         }
     }
-    for request in &truth.strays {
+    for request in &actual.strays {
         wrong.push(format!(
-            "a request with its trace went elsewhere: {} {}",
+            "a request with its trace is for another object: {} {}",
             request.method, request.path
         ));
     }
 }
 
-fn every_answer_names_the_run(
+fn every_response_names_the_run(
     caller: &Caller,
-    story: &Story,
-    truth: &Truth,
+    record: &Record,
+    actual: &Actual,
     wrong: &mut Vec<String>,
 ) {
     let mut sent = 0;
-    for exchange in &story.exchanges {
+    for exchange in &record.exchanges {
         let request = &exchange.request;
-        let answer = match &exchange.answer {
-            Ok(answer) => answer,
+        let response = match &exchange.response {
+            Ok(response) => response,
             Err(error) => {
-                wrong.push(format!("{request} got no answer: {error}"));
+                wrong.push(format!("{request} received no response: {error}"));
                 continue;
             }
         };
-        sent += answer.number("requests").unwrap_or_default();
-        if answer
+        sent += response.number("requests").unwrap_or_default();
+        if response
             .number("syncId")
             .is_some_and(|sync| sync != caller.sync.id)
         {
-            wrong.push(format!("{request} was told of another sync"));
+            wrong.push(format!("{request} received a response about another sync"));
         }
-        if let Some(run) = answer.number("runId")
-            && truth.runs.iter().all(|real| real.id != run)
+        if let Some(run) = response.number("runId")
+            && actual.runs.iter().all(|real| real.id != run)
         {
             wrong.push(format!(
-                "{request} was told of run {run}, which is none of its sync's"
+                "{request} received run {run}, which is not a run of its sync"
             ));
         }
     }
-    let arrived = u64::try_from(truth.requests.len()).unwrap_or(u64::MAX);
-    // The last request before the end of a wait may be given up before it arrives. Who was told how the run ended had none such.
-    let waited_in_vain = |answer: &&Answer| !matches!(answer.status, 200 | 424);
-    let given_up = story
+    let arrived = u64::try_from(actual.requests.len()).unwrap_or(u64::MAX);
+    // A timeout can cancel the last request before it arrives. This cannot happen to a caller that
+    // received the run's result.
+    let may_have_timed_out = |response: &&Response| !matches!(response.status, 200 | 424);
+    let timed_out = record
         .exchanges
         .iter()
-        .filter_map(|one| one.answer.as_ref().ok())
-        .filter(waited_in_vain)
+        .filter_map(|one| one.response.as_ref().ok())
+        .filter(may_have_timed_out)
         .count();
-    if sent < arrived || sent > arrived.saturating_add(u64::try_from(given_up).unwrap_or(u64::MAX))
+    if sent < arrived || sent > arrived.saturating_add(u64::try_from(timed_out).unwrap_or(u64::MAX))
     {
         wrong.push(format!(
             "{sent} requests to Hightouch were reported, {arrived} arrived"
@@ -127,24 +127,24 @@ fn every_answer_names_the_run(
 
 fn ending(
     caller: &Caller,
-    story: &Story,
-    truth: &Truth,
+    record: &Record,
+    actual: &Actual,
     wrong: &mut Vec<String>,
 ) -> Option<Ending> {
-    let Some(answer) = story.last() else {
-        wrong.push("it was told nothing".into());
+    let Some(response) = record.last() else {
+        wrong.push("it received no response".into());
         return None;
     };
-    match (answer.status, answer.text("kind"), truth.runs.first()) {
+    match (response.status, response.text("kind"), actual.runs.first()) {
         (200, None, Some(run)) => {
-            end_of_run(caller, answer, run, true, wrong).map(Ending::Succeeded)
+            end_of_run(caller, response, run, true, wrong).map(Ending::Succeeded)
         }
         (424, Some("sync-failed"), Some(run)) => {
-            end_of_run(caller, answer, run, false, wrong).map(Ending::Failed)
+            end_of_run(caller, response, run, false, wrong).map(Ending::Failed)
         }
-        (502, Some("trigger-unconfirmed"), run) => unconfirmed(answer, run, truth, wrong),
-        (502 | 503, Some("api" | "unreachable" | "malformed-answer"), None) => {
-            not_started(truth, wrong)
+        (502, Some("trigger-unconfirmed"), run) => unconfirmed(response, run, actual, wrong),
+        (502 | 503, Some("api" | "unreachable" | "malformed-response"), None) => {
+            not_started(actual, wrong)
         }
         (status, kind, run) => {
             let kind = kind.map(|kind| format!(" {kind}")).unwrap_or_default();
@@ -152,16 +152,16 @@ fn ending(
                 || "there is no run".into(),
                 |run| format!("there is run {}", run.id),
             );
-            wrong.push(format!("its last answer is {status}{kind}, and {run}"));
+            wrong.push(format!("its last response is {status}{kind}, and {run}"));
             None
         }
     }
 }
 
-/// It was told that the run ended, well or not.
+/// Checks a response that says that the run ended.
 fn end_of_run(
     caller: &Caller,
-    answer: &Answer,
+    response: &Response,
     run: &RunSnapshot,
     well: bool,
     wrong: &mut Vec<String>,
@@ -171,11 +171,11 @@ fn end_of_run(
             wrong.push(sentence());
         }
     };
-    hold(answer.number("runId") == Some(run.id), &|| {
-        format!("its last answer does not name run {}", run.id)
+    hold(response.number("runId") == Some(run.id), &|| {
+        format!("its last response does not name run {}", run.id)
     });
-    hold(answer.number("syncId") == Some(caller.sync.id), &|| {
-        "its last answer does not name its sync".into()
+    hold(response.number("syncId") == Some(caller.sync.id), &|| {
+        "its last response does not name its sync".into()
     });
     hold(run.jobs.iter().all(|job| job.has_ended()), &|| {
         "its run has not ended".into()
@@ -185,19 +185,19 @@ fn end_of_run(
     hold(good == well, &|| {
         format!(
             "its run ended as {worst}, and it was told {}",
-            answer.status
+            response.status
         )
     });
     if well {
-        hold(answer.text("status") == Some(worst), &|| {
+        hold(response.text("status") == Some(worst), &|| {
             format!("its run ended as {worst}, and the report says otherwise")
         });
     }
-    let (expected, told) = (expected(caller, run), told(&answer.body));
+    let (expected, told) = (expected(caller, run), told(&response.body));
     hold(told == expected, &|| {
         format!("its jobs are {expected:?}, it was told {told:?}")
     });
-    let finished = answer
+    let finished = response
         .body
         .get("jobs")
         .and_then(|jobs| jobs.as_array())
@@ -215,34 +215,34 @@ fn end_of_run(
     Some(worst)
 }
 
-/// It was told that its run may have been started or not.
+/// Checks a response that says that a run may or may not have been started.
 fn unconfirmed(
-    answer: &Answer,
+    response: &Response,
     run: Option<&RunSnapshot>,
-    truth: &Truth,
+    actual: &Actual,
     wrong: &mut Vec<String>,
 ) -> Option<Ending> {
-    if !truth.mishaps_of_triggers().any(Mishap::hides_a_run) {
+    if !actual.mishaps_of_triggers().any(Mishap::hides_a_run) {
         wrong.push("nothing happened to its trigger that would hide a run".into());
     }
     if let Some(run) = run {
         let id = run.id.to_string();
-        let details = answer.text("details").unwrap_or_default();
-        let named = answer.number("runId") == Some(run.id)
+        let details = response.text("details").unwrap_or_default();
+        let named = response.number("runId") == Some(run.id)
             || details
                 .split(|c: char| !c.is_ascii_digit())
                 .any(|number| number == id);
-        // Who never got to see the list cannot name what is in it.
-        if !named && truth.list_was_shown() {
+        // A caller that never received the list cannot name a run in it.
+        if !named && actual.list_was_shown() {
             wrong.push(format!("run {id} was started and is not named"));
         }
     }
     Some(Ending::Unconfirmed { run: run.is_some() })
 }
 
-/// It was told that no run was started, and there is none.
-fn not_started(truth: &Truth, wrong: &mut Vec<String>) -> Option<Ending> {
-    if truth.mishaps_of_triggers().next().is_none() {
+/// Checks a response that says that no run was started.
+fn not_started(actual: &Actual, wrong: &mut Vec<String>) -> Option<Ending> {
+    if actual.mishaps_of_triggers().next().is_none() {
         wrong.push("nothing happened to its trigger, and yet it has no run".into());
     }
     Some(Ending::NotStarted)

@@ -1,13 +1,14 @@
-//! The jobs of a run as they have to be told once it has ended.
+//! The expected jobs in the report of a finished run.
 //!
-//! The rule is written down here once more and shares no code with the component's, so that an error in either shows.
+//! This module implements the rule independently of the component, so that an error in either
+//! implementation is found.
 
 use serde_json::{Value, json};
 
 use super::caller::Caller;
 use crate::local_hightouch::{RowCounts, RunSnapshot, Status, Timeline};
 
-/// A caller's jobs as they end, from what its sync is made of.
+/// Returns the timelines of a caller's jobs, as its sync defines them.
 fn timelines(caller: &Caller) -> impl Iterator<Item = &Timeline> {
     std::iter::once(&caller.sync.timeline).chain(&caller.sync.further_jobs)
 }
@@ -16,7 +17,8 @@ fn end(timeline: &Timeline) -> Option<Status> {
     timeline.steps().last().map(|(_, status)| *status)
 }
 
-/// How a caller's run ends, by the rule: well if every job ends well, else as the worst of them.
+/// Returns the expected result of a caller's run: success if every job succeeds, otherwise the
+/// status of the worst job.
 pub(super) fn verdict(caller: &Caller) -> (Option<Status>, bool) {
     let badness = |status: &Status| match status {
         Status::Success => 0,
@@ -34,7 +36,7 @@ pub(super) fn verdict(caller: &Caller) -> (Option<Status>, bool) {
     (worst, good)
 }
 
-/// What the endpoint has to tell of each job at the end, but for its times.
+/// Returns the expected jobs in the endpoint's final report, without times.
 pub(super) fn expected(caller: &Caller, run: &RunSnapshot) -> Vec<Value> {
     let job = |timeline: &Timeline| {
         json!({
@@ -52,7 +54,7 @@ pub(super) fn expected(caller: &Caller, run: &RunSnapshot) -> Vec<Value> {
     sorted(timelines(caller).map(job).collect())
 }
 
-/// What was told of each job, but for its times.
+/// Returns the reported jobs, without times.
 pub(super) fn told(body: &Value) -> Vec<Value> {
     let mut jobs = body
         .get("jobs")
@@ -66,7 +68,7 @@ pub(super) fn told(body: &Value) -> Vec<Value> {
     sorted(jobs)
 }
 
-/// By what tells a caller's jobs apart: in which order they are listed is not known.
+/// Sorts jobs by their unique properties, because their order in lists is undefined.
 fn sorted(mut jobs: Vec<Value>) -> Vec<Value> {
     jobs.sort_by_key(|job| {
         job.pointer("/plannedRows/changedCount")

@@ -1,20 +1,24 @@
-//! Many callers at once, each with a sync of its own, some of whose requests go wrong: did each get its own run's true end?
+//! A load test: many callers at the same time, each with its own sync, while some requests fail. It
+//! checks that each caller receives the result of its own run.
 //!
-//! The callers and their syncs follow from a seed, and so does what goes wrong. Each caller starts one run through the endpoint
-//! and follows it to its end; what it was told is its [`Story`]. Afterwards every story is held against what the local
-//! Hightouch knows. The load command does this in real time and measures; a promise does it in virtual time.
+//! A seed determines the callers, their syncs and the failures. Each caller starts one run through
+//! the endpoint and follows it until it ends. Its requests and responses are recorded in a
+//! [`Record`]. Afterwards each record is checked against the state of the local Hightouch. The
+//! `load` command runs the test in real time and measures the host. A promise runs it in virtual
+//! time.
 
+mod actual;
 mod caller;
 mod check;
-mod conversation;
+pub mod instance_memory;
 mod jobs;
-mod judgement;
-mod story;
-mod truth;
+mod record;
+mod requests;
+mod summary;
 
+pub use actual::{Actual, actual_states};
 pub use caller::{Caller, Plan, Wait};
 pub use check::{Ending, check};
-pub use conversation::{client, converse_all};
-pub use judgement::Judgement;
-pub use story::{Answer, Exchange, Story};
-pub use truth::{Truth, truths};
+pub use record::{Exchange, Record, Response};
+pub use requests::{client, run_callers};
+pub use summary::Summary;

@@ -1,31 +1,32 @@
-//! The API without its transport: requests and the time in, outcomes out.
+//! The API without its transport: a request and the time in, an outcome out.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::answers::{Answer, Outcome};
 use super::faults::{Fault, Faults};
+use super::json;
 use super::listing;
 use super::mishap::{Fate, Mishap};
 use super::options::Options;
 use super::params::{Params, whole};
 use super::rate_limit::{Limiter, RetryAfter};
 use super::request::{Call, Request};
+use super::responses::{ApiResponse, Outcome};
 use super::run::RunSnapshot;
 use super::scenario::Scenario;
-use super::shapes;
 use super::workspace::Workspace;
 
 const BASE: &str = "/api/v1";
 
 /// The API key of workspace 1.
 pub const KEY: &str = "local";
-/// The API key of workspace 2, which has the same syncs but runs and a rate limit of its own.
+/// The API key of workspace 2. It has the same syncs as workspace 1, but its own runs and its own
+/// rate limit.
 pub const KEY_OF_ANOTHER_WORKSPACE: &str = "local-two";
 
 const KEYS: [&str; 2] = [KEY, KEY_OF_ANOTHER_WORKSPACE];
 
-/// All workspaces.
+/// The API with all workspaces.
 #[derive(Debug)]
 pub(super) struct Api {
     accounts: Vec<Account>,
@@ -34,7 +35,7 @@ pub(super) struct Api {
     newest_first: bool,
 }
 
-/// One key, and what it opens.
+/// An API key and its workspace.
 #[derive(Debug)]
 struct Account {
     key: &'static str,
@@ -69,25 +70,25 @@ impl Api {
         }
     }
 
-    /// The number of the account that the request's key belongs to.
+    /// Returns the account number of the request's key.
     pub(super) fn account_of(&self, request: &Request) -> Option<u32> {
         let key = bearer(request)?;
         let account = self.accounts.iter().find(|account| account.key == key)?;
         Some(account.workspace.id)
     }
 
-    /// Carries out a request, and tells what went wrong with it by chance or by the rate limit.
-    pub(super) fn answer(
+    /// Handles a request. Also returns the random mishap or the rate limiting that affected it.
+    pub(super) fn response(
         &mut self,
         request: &Request,
         now: OffsetDateTime,
     ) -> (Outcome, Option<Mishap>) {
-        let answered = |answer| (Outcome::Answered(answer), None);
+        let answered = |response| (Outcome::Responded(response), None);
         if self.scenario == Scenario::Silent {
             return (Outcome::Silence, None);
         }
         let Some(path) = request.path.strip_prefix(BASE) else {
-            return answered(Answer::not_found());
+            return answered(ApiResponse::not_found());
         };
         let account_id = self.account_of(request);
         let Some(account) = self
@@ -99,29 +100,29 @@ impl Api {
                 None => "No authorization header found",
                 Some(_) => "Token is invalid",
             };
-            return answered(Answer::unauthorized(details));
+            return answered(ApiResponse::unauthorized(details));
         };
         if let Err(until) = account.limiter.accept(now) {
             let retry_after = self.retry_after.value(now, until);
             return (
-                Outcome::Answered(Answer::too_many_requests(retry_after)),
+                Outcome::Responded(ApiResponse::too_many_requests(retry_after)),
                 Some(Mishap::TooMany),
             );
         }
         let Some(call) = Call::of(&request.method, path) else {
-            return answered(Answer::not_found());
+            return answered(ApiResponse::not_found());
         };
-        account.answer(call, request, self.newest_first, now)
+        account.response(call, request, self.newest_first, now)
     }
 
-    /// The runs that were started since the server was, of every workspace.
+    /// Returns the number of runs that were started since the server started, in all workspaces.
     pub(super) fn started(&mut self, now: OffsetDateTime) -> usize {
         self.workspaces(now)
             .map(|workspace| workspace.started().count())
             .sum()
     }
 
-    /// Those of them that are of one sync, by workspace and then in the order they were started.
+    /// Returns the started runs of a sync, by workspace and then in the order of their triggers.
     pub(super) fn snapshots(&mut self, sync_id: u64, now: OffsetDateTime) -> Vec<RunSnapshot> {
         self.workspaces(now)
             .flat_map(|workspace| workspace.snapshots(sync_id, now).collect::<Vec<_>>())
@@ -142,7 +143,7 @@ fn bearer(request: &Request) -> Option<&str> {
 }
 
 impl Account {
-    fn answer(
+    fn response(
         &mut self,
         call: Call<'_>,
         request: &Request,
@@ -158,48 +159,48 @@ impl Account {
             return (outcome, mishap);
         }
         self.workspace.advance_sequences(now);
-        let answer = match self.carry_out(call, request, newest_first, now) {
-            Ok(body) => Answer::ok(&self.workspace.scenario.write(body)),
-            Err(answer) => answer,
+        let response = match self.carry_out(call, request, newest_first, now) {
+            Ok(body) => ApiResponse::ok(&self.workspace.scenario.write(body)),
+            Err(response) => response,
         };
         let outcome = match fault {
             Fault::Afterwards(outcome) => outcome,
-            Fault::CutOff => Outcome::CutOff(answer),
-            Fault::Late(by) => Outcome::Late(answer, by),
-            Fault::None | Fault::Instead(_) => Outcome::Answered(answer),
+            Fault::Truncated => Outcome::Truncated(response),
+            Fault::Late(by) => Outcome::Late(response, by),
+            Fault::None | Fault::Instead(_) => Outcome::Responded(response),
         };
         (outcome, mishap)
     }
 
-    /// The body of a 200, or another answer.
+    /// Returns the body of a 200 response, or another response.
     fn carry_out(
         &mut self,
         call: Call<'_>,
         request: &Request,
         newest_first: bool,
         now: OffsetDateTime,
-    ) -> Result<Value, Answer> {
+    ) -> Result<Value, ApiResponse> {
         let workspace = &mut self.workspace;
         match call {
             Call::ListSyncs => {
                 let (syncs, has_more) = listing::syncs(workspace, &request.query, now)?;
                 let data = syncs
                     .into_iter()
-                    .map(|sync| shapes::sync(workspace, sync, now));
-                Ok(shapes::page(data.collect(), has_more))
+                    .map(|sync| json::sync(workspace, sync, now));
+                Ok(json::page(data.collect(), has_more))
             }
             Call::GetSync(id) => {
                 let sync = workspace.sync(number(id, "syncId")?);
-                sync.map(|sync| shapes::sync(workspace, sync, now))
-                    .ok_or_else(Answer::not_found)
+                sync.map(|sync| json::sync(workspace, sync, now))
+                    .ok_or_else(ApiResponse::not_found)
             }
             Call::ListRuns(id) => {
                 let id = number(id, "syncId")?;
-                workspace.sync(id).ok_or_else(Answer::not_found)?;
+                workspace.sync(id).ok_or_else(ApiResponse::not_found)?;
                 let (runs, has_more) =
                     listing::runs(workspace, id, &request.query, newest_first, now)?;
-                let data = runs.iter().map(|(run, figures)| shapes::run(run, figures));
-                Ok(shapes::page(data.collect(), has_more))
+                let data = runs.iter().map(|(run, figures)| json::run(run, figures));
+                Ok(json::page(data.collect(), has_more))
             }
             Call::Trigger(id) => {
                 let id = number(id, "syncId")?;
@@ -207,27 +208,27 @@ impl Account {
                 let flags = params.flags();
                 params.finish()?;
                 let run_id = workspace.trigger(id, flags, now);
-                run_id.map(shapes::triggered).ok_or_else(Answer::not_found)
+                run_id
+                    .map(json::triggered)
+                    .ok_or_else(ApiResponse::not_found)
             }
             Call::TriggerByIdOrSlug => self.trigger_by_id_or_slug(request, now),
-            Call::GetDestination(id) => {
-                shapes::destination(workspace, number(id, "destinationId")?)
-                    .ok_or_else(Answer::not_found)
-            }
+            Call::GetDestination(id) => json::destination(workspace, number(id, "destinationId")?)
+                .ok_or_else(ApiResponse::not_found),
             Call::GetModel(id) => {
-                shapes::model(workspace, number(id, "modelId")?).ok_or_else(Answer::not_found)
+                json::model(workspace, number(id, "modelId")?).ok_or_else(ApiResponse::not_found)
             }
             Call::GetSource(id) => {
-                shapes::source(workspace, number(id, "sourceId")?).ok_or_else(Answer::not_found)
+                json::source(workspace, number(id, "sourceId")?).ok_or_else(ApiResponse::not_found)
             }
             Call::TriggerSequence(id) => workspace
                 .trigger_sequence(id, now)
-                .map(shapes::triggered)
-                .ok_or_else(Answer::not_found),
+                .map(json::triggered)
+                .ok_or_else(ApiResponse::not_found),
             Call::GetSequenceRun(id) => workspace
                 .sequence_run(id)
-                .map(|run| shapes::sequence_run(workspace, run, now))
-                .ok_or_else(Answer::not_found),
+                .map(|run| json::sequence_run(workspace, run, now))
+                .ok_or_else(ApiResponse::not_found),
         }
     }
 
@@ -235,7 +236,7 @@ impl Account {
         &mut self,
         request: &Request,
         now: OffsetDateTime,
-    ) -> Result<Value, Answer> {
+    ) -> Result<Value, ApiResponse> {
         let mut params = Params::of_body(request.content_type.as_deref(), &request.body);
         let id = params.choice("syncId", |text| text.parse::<u64>().ok());
         let slug = params.text("syncSlug");
@@ -251,21 +252,22 @@ impl Account {
         let run_id = id
             .or_else(by_slug)
             .and_then(|id| self.workspace.trigger(id, flags, now));
-        // An error, and yet its status is 200. Its message is the only one that Hightouch publishes for this envelope.
+        // Hightouch documents this error with status 200, and this message is the only published
+        // example of the envelope.
         let (name, value) = match id {
             Some(id) => ("syncId", json!(id.to_string())),
             None => ("syncSlug", json!(slug)),
         };
         Ok(run_id.map_or_else(
             || json!({"message": "Validation failed", "details": {name: {"message": "sync not found", "value": value}}}),
-            shapes::triggered,
+            json::triggered,
         ))
     }
 }
 
-fn number(text: &str, name: &str) -> Result<u64, Answer> {
+fn number(text: &str, name: &str) -> Result<u64, ApiResponse> {
     whole(text).ok_or_else(|| {
-        Answer::validation_failed(json!({
+        ApiResponse::validation_failed(json!({
             name: {"message": "invalid float number", "value": text}
         }))
     })

@@ -1,6 +1,6 @@
-//! The server's clock, and how its times are written.
+//! The server's clock and the formats of its times.
 //!
-//! It counts on tokio's clock, so under a paused one an hour-long run passes in no time at all.
+//! It follows tokio's clock, so with a paused clock a run of an hour takes no real time.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const IMF_FIXDATE: &[BorrowedFormatItem<'_>] = format_description!(
     "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
 );
 
-/// Wall-clock time that passes as tokio's clock does.
+/// A wall clock that advances with tokio's clock.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
     started: Instant,
@@ -25,7 +25,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// A clock that shows the system's time now, in whole milliseconds as the API writes them.
+    /// Starts a clock at the system's time in whole milliseconds, which is the API's precision.
     pub(super) fn start() -> Self {
         let now = OffsetDateTime::now_utc();
         let below_a_millisecond = Duration::from_nanos(u64::from(now.nanosecond() % 1_000_000));
@@ -35,7 +35,7 @@ impl Clock {
         }
     }
 
-    /// Whole milliseconds since the start.
+    /// Returns the time since the start, in whole milliseconds.
     pub(super) fn elapsed(&self) -> Duration {
         let elapsed = self.started.elapsed();
         Duration::new(
@@ -44,23 +44,23 @@ impl Clock {
         )
     }
 
-    /// The time on the wall.
+    /// Returns the wall-clock time.
     pub(super) fn now(&self) -> OffsetDateTime {
         self.base + self.elapsed()
     }
 }
 
-/// RFC 3339 with milliseconds and `Z`, as nearly everywhere in the API.
+/// Formats a time as RFC 3339 with milliseconds and `Z`, as most of the API does.
 pub(super) fn with_z(time: OffsetDateTime) -> String {
     time.format(WITH_Z).unwrap_or_default()
 }
 
-/// RFC 3339 with milliseconds and `+00:00`, as in a sequence's runs.
+/// Formats a time as RFC 3339 with milliseconds and `+00:00`, as the API does in sequence runs.
 pub(super) fn with_offset(time: OffsetDateTime) -> String {
     time.format(WITH_OFFSET).unwrap_or_default()
 }
 
-/// An HTTP date (RFC 9110), for `Date` and `Retry-After`.
+/// Formats a time as an HTTP date (RFC 9110), for `Date` and `Retry-After`.
 pub(super) fn http_date(time: OffsetDateTime) -> String {
     time.format(IMF_FIXDATE).unwrap_or_default()
 }

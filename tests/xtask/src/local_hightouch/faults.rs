@@ -1,4 +1,4 @@
-//! Scenarios in which calls go wrong on the way.
+//! Scenarios in which requests fail.
 
 use std::time::Duration;
 
@@ -6,30 +6,30 @@ use hyper::StatusCode;
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::answers::{Answer, Outcome};
 use super::rate_limit::RetryAfter;
 use super::request::Call;
+use super::responses::{ApiResponse, Outcome};
 use super::scenario::Scenario;
 
-/// How long a refusal of [`Scenario::RateLimited`] holds.
+/// Duration of a refusal in [`Scenario::RateLimited`].
 const REFUSED_FOR: Duration = Duration::from_secs(1);
 
-/// What goes wrong with a call.
+/// A failure of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
-    /// Nothing does.
+    /// The call succeeds.
     None,
-    /// The call is never carried out, and this becomes of it.
+    /// The call is not carried out and has this outcome.
     Instead(Outcome),
-    /// The call is carried out, and this becomes of it.
+    /// The call is carried out and has this outcome.
     Afterwards(Outcome),
-    /// The call is carried out, and its answer is cut off.
-    CutOff,
-    /// The call is carried out, and its answer is so late.
+    /// The call is carried out, and its response is truncated.
+    Truncated,
+    /// The call is carried out, and its response is late by this duration.
     Late(Duration),
 }
 
-/// Counts one workspace's calls, so that what goes wrong is the same each time.
+/// Counts the calls of a workspace, so that failures are deterministic.
 #[derive(Debug)]
 pub(super) struct Faults {
     scenario: Scenario,
@@ -50,14 +50,14 @@ impl Faults {
         }
     }
 
-    /// What goes wrong with the next call.
+    /// Returns the failure of the next call.
     pub(super) fn next(&mut self, call: Call<'_>, now: OffsetDateTime) -> Fault {
-        let page = |status| Outcome::Answered(Answer::page(status));
+        let page = |status| Outcome::Responded(ApiResponse::page(status));
         match self.scenario {
             Scenario::Forbidden => Fault::Instead(page(StatusCode::FORBIDDEN)),
             Scenario::ErrorEnvelope => {
                 let body = json!({"error": "This workspace has been suspended"});
-                Fault::Instead(Outcome::Answered(Answer::json(
+                Fault::Instead(Outcome::Responded(ApiResponse::json(
                     StatusCode::FORBIDDEN,
                     &body,
                 )))
@@ -65,12 +65,12 @@ impl Faults {
             Scenario::RateLimited => self.refuse(now),
             Scenario::DroppedTrigger if call.triggers() => Fault::Instead(Outcome::Closed),
             Scenario::LostTriggerAnswer if call.triggers() => Fault::Afterwards(Outcome::Closed),
-            Scenario::CutOffTrigger if call.triggers() => Fault::CutOff,
+            Scenario::TruncatedTrigger if call.triggers() => Fault::Truncated,
             Scenario::TriggerTimeout if call.triggers() => {
                 Fault::Afterwards(page(StatusCode::GATEWAY_TIMEOUT))
             }
-            Scenario::PollsFail if call.polls() => Fault::Instead(Outcome::Answered(
-                Answer::empty(StatusCode::SERVICE_UNAVAILABLE),
+            Scenario::PollsFail if call.polls() => Fault::Instead(Outcome::Responded(
+                ApiResponse::empty(StatusCode::SERVICE_UNAVAILABLE),
             )),
             Scenario::HtmlErrors if call.polls() => match self.next_poll() % 3 {
                 1 => Fault::Instead(page(StatusCode::BAD_GATEWAY)),
@@ -89,7 +89,8 @@ impl Faults {
         self.polls - 1
     }
 
-    /// Every third call is refused, beginning with the first, and so is whoever comes back too early.
+    /// Refuses every third call, starting with the first, and every call that comes before the
+    /// refusal is over.
     fn refuse(&mut self, now: OffsetDateTime) -> Fault {
         if self.refused_until.is_none_or(|until| until <= now) {
             self.refused_until = None;
@@ -106,23 +107,23 @@ impl Faults {
             RetryAfter::Seconds
         };
         let until = self.refused_until.unwrap_or(now);
-        Fault::Instead(Outcome::Answered(Answer::too_many_requests(
+        Fault::Instead(Outcome::Responded(ApiResponse::too_many_requests(
             form.value(now, until),
         )))
     }
 }
 
-/// Each kind of trouble in turn.
+/// Returns each kind of failure in turn.
 fn flaky(turn: usize) -> Fault {
-    let answered = |answer| Fault::Instead(Outcome::Answered(answer));
+    let answered = |response| Fault::Instead(Outcome::Responded(response));
     match turn % 7 {
-        0 => answered(Answer::internal_server_error()),
-        1 => answered(Answer::empty(StatusCode::SERVICE_UNAVAILABLE)),
-        2 => Fault::CutOff,
-        3 => answered(Answer::page(StatusCode::BAD_GATEWAY)),
+        0 => answered(ApiResponse::internal_server_error()),
+        1 => answered(ApiResponse::empty(StatusCode::SERVICE_UNAVAILABLE)),
+        2 => Fault::Truncated,
+        3 => answered(ApiResponse::page(StatusCode::BAD_GATEWAY)),
         4 => Fault::Afterwards(Outcome::Closed),
-        5 => answered(Answer::page(StatusCode::GATEWAY_TIMEOUT)),
-        _ => answered(Answer::empty(StatusCode::OK)),
+        5 => answered(ApiResponse::page(StatusCode::GATEWAY_TIMEOUT)),
+        _ => answered(ApiResponse::empty(StatusCode::OK)),
     }
 }
 

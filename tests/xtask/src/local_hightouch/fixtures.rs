@@ -1,4 +1,4 @@
-//! The syncs and sequences that every workspace has.
+//! The syncs and sequences of every workspace.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,29 +8,31 @@ use super::timeline::{RowCounts, Timeline};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A sync, and what each of its runs goes through.
+/// A sync and the course of its runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SyncFixture {
-    /// The numeric id.
+    /// The numeric ID.
     pub id: u64,
-    /// The slug, unique in the workspace.
+    /// The slug, which is unique in the workspace.
     pub slug: String,
     /// `modelId`.
     pub model_id: u64,
     /// `destinationId`.
     pub destination_id: u64,
-    /// Switched off for schedules; it can be triggered all the same.
+    /// Disabled for schedules. A disabled sync can still be triggered.
     pub disabled: bool,
-    /// What a run of it goes through.
+    /// The course of each run.
     pub timeline: Timeline,
-    /// What the further jobs of each run go through, which are listed under the run's id as well.
+    /// The courses of additional jobs of each run. The run list contains each job as an entry with
+    /// the run's ID.
     pub further_jobs: Vec<Timeline>,
-    /// Runs triggered before the server started, as (how long before, what they went through), in any order.
+    /// Runs that were triggered before the server started: how long before, and their courses. In
+    /// any order.
     pub history: Vec<(Duration, Arc<Timeline>)>,
 }
 
 impl SyncFixture {
-    /// An enabled sync without earlier runs.
+    /// Creates an enabled sync without earlier runs.
     pub fn new(id: u64, slug: impl Into<String>, timeline: Timeline) -> Self {
         Self {
             id,
@@ -44,19 +46,20 @@ impl SyncFixture {
         }
     }
 
-    /// With one more job in each run.
+    /// Adds a job to each run.
     pub fn with_further_job(mut self, timeline: Timeline) -> Self {
         self.further_jobs.push(timeline);
         self
     }
 
-    /// With a run triggered so long before the server started.
+    /// Adds a run that was triggered this long before the server started.
     pub fn with_earlier_run(mut self, before: Duration, timeline: Timeline) -> Self {
         self.history.push((before, Arc::new(timeline)));
         self
     }
 
-    /// With so many runs before the server started, each triggered `every` after the one before it; the last one `every` before the start.
+    /// Adds this number of runs before the server started, one `every` interval. The last one was
+    /// triggered one interval before the start.
     pub fn with_earlier_runs(mut self, count: u32, every: Duration, timeline: Timeline) -> Self {
         let timeline = Arc::new(timeline);
         self.history
@@ -68,22 +71,24 @@ impl SyncFixture {
 /// A sequence: syncs that run one after another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SequenceFixture {
-    /// Its UUID.
+    /// The UUID.
     pub id: String,
-    /// The syncs in order.
+    /// The IDs of the syncs, in order.
     pub sync_ids: Vec<u64>,
-    /// Whether a run that fails ends the sequence as `failed`. If not, it goes on and ends as `done`.
+    /// Whether a failed sync run ends the sequence as `failed`. Otherwise the sequence continues
+    /// and ends as `done`.
     pub stops_on_failure: bool,
 }
 
-/// The sequence of `demo-empty` and `demo-warning`: `done` within 3 s.
+/// The sequence of `demo-empty` and `demo-warning`. It is `done` within 3 s.
 pub const SEQUENCE: &str = "5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d";
-/// The sequence of `demo-empty` and `demo-failed`, which goes on after a failure: `done` within 3 s.
+/// The sequence of `demo-empty` and `demo-failed`, which continues after a failure. It is `done`
+/// within 3 s.
 pub const SEQUENCE_DONE_WITH_FAILURE: &str = "5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4e";
-/// The sequence of `demo-failed` and `demo`, which stops at a failure: `failed` within 2 s.
+/// The sequence of `demo-failed` and `demo`, which stops at a failure. It is `failed` within 2 s.
 pub const SEQUENCE_FAILED: &str = "5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4f";
 
-/// The sequences of every workspace.
+/// Returns the sequences of every workspace.
 pub fn sequences() -> Vec<SequenceFixture> {
     let sequence = |id: &str, sync_ids: &[u64], stops_on_failure| SequenceFixture {
         id: id.to_owned(),
@@ -97,8 +102,9 @@ pub fn sequences() -> Vec<SequenceFixture> {
     ]
 }
 
-/// The syncs of every workspace: `1` demo, `2` demo-warning, `3` demo-failed, `4` demo-minute, `5` demo-empty,
-/// `6` demo-hour, `7` demo-cancelled, `8` demo-interrupted. There is no `404`.
+/// Returns the syncs of every workspace: `1` demo, `2` demo-warning, `3` demo-failed, `4`
+/// demo-minute, `5` demo-empty, `6` demo-hour, `7` demo-cancelled, `8` demo-interrupted. Sync `404`
+/// does not exist.
 pub fn syncs() -> Vec<SyncFixture> {
     let seconds = Duration::from_secs;
     let all = RowCounts::new(640, 120, 13);

@@ -1,17 +1,17 @@
-//! Lists: which entries, in which order, which page of them.
+//! Selects, sorts and pages the entries of lists.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::answers::Answer;
 use super::fixtures::SyncFixture;
 use super::params::Params;
+use super::responses::ApiResponse;
 use super::run::{Figures, Run};
 use super::scenario::{LISTED_AFTER, Scenario};
 use super::workspace::Workspace;
 
-/// The part of a list that was asked for.
+/// The requested page of a list.
 #[derive(Clone, Copy, Debug)]
 struct Page {
     offset: usize,
@@ -31,7 +31,8 @@ impl Page {
         }
     }
 
-    /// The page of `all`, and whether there is more behind it. It reads `all` no further than that.
+    /// Returns the page of `all`, and whether there are more entries after it. Stops reading `all`
+    /// there.
     fn cut<T>(self, all: impl Iterator<Item = T>) -> (Vec<T>, bool) {
         let mut rest = all.skip(self.offset);
         let page = rest.by_ref().take(self.limit).collect();
@@ -39,7 +40,7 @@ impl Page {
     }
 }
 
-/// A period of time, both ends out.
+/// A period of time that excludes both ends.
 #[derive(Clone, Copy, Debug)]
 struct Period {
     after: Option<OffsetDateTime>,
@@ -54,12 +55,13 @@ impl Period {
         }
     }
 
-    /// Whether it holds every time.
+    /// Returns whether the period contains every time.
     fn is_unlimited(self) -> bool {
         self.after.is_none() && self.before.is_none()
     }
 
-    /// Whether it holds `time`. A limited period does not hold what has not happened.
+    /// Returns whether the period contains `time`. A limited period does not contain an event that
+    /// has not happened.
     fn holds(self, time: Option<OffsetDateTime>) -> bool {
         let later = self
             .after
@@ -93,7 +95,8 @@ impl RunOrder {
 
 #[derive(Clone, Copy, Debug)]
 enum SyncOrder {
-    /// Also for what no two fixtures differ in: they have no names, and were all made at one time.
+    /// Also used to sort by name and creation time: fixtures have no names and were all created at
+    /// one time.
     Id,
     Slug,
 }
@@ -108,17 +111,17 @@ impl SyncOrder {
     }
 }
 
-/// A job of a run, as it stands.
+/// A job of a run with its current figures.
 pub(super) type Entry<'a> = (&'a Run, Figures);
 
-/// The jobs of a sync's runs that `query` asks for, and whether there are more.
+/// Returns the requested jobs of a sync's runs, and whether there are more.
 pub(super) fn runs<'a>(
     workspace: &'a Workspace,
     sync_id: u64,
     query: &str,
     newest_first: bool,
     now: OffsetDateTime,
-) -> Result<(Vec<Entry<'a>>, bool), Answer> {
+) -> Result<(Vec<Entry<'a>>, bool), ApiResponse> {
     let mut params = Params::of_query(query);
     let run_id = params.number("runId");
     let period = Period::of(&mut params);
@@ -132,7 +135,8 @@ pub(super) fn runs<'a>(
     params.finish()?;
 
     let is_listed = listed(workspace, run_id, now);
-    // A list of 100,000 runs is cheap to page through: figures are worked out only for the entries that need them.
+    // Compute figures only for the entries that need them, so that paging through 100,000 runs is
+    // fast.
     let is_any_time = period.is_unlimited() && within.is_none();
     let found = workspace
         .runs_of(sync_id)
@@ -149,7 +153,7 @@ pub(super) fn runs<'a>(
         RunOrder::Id => page.cut(found),
         RunOrder::CreatedAt | RunOrder::StartedAt | RunOrder::FinishedAt => {
             let mut found: Vec<_> = found.collect();
-            // What has not happened yet counts as latest.
+            // An event that has not happened yet sorts last.
             let time = |time: Option<OffsetDateTime>| (time.is_none(), time);
             found.sort_by_cached_key(|(run, job)| {
                 let figures = || run.job(*job, now);
@@ -173,7 +177,7 @@ pub(super) fn runs<'a>(
     Ok((entries.collect(), has_more))
 }
 
-/// Whether a list shows a run when this id is asked for, or none.
+/// Returns whether a list contains a run, for a request with or without an ID.
 fn listed(
     workspace: &Workspace,
     asked: Option<u64>,
@@ -194,12 +198,12 @@ fn listed(
     }
 }
 
-/// The syncs that `query` asks for, and whether there are more.
+/// Returns the requested syncs, and whether there are more.
 pub(super) fn syncs<'a>(
     workspace: &'a Workspace,
     query: &str,
     now: OffsetDateTime,
-) -> Result<(Vec<&'a SyncFixture>, bool), Answer> {
+) -> Result<(Vec<&'a SyncFixture>, bool), ApiResponse> {
     let mut params = Params::of_query(query);
     let slug = params.text("slug");
     let model_id = params.number("modelId");

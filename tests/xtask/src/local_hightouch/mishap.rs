@@ -1,4 +1,4 @@
-//! What may go wrong with one call on its way, by chance.
+//! Random failures of single calls.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,38 +6,38 @@ use std::time::Duration;
 use hyper::StatusCode;
 use time::OffsetDateTime;
 
-use super::answers::{Answer, Outcome};
 use super::faults::Fault;
 use super::rate_limit::RetryAfter;
 use super::request::Call;
-use crate::dice::Dice;
+use super::responses::{ApiResponse, Outcome};
+use crate::seeded_random::SeededRandom;
 
-/// How late [`Mishap::Slow`] is.
+/// Delay of [`Mishap::Slow`].
 const LATE: Duration = Duration::from_secs(2);
-/// The longest that [`Mishap::TooMany`] asks to be left alone, in seconds.
+/// Maximum `Retry-After` of [`Mishap::TooMany`], in seconds.
 const LONGEST_REFUSAL: u64 = 3;
 
-/// Each mishap, its name and whether the call is carried out stand here once.
+/// Defines each mishap, its name, and whether the call is carried out, in one place.
 macro_rules! mishaps {
     ($($variant:ident = $name:literal, $carried_out:literal: $about:literal,)+) => {
-        /// What goes wrong with one call.
+        /// A failure of one call.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Mishap {
             $(#[doc = $about] $variant,)+
         }
 
         impl Mishap {
-            /// Every mishap.
+            /// All mishaps.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// Its name.
+            /// Returns the mishap's name.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
                 }
             }
 
-            /// Whether the call is carried out all the same.
+            /// Returns whether the call is carried out.
             pub fn carried_out(self) -> bool {
                 match self {
                     $(Self::$variant => $carried_out,)+
@@ -50,78 +50,79 @@ macro_rules! mishaps {
 mishaps! {
     LostRequest = "lost request", false: "The connection closes, and nothing was carried out.",
     ResetRequest = "reset request", false: "The connection is reset, and nothing was carried out.",
-    LostAnswer = "lost answer", true: "The connection closes in place of the answer.",
-    ResetAnswer = "reset answer", true: "The connection is reset in place of the answer.",
-    CutAnswer = "cut answer", true: "The answer breaks off in the middle.",
-    EmptyAnswer = "empty answer", true: "The answer is a 200 without a body.",
+    LostAnswer = "lost response", true: "The connection closes in place of the response.",
+    ResetAnswer = "reset response", true: "The connection is reset in place of the response.",
+    CutAnswer = "cut response", true: "The response breaks off in the middle.",
+    EmptyResponse = "empty response", true: "The response is a 200 without a body.",
     TooMany = "429", false: "A 429 that says when to come back.",
     ServerError = "500", false: "A 500 of Hightouch's own.",
     Unavailable = "503", false: "An empty 503.",
-    BadGateway = "502 page", true: "A proxy's 502 page in place of the answer.",
-    GatewayTimeout = "504 page", true: "A proxy's 504 page in place of the answer.",
-    Slow = "slow answer", true: "The answer comes two seconds late.",
-    Silence = "no answer", true: "No answer ever comes.",
+    BadGateway = "502 page", true: "A proxy's 502 page in place of the response.",
+    GatewayTimeout = "504 page", true: "A proxy's 504 page in place of the response.",
+    Slow = "slow response", true: "The response comes two seconds late.",
+    Silence = "no response", true: "No response ever comes.",
 }
 
 impl Mishap {
-    /// Whether who triggered a run and had this happen cannot tell from it if there is a run.
+    /// Returns whether a caller whose trigger has this mishap cannot know whether a run exists.
     pub fn hides_a_run(self) -> bool {
         !matches!(self, Self::TooMany | Self::Slow)
     }
 
-    /// Whether it takes its time.
+    /// Returns whether the mishap delays the call.
     pub fn takes_time(self) -> bool {
         matches!(self, Self::Slow | Self::Silence)
     }
 
-    /// What becomes of the call.
-    pub(super) fn fault(self, dice: &mut Dice, now: OffsetDateTime) -> Fault {
-        let answered = |answer| Fault::Instead(Outcome::Answered(answer));
-        let afterwards = |answer| Fault::Afterwards(Outcome::Answered(answer));
+    /// Returns the failure that the mishap causes.
+    pub(super) fn fault(self, random: &mut SeededRandom, now: OffsetDateTime) -> Fault {
+        let answered = |response| Fault::Instead(Outcome::Responded(response));
+        let afterwards = |response| Fault::Afterwards(Outcome::Responded(response));
         match self {
             Self::LostRequest => Fault::Instead(Outcome::Closed),
             Self::ResetRequest => Fault::Instead(Outcome::Reset),
             Self::LostAnswer => Fault::Afterwards(Outcome::Closed),
             Self::ResetAnswer => Fault::Afterwards(Outcome::Reset),
-            Self::CutAnswer => Fault::CutOff,
-            Self::EmptyAnswer => afterwards(Answer::empty(StatusCode::OK)),
+            Self::CutAnswer => Fault::Truncated,
+            Self::EmptyResponse => afterwards(ApiResponse::empty(StatusCode::OK)),
             Self::TooMany => {
-                let until = now + Duration::from_secs(dice.between(1, LONGEST_REFUSAL));
-                let form = if dice.percent(50) {
+                let until = now + Duration::from_secs(random.between(1, LONGEST_REFUSAL));
+                let form = if random.percent(50) {
                     RetryAfter::Seconds
                 } else {
                     RetryAfter::Date
                 };
-                answered(Answer::too_many_requests(form.value(now, until)))
+                answered(ApiResponse::too_many_requests(form.value(now, until)))
             }
-            Self::ServerError => answered(Answer::internal_server_error()),
-            Self::Unavailable => answered(Answer::empty(StatusCode::SERVICE_UNAVAILABLE)),
-            Self::BadGateway => afterwards(Answer::page(StatusCode::BAD_GATEWAY)),
-            Self::GatewayTimeout => afterwards(Answer::page(StatusCode::GATEWAY_TIMEOUT)),
+            Self::ServerError => answered(ApiResponse::internal_server_error()),
+            Self::Unavailable => answered(ApiResponse::empty(StatusCode::SERVICE_UNAVAILABLE)),
+            Self::BadGateway => afterwards(ApiResponse::page(StatusCode::BAD_GATEWAY)),
+            Self::GatewayTimeout => afterwards(ApiResponse::page(StatusCode::GATEWAY_TIMEOUT)),
             Self::Slow => Fault::Late(LATE),
             Self::Silence => Fault::Afterwards(Outcome::Silence),
         }
     }
 }
 
-/// How often what goes wrong. It hits triggers and lists of runs, and nothing else.
+/// The frequency and kinds of mishaps. They affect only triggers and run lists.
 ///
-/// What becomes of a sync's third poll follows from the seed alone, whatever else goes on meanwhile.
+/// The seed alone determines the mishap of, for example, a sync's third poll, independent of other
+/// calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mishaps {
-    /// Another seed, another course of events.
+    /// The seed, which determines all mishaps.
     pub seed: u64,
-    /// With how many of a hundred calls something goes wrong.
+    /// Percentage of calls that have a mishap.
     pub percent: u64,
-    /// What may go wrong, all of it equally often.
+    /// The possible mishaps, all with the same probability.
     pub kinds: Vec<Mishap>,
 }
 
-/// Decides for one workspace's calls.
+/// Selects the mishaps of the calls of one workspace.
 #[derive(Debug)]
 pub(super) struct Fate {
     mishaps: Mishaps,
-    /// How many calls of each name there were.
+    /// Number of calls by name.
     calls: BTreeMap<String, u64>,
 }
 
@@ -133,7 +134,7 @@ impl Fate {
         }
     }
 
-    /// What goes wrong with the next call, and what becomes of it.
+    /// Returns the mishap of the next call, and the failure that it causes.
     pub(super) fn next(&mut self, call: Call<'_>, now: OffsetDateTime) -> Option<(Mishap, Fault)> {
         let name = match call {
             Call::Trigger(sync) => format!("trigger {sync}"),
@@ -142,12 +143,12 @@ impl Fate {
         };
         let count = self.calls.entry(name.clone()).or_default();
         *count += 1;
-        let mut dice = Dice::new(self.mishaps.seed, &format!("{name} {count}"));
-        if !dice.percent(self.mishaps.percent) {
+        let mut random = SeededRandom::new(self.mishaps.seed, &format!("{name} {count}"));
+        if !random.percent(self.mishaps.percent) {
             return None;
         }
-        let mishap = dice.pick(&self.mishaps.kinds)?;
-        Some((mishap, mishap.fault(&mut dice, now)))
+        let mishap = random.pick(&self.mishaps.kinds)?;
+        Some((mishap, mishap.fault(&mut random, now)))
     }
 }
 

@@ -1,9 +1,10 @@
-//! A local Hightouch: as much of its REST API as a sync's run needs, for tests and for trying things out.
+//! A local mock of the Hightouch API ("local Hightouch"), for tests and for trials. It implements the calls that a sync
+//! run needs.
 //!
-//! The key is `local`, or `local-two` for another workspace with runs of its own. Syncs 1 to 8 end in each way
-//! that a run can end ([`fixtures`]); there is no sync 404. A [`Scenario`] makes it answer as
-//! badly as real answers get, and [`Mishaps`] hit single calls by chance. Where a run stands follows from the time
-//! alone, and the time is tokio's, so under a paused clock a run of an hour takes milliseconds.
+//! The API key is `local`, or `local-two` for another workspace with its own runs. The runs of syncs 1 to 8 end in all
+//! the ways in which a run can end (see [`fixtures`]). Sync 404 does not exist. A [`Scenario`] makes the responses as bad
+//! as real ones can be, and [`Mishaps`] make random calls fail. The state of a run depends only on tokio's clock: if the
+//! clock is paused, a run of an hour takes milliseconds.
 //!
 //! ```no_run
 //! # use xtask::local_hightouch::{LocalHightouch, Options, Scenario};
@@ -15,11 +16,11 @@
 //! # }
 //! ```
 
-mod answers;
 mod api;
 mod clock;
 mod faults;
 pub mod fixtures;
+mod json;
 mod listing;
 mod mishap;
 mod options;
@@ -28,11 +29,11 @@ mod quirks;
 mod rate_limit;
 mod recorded;
 mod request;
+mod responses;
 mod run;
 mod scenario;
 mod sequence;
 mod server;
-mod shapes;
 mod status;
 mod timeline;
 mod workspace;
@@ -61,7 +62,7 @@ pub use self::scenario::{Scenario, UnknownScenario};
 pub use self::status::Status;
 pub use self::timeline::{RowCounts, Timeline};
 
-/// A running server. It stops when this is dropped.
+/// A running server. Dropping it stops the server.
 #[derive(Debug)]
 pub struct LocalHightouch {
     addr: SocketAddr,
@@ -70,11 +71,11 @@ pub struct LocalHightouch {
 }
 
 impl LocalHightouch {
-    /// Starts a server in the current tokio runtime. It listens when this returns.
+    /// Starts a server in the current tokio runtime. It listens when this function returns.
     ///
     /// # Errors
     ///
-    /// If it cannot listen where it should.
+    /// Fails if it cannot listen on the requested address.
     pub async fn start(options: Options) -> io::Result<Self> {
         let listener = crate::listen::listen(options.listen)?;
         let addr = listener.local_addr()?;
@@ -89,30 +90,30 @@ impl LocalHightouch {
         })
     }
 
-    /// `http://127.0.0.1:PORT`, which stands for `https://api.hightouch.com`.
+    /// Returns `http://127.0.0.1:PORT`, which replaces `https://api.hightouch.com`.
     pub fn origin(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Where it listens.
+    /// Returns the address on which it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// The requests that arrived, in order. Their keys are not kept.
+    /// Returns the received requests, in order, without their keys.
     pub fn requests(&self) -> Vec<Recorded> {
         self.shared.state().recorded.clone()
     }
 
-    /// How many runs were really started since the server was, in all workspaces, whatever was answered. Each
-    /// sync that a sequence ran counts.
+    /// Returns the number of runs that were started since the server started, in all workspaces,
+    /// whatever the responses were. Each sync run of a sequence counts.
     pub fn triggers(&self) -> usize {
         let now = self.shared.clock.now();
         self.shared.state().api.started(now)
     }
 
-    /// The runs of a sync that were really started since the server was, whatever was answered: by workspace,
-    /// then in the order they were started.
+    /// Returns the runs of a sync that were started since the server started, whatever the
+    /// responses were. They are sorted by workspace and then by trigger.
     pub fn runs(&self, sync_id: u64) -> Vec<RunSnapshot> {
         let now = self.shared.clock.now();
         self.shared.state().api.snapshots(sync_id, now)

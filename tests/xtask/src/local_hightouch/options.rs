@@ -1,4 +1,4 @@
-//! What a server is started with.
+//! Options of the server.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -8,32 +8,32 @@ use super::mishap::Mishaps;
 use super::rate_limit::RateLimit;
 use super::scenario::Scenario;
 
-/// What a server is started with.
+/// Options of the server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where to listen; port 0 takes a free one.
+    /// The address to listen on. With port 0, the system chooses a port.
     pub listen: SocketAddr,
-    /// What goes otherwise than on the best day.
+    /// The deviation from normal behaviour.
     pub scenario: Scenario,
-    /// What goes wrong by chance beside that.
+    /// Additional random failures.
     pub mishaps: Option<Mishaps>,
     /// The syncs of every workspace.
     pub syncs: Vec<SyncFixture>,
     /// The sequences of every workspace.
     pub sequences: Vec<SequenceFixture>,
-    /// The limit on each workspace's requests.
+    /// The rate limit of each workspace.
     pub rate_limit: RateLimit,
-    /// How long each answer takes.
+    /// Delay of each response.
     pub latency: Duration,
-    /// Whether lists of runs begin with the latest. Nobody has published which way Hightouch sorts.
+    /// Whether run lists are sorted from newest to oldest. Hightouch does not document its order.
     pub newest_first: bool,
-    /// Whether a trigger while a sequence runs queues one more run, as it does where run queueing is enabled for the workspace. Without it
-    /// the answer is the ID of the run that is going.
+    /// Whether a trigger during a sequence run queues another run, as in workspaces with run
+    /// queueing. Otherwise the trigger returns the ID of the run in progress.
     pub queues_sequence_runs: bool,
 }
 
 impl Default for Options {
-    /// A free port of this machine, all goes well, and the fixtures.
+    /// Returns options for a free local port, normal behaviour and the standard fixtures.
     fn default() -> Self {
         Self {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
@@ -50,14 +50,14 @@ impl Default for Options {
 }
 
 impl Options {
-    /// With this sync, in place of one with the same id.
+    /// Adds a sync, or replaces the one with the same ID.
     pub fn with_sync(mut self, sync: SyncFixture) -> Self {
         self.syncs.retain(|other| other.id != sync.id);
         self.syncs.push(sync);
         self
     }
 
-    /// Under this scenario.
+    /// Sets the scenario.
     pub fn with_scenario(mut self, scenario: Scenario) -> Self {
         self.scenario = scenario;
         self

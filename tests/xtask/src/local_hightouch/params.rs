@@ -1,13 +1,14 @@
-//! Parameters and body fields, and what is wrong with them.
+//! Parses and validates parameters and body fields.
 
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::answers::Answer;
+use super::responses::ApiResponse;
 use super::run::Flags;
 
-/// Named values of one request. Those that cannot be read are noted, and [`Params::finish`] names them all.
+/// Named values of one request. It records invalid values, and [`Params::finish`] reports all of
+/// them.
 #[derive(Debug, Default)]
 pub(super) struct Params {
     given: Map<String, Value>,
@@ -15,7 +16,7 @@ pub(super) struct Params {
 }
 
 impl Params {
-    /// The parameters of a query. Of one that is repeated the last counts.
+    /// Parses the parameters of a query. The last value of a repeated parameter counts.
     pub(super) fn of_query(query: &str) -> Self {
         Self {
             given: pairs(query),
@@ -23,7 +24,7 @@ impl Params {
         }
     }
 
-    /// The fields of a trigger's body: JSON, a form, or nothing.
+    /// Parses the body of a trigger: JSON, a form, or nothing.
     pub(super) fn of_body(content_type: Option<&str>, body: &str) -> Self {
         if body.trim().is_empty() {
             return Self::default();
@@ -52,7 +53,7 @@ impl Params {
         params
     }
 
-    /// A whole number from zero up.
+    /// Takes a whole number that is not negative.
     pub(super) fn number(&mut self, name: &str) -> Option<u64> {
         let value = self.given.remove(name)?;
         let number = match &value {
@@ -62,7 +63,7 @@ impl Params {
         self.noted(name, "invalid float number", value, number)
     }
 
-    /// A time in RFC 3339.
+    /// Takes a time in RFC 3339 format.
     pub(super) fn time(&mut self, name: &str) -> Option<OffsetDateTime> {
         let value = self.given.remove(name)?;
         let time = value
@@ -77,19 +78,19 @@ impl Params {
         self.noted(name, "invalid string value", value, text)
     }
 
-    /// One of the names that `read` knows.
+    /// Takes one of the names that `read` accepts.
     pub(super) fn choice<T>(&mut self, name: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
         let value = self.given.remove(name)?;
         let choice = value.as_str().and_then(read);
         self.noted(name, "should be one of the following values", value, choice)
     }
 
-    /// A flag of a trigger, false if it is not given.
+    /// Takes a boolean of a trigger. The default is false.
     fn flag(&mut self, name: &str) -> bool {
         let Some(value) = self.given.remove(name) else {
             return false;
         };
-        // A form has only text.
+        // In a form, all values are text.
         let flag = match &value {
             Value::Bool(flag) => Some(*flag),
             Value::String(text) => text.parse().ok(),
@@ -119,9 +120,9 @@ impl Params {
             .insert(name.to_owned(), json!({"message": message, "value": value}));
     }
 
-    /// The 422 that names all that is wrong. What nobody asked for is wrong too: nothing else would show a
-    /// misspelt name.
-    pub(super) fn finish(mut self) -> Result<(), Answer> {
+    /// Returns a 422 response that lists all invalid values. An unknown name is invalid too,
+    /// because nothing else would reveal a misspelt name.
+    pub(super) fn finish(mut self) -> Result<(), ApiResponse> {
         for (name, value) in std::mem::take(&mut self.given) {
             let message = format!("\"{name}\" is an excess property and therefore is not allowed");
             self.reject(&name, &message, value);
@@ -129,12 +130,13 @@ impl Params {
         if self.wrong.is_empty() {
             Ok(())
         } else {
-            Err(Answer::validation_failed(Value::Object(self.wrong)))
+            Err(ApiResponse::validation_failed(Value::Object(self.wrong)))
         }
     }
 }
 
-/// A whole number from zero up, also where it is written as `42.0`: every number of the API is a float.
+/// Parses a whole number that is not negative. It accepts `42.0` too, because every number in the
+/// API is a float.
 pub(super) fn whole(text: &str) -> Option<u64> {
     text.strip_suffix(".0").unwrap_or(text).parse().ok()
 }
@@ -181,9 +183,9 @@ mod tests {
         let wrong = |content_type, body| {
             let mut params = Params::of_body(content_type, body);
             params.flags();
-            let answer = params.finish().unwrap_err();
-            assert_eq!(answer.status, 422);
-            answer.body
+            let response = params.finish().unwrap_err();
+            assert_eq!(response.status, 422);
+            response.body
         };
         assert!(wrong(JSON, r#"{"fullResync":1}"#).contains(r#""fullResync":{"message""#));
         assert!(wrong(JSON, r#"{"full_resync":true}"#).contains("full_resync"));

@@ -1,10 +1,10 @@
-//! Scenarios that change how an answer is written, not what it says.
+//! Scenarios that change the format of a response but not its content.
 
 use serde_json::{Map, Value, json};
 
 use super::scenario::Scenario;
 
-/// Left out under [`Scenario::MissingFields`], as are nulls.
+/// Fields that [`Scenario::MissingFields`] omits, in addition to nulls.
 const MISSING: [&str; 7] = [
     "completionRatio",
     "createdAt",
@@ -16,15 +16,15 @@ const MISSING: [&str; 7] = [
 ];
 
 impl Scenario {
-    /// The answer as this scenario writes it.
-    pub(super) fn write(self, answer: Value) -> Value {
+    /// Rewrites a response in the format of this scenario.
+    pub(super) fn write(self, response: Value) -> Value {
         match self {
             Self::StringIds
             | Self::ErrorObjects
             | Self::UpperCase
             | Self::UnknownFields
-            | Self::MissingFields => self.rewrite(answer),
-            _ => answer,
+            | Self::MissingFields => self.rewrite(response),
+            _ => response,
         }
     }
 

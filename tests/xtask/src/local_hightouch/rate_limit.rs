@@ -1,4 +1,4 @@
-//! The limit on requests of one workspace.
+//! The rate limit of a workspace.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,20 +7,22 @@ use time::OffsetDateTime;
 
 use super::clock::http_date;
 
-/// How a 429 says when to come back. Nobody has published whether Hightouch's does.
+/// The format of `Retry-After` in a 429 response. Hightouch does not document whether it sends the
+/// header.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RetryAfter {
-    /// Not at all.
+    /// No header.
     #[default]
     Absent,
-    /// In seconds.
+    /// A number of seconds.
     Seconds,
-    /// As an HTTP date.
+    /// An HTTP date.
     Date,
 }
 
 impl RetryAfter {
-    /// The header's value for coming back at `until`. Both forms count in whole seconds, rounded up.
+    /// Returns the header's value for a retry at `until`. Both formats have a precision of one
+    /// second, rounded up.
     pub(super) fn value(self, now: OffsetDateTime, until: OffsetDateTime) -> Option<String> {
         match self {
             Self::Absent => None,
@@ -41,19 +43,19 @@ impl RetryAfter {
     }
 }
 
-/// How many requests a workspace may send.
+/// The rate limit of a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// As many requests …
+    /// Maximum number of requests …
     pub requests: usize,
-    /// … in any period so long.
+    /// … in any period of this duration.
     pub period: Duration,
-    /// What a refusal says about when to come back.
+    /// The format of `Retry-After` in a refusal.
     pub retry_after: RetryAfter,
 }
 
 impl Default for RateLimit {
-    /// Hightouch's 200 requests in 10 s.
+    /// Returns Hightouch's limit of 200 requests in 10 s.
     fn default() -> Self {
         Self {
             requests: 200,
@@ -63,7 +65,7 @@ impl Default for RateLimit {
     }
 }
 
-/// Counts one workspace's requests. Refused ones do not count.
+/// Counts the requests of one workspace. Refused requests do not count.
 #[derive(Debug)]
 pub(super) struct Limiter {
     limit: RateLimit,
@@ -78,7 +80,8 @@ impl Limiter {
         }
     }
 
-    /// Accepts a request, or says when the next one would be accepted.
+    /// Accepts a request. If it refuses the request, it returns the time at which it would accept
+    /// one.
     pub(super) fn accept(&mut self, now: OffsetDateTime) -> Result<(), OffsetDateTime> {
         while let Some(oldest) = self.accepted.front() {
             if *oldest + self.limit.period > now {

@@ -1,4 +1,4 @@
-//! What arrived, for tests to look at.
+//! Received requests, for inspection by tests.
 
 use std::time::Duration;
 
@@ -8,29 +8,29 @@ use hyper::http::request::Parts;
 use super::mishap::Mishap;
 use super::request::Request;
 
-/// A request that arrived. The key it came with is in none of its parts.
+/// A received request. It does not contain the API key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
-    /// When, since the server started, in whole milliseconds.
+    /// Time since the server started, in whole milliseconds.
     pub at: Duration,
-    /// The account that its key belongs to: 1 or 2, or `None` for a wrong key or none.
+    /// The account of its key: 1 or 2, or `None` if the key is wrong or missing.
     pub account: Option<u32>,
-    /// `GET`, `POST` …
+    /// The method, such as `GET` or `POST`.
     pub method: String,
     /// The path without the query.
     pub path: String,
-    /// The query as it was written, without its question mark; `None` if there was no question mark.
+    /// The raw query without its question mark, or `None` if there was no question mark.
     pub query: Option<String>,
-    /// All headers but `Authorization`, names in lower case.
+    /// All headers except `Authorization`, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body; what is not UTF-8 is replaced.
+    /// The body. Invalid UTF-8 is replaced.
     pub body: String,
-    /// What went wrong with it by chance or by the rate limit.
+    /// The random mishap or the rate limiting that affected it.
     pub mishap: Option<Mishap>,
 }
 
 impl Recorded {
-    /// The value of a header.
+    /// Returns the value of a header.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
@@ -39,7 +39,8 @@ impl Recorded {
     }
 }
 
-/// A request to carry out, and the same to look at later. Its time, account and mishap are not known here.
+/// Parses a request, and returns it for handling and for inspection. The caller fills in the time,
+/// account and mishap.
 pub(super) fn read(head: &Parts, body: &[u8]) -> (Request, Recorded) {
     let body = String::from_utf8_lossy(body).into_owned();
     let request = Request {

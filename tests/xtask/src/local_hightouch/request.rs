@@ -1,6 +1,6 @@
-//! A request, read and understood.
+//! Parsed requests.
 
-/// A request as it arrived, with the headers that matter here.
+/// A received request with the headers that the server uses.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Request {
     pub(super) method: String,
@@ -11,7 +11,7 @@ pub(super) struct Request {
     pub(super) body: String,
 }
 
-/// The calls that the server knows. Ids are as they were written.
+/// The calls that the server implements. IDs are kept as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call<'a> {
     ListSyncs,
@@ -27,7 +27,7 @@ pub(super) enum Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// The call at `path` below the API's base, if there is one.
+    /// Returns the call at `path` below the API's base path, or `None` if there is none.
     pub(super) fn of(method: &str, path: &'a str) -> Option<Self> {
         let segments: Vec<_> = path.trim_matches('/').split('/').collect();
         Some(match (method, segments.as_slice()) {
@@ -45,7 +45,7 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// Whether it starts something.
+    /// Returns whether the call starts a run.
     pub(super) fn triggers(self) -> bool {
         matches!(
             self,
@@ -53,7 +53,7 @@ impl<'a> Call<'a> {
         )
     }
 
-    /// Whether it asks how a run is getting on.
+    /// Returns whether the call reads a run's status.
     pub(super) fn polls(self) -> bool {
         matches!(self, Self::ListRuns(_) | Self::GetSequenceRun(_))
     }

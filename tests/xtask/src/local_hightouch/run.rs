@@ -1,4 +1,4 @@
-//! One run of a sync: where it stands follows from the time alone.
+//! A run of a sync. Its state depends only on the time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,37 +9,37 @@ use super::clock::with_z;
 use super::status::Status;
 use super::timeline::{RowCounts, Timeline};
 
-/// What a trigger asked for beyond the run itself.
+/// The options of a trigger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
-    /// `fullResync`: every row again.
+    /// `fullResync`: send all rows again.
     pub full_resync: bool,
-    /// `resetCDC`: every row counts as seen.
+    /// `resetCDC`: mark all rows as already sent.
     pub reset_cdc: bool,
     /// `clearAndFill`: empty the audience, then fill it.
     pub clear_and_fill: bool,
 }
 
-/// A run that was really started, as it stands at the moment of asking.
+/// The current state of a run that was really started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSnapshot {
-    /// The run's id.
+    /// The run's ID.
     pub id: u64,
-    /// Its sync.
+    /// The ID of its sync.
     pub sync_id: u64,
-    /// Its workspace: 1 or 2.
+    /// The account of its workspace: 1 or 2.
     pub account: u32,
-    /// What the trigger asked for.
+    /// The options of its trigger.
     pub flags: Flags,
-    /// Where its first job stands.
+    /// The status of its first job.
     pub status: Status,
-    /// Where each job stands.
+    /// The status of each job.
     pub jobs: Vec<Status>,
-    /// When it was triggered, RFC 3339.
+    /// Time of the trigger, RFC 3339.
     pub created_at: String,
-    /// When it left the queue, RFC 3339; `None` if it has not.
+    /// Time at which it left the queue, RFC 3339. `None` while it is queued.
     pub started_at: Option<String>,
-    /// When it ended, RFC 3339; `None` if it has not.
+    /// Time at which it ended, RFC 3339. `None` while it is in progress.
     pub finished_at: Option<String>,
 }
 
@@ -49,15 +49,15 @@ pub(super) struct Run {
     pub(super) sync_id: u64,
     pub(super) created_at: OffsetDateTime,
     pub(super) flags: Flags,
-    /// Triggered before the server started.
+    /// Whether it was triggered before the server started.
     pub(super) earlier: bool,
     timeline: Arc<Timeline>,
     further_jobs: Vec<Timeline>,
-    /// When the timelines begin; `None` behind a run that never ends.
+    /// Time at which the timelines begin. `None` if it waits for a run that never ends.
     begins_at: Option<OffsetDateTime>,
 }
 
-/// The figures of a run at one moment.
+/// The figures of a run at one time.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Figures {
     pub(super) status: Status,
@@ -71,7 +71,7 @@ pub(super) struct Figures {
     pub(super) error: Option<String>,
 }
 
-/// What comes before a run of the same sync.
+/// The state of the run before this one, of the same sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ahead {
     Nothing,
@@ -91,7 +91,7 @@ impl Run {
         let timeline = timeline.into();
         let begins_at = match ahead {
             Ahead::Nothing => Some(created_at),
-            // It has queued enough by then, so it starts at once.
+            // The run has waited long enough in the queue, so its timeline begins immediately.
             Ahead::RunUntil(end) => {
                 let queue = timeline.first(|status| status != Status::Queued);
                 let queue = time::Duration::try_from(queue.unwrap_or_default());
@@ -111,7 +111,7 @@ impl Run {
         }
     }
 
-    /// With these jobs beside the first.
+    /// Adds these jobs.
     pub(super) fn with_further_jobs(mut self, timelines: Vec<Timeline>) -> Self {
         self.further_jobs = timelines;
         self
@@ -121,7 +121,7 @@ impl Run {
         std::iter::once(&*self.timeline).chain(&self.further_jobs)
     }
 
-    /// When the run's last job ends or ended; `None` if one never does.
+    /// Returns the time at which the run's last job ends, or `None` if a job never ends.
     pub(super) fn ends_at(&self) -> Option<OffsetDateTime> {
         let ends: Option<Vec<_>> = self
             .timelines()
@@ -130,7 +130,7 @@ impl Run {
         ends?.into_iter().max()
     }
 
-    /// When a job first is so.
+    /// Returns the first time at which the job's status satisfies `is`.
     fn moment(&self, job: &Timeline, is: impl Fn(Status) -> bool) -> Option<OffsetDateTime> {
         let offset = job.first(is)?.try_into().ok()?;
         self.begins_at?.checked_add(offset)
@@ -141,27 +141,27 @@ impl Run {
             .map_or(Status::Queued, |offset| self.timeline.status_at(offset))
     }
 
-    /// How far into its timeline the run is.
+    /// Returns the time since the run's timeline began.
     fn offset(&self, now: OffsetDateTime) -> Option<Duration> {
         (now - self.begins_at?).try_into().ok()
     }
 
-    /// Of its first job.
+    /// Returns the figures of its first job.
     pub(super) fn figures(&self, now: OffsetDateTime) -> Figures {
         self.figures_of(&self.timeline, now)
     }
 
-    /// Of each job.
+    /// Returns the figures of each job.
     pub(super) fn jobs(&self, now: OffsetDateTime) -> impl Iterator<Item = Figures> {
         self.timelines().map(move |job| self.figures_of(job, now))
     }
 
-    /// How many jobs it has.
+    /// Returns the number of jobs.
     pub(super) fn job_count(&self) -> usize {
         self.further_jobs.len() + 1
     }
 
-    /// Of one job, counted from zero.
+    /// Returns the figures of one job, counted from zero.
     pub(super) fn job(&self, index: usize, now: OffsetDateTime) -> Option<Figures> {
         self.timelines()
             .nth(index)
@@ -193,7 +193,7 @@ impl Run {
             },
             successful: timeline.successful.share(progress),
             failed: timeline.failed.share(progress),
-            // Two decimals, as in recorded answers.
+            // Two decimals, as in recorded responses.
             completion_ratio: (timeline.completion_ratio * progress * 100.0).round() / 100.0,
             error: timeline.error.clone().filter(|_| status.has_ended()),
         }

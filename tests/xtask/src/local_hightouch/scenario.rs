@@ -1,4 +1,4 @@
-//! What the server does otherwise than a Hightouch on its best day.
+//! Deviations of the server from normal behaviour.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,32 +7,32 @@ use std::time::Duration;
 use super::status::Status;
 use super::timeline::{RowCounts, Timeline};
 
-/// How long a new run stays out of the lists in the scenarios that hide it.
+/// Time for which a new run is missing from lists, in the scenarios that hide it.
 pub(super) const LISTED_AFTER: Duration = Duration::from_secs(2);
 
-/// Each scenario's name and description stand here once; everything else derives from it.
+/// Defines each scenario's name and description in one place.
 macro_rules! scenarios {
     ($($variant:ident = $name:literal: $about:literal,)+) => {
-        /// What the server does otherwise than a Hightouch on its best day.
+        /// A deviation of the server from normal behaviour.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Scenario {
             $(#[doc = $about] $variant,)+
         }
 
         impl Scenario {
-            /// Every scenario.
+            /// Returns all scenarios.
             pub fn all() -> &'static [Self] {
                 &[$(Self::$variant),+]
             }
 
-            /// The name, as on the command line.
+            /// Returns the name, as on the command line.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
                 }
             }
 
-            /// What happens, in a sentence.
+            /// Returns a description of one sentence.
             pub fn about(self) -> &'static str {
                 match self {
                     $(Self::$variant => $about,)+
@@ -56,19 +56,19 @@ scenarios! {
     OtherRunsFirst = "other-runs-first": "For a run's first two seconds `runId` finds the sync's other runs instead.",
     IgnoresRunId = "ignores-run-id": "`runId` is ignored: every run of the sync is listed.",
     HtmlErrors = "html-errors": "Every third poll gets a proxy's 502 page.",
-    Flaky = "flaky": "Every second poll goes wrong: 500, 503, 502 or 504, a cut-off body, an empty one, no answer.",
+    Flaky = "flaky": "Every second poll goes wrong: 500, 503, 502 or 504, a cut-off body, an empty one, no response.",
     PollsFail = "polls-fail": "Triggers work, every poll gets an empty 503.",
     RateLimited = "rate-limited": "Now and then 429 with a `Retry-After` of 1 s, kept up until then; in seconds and as a date by turns.",
     Forbidden = "forbidden": "Every call gets a 403 page; nothing runs.",
     ErrorEnvelope = "error-envelope": "Every call gets a 403 with `{\"error\":…}`; nothing runs.",
-    LostTriggerAnswer = "lost-trigger-answer": "Triggers start a run, then the connection closes without an answer.",
+    LostTriggerAnswer = "lost-trigger-response": "Triggers start a run, then the connection closes without an response.",
     TriggerTimeout = "trigger-timeout": "Triggers start a run, then a proxy answers 504.",
-    CutOffTrigger = "cut-off-trigger": "Triggers start a run, and their answer breaks off in the middle.",
-    DroppedTrigger = "dropped-trigger": "Triggers start nothing, and the connection closes without an answer.",
+    TruncatedTrigger = "cut-off-trigger": "Triggers start a run, and their response breaks off in the middle.",
+    DroppedTrigger = "dropped-trigger": "Triggers start nothing, and the connection closes without an response.",
     Silent = "silent": "No call is ever answered; nothing runs.",
 }
 
-// Derived, it would need its attribute inside the list above.
+// `#[derive(Default)]` would need an attribute inside the list above.
 #[allow(clippy::derivable_impls)]
 impl Default for Scenario {
     fn default() -> Self {
@@ -113,7 +113,7 @@ impl FromStr for Scenario {
 }
 
 impl Scenario {
-    /// The timeline that a run really takes under this scenario.
+    /// Returns the course of a run in this scenario.
     pub(super) fn adapt(self, timeline: Timeline) -> Timeline {
         match self {
             Self::UnknownStatus => verified(timeline),
@@ -126,13 +126,13 @@ impl Scenario {
         }
     }
 
-    /// Whether a sync needs runs before the first trigger, or the scenario shows nothing.
+    /// Returns whether the scenario has an effect only if a sync has runs before the first trigger.
     pub(super) fn needs_history(self) -> bool {
         matches!(self, Self::OtherRunsFirst | Self::IgnoresRunId)
     }
 }
 
-/// `verifying` takes the last third of what the run spends at work.
+/// Replaces the last third of the working time with `verifying`.
 fn verified(timeline: Timeline) -> Timeline {
     let from = timeline.first(|status| status != Status::Queued);
     let to = timeline.first(Status::has_ended);

@@ -1,4 +1,5 @@
-//! Sequences: syncs that run one after another, never a sequence beside itself.
+//! Sequences: syncs that run one after another. Only one run of a sequence is in progress at a
+//! time.
 
 use time::OffsetDateTime;
 
@@ -6,14 +7,14 @@ use super::run::{Flags, Run};
 use super::status::Status;
 use super::workspace::Workspace;
 
-/// One run of a sequence.
+/// A run of a sequence.
 #[derive(Clone, Debug)]
 pub(super) struct SequenceRun {
     pub(super) id: String,
     pub(super) sequence: String,
     created_at: OffsetDateTime,
     pub(super) status: SequenceStatus,
-    /// The sync runs so far, by id.
+    /// The IDs of its sync runs so far.
     pub(super) run_ids: Vec<u64>,
     ended_at: Option<OffsetDateTime>,
 }
@@ -40,8 +41,9 @@ impl SequenceStatus {
 }
 
 impl Workspace {
-    /// Starts a run of a sequence. If one is going, the answer is the id of the one queued behind it, or its own id where the workspace
-    /// queues none. `None` for a sequence that is not there.
+    /// Starts a run of a sequence. If a run is in progress, it returns the ID of the run queued
+    /// behind it, or its own ID if the workspace does not queue runs. Returns `None` if the
+    /// sequence does not exist.
     pub(super) fn trigger_sequence(&mut self, id: &str, now: OffsetDateTime) -> Option<String> {
         self.advance_sequences(now);
         self.sequences.iter().find(|known| known.id == id)?;
@@ -74,12 +76,12 @@ impl Workspace {
         Some(run_id)
     }
 
-    /// A sequence's run as it stood when [`Workspace::advance_sequences`] was last told the time.
+    /// Returns a sequence run in its state at the last call of [`Workspace::advance_sequences`].
     pub(super) fn sequence_run(&self, id: &str) -> Option<&SequenceRun> {
         self.sequence_runs.iter().find(|run| run.id == id)
     }
 
-    /// Does what was due up to now, each step at the moment it was due.
+    /// Carries out all steps that are due by now, each at its due time.
     pub(super) fn advance_sequences(&mut self, now: OffsetDateTime) {
         for index in 0..self.sequence_runs.len() {
             while let Some(run) = self.sequence_runs.get(index).cloned() {
@@ -93,7 +95,7 @@ impl Workspace {
         }
     }
 
-    /// The run after its next step, or `None` if none is due.
+    /// Returns the run after its next step, or `None` if no step is due.
     fn step(&mut self, mut run: SequenceRun, now: OffsetDateTime) -> Option<SequenceRun> {
         let due_at = match run.status {
             SequenceStatus::Pending => self.turn_of(&run)?,
@@ -131,7 +133,8 @@ impl Workspace {
         Some(run)
     }
 
-    /// When a pending run may begin: at once, or when the one ahead has ended.
+    /// Returns the time at which a pending run may begin: immediately, or when the run before it
+    /// has ended.
     fn turn_of(&self, run: &SequenceRun) -> Option<OffsetDateTime> {
         let ahead = self
             .sequence_runs
@@ -146,7 +149,8 @@ impl Workspace {
     }
 }
 
-/// How a sync's run that ended so ends a sequence that stops.
+/// Returns the status of a sequence that stops because of this sync run, or `None` if it does not
+/// stop.
 fn stopped_by(run: &Run, now: OffsetDateTime) -> Option<SequenceStatus> {
     match run.status(now) {
         Status::Failed | Status::Interrupted => Some(SequenceStatus::Failed),

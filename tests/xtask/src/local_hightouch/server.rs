@@ -1,4 +1,4 @@
-//! The API over HTTP.
+//! Serves the API over HTTP.
 
 use std::io;
 use std::pin::Pin;
@@ -15,12 +15,12 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
-use super::answers::{Answer, Outcome};
 use super::api::Api;
 use super::clock::{Clock, http_date};
 use super::recorded::{Recorded, read};
+use super::responses::{ApiResponse, Outcome};
 
-/// What all connections share.
+/// State that all connections share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) clock: Clock,
@@ -51,7 +51,7 @@ impl Shared {
     }
 }
 
-/// Serves until it is dropped, and every connection with it.
+/// Serves until the future is dropped, which also ends all connections.
 pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
@@ -60,7 +60,7 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
                 Ok((stream, _)) => {
                     connections.spawn(serve_connection(stream, shared.clone()));
                 }
-                // Out of file handles, most likely: the others must get on to give some back.
+                // Most likely, too many files are open. Let other tasks close some.
                 Err(_) => tokio::task::yield_now().await,
             },
             Some(_) = connections.join_next() => {}
@@ -69,30 +69,32 @@ pub(super) async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn serve_connection(stream: TcpStream, shared: Arc<Shared>) {
-    // Without this a poll on a kept-alive connection may wait 40 ms for nothing. It is no worse if it fails.
+    // Without this option, a poll on a reused connection may wait 40 ms. Ignore an error, because
+    // the option is not necessary.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(move |request| answer(request, shared.clone()));
+    let service = service_fn(move |request| respond(request, shared.clone()));
     let mut connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-    // A connection that fails is the client's to notice; half of the scenarios do it on purpose.
+    // Ignore an error: many scenarios fail a connection on purpose, and the client handles it.
     let ended = (&mut connection).await;
     if ended.is_err_and(|error| is_reset(&error)) {
-        // With no time to linger, closing it resets it. It is no worse than a plain end if that cannot be.
+        // With a linger time of zero, closing the connection resets it. If this fails, the
+        // connection closes normally, which is good enough.
         let _ = connection.into_parts().io.into_inner().set_zero_linger();
     }
 }
 
-/// Whether it is [`Outcome::Reset`] that ended a connection.
+/// Returns whether [`Outcome::Reset`] ended the connection.
 fn is_reset(error: &hyper::Error) -> bool {
     let cause =
         std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
     cause.is_some_and(|cause| cause.kind() == io::ErrorKind::ConnectionReset)
 }
 
-/// An error closes the connection without an answer.
-async fn answer(
+/// Handles a request. An error closes the connection without a response.
+async fn respond(
     request: hyper::Request<Incoming>,
     shared: Arc<Shared>,
-) -> io::Result<hyper::Response<AnswerBody>> {
+) -> io::Result<hyper::Response<ResponseBody>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let (request, mut recorded) = read(&head, &body);
@@ -101,7 +103,7 @@ async fn answer(
         let now = shared.clock.now();
         recorded.at = shared.clock.elapsed();
         recorded.account = state.api.account_of(&request);
-        let (outcome, mishap) = state.api.answer(&request, now);
+        let (outcome, mishap) = state.api.response(&request, now);
         recorded.mishap = mishap;
         state.recorded.push(recorded);
         outcome
@@ -111,30 +113,38 @@ async fn answer(
     }
     let date = http_date(shared.clock.now());
     match outcome {
-        Outcome::Answered(answer) => Ok(response(answer, &date, false)),
-        Outcome::CutOff(answer) => Ok(response(answer, &date, true)),
+        Outcome::Responded(response) => Ok(http_response(response, &date, false)),
+        Outcome::Truncated(response) => Ok(http_response(response, &date, true)),
         Outcome::Closed => Err(io::ErrorKind::ConnectionAborted.into()),
         Outcome::Reset => Err(io::ErrorKind::ConnectionReset.into()),
-        Outcome::Late(answer, by) => {
+        Outcome::Late(response, by) => {
             tokio::time::sleep(by).await;
-            Ok(response(answer, &http_date(shared.clock.now()), false))
+            Ok(http_response(
+                response,
+                &http_date(shared.clock.now()),
+                false,
+            ))
         }
         Outcome::Silence => std::future::pending().await,
     }
 }
 
-fn response(answer: Answer, date: &str, cut_off: bool) -> hyper::Response<AnswerBody> {
-    let length = answer.body.len();
-    let mut bytes = Bytes::from(answer.body);
-    if cut_off {
+fn http_response(
+    api_response: ApiResponse,
+    date: &str,
+    truncated: bool,
+) -> hyper::Response<ResponseBody> {
+    let length = api_response.body.len();
+    let mut bytes = Bytes::from(api_response.body);
+    if truncated {
         bytes.truncate(length / 2);
     }
-    let mut response = hyper::Response::new(AnswerBody {
+    let mut response = hyper::Response::new(ResponseBody {
         bytes: Some(bytes),
-        cut_off,
+        truncated,
         is_flushed: false,
     });
-    *response.status_mut() = answer.status;
+    *response.status_mut() = api_response.status;
     let mut set = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             response.headers_mut().insert(name, value);
@@ -142,24 +152,24 @@ fn response(answer: Answer, date: &str, cut_off: bool) -> hyper::Response<Answer
     };
     set(DATE, date);
     set(CONTENT_LENGTH, &length.to_string());
-    if let Some(content_type) = answer.content_type {
+    if let Some(content_type) = api_response.content_type {
         set(CONTENT_TYPE, content_type);
     }
-    if let Some(retry_after) = answer.retry_after {
+    if let Some(retry_after) = api_response.retry_after {
         set(RETRY_AFTER, &retry_after);
     }
     response
 }
 
-/// A body that can break off.
+/// A response body that can be truncated.
 #[derive(Debug)]
-struct AnswerBody {
+struct ResponseBody {
     bytes: Option<Bytes>,
-    cut_off: bool,
+    truncated: bool,
     is_flushed: bool,
 }
 
-impl Body for AnswerBody {
+impl Body for ResponseBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -170,10 +180,10 @@ impl Body for AnswerBody {
         if let Some(bytes) = self.bytes.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
-        if !self.cut_off {
+        if !self.truncated {
             return Poll::Ready(None);
         }
-        // What was written leaves the buffer only when there is nothing more to write for now.
+        // Data leaves the buffer only when the body has nothing more to write at the moment.
         if !self.is_flushed {
             self.is_flushed = true;
             context.waker().wake_by_ref();
@@ -183,12 +193,12 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes.is_none() && !self.cut_off
+        self.bytes.is_none() && !self.truncated
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.bytes {
-            Some(bytes) if !self.cut_off => SizeHint::with_exact(bytes.len() as u64),
+            Some(bytes) if !self.truncated => SizeHint::with_exact(bytes.len() as u64),
             _ => SizeHint::default(),
         }
     }

@@ -2,35 +2,35 @@
 
 use std::fmt;
 
-/// Where a run stands.
+/// The status of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Status {
-    /// Waits for its turn.
+    /// Waits in the queue.
     Queued,
-    /// Reads the warehouse.
+    /// Queries the warehouse.
     Querying,
     /// Sends rows to the destination.
     Processing,
-    /// Writes up which rows were rejected.
+    /// Writes a report of rejected rows.
     Reporting,
-    /// Ended, and all went well.
+    /// Ended successfully.
     Success,
-    /// Ended, and some rows were rejected.
+    /// Ended, with some rows rejected.
     Warning,
     /// Ended with an error.
     Failed,
-    /// Ended because somebody cancelled it.
+    /// Ended by a user's cancellation.
     Cancelled,
     /// Ended because Hightouch stopped it.
     Interrupted,
-    /// Goes on, under a name that the API did not have when this was written.
+    /// In progress, with a status that the API did not have when this was written.
     Other(&'static str),
-    /// Ended, under a name that the API did not have when this was written.
+    /// Ended, with a status that the API did not have when this was written.
     OtherEnd(&'static str),
 }
 
 impl Status {
-    /// The name on the wire.
+    /// Returns the name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -46,7 +46,7 @@ impl Status {
         }
     }
 
-    /// Whether a run in this status has ended.
+    /// Returns whether a run with this status has ended.
     pub fn has_ended(self) -> bool {
         match self {
             Self::Success
@@ -61,7 +61,7 @@ impl Status {
         }
     }
 
-    /// Whether the warehouse has answered by now, so that the rows to send are known.
+    /// Returns whether the warehouse has responded, so that the rows to send are known.
     pub(super) fn knows_rows(self) -> bool {
         !matches!(self, Self::Queued | Self::Querying)
     }

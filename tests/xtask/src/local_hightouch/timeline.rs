@@ -1,10 +1,10 @@
-//! What a run goes through, and when.
+//! The course of a run.
 
 use std::time::Duration;
 
 use super::status::Status;
 
-/// How many rows were added, changed and removed.
+/// Numbers of added, changed and removed rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RowCounts {
     /// `addedCount`.
@@ -16,7 +16,7 @@ pub struct RowCounts {
 }
 
 impl RowCounts {
-    /// Counts of each kind.
+    /// Creates row counts.
     pub fn new(added: u64, changed: u64, removed: u64) -> Self {
         Self {
             added,
@@ -25,36 +25,36 @@ impl RowCounts {
         }
     }
 
-    /// The part of these rows that is done at `share`, from 0 to 1.
+    /// Returns the part of the rows that is done at `share`, from 0 to 1.
     pub(super) fn share(self, share: f64) -> Self {
-        // Counts of a fixture are far below 2^52, where a float still holds every integer.
+        // The counts are far below 2^52, so floats represent them exactly.
         let part = |count: u64| (count as f64 * share).floor() as u64;
         Self::new(part(self.added), part(self.changed), part(self.removed))
     }
 }
 
-/// What a run goes through, and the figures it ends with.
+/// The course of a run and its final figures.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Timeline {
     steps: Vec<(Duration, Status)>,
-    /// `querySize` once the warehouse has answered; `None` stays null to the end.
+    /// `querySize` after the warehouse has responded. `None` stays null to the end.
     pub query_size: Option<u64>,
-    /// `plannedRows` once the warehouse has answered.
+    /// `plannedRows` after the warehouse has responded.
     pub planned: RowCounts,
-    /// `successfulRows` at the end; they grow towards it.
+    /// Final `successfulRows`. They grow during the run.
     pub successful: RowCounts,
-    /// `failedRows` at the end; they grow towards it.
+    /// Final `failedRows`. They grow during the run.
     pub failed: RowCounts,
-    /// `completionRatio` at the end; it grows towards it.
+    /// Final `completionRatio`. It grows during the run.
     pub completion_ratio: f64,
-    /// `error` at the end.
+    /// Final `error`.
     pub error: Option<String>,
 }
 
 impl Timeline {
-    /// Steps as (time since the trigger of an idle sync, status from then on), in any order. Before the first
-    /// one the run is queued. Without an ended status the run never ends. No rows, no error, a final
-    /// `completionRatio` of 1.
+    /// Creates a timeline from steps in any order: a time since the trigger of an idle sync, and
+    /// the status from then on. Before the first step the run is queued. Without an ended status
+    /// the run never ends. It has no rows, no error and a final `completionRatio` of 1.
     pub fn new(steps: impl IntoIterator<Item = (Duration, Status)>) -> Self {
         let mut steps: Vec<_> = steps.into_iter().collect();
         steps.sort_by_key(|(offset, _)| *offset);
@@ -69,11 +69,13 @@ impl Timeline {
         }
     }
 
-    /// The ordinary way through queued, querying, processing and reporting to `end`, within `total`.
+    /// Creates a typical timeline through queued, querying, processing and reporting to `end`,
+    /// within `total`.
     pub fn over(total: Duration, end: Status) -> Self {
-        // An idle sync starts 0.3 to 1.9 s after its trigger, however long it then takes.
+        // Recorded runs of an idle sync start 0.3 to 1.9 s after the trigger, independent of their
+        // duration.
         let queue = (total / 12).min(Duration::from_secs(1));
-        // Whole milliseconds, as it shows in `startedAt`.
+        // `startedAt` has a precision of one millisecond.
         let queue = queue - Duration::from_nanos(u64::from(queue.subsec_nanos() % 1_000_000));
         let work = total - queue;
         Self::new([
@@ -85,7 +87,7 @@ impl Timeline {
         ])
     }
 
-    /// All rows planned, sent and accepted; `querySize` is their sum.
+    /// Sets all rows as planned, sent and accepted. `querySize` is their sum.
     pub fn with_rows(mut self, rows: RowCounts) -> Self {
         self.query_size = Some(rows.added + rows.changed + rows.removed);
         self.planned = rows;
@@ -93,7 +95,7 @@ impl Timeline {
         self
     }
 
-    /// As many rows of the planned ones rejected as given, the others accepted.
+    /// Sets this number of planned rows as rejected, and the others as accepted.
     pub fn with_rejected(mut self, rejected: RowCounts) -> Self {
         self.failed = rejected;
         self.successful = RowCounts::new(
@@ -104,25 +106,26 @@ impl Timeline {
         self
     }
 
-    /// Stopped early: only this share of the planned rows was sent, which is the final `completionRatio`.
+    /// Stops the run early. Only this share of the planned rows was sent, which is the final
+    /// `completionRatio`.
     pub fn stopped_at(mut self, share: f64) -> Self {
         self.successful = self.planned.share(share);
         self.completion_ratio = share;
         self
     }
 
-    /// Ends with this text in `error`.
+    /// Sets the final `error`.
     pub fn with_error(mut self, error: impl Into<String>) -> Self {
         self.error = Some(error.into());
         self
     }
 
-    /// The steps by time.
+    /// Returns the steps in order of time.
     pub fn steps(&self) -> &[(Duration, Status)] {
         &self.steps
     }
 
-    /// With `status` and no other from `from` up to `to`.
+    /// Replaces all statuses between `from` and `to` with `status`.
     pub(super) fn with_status_between(
         mut self,
         from: Duration,
@@ -136,7 +139,7 @@ impl Timeline {
         self
     }
 
-    /// The offset of the first step that `is` so.
+    /// Returns the offset of the first step whose status satisfies `is`.
     pub(super) fn first(&self, is: impl Fn(Status) -> bool) -> Option<Duration> {
         self.steps
             .iter()
@@ -144,7 +147,7 @@ impl Timeline {
             .map(|(offset, _)| *offset)
     }
 
-    /// The status at `offset`.
+    /// Returns the status at `offset`.
     pub(super) fn status_at(&self, offset: Duration) -> Status {
         self.steps
             .iter()
@@ -153,7 +156,8 @@ impl Timeline {
             .map_or(Status::Queued, |(_, status)| *status)
     }
 
-    /// How much of the work is done at `offset`, from 0 to 1. A run that never ends gets nowhere.
+    /// Returns the completed share of the work at `offset`, from 0 to 1. A run that never ends
+    /// makes no progress.
     pub(super) fn progress_at(&self, offset: Duration) -> f64 {
         let Some(end) = self.first(Status::has_ended) else {
             return 0.0;

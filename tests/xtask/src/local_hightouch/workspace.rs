@@ -1,4 +1,5 @@
-//! A workspace's syncs and their runs. Nothing here reads a clock: every verb is told the time.
+//! A workspace with its syncs and runs. It reads no clock: every method takes the time as an
+//! argument.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,19 +13,20 @@ use super::sequence::SequenceRun;
 
 #[derive(Debug)]
 pub(super) struct Workspace {
-    /// Also the account's number.
+    /// The ID, which is also the account number.
     pub(super) id: u32,
     pub(super) scenario: Scenario,
     syncs: Vec<SyncFixture>,
-    /// By ID, which rises from one to the next.
+    /// All runs, in ascending order of their IDs.
     runs: Vec<Run>,
-    /// Where each sync's runs stand in `runs`.
+    /// The indices in `runs` of each sync's runs.
     by_sync: BTreeMap<u64, Vec<usize>>,
     next_run_id: u64,
-    /// Between one run id and the next: as many as there are workspaces, so that no two share an id.
+    /// Difference between consecutive run IDs. It is the number of workspaces, so that no two runs
+    /// share an ID.
     id_step: u64,
     pub(super) sequences: Vec<SequenceFixture>,
-    /// Whether a trigger while a sequence runs queues a run behind it.
+    /// Whether a trigger during a sequence run queues another run.
     pub(super) queues_sequence_runs: bool,
     pub(super) sequence_runs: Vec<SequenceRun>,
 }
@@ -103,7 +105,7 @@ impl Workspace {
         self.syncs.iter().find(|sync| sync.slug == slug)
     }
 
-    /// Every run of a sync, in the order they were triggered.
+    /// Returns all runs of a sync, in the order of their triggers.
     pub(super) fn runs_of(&self, sync_id: u64) -> impl DoubleEndedIterator<Item = &Run> {
         self.by_sync
             .get(&sync_id)
@@ -117,7 +119,8 @@ impl Workspace {
         self.runs.get(index)
     }
 
-    /// Starts a run, or queues it behind the one that is going. `None` for a sync that is not there.
+    /// Starts a run, or queues it behind the run in progress. Returns `None` if the sync does not
+    /// exist.
     pub(super) fn trigger(
         &mut self,
         sync_id: u64,
@@ -134,7 +137,8 @@ impl Workspace {
         Some(id)
     }
 
-    /// What a run triggered now has to wait for: the latest one, as each waits for the one before it.
+    /// Returns the state of the run that a run triggered now waits for. This is the latest run,
+    /// because each run waits for the one before it.
     fn ahead(&self, sync_id: u64, now: OffsetDateTime) -> Ahead {
         match self.runs_of(sync_id).next_back().map(Run::ends_at) {
             None => Ahead::Nothing,
@@ -144,7 +148,7 @@ impl Workspace {
         }
     }
 
-    /// The runs that were started since the server was.
+    /// Returns the runs that were triggered after the server started.
     pub(super) fn started(&self) -> impl Iterator<Item = &Run> {
         self.runs.iter().filter(|run| !run.earlier)
     }

@@ -1,11 +1,12 @@
-//! What the WIT leaves unsaid.
+//! Finds missing documentation and version gates in the WIT.
 
 use wit_parser::{Docs, Interface, Stability, TypeDefKind, World};
 
 use super::Wit;
 
 impl Wit {
-    /// The items without a doc comment: worlds, interfaces, functions, types, fields, cases and flags.
+    /// Returns the items without a doc comment: worlds, interfaces, functions, types, fields, cases
+    /// and flags.
     #[must_use]
     pub fn undocumented(&self) -> Vec<String> {
         let mut bare = Vec::new();
@@ -36,7 +37,7 @@ impl Wit {
                 let name = format!("{name}/{ty}");
                 let part = |part: &str| format!("{name}.{part}");
                 match &item.kind {
-                    // Used from another interface.
+                    // An alias of a type in another interface.
                     TypeDefKind::Type(_) => continue,
                     TypeDefKind::Record(record) => record
                         .fields
@@ -62,8 +63,8 @@ impl Wit {
         bare
     }
 
-    /// The items that do not say by `@since` or `@unstable` where they stand: worlds, what they import and export, interfaces, functions
-    /// and types.
+    /// Returns the items without `@since` or `@unstable`: worlds, their imports and exports,
+    /// interfaces, functions and types.
     #[must_use]
     pub fn ungated(&self) -> Vec<String> {
         let mut bare = Vec::new();

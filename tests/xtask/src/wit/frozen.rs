@@ -1,4 +1,4 @@
-//! Versions of the WIT as they were released, for what comes later to be held against.
+//! Frozen copies of the WIT's versions, for comparison with later versions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,12 +9,13 @@ use wit_parser::PackageId;
 
 use super::{PAGE, Wit, page};
 
-/// The WIT in one text with all that it depends on and nothing else, without doc comments, always in the same form.
+/// Formats the WIT as one text that includes its dependencies, without doc comments. The format is
+/// canonical.
 ///
 /// # Errors
-/// It cannot be encoded.
+/// Fails if the WIT cannot be encoded.
 pub fn freeze(wit: &Wit) -> Result<String> {
-    // What is encoded and decoded again has lost what nothing refers to.
+    // Encoding and decoding removes everything that is not used.
     let DecodedWasm::WitPackage(resolve, package) = wit_component::decode(&wit.encode()?)? else {
         anyhow::bail!("a WIT package was encoded as a component");
     };
@@ -29,10 +30,10 @@ pub fn freeze(wit: &Wit) -> Result<String> {
     Ok(printer.output.to_string())
 }
 
-/// The frozen versions, with their texts.
+/// Returns the frozen versions with their texts.
 ///
 /// # Errors
-/// They cannot be read.
+/// Fails if they cannot be read.
 pub fn frozen(workspace: &Path) -> Result<Vec<(String, String)>> {
     let folder = folder(workspace);
     let mut all = Vec::new();
@@ -51,10 +52,10 @@ pub fn frozen(workspace: &Path) -> Result<Vec<(String, String)>> {
     Ok(all)
 }
 
-/// Whether the changelog has a section for this version.
+/// Returns whether the changelog has a section for this version.
 ///
 /// # Errors
-/// There is no changelog.
+/// Fails if the changelog cannot be read.
 pub fn is_released(workspace: &Path, version: &str) -> Result<bool> {
     let changelog =
         fs::read_to_string(workspace.join("CHANGELOG.md")).context("cannot read CHANGELOG.md")?;
@@ -63,10 +64,11 @@ pub fn is_released(workspace: &Path, version: &str) -> Result<bool> {
         .any(|line| line.starts_with(&format!("## [{version}]"))))
 }
 
-/// Writes the page of `wit/`, and freezes its version as long as that is not released. Gives the files that were written.
+/// Generates the page of `wit/`, and freezes the current version if it is not released. Returns the
+/// written files.
 ///
 /// # Errors
-/// `wit/` cannot be read, or a file cannot be written.
+/// Fails if `wit/` cannot be read or a file cannot be written.
 pub fn renew(workspace: &Path) -> Result<Vec<PathBuf>> {
     let wit = Wit::read(&workspace.join("wit"))?;
     let version = wit.version()?;

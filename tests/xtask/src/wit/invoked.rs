@@ -1,4 +1,4 @@
-//! The call that the README gives to `wasmtime run --invoke`.
+//! Tests the README's example of `wasmtime run --invoke`.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,6 +1,5 @@
-//! The WIT package as a product: its page, its frozen versions, and what may change between two of them.
+//! The WIT package: its page, its frozen versions, and its completeness.
 
-mod compatible;
 mod complete;
 mod frozen;
 #[cfg(test)]
@@ -12,11 +11,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use wit_parser::{Package, PackageId, Resolve};
 
-pub use compatible::compatible;
 pub use frozen::{freeze, frozen, is_released, renew};
 pub use page::{PAGE, page};
 
-/// A WIT package with what it depends on.
+/// A WIT package with its dependencies.
 #[derive(Debug)]
 pub struct Wit {
     resolve: Resolve,
@@ -24,10 +22,10 @@ pub struct Wit {
 }
 
 impl Wit {
-    /// Reads a directory of WIT files, with `deps/` below it.
+    /// Reads a folder of WIT files with dependencies in `deps/`.
     ///
     /// # Errors
-    /// It cannot be read or is no WIT package.
+    /// Fails if the folder cannot be read or is not a WIT package.
     pub fn read(directory: &Path) -> Result<Self> {
         let mut resolve = Resolve::new();
         let (package, _) = resolve
@@ -36,20 +34,20 @@ impl Wit {
         Ok(Self { resolve, package })
     }
 
-    /// Reads a text that holds a package and those that it depends on.
+    /// Parses a text that contains a package and its dependencies.
     ///
     /// # Errors
-    /// It is no WIT package.
+    /// Fails if the text is not a WIT package.
     pub fn parse(name: &str, text: &str) -> Result<Self> {
         let mut resolve = Resolve::new();
         let package = resolve.push_source(name, text)?;
         Ok(Self { resolve, package })
     }
 
-    /// The package's version.
+    /// Returns the package's version.
     ///
     /// # Errors
-    /// It has none.
+    /// Fails if it has none.
     pub fn version(&self) -> Result<String> {
         let version = self
             .package()?
@@ -60,6 +58,15 @@ impl Wit {
         Ok(version.to_string())
     }
 
+    /// Returns the package's namespace and name, such as `hightouch:sync`.
+    ///
+    /// # Errors
+    /// Fails if the package is missing from its own resolution.
+    pub fn name(&self) -> Result<String> {
+        let name = &self.package()?.name;
+        Ok(format!("{}:{}", name.namespace, name.name))
+    }
+
     fn package(&self) -> Result<&Package> {
         self.resolve
             .packages
@@ -67,8 +74,11 @@ impl Wit {
             .context("a WIT package is missing from its own resolution")
     }
 
-    /// The package as wasm: what `wkg` publishes.
-    fn encode(&self) -> Result<Vec<u8>> {
-        wit_component::encode(&self.resolve, self.package, false)
+    /// Encodes the package as WebAssembly, the form in which `wkg` publishes it.
+    ///
+    /// # Errors
+    /// Fails if the package cannot be encoded.
+    pub fn encode(&self) -> Result<Vec<u8>> {
+        wit_component::encode(&self.resolve, self.package)
     }
 }

@@ -1,4 +1,4 @@
-//! The WIT as a page to read.
+//! Renders the WIT as a Markdown page.
 
 use std::fmt::Write as _;
 
@@ -10,13 +10,13 @@ use wit_parser::{
 
 use super::Wit;
 
-/// The page's file in `wit/`.
+/// The page's file name in `wit/`.
 pub const PAGE: &str = "README.md";
 
 /// Renders the page.
 ///
 /// # Errors
-/// The WIT holds what the page has no form for.
+/// Fails if the WIT contains an item that the page cannot show.
 pub fn page(wit: &Wit) -> Result<String> {
     let package = wit.package()?;
     let mut out = format!(
@@ -46,7 +46,7 @@ pub fn page(wit: &Wit) -> Result<String> {
                 .context("an interface is missing")?,
         ));
     }
-    // What can be called comes before the types that it takes.
+    // Interfaces with functions come before interfaces with types.
     interfaces.sort_by_key(|(_, interface)| interface.functions.is_empty());
     for (name, interface) in interfaces {
         write!(out, "\n## Interface `{name}`\n")?;
@@ -69,7 +69,7 @@ fn render(wit: &Wit, interface: &Interface, out: &mut String) -> Result<()> {
     }
     for (name, &id) in &interface.types {
         let definition = wit.resolve.types.get(id).context("a type is missing")?;
-        // One that is used from another interface stands there.
+        // The page describes an alias where its type is defined.
         if !matches!(definition.kind, TypeDefKind::Type(Type::Id(_))) {
             write!(out, "\n### {name}\n")?;
             paragraph(out, &definition.docs);
@@ -81,7 +81,7 @@ fn render(wit: &Wit, interface: &Interface, out: &mut String) -> Result<()> {
     Ok(())
 }
 
-/// The parts of a type, one in a row.
+/// Renders the parts of a type as a table.
 fn table(wit: &Wit, definition: &TypeDef, out: &mut String) -> Result<()> {
     let kind = definition.kind.as_str();
     let rows: Vec<(&str, Option<Type>, &Docs)> = match &definition.kind {
@@ -137,14 +137,14 @@ fn signature(wit: &Wit, function: &Function) -> Result<String> {
     Ok(format!("{}: func({parameters}){result};", function.name))
 }
 
-/// A type as WIT spells it.
+/// Formats a type as WIT does.
 fn spelled(wit: &Wit, ty: &Type) -> Result<String> {
     let mut printer = WitPrinter::default();
     printer.print_type_name(&wit.resolve, ty)?;
     Ok(printer.output.to_string())
 }
 
-/// The same, with a link to the type of this package that it holds.
+/// Formats a type as WIT does, with links to this package's types.
 fn linked(wit: &Wit, ty: &Type) -> Result<String> {
     let spelled = spelled(wit, ty)?;
     let name = named(wit, ty);
@@ -190,7 +190,7 @@ fn paragraph(out: &mut String, docs: &Docs) {
     }
 }
 
-/// Of items that were there from the start nothing is said: the page would be full of it.
+/// Omits the first version, because most items have it.
 fn since(out: &mut String, stability: &Stability) -> Result<()> {
     match stability {
         Stability::Stable { since, deprecated } => {
@@ -209,7 +209,7 @@ fn since(out: &mut String, stability: &Stability) -> Result<()> {
     Ok(())
 }
 
-/// Docs in one cell of a table.
+/// Formats docs as a table cell.
 fn cell(docs: &Docs) -> String {
     let text = docs.contents.as_deref().unwrap_or_default().trim();
     let paragraphs = text.split("\n\n").map(|paragraph| {

@@ -1,4 +1,4 @@
-//! The process that holds the host and nothing else: how it is started and asked, and what it does.
+//! Starts a separate process that runs only the embedded host, and reads its measurements.
 
 use std::net::Ipv4Addr;
 use std::process::{ExitCode, Stdio};
@@ -11,12 +11,12 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
-use super::door;
+use super::http_adapter;
 use super::measure::resident;
 use crate::build::{self, Kind};
 use crate::embedder::{Config, Host, Limits, Outbound};
 
-/// What lines of the host's own on standard error begin with; the others are the guests' log.
+/// Prefix of the host's own lines on stderr. The other lines are the guests' logs.
 const OWN_LINE: &str = "hightouch-sync host: ";
 
 #[derive(Args, Clone, Debug)]
@@ -29,25 +29,26 @@ pub(crate) struct HostArguments {
     instances: u32,
 }
 
-/// What the process says of itself.
+/// Measurements that the host process makes of itself.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 pub struct Counts {
-    /// How many instances are alive.
+    /// Number of live instances.
     pub instances: usize,
-    /// The most linear memory that any instance has had, in bytes.
+    /// Peak linear memory of any instance, in bytes.
     pub peak_memory: usize,
 }
 
-/// The process, at one moment.
+/// Measurements of the host process at one time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Sample {
-    /// What the process says of itself.
+    /// Measurements that the process makes of itself.
     pub counts: Counts,
-    /// Its resident memory in bytes, where the system tells.
+    /// Resident memory in bytes, if the system provides it.
     pub resident: Option<u64>,
 }
 
-/// Serves a component and prints where. Then it prints its counts for each line that it reads, until there are no more.
+/// Serves a component and prints its URL. Then prints its measurements after each line that it
+/// reads, until the input ends.
 pub(crate) async fn host(arguments: HostArguments) -> Result<ExitCode> {
     let HostArguments {
         kind,
@@ -68,12 +69,12 @@ pub(crate) async fn host(arguments: HostArguments) -> Result<ExitCode> {
     };
     let host = Host::new(components.path(kind), config)?;
     let listen = (Ipv4Addr::LOCALHOST, 0).into();
-    // Dropped, either stops serving.
+    // Dropping either of them stops the server.
     let (_serving, _door);
     let url = if kind == Kind::Library {
-        let door = door::open(host.clone(), origin, listen).await?;
-        let url = door.url();
-        _door = door;
+        let http_adapter = http_adapter::open(host.clone(), origin, listen).await?;
+        let url = http_adapter.url();
+        _door = http_adapter;
         url
     } else {
         let serving = host.serve(listen).await?;
@@ -93,8 +94,9 @@ pub(crate) async fn host(arguments: HostArguments) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A process that hosts a component and nothing else, so that what is measured of it is the host. The program is the one that
-/// starts it: `load-host` as its first argument has to lead to [`main`](super::super::main).
+/// A process that only hosts a component, so that a measurement of the process covers only the
+/// host. It runs the current program, which must call [`main`](super::super::main) if its first
+/// argument is `load-host`.
 #[derive(Debug)]
 pub struct GuestHost {
     child: Child,
@@ -105,10 +107,11 @@ pub struct GuestHost {
 }
 
 impl GuestHost {
-    /// Starts it for a component that may speak to this origin, with room for so many instances.
+    /// Starts the process for a component that may call this origin, with this maximum number of
+    /// instances.
     ///
     /// # Errors
-    /// It cannot be started, or ends at once.
+    /// Fails if the process cannot be started or ends immediately.
     pub async fn start(kind: Kind, origin: &str, instances: u32) -> Result<Self> {
         let program = std::env::current_exe().context("cannot find this program")?;
         let mut child = Command::new(program)
@@ -135,7 +138,7 @@ impl GuestHost {
         let complaints = tokio::spawn(async move {
             let (mut lines, mut complaints) = (BufReader::new(stderr).lines(), Vec::new());
             while let Ok(Some(line)) = lines.next_line().await {
-                // A guest's line is JSON.
+                // A line of a guest's log is JSON.
                 if line.starts_with(OWN_LINE) || !line.starts_with('{') {
                     complaints.push(line);
                 }
@@ -159,15 +162,15 @@ impl GuestHost {
         Ok(host)
     }
 
-    /// Where it serves.
+    /// Returns the URL that it serves.
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// How it stands now.
+    /// Returns its current measurements.
     ///
     /// # Errors
-    /// It has ended.
+    /// Fails if the process has ended.
     pub async fn sample(&mut self) -> Result<Sample> {
         self.asking
             .write_all(b"\n")
@@ -185,10 +188,11 @@ impl GuestHost {
         })
     }
 
-    /// Waits until no instance is alive, but no longer than this; how many are alive then.
+    /// Waits until no instance is live, up to this time limit. Returns the number of instances that
+    /// are still live.
     ///
     /// # Errors
-    /// It has ended.
+    /// Fails if the process has ended.
     pub async fn until_quiet(&mut self, most: Duration) -> Result<usize> {
         let began = std::time::Instant::now();
         loop {
@@ -200,10 +204,10 @@ impl GuestHost {
         }
     }
 
-    /// Ends it; what it complained of meanwhile.
+    /// Stops the process. Returns its error messages.
     ///
     /// # Errors
-    /// It cannot be waited for.
+    /// Fails if it cannot wait for the process.
     pub async fn stop(self) -> Result<Vec<String>> {
         let Self {
             mut child,

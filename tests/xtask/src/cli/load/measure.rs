@@ -1,4 +1,4 @@
-//! What the host's process takes while it is under load.
+//! Measures the host process under load.
 
 use std::fs;
 use std::time::Duration;
@@ -9,19 +9,19 @@ use tokio::task::JoinHandle;
 
 use super::guest_host::{GuestHost, Sample};
 
-/// How often the process is looked at.
+/// Interval between measurements.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// The figures of one load.
+/// The measurements of a load test.
 #[derive(Debug)]
 pub(super) struct Figures {
-    /// Before the first caller of many.
+    /// Before the callers of the first round.
     pub(super) before: Sample,
-    /// When the most instances were alive.
+    /// At the maximum number of live instances.
     pub(super) fullest: Sample,
-    /// When it took the most memory.
+    /// At the maximum resident memory.
     pub(super) largest: Sample,
-    /// How long each round took, and how it stood when its last instance had ended.
+    /// Duration of each round, and the measurement after its last instance ended.
     pub(super) rounds: Vec<(Duration, Sample)>,
 }
 
@@ -46,19 +46,20 @@ impl Figures {
         }
     }
 
-    /// Takes note of a round that is over.
+    /// Records a finished round.
     pub(super) fn after(&mut self, took: Duration, sample: Sample) {
         self.rounds.push((took, sample));
     }
 
-    /// Bytes of resident memory for each instance that was alive at the peak, beyond what was there before.
+    /// Returns the resident memory per live instance at the peak, in bytes, without the memory used
+    /// before.
     pub(super) fn per_instance(&self) -> Option<u64> {
         let more = self.fullest.resident?.saturating_sub(self.before.resident?);
         more.checked_div(u64::try_from(self.fullest.counts.instances).ok()?)
     }
 }
 
-/// Looks at the process again and again.
+/// A task that measures the process regularly.
 pub(super) struct Watch {
     enough: oneshot::Sender<()>,
     looking: JoinHandle<Result<(GuestHost, Figures)>>,
@@ -76,7 +77,7 @@ impl Watch {
         Self { enough, looking }
     }
 
-    /// Gives the process back, and the figures.
+    /// Stops measuring. Returns the process and the measurements.
     pub(super) async fn stop(self) -> Result<(GuestHost, Figures)> {
         drop(self.enough);
         self.looking
@@ -85,7 +86,7 @@ impl Watch {
     }
 }
 
-/// The resident memory of a process, in bytes, where the system tells.
+/// Returns the resident memory of a process in bytes, if the system provides it.
 pub(super) fn resident(process: u32) -> Option<u64> {
     resident_of(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
 }

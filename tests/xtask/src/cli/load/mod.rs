@@ -1,10 +1,11 @@
-//! `load`: many callers at once, held against the truth, and what they cost.
+//! The `load` command: makes many calls at the same time, checks the results, and measures the
+//! host.
 //!
-//! The host is a process of its own. This one holds the local Hightouch, the callers and all that is kept to judge by, so none
-//! of that is in what is measured.
+//! The host is a separate process. The local Hightouch, the callers and the recorded results are in
+//! this process, so the measurement does not include them.
 
-mod door;
 mod guest_host;
+mod http_adapter;
 mod measure;
 mod open_files;
 mod table;
@@ -18,7 +19,7 @@ use tokio::time::Instant;
 
 use self::measure::{Figures, Watch};
 use crate::build::{self, Kind};
-use crate::load::{Judgement, Plan, client, converse_all, truths};
+use crate::load::{Plan, Summary, actual_states, client, run_callers};
 use crate::local_hightouch::{
     self, LocalHightouch, Mishap, Mishaps, Options, RateLimit, RetryAfter,
 };
@@ -26,41 +27,42 @@ use crate::local_hightouch::{
 pub use self::guest_host::{Counts, GuestHost, Sample};
 pub(super) use self::guest_host::{HostArguments, host};
 
-/// How long the host may take to end every instance once the last caller has its answer.
+/// Maximum time until the host has ended all instances, after the last caller received its
+/// response.
 const QUIET: Duration = Duration::from_secs(40);
 
 #[derive(Args, Clone, Debug)]
 pub(super) struct Arguments {
-    /// How many callers call at once, each with a run of its own.
+    /// Number of callers at the same time. Each has its own run.
     #[arg(long, default_value_t = 1000)]
     runs: u64,
-    /// How often that is done, each time with other callers.
+    /// Number of rounds. Each round has new callers.
     #[arg(long, default_value_t = 1)]
     rounds: u64,
-    /// Which component: `endpoint`, `spin-endpoint`, or `library` behind a door of HTTP.
+    /// The component: `endpoint`, `spin-endpoint`, or `library` with an HTTP adapter.
     #[arg(long, default_value = "endpoint", value_parser = kind_of)]
     kind: Kind,
-    /// With how many of a hundred requests to Hightouch something goes wrong.
+    /// Percentage of requests to Hightouch that fail.
     #[arg(long, default_value_t = 20)]
     mishaps: u64,
-    /// What callers, runs and mishaps follow from.
+    /// The seed of the callers, runs and failures.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// How many seconds a run takes at most; the shortest take one.
+    /// Maximum duration of a run in seconds. The minimum is one second.
     #[arg(long, default_value_t = 20)]
     longest: u64,
-    /// Keep Hightouch's rate limit of 200 requests in 10 s, which is otherwise lifted.
+    /// Apply Hightouch's rate limit of 200 requests in 10 s. By default there is no limit.
     #[arg(long)]
     rate_limit: bool,
 }
 
-/// The kind of this name.
+/// Returns the kind of this name.
 fn kind_of(name: &str) -> Result<Kind> {
     let kind = Kind::ALL.into_iter().find(|kind| kind.world() == name);
     kind.with_context(|| format!("there are {}", Kind::ALL.map(Kind::world).join(", ")))
 }
 
-/// Runs the load and prints a table; fails where a caller was not told the truth.
+/// Runs the load test and prints a table. Fails if a caller received a wrong result.
 pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
     let Arguments {
         runs,
@@ -78,7 +80,7 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
     open_files::suffice_for(runs)?;
     tokio::task::spawn_blocking(|| build::build(&build::Options::terminal()?)).await??;
 
-    // The first comes alone, so that what is made only once is there before anything is measured.
+    // One caller comes first and alone, so that one-time initialisation is not measured.
     let count = runs.saturating_mul(rounds).saturating_add(1);
     let callers = Plan {
         callers: count,
@@ -118,13 +120,13 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
         kind.world()
     );
     let (first, others) = callers.split_at(1);
-    let mut stories = converse_all(first, began, &url, local_hightouch::KEY, &client).await;
+    let mut records = run_callers(first, began, &url, local_hightouch::KEY, &client).await;
     let mut left = host.until_quiet(QUIET).await?;
     let mut figures = Figures::begin(host.sample().await?);
     for round in others.chunks(usize::try_from(runs).unwrap_or(usize::MAX)) {
         let watch = Watch::start(host, figures);
         let at = Instant::now();
-        stories.extend(converse_all(round, began, &url, local_hightouch::KEY, &client).await);
+        records.extend(run_callers(round, began, &url, local_hightouch::KEY, &client).await);
         let took = at.elapsed();
         (host, figures) = watch.stop().await?;
         left += host.until_quiet(QUIET).await?;
@@ -132,18 +134,18 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
     }
     let complaints = host.stop().await?;
 
-    let mut judgement = Judgement::of(&callers, &stories, &truths(&callers, &hightouch));
+    let mut summary = Summary::of(&callers, &records, &actual_states(&callers, &hightouch));
     if left > 0 {
-        judgement.wrong.push(format!(
-            "{left} instances were alive {QUIET:?} after the last answer"
+        summary.wrong.push(format!(
+            "{left} instances were alive {QUIET:?} after the last response"
         ));
     }
-    judgement.wrong.extend(complaints);
-    for wrong in &judgement.wrong {
+    summary.wrong.extend(complaints);
+    for wrong in &summary.wrong {
         eprintln!("{wrong}\n");
     }
-    print!("{}", table::of(&arguments, &judgement, &figures));
-    Ok(if judgement.wrong.is_empty() {
+    print!("{}", table::of(&arguments, &summary, &figures));
+    Ok(if summary.wrong.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE

@@ -1,16 +1,16 @@
-//! How many files a process may have open: each connection is one.
+//! The limit on open files. Each connection is one.
 
 use std::fs;
 
 use anyhow::{Result, ensure};
 
-/// A caller's connection and one to Hightouch; both ends of the latter are never in one process.
+/// A caller's connection and one to Hightouch. This process has one end of each.
 const PER_RUN: u64 = 2;
-/// What a process has open beside connections.
+/// Open files of a process in addition to connections.
 const OTHERS: u64 = 100;
 
-/// Fails where this process, and those it starts, may not open as many files as so many runs need. Where the system does not say
-/// how many that is, it is tried.
+/// Fails if the limit on open files is too low for this number of runs. Succeeds if the limit is
+/// unknown.
 pub(super) fn suffice_for(runs: u64) -> Result<()> {
     let needed = runs.saturating_mul(PER_RUN).saturating_add(OTHERS);
     let Some(limit) = fs::read_to_string("/proc/self/limits")
@@ -27,7 +27,7 @@ pub(super) fn suffice_for(runs: u64) -> Result<()> {
     Ok(())
 }
 
-/// The soft limit on open files in a table as /proc has it; none where it is unlimited.
+/// Reads the soft limit on open files from the table in /proc. Returns `None` if it is unlimited.
 fn soft_limit(limits: &str) -> Option<u64> {
     let line = limits
         .lines()

@@ -1,16 +1,16 @@
-//! What came of it, for a person.
+//! Formats the results as a table.
 
 use std::fmt::{Display, Write as _};
 
 use super::Arguments;
 use super::measure::Figures;
-use crate::load::Judgement;
+use crate::load::Summary;
 
-/// The bytes of a page of linear memory.
+/// Size of a page of linear memory, in bytes.
 const PAGE: usize = 64 << 10;
 
-/// The table.
-pub(super) fn of(arguments: &Arguments, judgement: &Judgement, figures: &Figures) -> String {
+/// Returns the table.
+pub(super) fn of(arguments: &Arguments, summary: &Summary, figures: &Figures) -> String {
     let Arguments {
         runs, rounds, kind, ..
     } = arguments;
@@ -25,40 +25,40 @@ pub(super) fn of(arguments: &Arguments, judgement: &Judgement, figures: &Figures
     } else {
         String::new()
     };
-    let endings: usize = judgement.endings.values().sum();
-    let mishaps: usize = judgement.mishaps.values().sum();
+    let endings: usize = summary.endings.values().sum();
+    let mishaps: usize = summary.mishaps.values().sum();
 
     let mut rows = Rows(String::new());
     rows.add(
         "callers",
         format!(
-            "1 to warm up, then {runs} at once through the {}{times}",
+            "1 to warm up, then {runs} at the same time through the {}{times}",
             kind.world()
         ),
     );
     rows.add(
-        "told the truth",
-        format!("{endings} of {}", endings + judgement.untrue),
+        "correct results",
+        format!("{endings} of {}", endings + summary.incorrect),
     );
-    for (ending, count) in &judgement.endings {
+    for (ending, count) in &summary.endings {
         rows.add(&format!("  {ending}"), count);
     }
-    rows.add("followed a 202", judgement.followed);
-    rows.add("in flight at once, at the peak", judgement.at_once);
-    rows.add("runs started", judgement.runs);
+    rows.add("followed a 202 response", summary.followed);
+    rows.add("simultaneous conversations, peak", summary.at_once);
+    rows.add("runs started", summary.runs);
     rows.add(
         "requests to Hightouch",
         format!(
             "{}, {} of them triggers",
-            judgement.requests, judgement.triggers
+            summary.requests, summary.triggers
         ),
     );
-    rows.add("that went wrong", mishaps);
-    for (mishap, count) in &judgement.mishaps {
+    rows.add("failed requests", mishaps);
+    for (mishap, count) in &summary.mishaps {
         rows.add(&format!("  {}", mishap.as_str()), count);
     }
-    rows.add("the host's process", "");
-    rows.add("  instances alive at the peak", fullest.counts.instances);
+    rows.add("host process", "");
+    rows.add("  live instances, peak", fullest.counts.instances);
     rows.add("  linear memory of an instance", {
         let most = fullest.counts.peak_memory;
         format!("at most {} pages, {} KiB", most / PAGE, most >> 10)

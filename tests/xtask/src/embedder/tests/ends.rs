@@ -1,4 +1,4 @@
-//! How guests end.
+//! Tests of the ways in which guests end.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use tokio::time::{sleep, timeout};
 
 use super::super::{Config, in_virtual_time};
 use super::guests::{
-    ANSWER_AND_WAIT, BEGIN_AND_TRAP, BEGIN_AND_WAIT, HELLO, SILENT, SPIN, TRAP, WAIT_AN_HOUR,
+    BEGIN_AND_TRAP, BEGIN_AND_WAIT, HELLO, RESPOND_AND_WAIT, SILENT, SPIN, TRAP, WAIT_AN_HOUR,
 };
 use super::{config, get, send, serve, status};
 
 #[test]
-fn an_answered_request_leaves_nothing_behind() {
+fn a_finished_request_leaves_nothing_behind() {
     in_virtual_time(async |time| {
         let (config, captured) = config(&time);
         let serving = serve("hello", HELLO, config).await;
-        let answer = get(&serving).await;
-        assert_eq!(status(&answer), 200);
-        assert!(answer.contains("hello"), "{answer}");
+        let response = get(&serving).await;
+        assert_eq!(status(&response), 200);
+        assert!(response.contains("hello"), "{response}");
         sleep(Duration::from_millis(1)).await;
         assert_eq!((serving.requests(), serving.instances()), (0, 0));
         assert_eq!(captured.text(), "");
@@ -27,20 +27,20 @@ fn an_answered_request_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_trap_before_the_answer_is_a_500_and_its_cause_is_on_standard_error() {
+fn a_trap_before_the_response_is_a_500_and_its_cause_is_on_stderr() {
     in_virtual_time(async |time| {
         let (config, captured) = config(&time);
         let serving = serve("trap", TRAP, config).await;
-        let answer = get(&serving).await;
-        assert_eq!(status(&answer), 500);
-        assert!(answer.contains("text/plain"), "{answer}");
+        let response = get(&serving).await;
+        assert_eq!(status(&response), 500);
+        assert!(response.contains("text/plain"), "{response}");
         let log = captured.text();
         assert!(log.contains("unreachable"), "{log}");
     });
 }
 
 #[test]
-fn a_guest_that_gives_no_answer_is_a_500() {
+fn a_guest_that_returns_no_response_is_a_500() {
     in_virtual_time(async |time| {
         let (config, _) = config(&time);
         let serving = serve("silent", SILENT, config).await;
@@ -49,12 +49,15 @@ fn a_guest_that_gives_no_answer_is_a_500() {
 }
 
 #[test]
-fn a_trap_within_the_answer_cuts_it_off() {
+fn a_trap_during_the_response_truncates_it() {
     in_virtual_time(async |time| {
         let (config, captured) = config(&time);
         let serving = serve("trap-within", BEGIN_AND_TRAP, config).await;
-        let answer = get(&serving).await;
-        assert!(!answer.ends_with("0\r\n\r\n"), "it looks whole: {answer:?}");
+        let response = get(&serving).await;
+        assert!(
+            !response.ends_with("0\r\n\r\n"),
+            "it looks complete: {response:?}"
+        );
         assert!(captured.text().contains("unreachable"));
     });
 }
@@ -63,7 +66,7 @@ fn a_trap_within_the_answer_cuts_it_off() {
 fn a_guest_whose_client_hung_up_is_ended_after_a_while() {
     in_virtual_time(async |time| {
         let (mut config, _) = config(&time);
-        config.limits.afterwards = Duration::from_secs(30);
+        config.limits.after_response = Duration::from_secs(30);
         let serving = serve("hung-up", BEGIN_AND_WAIT, config).await;
         let mut stream = send(serving.addr()).await;
         let mut head = [0; 12];
@@ -78,7 +81,7 @@ fn a_guest_whose_client_hung_up_is_ended_after_a_while() {
 }
 
 #[test]
-fn a_client_that_hangs_up_before_the_answer_is_noticed_too() {
+fn a_client_that_disconnects_before_the_response_is_noticed_too() {
     in_virtual_time(async |time| {
         let (config, _) = config(&time);
         let serving = serve("hung-up-early", WAIT_AN_HOUR, config).await;
@@ -92,10 +95,10 @@ fn a_client_that_hangs_up_before_the_answer_is_noticed_too() {
 }
 
 #[test]
-fn a_guest_may_go_on_for_a_while_after_its_answer() {
+fn a_guest_may_continue_for_a_while_after_its_response() {
     in_virtual_time(async |time| {
         let (config, _) = config(&time);
-        let serving = serve("afterwards", ANSWER_AND_WAIT, config).await;
+        let serving = serve("afterwards", RESPOND_AND_WAIT, config).await;
         assert_eq!(status(&get(&serving).await), 200);
         sleep(Duration::from_secs(29)).await;
         assert_eq!(serving.instances(), 1);
@@ -139,14 +142,14 @@ fn stopping_the_server_waits_until_all_has_ended() {
     });
 }
 
-/// In real time: a guest that computes lets no virtual time pass.
+/// This test uses real time, because no virtual time passes while a guest computes.
 #[tokio::test]
 async fn a_guest_that_computes_for_ever_hangs_neither_host_nor_server() {
     let serving = serve("spin", SPIN, Config::default()).await;
     let mut stream = send(serving.addr()).await;
     let mut byte = [0];
-    let answer = timeout(Duration::from_millis(200), stream.read(&mut byte)).await;
-    assert!(answer.is_err(), "it answered");
+    let response = timeout(Duration::from_millis(200), stream.read(&mut byte)).await;
+    assert!(response.is_err(), "it responded");
     assert_eq!(serving.instances(), 1);
     let host = serving.host.clone();
     serving.stop().await;

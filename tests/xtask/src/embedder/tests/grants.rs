@@ -1,4 +1,4 @@
-//! What a guest is given, and what it is not.
+//! Tests of what a guest may access.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{config, get, send, serve, status};
 
 /// The number of `HTTP-request-denied` among wasi:http's error codes.
 const DENIED: u16 = 615;
-/// That of `connection-refused`.
+/// The number of `connection-refused` among wasi:http's error codes.
 const REFUSED: u16 = 606;
 
 #[test]
@@ -51,9 +51,9 @@ fn the_environment_is_what_the_configuration_says() {
         let (mut config, _) = config(&time);
         config.environment = vec![("NAME".to_owned(), "a value".to_owned())];
         let serving = serve("environment", ENVIRONMENT, config).await;
-        let answer = get(&serving).await;
-        assert_eq!(status(&answer), 200);
-        assert!(answer.contains("a value"), "{answer}");
+        let response = get(&serving).await;
+        assert_eq!(status(&response), 200);
+        assert!(response.contains("a value"), "{response}");
     });
 }
 
@@ -65,9 +65,9 @@ fn a_variable_has_its_value_or_is_undefined() {
         assert_eq!(status(&get(&undefined).await), 501);
         config.variables = [("hello".to_owned(), "world".to_owned())].into();
         let defined = serve("defined", VARIABLE, config).await;
-        let answer = get(&defined).await;
-        assert_eq!(status(&answer), 200);
-        assert!(answer.contains("world"), "{answer}");
+        let response = get(&defined).await;
+        assert_eq!(status(&response), 200);
+        assert!(response.contains("world"), "{response}");
     });
 }
 
@@ -82,11 +82,11 @@ fn standard_error_can_be_captured() {
     });
 }
 
-/// A page of linear memory, of which [`GROW`] asks for 64.
+/// Size of a page of linear memory, in bytes. [`GROW`] requests 64 pages.
 const PAGE: usize = 64 << 10;
 
 #[test]
-fn memory_is_limited_and_its_peak_is_told() {
+fn memory_is_limited_and_its_peak_is_reported() {
     in_virtual_time(async |time| {
         let (mut config, _) = config(&time);
         let enough = serve("enough", GROW, config.clone()).await;

@@ -1,5 +1,5 @@
-;; What the test guests have in common. HANDLE is replaced by what each of them does; it has `$request` and `$out`.
-;; `$RET` is where the imports put their results.
+;; Code that the test guests share. HANDLE is replaced by the guest's own code, which can use `$request` and `$out`.
+;; The imports write their results to the address `$RET`.
 (module
   (import "wasi:http/types@0.2.2" "[constructor]fields" (func $fields (result i32)))
   (import "wasi:http/types@0.2.2" "[constructor]outgoing-response" (func $response (param i32) (result i32)))
@@ -50,15 +50,15 @@
     (global.set $free (i32.add (local.get $at) (local.get 3)))
     (local.get $at))
 
-  ;; The word at this offset in the last result.
+  ;; Returns the word at this offset in the last result.
   (func $ret (param $offset i32) (result i32)
     (i32.load (i32.add (global.get $RET) (local.get $offset))))
 
-  ;; The byte there.
+  ;; Returns the byte at this offset in the last result.
   (func $ret8 (param $offset i32) (result i32)
     (i32.load8_u (i32.add (global.get $RET) (local.get $offset))))
 
-  ;; Begins an answer with these bytes; its body is not finished.
+  ;; Begins a response with these bytes. It does not finish the body.
   (func $begin (param $out i32) (param $status i32) (param $at i32) (param $len i32) (result i32)
     (local $response i32) (local $body i32) (local $stream i32)
     (local.set $response (call $response (call $fields)))
@@ -73,18 +73,19 @@
     (call $drop-stream (local.get $stream))
     (local.get $body))
 
-  ;; A whole answer.
-  (func $answer (param $out i32) (param $status i32) (param $at i32) (param $len i32)
+  ;; Sends a complete response.
+  (func $respond (param $out i32) (param $status i32) (param $at i32) (param $len i32)
     (call $body-finish
       (call $begin (local.get $out) (local.get $status) (local.get $at) (local.get $len))
       (i32.const 0) (i32.const 0) (global.get $RET)))
 
-  ;; Waits for so many nanoseconds.
+  ;; Waits for this number of nanoseconds.
   (func $sleep (param $duration i64)
     (call $block (call $after (local.get $duration))))
 
-  ;; GETs `/` of this authority to the end of the body, by the scheme of this number. The result is 200, or 600 plus the number of the error-code that ended
-  ;; the request, or 800 plus that of the one that ended the body (899 if it has none).
+  ;; Sends `GET /` to this authority with the scheme of this number, and reads the response to its end. Returns 200, or 600
+  ;; plus the number of the error code that ended the request, or 800 plus the error code that ended the body (899 if it has
+  ;; none).
   (func $fetch (param $scheme i32) (param $at i32) (param $len i32) (param $timeout i64) (result i32)
     (local $request i32) (local $options i32) (local $future i32) (local $body i32) (local $stream i32)
     (local.set $request (call $outgoing (call $fields)))

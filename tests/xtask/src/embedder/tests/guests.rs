@@ -1,4 +1,4 @@
-//! Small components, each of which does one thing.
+//! Small test components, each with one behaviour.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,40 +18,41 @@ const WORLD: &str = "
     }
 ";
 
-/// Answers 200 with `hello`.
+/// Responds 200 with `hello`.
 pub(super) const HELLO: &str =
-    "(call $answer (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))";
+    "(call $respond (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))";
 
-/// Traps before it answers.
+/// Traps before it responds.
 pub(super) const TRAP: &str = "unreachable";
 
-/// Returns without an answer.
+/// Returns without a response.
 pub(super) const SILENT: &str = "nop";
 
-/// Begins an answer, then traps.
+/// Begins a response, then traps.
 pub(super) const BEGIN_AND_TRAP: &str = "
     (drop (call $begin (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5)))
     unreachable";
 
-/// Begins an answer, then waits for a day.
+/// Begins a response, then waits for a day.
 pub(super) const BEGIN_AND_WAIT: &str = "
     (drop (call $begin (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5)))
     (call $sleep (i64.const 86400000000000))";
 
-/// Answers wholly, then waits for a day.
-pub(super) const ANSWER_AND_WAIT: &str = "
-    (call $answer (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))
+/// Sends a complete response, then waits for a day.
+pub(super) const RESPOND_AND_WAIT: &str = "
+    (call $respond (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))
     (call $sleep (i64.const 86400000000000))";
 
-/// Computes for ever.
-pub(super) const SPIN: &str = "(loop $for-ever (br $for-ever))";
+/// Computes forever.
+pub(super) const SPIN: &str = "(loop $forever (br $forever))";
 
-/// Waits for an hour; answers 200 if its clock says so too, with at most 20 ms more, else 500.
+/// Waits for an hour. Responds 200 if its clock advanced by an hour and at most 20 ms more, else
+/// 500.
 pub(super) const WAIT_AN_HOUR: &str = "
     (local $started i64)
     (local.set $started (call $now))
     (call $sleep (i64.const 3600000000000))
-    (call $answer
+    (call $respond
       (local.get $out)
       (select (i32.const 200) (i32.const 500)
         (i64.le_u
@@ -59,38 +60,39 @@ pub(super) const WAIT_AN_HOUR: &str = "
           (i64.const 20000000)))
       (i32.const 64) (i32.const 5))";
 
-/// Writes `hello` to its standard error, then answers.
+/// Writes `hello` to its stderr, then responds.
 pub(super) const WRITE_STDERR: &str = "
     (call $write (call $stderr) (i32.const 64) (i32.const 5) (global.get $RET))
-    (call $answer (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))";
+    (call $respond (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))";
 
-/// Answers with the value of the first environment variable.
+/// Responds with the value of the first environment variable.
 pub(super) const ENVIRONMENT: &str = "
     (call $environment (global.get $RET))
-    (call $answer (local.get $out) (i32.const 200)
+    (call $respond (local.get $out) (i32.const 200)
       (i32.load offset=8 (call $ret (i32.const 0)))
       (i32.load offset=12 (call $ret (i32.const 0))))";
 
-/// Answers with the value of the variable `hello`, or with 500 plus the number of the error.
+/// Responds with the value of the variable `hello`, or with status 500 plus the number of the
+/// error.
 pub(super) const VARIABLE: &str = "
     (call $variable (i32.const 64) (i32.const 5) (global.get $RET))
     (if (call $ret8 (i32.const 0))
-      (then (call $answer (local.get $out) (i32.add (i32.const 500) (call $ret8 (i32.const 4)))
+      (then (call $respond (local.get $out) (i32.add (i32.const 500) (call $ret8 (i32.const 4)))
         (i32.const 64) (i32.const 5)))
-      (else (call $answer (local.get $out) (i32.const 200) (call $ret (i32.const 4)) (call $ret (i32.const 8)))))";
+      (else (call $respond (local.get $out) (i32.const 200) (call $ret (i32.const 4)) (call $ret (i32.const 8)))))";
 
-/// Asks for more memory than there may be; answers 200 if it got it, else 507.
+/// Requests more memory than its limit. Responds 200 if it got the memory, else 507.
 pub(super) const GROW: &str = "
-    (call $answer
+    (call $respond
       (local.get $out)
       (select (i32.const 507) (i32.const 200) (i32.eq (memory.grow (i32.const 64)) (i32.const -1)))
       (i32.const 64) (i32.const 5))";
 
-/// GETs `/` of the authority in the first environment variable, and waits at most 30 seconds for the answer's head.
-/// Answers 200, or says what went wrong as `$fetch` in `guest.wat` does.
+/// Sends `GET /` to the authority in the first environment variable, and waits up to 30 seconds for
+/// the response's head. Responds 200, or with the error as `$fetch` in `guest.wat` encodes it.
 pub(super) const FETCH: &str = "
     (call $environment (global.get $RET))
-    (call $answer
+    (call $respond
       (local.get $out)
       (call $fetch
         (i32.const 0)
@@ -102,7 +104,7 @@ pub(super) const FETCH: &str = "
 /// The same over TLS.
 pub(super) const FETCH_TLS: &str = "
     (call $environment (global.get $RET))
-    (call $answer
+    (call $respond
       (local.get $out)
       (call $fetch
         (i32.const 1)
@@ -111,7 +113,7 @@ pub(super) const FETCH_TLS: &str = "
         (i64.const 30000000000))
       (i32.const 64) (i32.const 5))";
 
-/// A guest's file, in a directory of its own that is gone when this is dropped.
+/// A guest's file in a temporary folder, which is removed when this is dropped.
 pub(super) struct Guest(PathBuf);
 
 impl Guest {
@@ -119,7 +121,7 @@ impl Guest {
         self.0.join("guest.wasm")
     }
 
-    /// The other files in the directory.
+    /// Returns the other files in the folder.
     pub(super) fn artifacts(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(&self.0).expect("the guest's directory");
         let paths = entries.map(|entry| entry.expect("an entry").path());
@@ -133,7 +135,7 @@ impl Drop for Guest {
     }
 }
 
-/// Builds the guest that does this. `name` tells it from those of other tests.
+/// Builds the guest with this handler. `name` distinguishes it from the guests of other tests.
 pub(super) fn build(name: &str, handle: &str) -> Guest {
     let text = include_str!("guest.wat").replacen("HANDLE))", &format!("{handle}))"), 1);
     let mut module = wat::parse_str(&text).expect("the guest's text");
@@ -145,12 +147,12 @@ pub(super) fn build(name: &str, handle: &str) -> Guest {
     let world = resolve
         .select_world(&[package], Some("guest"))
         .expect("the world");
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .expect("the module's metadata");
     let component = ComponentEncoder::default()
         .validate(true)
         .module(&module)
-        .and_then(|encoder| encoder.encode())
+        .and_then(|mut encoder| encoder.encode())
         .expect("the component");
     let directory = format!("hightouch-sync-{}-{name}", std::process::id());
     let guest = Guest(std::env::temp_dir().join(directory));

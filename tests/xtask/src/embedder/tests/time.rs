@@ -1,4 +1,4 @@
-//! Virtual time, with sockets and without.
+//! Tests of virtual time, with and without sockets.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ const READ_TIMEOUT: u16 = 600 + 9;
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A server that lets so much time pass before it answers, and a configuration for guests that fetch from it.
+/// Starts a server that waits this long before it responds. Returns a configuration for guests that
+/// fetch from it.
 async fn upstream(time: &VirtualTime, delay: Duration) -> Config {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let authority = listener.local_addr().unwrap().to_string();
@@ -28,8 +29,8 @@ async fn upstream(time: &VirtualTime, delay: Duration) -> Config {
                 if !delay.is_zero() {
                     sleep(delay).await;
                 }
-                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
-                let _ = stream.write_all(answer).await;
+                let response = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+                let _ = stream.write_all(response).await;
             });
         }
     });
@@ -66,7 +67,8 @@ fn a_guests_timers_fire_late_each_by_another_time() {
         }
         late.sort_unstable();
         late.dedup();
-        // Of 20 values, 40 draws give fewer than 6 with a probability below 10^-19.
+        // 40 draws from 20 values give fewer than 6 distinct values with a probability below
+        // 10^-19.
         assert!(late.len() >= 6, "{late:?}");
         assert!(late.last() <= Some(&MAX_LATENESS), "{late:?}");
     });
@@ -77,7 +79,7 @@ fn an_exchange_takes_no_virtual_time() {
     in_virtual_time(async |time| {
         let config = upstream(&time, Duration::ZERO).await;
         let serving = serve("exchange", FETCH, config).await;
-        // Something for the clock to move to.
+        // Gives the clock a timer to move to.
         tokio::spawn(async {
             loop {
                 sleep(Duration::from_secs(1)).await;
@@ -125,8 +127,8 @@ fn a_hundred_guests_sleep_and_fetch_side_by_side() {
         for _ in 0..100 {
             tasks.spawn(get_from(serving.addr()));
         }
-        while let Some(answer) = tasks.join_next().await {
-            assert_eq!(status(&answer.unwrap()), 200);
+        while let Some(response) = tasks.join_next().await {
+            assert_eq!(status(&response.unwrap()), 200);
         }
         assert_eq!(time.elapsed(), Duration::from_secs(5));
     });

@@ -5,14 +5,14 @@ use time::OffsetDateTime;
 use time::ext::NumericalDuration;
 use time::macros::datetime;
 
-use super::super::answers::{Answer, Outcome};
 use super::super::api::Api;
 use super::super::request::Request;
+use super::super::responses::{ApiResponse, Outcome};
 use super::super::{KEY, Options, Scenario};
 
 pub(super) const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 
-/// An API and the time, which passes when told.
+/// An API and a time that the test advances.
 pub(super) struct Caller {
     pub(super) api: Api,
     pub(super) key: Option<&'static str>,
@@ -50,29 +50,29 @@ impl Caller {
                 body.to_string()
             },
         };
-        self.api.answer(&request, self.now).0
+        self.api.response(&request, self.now).0
     }
 
-    pub(super) fn answer(&mut self, method: &str, target: &str, body: &Value) -> Answer {
+    pub(super) fn response(&mut self, method: &str, target: &str, body: &Value) -> ApiResponse {
         match self.call(method, target, body) {
-            Outcome::Answered(answer) => answer,
+            Outcome::Responded(response) => response,
             other => panic!("{method} {target}: {other:?}"),
         }
     }
 
     pub(super) fn get(&mut self, target: &str) -> Value {
-        let answer = self.answer("GET", target, &Value::Null);
-        assert_eq!(answer.status, 200, "{target}: {}", answer.body);
-        serde_json::from_str(&answer.body).unwrap()
+        let response = self.response("GET", target, &Value::Null);
+        assert_eq!(response.status, 200, "{target}: {}", response.body);
+        serde_json::from_str(&response.body).unwrap()
     }
 
     pub(super) fn post(&mut self, target: &str, body: &Value) -> Value {
-        let answer = self.answer("POST", target, body);
-        assert_eq!(answer.status, 200, "{target}: {}", answer.body);
-        serde_json::from_str(&answer.body).unwrap()
+        let response = self.response("POST", target, body);
+        assert_eq!(response.status, 200, "{target}: {}", response.body);
+        serde_json::from_str(&response.body).unwrap()
     }
 
-    /// Triggers a sync, and gives the run's id as it was answered.
+    /// Triggers a sync and returns the run's ID as it is in the response.
     pub(super) fn trigger(&mut self, sync_id: u64) -> Value {
         self.post(&format!("/syncs/{sync_id}/trigger"), &Value::Null)["id"].clone()
     }

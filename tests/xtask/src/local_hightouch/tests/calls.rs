@@ -1,4 +1,4 @@
-//! What each call answers.
+//! Tests of the response of each call.
 
 use std::time::Duration;
 
@@ -74,9 +74,9 @@ fn the_key_is_checked_before_the_sync_is_looked_up() {
         (Some(""), "Token is invalid"),
     ] {
         caller.key = key;
-        let answer = caller.answer("POST", "/syncs/404/trigger", &Value::Null);
-        assert_eq!(answer.status, 401);
-        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        let response = caller.response("POST", "/syncs/404/trigger", &Value::Null);
+        assert_eq!(response.status, 401);
+        let body: Value = serde_json::from_str(&response.body).unwrap();
         assert_eq!(
             body,
             json!({"message": "Authentication error", "details": details})
@@ -93,11 +93,14 @@ fn unknown_syncs_are_404_without_a_body_and_by_slug_an_error_with_status_200() {
         ("POST", "/syncs/404/trigger"),
         ("GET", "/nowhere"),
     ] {
-        let answer = caller.answer(method, target, &Value::Null);
-        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (404, ""));
+        let response = caller.response(method, target, &Value::Null);
+        assert_eq!(
+            (response.status.as_u16(), response.body.as_str()),
+            (404, "")
+        );
     }
-    let answer = caller.post("/syncs/trigger", &json!({"syncSlug": "nonsense"}));
-    assert!(answer["id"].is_null() && answer["message"].is_string());
+    let response = caller.post("/syncs/trigger", &json!({"syncSlug": "nonsense"}));
+    assert!(response["id"].is_null() && response["message"].is_string());
     assert_eq!(caller.api.started(START), 0);
 }
 
@@ -116,10 +119,10 @@ fn a_sync_is_triggered_by_slug_or_id_with_its_flags() {
     };
     assert_eq!(runs[0].flags, full);
     assert!(runs[1].flags.reset_cdc);
-    let answer = caller.answer("POST", "/syncs/trigger", &json!({"syncId": 1}));
-    assert_eq!(answer.status, 422);
-    let answer = caller.answer("POST", "/syncs/trigger", &json!({}));
-    assert_eq!(answer.status, 422);
+    let response = caller.response("POST", "/syncs/trigger", &json!({"syncId": 1}));
+    assert_eq!(response.status, 422);
+    let response = caller.response("POST", "/syncs/trigger", &json!({}));
+    assert_eq!(response.status, 422);
 }
 
 #[test]
@@ -152,9 +155,9 @@ fn over_the_rate_limit_a_workspace_is_refused_alone() {
         caller.get("/syncs/1");
     }
     caller.pass(2.5);
-    let answer = caller.answer("GET", "/syncs/1", &Value::Null);
+    let response = caller.response("GET", "/syncs/1", &Value::Null);
     assert_eq!(
-        (answer.status.as_u16(), answer.retry_after.as_deref()),
+        (response.status.as_u16(), response.retry_after.as_deref()),
         (429, Some("8"))
     );
     caller.key = Some(KEY_OF_ANOTHER_WORKSPACE);

@@ -1,4 +1,4 @@
-//! What a client sees over a real socket.
+//! Tests of the API over a real socket.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -12,7 +12,8 @@ use tokio::net::TcpStream;
 
 use super::super::{KEY, LocalHightouch, Mishap, Mishaps, Options, Scenario, Status};
 
-/// Without kept-alive connections: their timers would move a paused clock.
+/// Returns a client that does not reuse connections, because their timers would move a paused
+/// clock.
 fn client() -> Client {
     Client::builder()
         .no_proxy()
@@ -43,8 +44,8 @@ async fn a_run_of_an_hour_passes_in_virtual_time() {
     trigger(&hightouch, 6).await.unwrap();
     let mut polls = 0;
     let run = loop {
-        let answer = poll(&hightouch, 6).await.unwrap();
-        let run: Value = answer.json::<Value>().await.unwrap()["data"][0].clone();
+        let response = poll(&hightouch, 6).await.unwrap();
+        let run: Value = response.json::<Value>().await.unwrap()["data"][0].clone();
         polls += 1;
         if run["status"] == "success" {
             break run;
@@ -62,7 +63,8 @@ async fn a_run_of_an_hour_passes_in_virtual_time() {
     );
 }
 
-/// As it goes over the wire: a client of a higher level tells a reset from an end as little as a timeout.
+/// This test uses a raw socket, because an HTTP client does not distinguish a reset from a normal
+/// close.
 #[tokio::test]
 async fn a_mishap_is_what_it_says_and_is_recorded() {
     for (mishap, says, ended) in [
@@ -70,7 +72,7 @@ async fn a_mishap_is_what_it_says_and_is_recorded() {
         (Mishap::ResetRequest, "", Some(ErrorKind::ConnectionReset)),
         (Mishap::LostAnswer, "", None),
         (Mishap::CutAnswer, "HTTP/1.1 200", None),
-        (Mishap::EmptyAnswer, "HTTP/1.1 200", None),
+        (Mishap::EmptyResponse, "HTTP/1.1 200", None),
         (Mishap::TooMany, "HTTP/1.1 429", None),
         (Mishap::BadGateway, "HTTP/1.1 502", None),
     ] {
@@ -93,16 +95,16 @@ async fn a_mishap_is_what_it_says_and_is_recorded() {
             .write_all(format!("POST /api/v1/syncs/5/trigger HTTP/1.1\r\n{head}").as_bytes())
             .await
             .unwrap();
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         let end = stream
-            .read_to_end(&mut answer)
+            .read_to_end(&mut response)
             .await
             .err()
             .map(|error| error.kind());
         assert_eq!(end, ended, "{mishap:?}");
         assert!(
-            String::from_utf8_lossy(&answer).starts_with(says),
-            "{mishap:?}: {answer:?}"
+            String::from_utf8_lossy(&response).starts_with(says),
+            "{mishap:?}: {response:?}"
         );
         assert_eq!(
             hightouch.triggers(),
@@ -123,8 +125,8 @@ async fn requests_are_recorded_without_their_key() {
         .header("traceparent", "00-1-2-00")
         .json(&json!({"fullResync": true}));
     assert_eq!(request.send().await.unwrap().status(), 200);
-    let answer = reqwest::get(format!("{}/api/v1/syncs", hightouch.origin()));
-    assert_eq!(answer.await.unwrap().status(), 401);
+    let response = reqwest::get(format!("{}/api/v1/syncs", hightouch.origin()));
+    assert_eq!(response.await.unwrap().status(), 401);
 
     let requests = hightouch.requests();
     assert_eq!(requests.len(), 2);
@@ -172,9 +174,9 @@ async fn flaky_polls_show_every_kind_of_trouble() {
     for _ in 0..14 {
         seen.push(match poll(&hightouch, 1).await {
             Err(_) => "closed".to_owned(),
-            Ok(answer) => {
-                let status = answer.status().as_u16();
-                match answer.text().await {
+            Ok(response) => {
+                let status = response.status().as_u16();
+                match response.text().await {
                     Err(_) => format!("{status} cut off"),
                     Ok(body) if body.is_empty() => format!("{status} empty"),
                     Ok(body) if body.starts_with('<') => format!("{status} page"),
@@ -224,10 +226,10 @@ async fn a_silent_server_has_the_request_and_stops_all_the_same() {
 #[tokio::test]
 async fn a_refusal_says_when_to_come_back() {
     let hightouch = start(Scenario::RateLimited).await;
-    let answer = trigger(&hightouch, 1).await.unwrap();
-    assert_eq!(answer.status(), 429);
-    assert_eq!(answer.headers()["retry-after"], "1");
-    assert_eq!(answer.headers()["date"].len(), 29);
+    let response = trigger(&hightouch, 1).await.unwrap();
+    assert_eq!(response.status(), 429);
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert_eq!(response.headers()["date"].len(), 29);
 }
 
 #[tokio::test(start_paused = true)]

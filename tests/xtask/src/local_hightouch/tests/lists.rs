@@ -1,4 +1,4 @@
-//! Which entries a list holds.
+//! Tests of the entries in lists.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ fn bad_parameters_are_422() {
         "/syncs/1/runs?runID=1",
         "/syncs?after=yesterday",
     ] {
-        let answer = caller.answer("GET", target, &Value::Null);
-        assert_eq!(answer.status, 422, "{target}");
-        let body: Value = serde_json::from_str(&answer.body).unwrap();
+        let response = caller.response("GET", target, &Value::Null);
+        assert_eq!(response.status, 422, "{target}");
+        let body: Value = serde_json::from_str(&response.body).unwrap();
         assert_eq!(body["message"], "Validation failed");
         assert!(body["details"].is_object());
     }
@@ -45,7 +45,7 @@ fn runs_are_listed_by_page_order_and_time() {
     );
     assert_eq!(caller.get("/syncs/1/runs?offset=3")["hasMore"], false);
 
-    // The second run has not started, so it is in no period.
+    // The second run has not started, so no period contains it.
     assert_eq!(caller.ids("/syncs/1/runs?within=5"), all[1..2]);
     assert_eq!(
         caller.ids("/syncs/1/runs?after=2026-01-01T00:00:00Z"),
@@ -60,7 +60,7 @@ fn runs_are_listed_by_page_order_and_time() {
         caller.get("/syncs/1/runs?runId=999"),
         json!({"data": [], "hasMore": false})
     );
-    // Another sync's run is not this one's.
+    // A list does not contain other syncs' runs.
     assert!(
         caller
             .ids(&format!("/syncs/2/runs?runId={}", all[0]))
@@ -92,7 +92,7 @@ fn each_job_of_a_run_is_listed_under_its_id() {
         ]
     );
 
-    // The next run waits for the last job; its first one stands behind its second.
+    // The next run waits for the last job. Its entry for the first job follows that of its second.
     caller.trigger(9);
     caller.pass(3.9);
     assert_eq!(caller.get("/syncs/9/runs")["data"][1]["status"], "queued");
@@ -143,7 +143,8 @@ fn a_page_of_a_hundred_thousand_runs_is_cheap_in_either_order() {
                 (100, &json!(true))
             );
         }
-        // Loose, as the machine may be busy: working out the figures of every run for each page takes far longer.
+        // The limit is loose, because the machine may be busy. Computing the figures of every run
+        // for each page takes far longer.
         assert!(
             began.elapsed() < Duration::from_secs(10),
             "{:?}",

@@ -1,4 +1,4 @@
-//! What the local Hightouch promises, through its API and over a socket.
+//! Tests of the local Hightouch, through its API and over a socket.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,11 +1,12 @@
-//! What Hightouch's published OpenAPI document says of its responses: the fields of each object, all of them and no others.
+//! Checks the local Hightouch against Hightouch's published OpenAPI document: each object has
+//! exactly the published fields.
 
 use serde_json::{Value, json};
 
 use super::super::{Options, Scenario, fixtures};
 use super::caller::Caller;
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Clone, Copy, Debug)]
 enum Holds {
     Number,
@@ -16,10 +17,11 @@ enum Holds {
     Object,
     Numbers,
     Texts,
-    /// Row counts, of three kinds.
+    /// Row counts of three kinds.
     Rows,
-    /// This, or null. The document says so of a sync's `schedule` and `lastRunAt` and of a model's `lastRunSize`. Of a run it does not,
-    /// but real responses have null until the value is known.
+    /// This type or null. The document allows null for a sync's `schedule` and `lastRunAt` and a
+    /// model's `lastRunSize`. It does not allow null for a run, but real responses contain null
+    /// until the value is known.
     OrNull(&'static Holds),
 }
 
@@ -87,7 +89,7 @@ const SOURCE: &[(&str, Holds)] = &[
     ("type", Text),
 ];
 
-/// The query stands in a field of its own, named after the query's type.
+/// The query is in a field that is named after the query's type.
 const MODEL: &[(&str, Holds)] = &[
     ("id", Number),
     ("name", Text),
@@ -164,7 +166,7 @@ fn check(object: &Value, fields: &[(&str, Holds)]) {
     }
 }
 
-/// The items of a page, each with exactly these fields.
+/// Returns the items of a page. Panics unless each has exactly these fields.
 fn check_page(page: &Value, fields: &[(&str, Holds)]) -> Vec<Value> {
     assert_eq!(page.as_object().unwrap().len(), 2, "{page}");
     assert!(page["hasMore"].is_boolean(), "{page}");
@@ -234,14 +236,14 @@ fn what_a_sync_names_is_there() {
     }
     for target in ["/destinations/404", "/models/404", "/sources/404"] {
         assert_eq!(
-            caller.answer("GET", target, &Value::Null).status,
+            caller.response("GET", target, &Value::Null).status,
             404,
             "{target}"
         );
     }
 }
 
-/// The one envelope of errors that the document declares: this message and no other, and an object.
+/// Checks the only error format that the document declares: this message and an object.
 fn check_validation_error(body: &Value) {
     check(body, &[("message", Text), ("details", Object)]);
     assert_eq!(body["message"], "Validation failed");
@@ -262,9 +264,9 @@ fn a_422_names_each_parameter_with_a_message_and_the_value() {
         ("/models/one", "modelId", json!("one")),
         ("/sources/one", "sourceId", json!("one")),
     ] {
-        let answer = caller.answer("GET", target, &Value::Null);
-        assert_eq!(answer.status, 422, "{target}");
-        let body = serde_json::from_str(&answer.body).unwrap();
+        let response = caller.response("GET", target, &Value::Null);
+        assert_eq!(response.status, 422, "{target}");
+        let body = serde_json::from_str(&response.body).unwrap();
         check_validation_error(&body);
         assert_eq!(
             body["details"],
@@ -272,9 +274,9 @@ fn a_422_names_each_parameter_with_a_message_and_the_value() {
             "{target}"
         );
     }
-    let answer = caller.answer("POST", "/syncs/1/trigger", &json!({"fullResync": "maybe"}));
-    assert_eq!(answer.status, 422);
-    check_validation_error(&serde_json::from_str(&answer.body).unwrap());
+    let response = caller.response("POST", "/syncs/1/trigger", &json!({"fullResync": "maybe"}));
+    assert_eq!(response.status, 422);
+    check_validation_error(&serde_json::from_str(&response.body).unwrap());
 }
 
 #[test]

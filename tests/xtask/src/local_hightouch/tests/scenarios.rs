@@ -1,9 +1,9 @@
-//! What each scenario changes.
+//! Tests of the effect of each scenario.
 
 use serde_json::{Value, json};
 
 use super::super::Scenario;
-use super::super::answers::{Answer, Outcome};
+use super::super::responses::{ApiResponse, Outcome};
 use super::caller::{Caller, START};
 
 #[test]
@@ -36,15 +36,18 @@ fn polls_fail_and_triggers_do_not() {
     let mut caller = Caller::of(Scenario::PollsFail);
     caller.trigger(1);
     for _ in 0..3 {
-        let answer = caller.answer("GET", "/syncs/1/runs", &Value::Null);
-        assert_eq!((answer.status.as_u16(), answer.body.as_str()), (503, ""));
+        let response = caller.response("GET", "/syncs/1/runs", &Value::Null);
+        assert_eq!(
+            (response.status.as_u16(), response.body.as_str()),
+            (503, "")
+        );
     }
     let mut caller = Caller::of(Scenario::HtmlErrors);
     let run_id = caller.trigger(1);
     caller.poll(1, &run_id);
-    let answer = caller.answer("GET", "/syncs/1/runs", &Value::Null);
-    assert_eq!(answer.status, 502);
-    assert!(answer.body.starts_with("<html>"), "{}", answer.body);
+    let response = caller.response("GET", "/syncs/1/runs", &Value::Null);
+    assert_eq!(response.status, 502);
+    assert!(response.body.starts_with("<html>"), "{}", response.body);
     caller.poll(1, &run_id);
 }
 
@@ -58,7 +61,7 @@ fn scenarios_change_what_is_listed() {
     ] {
         let mut caller = Caller::of(scenario);
         let run_id = caller.trigger(1);
-        let listed = |answer: Value| answer["data"].as_array().unwrap().len();
+        let listed = |response: Value| response["data"].as_array().unwrap().len();
         caller.pass(1.9);
         assert_eq!(listed(caller.poll(1, &run_id)), at_once, "{scenario}");
         caller.pass(0.1);
@@ -72,8 +75,8 @@ fn scenarios_lose_triggers_before_and_after_they_start_a_run() {
         (Scenario::LostTriggerAnswer, Some(Outcome::Closed), 1),
         (Scenario::TriggerTimeout, None, 1),
         (
-            Scenario::CutOffTrigger,
-            Some(Outcome::CutOff(Answer::ok(&json!({"id": "15"})))),
+            Scenario::TruncatedTrigger,
+            Some(Outcome::Truncated(ApiResponse::ok(&json!({"id": "15"})))),
             1,
         ),
         (Scenario::DroppedTrigger, Some(Outcome::Closed), 0),
@@ -86,7 +89,7 @@ fn scenarios_lose_triggers_before_and_after_they_start_a_run() {
         match outcome {
             Some(outcome) => assert_eq!(seen, outcome, "{scenario}"),
             None => assert!(
-                matches!(&seen, Outcome::Answered(answer) if answer.status.as_u16() > 400),
+                matches!(&seen, Outcome::Responded(response) if response.status.as_u16() > 400),
                 "{scenario}: {seen:?}"
             ),
         }

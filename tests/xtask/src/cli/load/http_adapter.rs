@@ -1,5 +1,5 @@
-//! A door of HTTP to the library component, which has none: each request is a call on an instance of its own, and the answer is
-//! in the endpoint's form as far as the load's callers read it.
+//! An HTTP adapter for the library component. Each request becomes a call on a new instance.
+//! Responses have the parts of the endpoint's format that the callers of the load test read.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,54 +22,59 @@ use crate::embedder::{
 };
 use crate::listen::listen;
 
-/// How long a call waits where its caller says nothing, as the endpoint does; in seconds.
+/// Default timeout of a call in seconds, like the endpoint's.
 const WAIT: u64 = 25;
-/// How long it waits at least: what a caller of the endpoint gets beyond a shorter wait, a caller of the library asks for.
+/// Minimum timeout of a call in seconds. The endpoint adds this time to shorter timeouts itself; a
+/// caller of the library must ask for it.
 const LEAST_WAIT: u64 = 10;
 
-/// The query of who takes a warning for a success.
+/// The query of a caller that accepts warnings.
 const ACCEPT_WARNINGS: &str = "acceptWarnings=true";
 
-/// An open door. Dropped, it is shut.
-pub(super) struct Door {
+/// A running adapter. Dropping it stops it.
+pub(super) struct HttpAdapter {
     address: SocketAddr,
     serving: JoinHandle<()>,
 }
 
-impl Door {
-    /// `http://ADDRESS:PORT`.
+impl HttpAdapter {
+    /// Returns `http://ADDRESS:PORT`.
     pub(super) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 }
 
-impl Drop for Door {
+impl Drop for HttpAdapter {
     fn drop(&mut self) {
         self.serving.abort();
     }
 }
 
-/// Opens a door to this component, which is to speak to the Hightouch at this origin.
-pub(super) async fn open(host: Host, origin: String, address: SocketAddr) -> io::Result<Door> {
+/// Starts an adapter for this component, which calls the Hightouch at this origin.
+pub(super) async fn open(
+    host: Host,
+    origin: String,
+    address: SocketAddr,
+) -> io::Result<HttpAdapter> {
     let listener = listen(address)?;
     let address = listener.local_addr()?;
-    Ok(Door {
+    Ok(HttpAdapter {
         address,
-        serving: tokio::spawn(serve(listener, Arc::new(Room { host, origin }))),
+        serving: tokio::spawn(serve(listener, Arc::new(Shared { host, origin }))),
     })
 }
 
-/// What is behind the door.
-struct Room {
+/// State that all connections share.
+struct Shared {
     host: Host,
     origin: String,
 }
 
-async fn serve(listener: TcpListener, room: Arc<Room>) {
+async fn serve(listener: TcpListener, room: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
-            // Too many open files, most likely.
+            // Most likely, too many files are open. Wait for other tasks to close some.
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             continue;
         };
@@ -78,9 +83,9 @@ async fn serve(listener: TcpListener, room: Arc<Room>) {
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let room = Arc::clone(&room);
-                async move { Ok::<_, Infallible>(room.answer(request).await) }
+                async move { Ok::<_, Infallible>(room.response(request).await) }
             });
-            // A client that breaks off has no use for the answer.
+            // Ignore an error here: a client that disconnects does not need the response.
             drop(
                 http1::Builder::new()
                     .serve_connection(TokioIo::new(stream), service)
@@ -90,24 +95,24 @@ async fn serve(listener: TcpListener, room: Arc<Room>) {
     }
 }
 
-impl Room {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+impl Shared {
+    async fn response(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (status, location, body) = self.call(request).await.unwrap_or_else(|error| {
             let detail = format!("{error:#}");
             (500, None, json!({"kind": "other", "detail": detail}))
         });
-        let mut answer = Response::builder().status(status);
+        let mut response = Response::builder().status(status);
         if let Some(location) = location {
-            answer = answer
+            response = response
                 .header("location", location)
                 .header("retry-after", "1");
         }
-        answer
+        response
             .body(Full::new(Bytes::from(body.to_string())))
             .unwrap_or_default()
     }
 
-    /// Status, `Location` and body.
+    /// Returns the status, `Location` and body.
     async fn call(
         &self,
         request: Request<Incoming>,
@@ -168,14 +173,14 @@ impl Room {
             }
             (method, _) => anyhow::bail!("nothing is behind {method} {path}"),
         };
-        let terms = if accept_warnings {
+        let options_query = if accept_warnings {
             format!("?{ACCEPT_WARNINGS}")
         } else {
             String::new()
         };
         Ok(match outcome {
             Ok(report) => (200, None, reported(&report)),
-            Err(failure) => failed(&failure, &terms),
+            Err(failure) => failed(&failure, &options_query),
         })
     }
 }
@@ -190,8 +195,8 @@ fn reported(report: &Report) -> Value {
     })
 }
 
-/// `terms` are those on which the run is taken up again.
-fn failed(failure: &Failure, terms: &str) -> (u16, Option<String>, Value) {
+/// `options_query` is the query of the URL at which the caller polls the run.
+fn failed(failure: &Failure, options_query: &str) -> (u16, Option<String>, Value) {
     let (http, kind) = match failure.kind {
         FailureKind::StillRunning => (202, "still-running"),
         FailureKind::SyncFailed => (424, "sync-failed"),
@@ -199,13 +204,13 @@ fn failed(failure: &Failure, terms: &str) -> (u16, Option<String>, Value) {
         FailureKind::Api if failure.http_status == Some(429) => (503, "api"),
         FailureKind::Api => (502, "api"),
         FailureKind::Unreachable => (502, "unreachable"),
-        FailureKind::MalformedAnswer => (502, "malformed-answer"),
+        FailureKind::MalformedAnswer => (502, "malformed-response"),
         _ => (500, "other"),
     };
     let location = failure
         .run
         .filter(|_| http == 202)
-        .map(|run| format!("/syncs/{}/runs/{}{terms}", run.sync_id, run.run_id));
+        .map(|run| format!("/syncs/{}/runs/{}{options_query}", run.sync_id, run.run_id));
     let body = json!({
         "kind": kind,
         "detail": failure.message,

@@ -1,4 +1,4 @@
-//! The JSON of each thing.
+//! The JSON of each type of object.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -11,10 +11,10 @@ use super::sequence::SequenceRun;
 use super::timeline::RowCounts;
 use super::workspace::Workspace;
 
-/// When all syncs and destinations were made.
+/// Creation time of all syncs and destinations.
 const MADE_AT: OffsetDateTime = datetime!(2022-02-16 21:37:58.510 UTC);
 
-/// A trigger's answer: the run's id is a string here and a number elsewhere.
+/// Returns the body of a trigger's response. The run's ID is a string here and a number elsewhere.
 pub(super) fn triggered(id: impl ToString) -> Value {
     json!({"id": id.to_string()})
 }
@@ -23,7 +23,7 @@ pub(super) fn page(data: Vec<Value>, has_more: bool) -> Value {
     json!({"data": data, "hasMore": has_more})
 }
 
-/// An entry of the list of runs: one job of a run.
+/// Returns an entry of the run list: one job of a run.
 pub(super) fn run(run: &Run, figures: &Figures) -> Value {
     json!({
         "id": run.id,
@@ -71,16 +71,16 @@ pub(super) fn sync(workspace: &Workspace, sync: &SyncFixture, now: OffsetDateTim
         "lastRunAt": figures.and_then(|figures| figures.started_at).map(with_z),
         "referencedColumns": [],
         "primaryKey": "id",
-        // Every sync has the field. It holds an ID only where an external segment is synced.
+        // Every sync has the field. It contains an ID only if an external segment is synced.
         "externalSegment": {},
         "tags": {},
     })
 }
 
-/// The source of every model.
+/// The ID of the source of every model.
 const SOURCE_ID: u64 = 1;
 
-/// A model, whose ID some sync has.
+/// Returns a model, if a sync has its ID.
 pub(super) fn model(workspace: &Workspace, id: u64) -> Option<Value> {
     let syncs: Vec<_> = workspace
         .syncs()
@@ -110,7 +110,7 @@ pub(super) fn model(workspace: &Workspace, id: u64) -> Option<Value> {
     }))
 }
 
-/// A source, whose ID some model has.
+/// Returns a source, if a model has its ID.
 pub(super) fn source(workspace: &Workspace, id: u64) -> Option<Value> {
     (id == SOURCE_ID && !workspace.syncs().is_empty()).then(|| {
         json!({
@@ -126,7 +126,7 @@ pub(super) fn source(workspace: &Workspace, id: u64) -> Option<Value> {
     })
 }
 
-/// A destination, whose id some sync has. Other clients ask for it after a run.
+/// Returns a destination, if a sync has its ID. Other clients request it after a run.
 pub(super) fn destination(workspace: &Workspace, id: u64) -> Option<Value> {
     let syncs: Vec<_> = workspace
         .syncs()

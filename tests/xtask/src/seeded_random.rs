@@ -1,13 +1,14 @@
-//! Chance that is the same each time.
+//! Reproducible random numbers.
 
-/// Numbers that follow from a seed: splitmix64.
+/// A random number generator (splitmix64).
 #[derive(Clone, Debug)]
-pub(crate) struct Dice(u64);
+pub(crate) struct SeededRandom(u64);
 
-impl Dice {
-    /// The same seed and the same name give the same numbers; another name gives others.
+impl SeededRandom {
+    /// Creates a generator. The same seed and name give the same numbers. Another name gives other
+    /// numbers.
     pub(crate) fn new(seed: u64, name: &str) -> Self {
-        // FNV-1a, which unlike std's hashers stays as it is from one Rust to the next.
+        // FNV-1a. Unlike std's hashers, it does not change between versions of Rust.
         let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
@@ -22,18 +23,18 @@ impl Dice {
         bits ^ (bits >> 31)
     }
 
-    /// A number from `low` up to and with `high`.
+    /// Returns a number from `low` to `high`, both included.
     pub(crate) fn between(&mut self, low: u64, high: u64) -> u64 {
         let span = high.saturating_sub(low).saturating_add(1);
         low + self.next().checked_rem(span).unwrap_or_default()
     }
 
-    /// True in so many of a hundred cases.
+    /// Returns true with this probability.
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.between(0, 99) < percent
     }
 
-    /// One of these, if there is one.
+    /// Returns one of the elements, or `None` if there are none.
     pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> Option<T> {
         let last = u64::try_from(of.len()).ok()?.checked_sub(1)?;
         usize::try_from(self.between(0, last))
@@ -49,8 +50,8 @@ mod tests {
     #[test]
     fn the_same_seed_and_name_give_the_same_numbers() {
         let roll = |seed, name| {
-            let mut dice = Dice::new(seed, name);
-            [(); 5].map(|()| dice.between(1, 1000))
+            let mut random = SeededRandom::new(seed, name);
+            [(); 5].map(|()| random.between(1, 1000))
         };
         assert_eq!(roll(1, "poll 7"), roll(1, "poll 7"));
         assert_ne!(roll(1, "poll 7"), roll(2, "poll 7"));
@@ -59,10 +60,10 @@ mod tests {
 
     #[test]
     fn chances_are_kept_to() {
-        let mut dice = Dice::new(7, "");
-        let hits = (0..10_000).filter(|_| dice.percent(30)).count();
+        let mut random = SeededRandom::new(7, "");
+        let hits = (0..10_000).filter(|_| random.percent(30)).count();
         assert!((2_800..3_200).contains(&hits), "{hits}");
-        assert_eq!(dice.pick::<u8>(&[]), None);
-        assert_eq!(dice.pick(&[5]), Some(5));
+        assert_eq!(random.pick::<u8>(&[]), None);
+        assert_eq!(random.pick(&[5]), Some(5));
     }
 }

@@ -1,37 +1,37 @@
-//! Answers, and the error bodies that Hightouch is known to give.
+//! Responses, including Hightouch's known error bodies.
 
 use std::time::Duration;
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-/// An answer with all that a client can see of it, apart from the `Date`.
+/// A response with everything that a client can observe, except the `Date` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Answer {
+pub(super) struct ApiResponse {
     pub(super) status: StatusCode,
     pub(super) content_type: Option<&'static str>,
     pub(super) retry_after: Option<String>,
     pub(super) body: String,
 }
 
-/// What becomes of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It is answered.
-    Answered(Answer),
-    /// It is answered, but the connection closes in the middle of the body.
-    CutOff(Answer),
-    /// The connection closes without an answer.
+    /// The server responds.
+    Responded(ApiResponse),
+    /// The server responds, but the connection closes in the middle of the body.
+    Truncated(ApiResponse),
+    /// The connection closes without a response.
     Closed,
-    /// The connection is reset without an answer.
+    /// The connection is reset without a response.
     Reset,
-    /// It is answered, but so much later.
-    Late(Answer, Duration),
-    /// Nothing ever comes.
+    /// The server responds after this additional delay.
+    Late(ApiResponse, Duration),
+    /// The server never responds.
     Silence,
 }
 
-impl Answer {
+impl ApiResponse {
     pub(super) fn json(status: StatusCode, body: &Value) -> Self {
         Self {
             status,
@@ -54,7 +54,7 @@ impl Answer {
         }
     }
 
-    /// The page of a proxy in front of Hightouch.
+    /// Returns the error page of a proxy in front of Hightouch.
     pub(super) fn page(status: StatusCode) -> Self {
         let title = format!(
             "{} {}",
@@ -83,7 +83,7 @@ impl Answer {
         )
     }
 
-    /// `wrong` has an entry for each thing that is wrong, by its name.
+    /// `wrong` has an entry for each invalid value, by name.
     pub(super) fn validation_failed(wrong: Value) -> Self {
         Self::json(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -115,14 +115,14 @@ mod tests {
     #[test]
     fn the_error_bodies_are_those_on_record() {
         assert_eq!(
-            Answer::internal_server_error().body,
+            ApiResponse::internal_server_error().body,
             r#""Internal Server Error""#
         );
-        let body = Answer::unauthorized("Token is invalid").body;
+        let body = ApiResponse::unauthorized("Token is invalid").body;
         assert_eq!(
             serde_json::from_str::<Value>(&body).ok(),
             Some(json!({"message": "Authentication error", "details": "Token is invalid"}))
         );
-        assert_eq!(Answer::not_found().body, "");
+        assert_eq!(ApiResponse::not_found().body, "");
     }
 }

@@ -1,23 +1,23 @@
-//! What the local Hightouch knows.
+//! The state of the local Hightouch.
 
 use std::collections::BTreeMap;
 
 use super::caller::Caller;
 use crate::local_hightouch::{LocalHightouch, Mishap, Recorded, RunSnapshot};
 
-/// What the local Hightouch knows of one caller's sync.
+/// The state of the local Hightouch for one caller's sync.
 #[derive(Clone, Debug, Default)]
-pub struct Truth {
-    /// The runs that were really started.
+pub struct Actual {
+    /// The runs that were started.
     pub runs: Vec<RunSnapshot>,
-    /// The requests that arrived for it.
+    /// The received requests for the sync.
     pub requests: Vec<Recorded>,
-    /// The requests with this caller's trace that arrived for anything else.
+    /// Received requests with this caller's trace for other objects.
     pub strays: Vec<Recorded>,
 }
 
-impl Truth {
-    /// What went wrong with the requests that start a run.
+impl Actual {
+    /// Returns the failures of the requests that start a run.
     pub fn mishaps_of_triggers(&self) -> impl Iterator<Item = Mishap> {
         self.requests
             .iter()
@@ -25,7 +25,7 @@ impl Truth {
             .filter_map(|request| request.mishap)
     }
 
-    /// Whether Hightouch's list was ever given to who asked for it after the run was there.
+    /// Returns whether the caller received the run list at least once after the run existed.
     pub fn list_was_shown(&self) -> bool {
         let triggered = self.requests.iter().position(|request| {
             request.method == "POST" && request.mishap.is_none_or(Mishap::carried_out)
@@ -39,8 +39,8 @@ impl Truth {
     }
 }
 
-/// The truth about each caller's sync, in the callers' order.
-pub fn truths(callers: &[Caller], hightouch: &LocalHightouch) -> Vec<Truth> {
+/// Returns the state of each caller's sync, in the callers' order.
+pub fn actual_states(callers: &[Caller], hightouch: &LocalHightouch) -> Vec<Actual> {
     let by = |name: fn(&Caller) -> String| -> BTreeMap<String, usize> {
         callers
             .iter()
@@ -49,11 +49,11 @@ pub fn truths(callers: &[Caller], hightouch: &LocalHightouch) -> Vec<Truth> {
             .collect()
     };
     let (syncs, traces) = (by(|caller| caller.sync.id.to_string()), by(Caller::trace));
-    let mut truths: Vec<Truth> = callers
+    let mut actual_states: Vec<Actual> = callers
         .iter()
-        .map(|caller| Truth {
+        .map(|caller| Actual {
             runs: hightouch.runs(caller.sync.id),
-            ..Truth::default()
+            ..Actual::default()
         })
         .collect();
     for request in hightouch.requests() {
@@ -66,15 +66,15 @@ pub fn truths(callers: &[Caller], hightouch: &LocalHightouch) -> Vec<Truth> {
             .header("traceparent")
             .and_then(|trace| traces.get(trace))
             .copied();
-        if let Some(truth) = by_trace
+        if let Some(actual) = by_trace
             .filter(|_| by_trace != by_path)
-            .and_then(|index| truths.get_mut(index))
+            .and_then(|index| actual_states.get_mut(index))
         {
-            truth.strays.push(request.clone());
+            actual.strays.push(request.clone());
         }
-        if let Some(truth) = by_path.and_then(|index| truths.get_mut(index)) {
-            truth.requests.push(request);
+        if let Some(actual) = by_path.and_then(|index| actual_states.get_mut(index)) {
+            actual.requests.push(request);
         }
     }
-    truths
+    actual_states
 }

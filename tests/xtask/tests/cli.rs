@@ -1,4 +1,4 @@
-//! The commands, as a person at a terminal meets them.
+//! Tests of the commands from a user's point of view.
 
 #![allow(
     clippy::unwrap_used,
@@ -151,7 +151,7 @@ fn the_served_endpoint_has_its_settings_and_hightouch_never_sees_the_token() {
             &format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{head}\r\n"),
         )
     };
-    // A caller that shows a Hightouch key is refused where keys are stored.
+    // If keys are stored, a caller that sends a Hightouch key is rejected.
     assert!(post("/syncs/5/runs", "local").starts_with("HTTP/1.1 401"));
     assert_eq!(forwarder.passed(), "");
     for path in ["/syncs/5/runs", "/syncs/5/runs?account=other"] {
@@ -222,7 +222,7 @@ fn the_local_hightouch_is_served_under_a_scenario() {
 }
 
 #[test]
-fn each_of_a_load_is_told_the_truth() {
+fn each_caller_of_a_load_test_receives_the_correct_result() {
     for kind in ["endpoint", "library"] {
         let output = command(&[
             "load",
@@ -246,7 +246,7 @@ fn each_of_a_load_is_told_the_truth() {
                 .map(str::trim)
                 .map(String::from)
         };
-        assert_eq!(row("told the truth").as_deref(), Some("9 of 9"), "{table}");
+        assert_eq!(row("correct results").as_deref(), Some("9 of 9"), "{table}");
         assert!(
             row("  linear memory of an instance").is_some_and(|pages| !pages.contains("most 0")),
             "{table}"
@@ -263,14 +263,14 @@ fn build_says_where_the_components_are() {
     }
 }
 
-/// A command that serves until it is dropped.
+/// A running server command. Dropping it stops it.
 struct Server {
     child: Child,
     said: Arc<Mutex<String>>,
 }
 
 impl Server {
-    /// What it has written to its standard output so far.
+    /// Returns its stdout so far.
     fn said(&self) -> String {
         self.said.lock().unwrap().clone()
     }
@@ -278,13 +278,14 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Ignore an error here: it may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Passes connections on to a server, and keeps what clients send to it. Its threads end with the test's process.
+/// Forwards connections to a server and records the clients' data. Its threads end with the test
+/// process.
 struct Forwarder {
     address: std::net::SocketAddr,
     passed: Arc<Mutex<Vec<u8>>>,
@@ -319,13 +320,13 @@ impl Forwarder {
         format!("http://{}", self.address)
     }
 
-    /// What clients have sent so far.
+    /// Returns the recorded data.
     fn passed(&self) -> String {
         String::from_utf8_lossy(&self.passed.lock().unwrap()).into_owned()
     }
 }
 
-/// Copies from one connection to another until either ends, and notes what it copies.
+/// Copies data from one connection to the other until either ends, and passes it to `note`.
 fn copy(mut from: TcpStream, mut to: TcpStream, note: impl Fn(&[u8])) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
@@ -334,11 +335,11 @@ fn copy(mut from: TcpStream, mut to: TcpStream, note: impl Fn(&[u8])) {
             break;
         }
     }
-    // The other side may have closed it.
+    // Ignore an error here: the other side may be closed already.
     let _ = to.shutdown(Shutdown::Write);
 }
 
-/// Starts a command that serves, and reads from its first line where.
+/// Starts a server command, and reads its URL from the first line of its stdout.
 fn serving(mut command: Command) -> (Server, String) {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -348,7 +349,7 @@ fn serving(mut command: Command) -> (Server, String) {
         said: Arc::clone(&said),
     };
     let first = lines.next().expect("a line").unwrap();
-    // Read on, so that it never writes to a pipe that nobody reads.
+    // Keep reading, so that the command never blocks on a full pipe.
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
             said.lock().unwrap().push_str(&format!("{line}\n"));
@@ -371,7 +372,7 @@ fn get(origin: &str, path: &str) -> String {
     )
 }
 
-/// Sends a request and reads the whole response.
+/// Sends a request and returns the whole response.
 fn send(origin: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(origin.trim_start_matches("http://")).unwrap();
     stream.write_all(request.as_bytes()).unwrap();

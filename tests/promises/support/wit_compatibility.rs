@@ -1,34 +1,35 @@
-//! Whether what was written against one version of the WIT works with another.
+//! Compatibility of two versions of the WIT.
 
 use anyhow::{Context as _, Result, anyhow};
 use wac_graph::types::{
     ItemKind, Package, SubtypeChecker, Type, Types, World, are_semver_compatible,
 };
 
-use super::Wit;
+use xtask::wit::Wit;
 
-/// Refuses a `new` that does not stand in for `old` in a component that imports its interfaces, or in a host of its worlds:
+/// Checks that `new` can replace `old` in a component that imports its interfaces and in a host of
+/// its worlds:
 ///
-/// - each interface has all that it had, types and functions, in the same shape: no field, case or parameter comes, goes, moves or
-///   changes its name or type. Functions and types may be added.
-/// - each world exports all that it did and imports nothing that it did not. It may export more, and import less.
+/// - Each interface has all its old types and functions with the same shape. No field, case or
+///   parameter is added, removed, moved, renamed or changed in type. Functions and types may be
+///   added.
+/// - Each world exports all its old exports and has no new imports. It may export more and import
+///   less.
 ///
-/// `wit_component::semver_check` answers another question: whether a component of the *old* world does where one of the new world is
-/// expected, which is what a host's author asks. With its arguments swapped it still refuses a new type in an interface that is imported
-/// only for its types, which no host minds. So this asks what `wac plug` and Spin ask when they put components together.
+/// `wit_component::semver_check` checks something else: whether a component of the *old* world can
+/// be used as one of the new world, which matters to the author of a host. With swapped arguments
+/// it still rejects a new type in an interface that is imported only for its types, although this
+/// affects no host. This function makes the same checks as `wac plug` and Spin do when they compose
+/// components.
 ///
-/// What it does not catch: a change of meaning (another default or unit, or another failure where there was one); a change in the WASI
-/// packages that keeps their version; a component that implements the package's interfaces itself and lacks a function that was added;
-/// what becomes of a function's name or type in the code that a bindings generator makes of it.
+/// It does not detect: a change of meaning (another default, unit or failure); a change in the WASI
+/// packages without a new version; a component that implements the interfaces itself and lacks an
+/// added function; changed names or types in code that a bindings generator produces.
 ///
 /// # Errors
-/// What has changed.
+/// Returns the first incompatible change.
 pub fn compatible(old: &Wit, new: &Wit) -> Result<()> {
-    let own = format!(
-        "{}:{}/",
-        new.package()?.name.namespace,
-        new.package()?.name.name
-    );
+    let own = format!("{}/", new.name()?);
     let mut types = Types::default();
     let old = Package::from_bytes("old", None, old.encode()?, &mut types)?;
     let new = Package::from_bytes("new", None, new.encode()?, &mut types)?;
@@ -54,7 +55,8 @@ pub fn compatible(old: &Wit, new: &Wit) -> Result<()> {
     Ok(())
 }
 
-/// By names alone: the package's own interfaces are compared one by one, and those of others are what their version says.
+/// Compares names only. The package's own interfaces are compared separately, and other interfaces
+/// are defined by their version.
 fn stands_in(old: &World, new: &World, own: &str) -> Result<()> {
     for name in old.exports.keys() {
         let found = new
@@ -65,7 +67,7 @@ fn stands_in(old: &World, new: &World, own: &str) -> Result<()> {
             .then_some(())
             .with_context(|| format!("does not export {name} any more"))?;
     }
-    // An import of one of its own interfaces asks the host for nothing but types.
+    // An import of the package's own interfaces requires only types from the host.
     let mut asked = new.imports.keys().filter(|name| !name.starts_with(own));
     match asked.find(|name| !old.imports.contains_key(*name)) {
         Some(name) => Err(anyhow!("imports {name}, which it did not")),
@@ -73,14 +75,13 @@ fn stands_in(old: &World, new: &World, own: &str) -> Result<()> {
     }
 }
 
-#[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic)]
-    use super::super::freeze;
     use super::*;
-    use crate::build::workspace;
+    use xtask::build::workspace;
+    use xtask::wit::freeze;
 
-    /// The WIT as it is, without doc comments, and with one text replaced by another.
+    /// Compares the current WIT with a copy in which one text is replaced. Neither has doc
+    /// comments.
     fn changed(from: &str, to: &str) -> Result<()> {
         let now = Wit::read(&workspace().join("wit")).unwrap();
         let text = freeze(&now).unwrap();

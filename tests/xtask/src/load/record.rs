@@ -1,76 +1,76 @@
-//! What a caller asked and was told.
+//! Recorded requests and responses of a caller.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// What one caller asked and was told, in order.
+/// The requests and responses of one caller, in order.
 #[derive(Clone, Debug, Default)]
-pub struct Story {
-    /// Each request with its answer.
+pub struct Record {
+    /// The requests with their responses.
     pub exchanges: Vec<Exchange>,
 }
 
-/// A request and its answer.
+/// A request and its response.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    /// Method and target.
+    /// The method and target.
     pub request: String,
-    /// When it was sent, since all stories began.
+    /// Time at which it was sent, since the start of the test.
     pub at: Duration,
-    /// How long the answer took.
+    /// Time until the response.
     pub took: Duration,
-    /// The answer, or why there is none.
-    pub answer: Result<Answer, String>,
+    /// The response, or the reason why there is none.
+    pub response: Result<Response, String>,
 }
 
-/// An answer, as far as it matters here.
+/// The relevant parts of a response.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Response {
     /// The HTTP status.
     pub status: u16,
     /// `Location`.
     pub location: Option<String>,
     /// `Retry-After`, in seconds.
     pub retry_after: Option<u64>,
-    /// The body; a string where it is no JSON.
+    /// The body. If it is not JSON, a string.
     pub body: Value,
 }
 
-impl Answer {
-    /// A number of the body.
+impl Response {
+    /// Returns a number in the body.
     pub fn number(&self, field: &str) -> Option<u64> {
         self.body.get(field)?.as_u64()
     }
 
-    /// A text of the body.
+    /// Returns a text in the body.
     pub fn text(&self, field: &str) -> Option<&str> {
         self.body.get(field)?.as_str()
     }
 }
 
-impl Story {
-    /// From when to when it went on, since all stories began.
+impl Record {
+    /// Returns the times of the start and the end, since the start of the test.
     pub fn span(&self) -> Option<(Duration, Duration)> {
         let (first, last) = (self.exchanges.first()?, self.exchanges.last()?);
         Some((first.at, last.at.saturating_add(last.took)))
     }
 
-    /// The last answer, if there is one.
-    pub fn last(&self) -> Option<&Answer> {
-        self.exchanges.last()?.answer.as_ref().ok()
+    /// Returns the last response, if there is one.
+    pub fn last(&self) -> Option<&Response> {
+        self.exchanges.last()?.response.as_ref().ok()
     }
 }
 
-impl fmt::Display for Story {
+impl fmt::Display for Record {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for exchange in &self.exchanges {
             let Exchange {
                 request,
                 at,
                 took,
-                answer,
+                response,
             } = exchange;
             write!(
                 out,
@@ -78,8 +78,8 @@ impl fmt::Display for Story {
                 at.as_secs_f64(),
                 took.as_secs_f64()
             )?;
-            match answer {
-                Ok(Answer {
+            match response {
+                Ok(Response {
                     status,
                     location,
                     body,
@@ -91,7 +91,7 @@ impl fmt::Display for Story {
                         .unwrap_or_default();
                     writeln!(out, "{status}{location} {body}")?;
                 }
-                Err(error) => writeln!(out, "no answer: {error}")?,
+                Err(error) => writeln!(out, "no response: {error}")?,
             }
         }
         Ok(())

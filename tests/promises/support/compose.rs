@@ -1,4 +1,4 @@
-//! One component out of two.
+//! Composes two components.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,20 +6,21 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
+use xtask::build::{workspace, write_if_changed};
 
-use super::{workspace, write_if_changed};
-
-/// Gives the socket's imports what the plug exports under the same names, as `wac plug` does and Spin with a dependency. What is left of the
-/// imports of both is what the result imports, `target/guests/NAME.wasm`.
+/// Connects the exports of `plug` to the imports of `socket` that have the same names, as `wac plug` and Spin's
+/// component dependencies do. Writes the component to `target/guests/NAME.wasm` and returns its path. The component
+/// imports everything else that either of them imports.
 ///
 /// # Errors
-/// One of them is no component, the plug exports nothing that the socket imports in the same shape, or the result cannot be written.
-pub fn composed(name: &str, socket: &Path, plug: &Path) -> Result<PathBuf> {
+/// Fails if a file is not a component, if `plug` exports nothing that `socket` imports with the same type, or if the
+/// component cannot be written.
+pub fn compose(name: &str, socket: &Path, plug: &Path) -> Result<PathBuf> {
     let mut graph = CompositionGraph::new();
     let mut register = |path: &Path, role: &str| -> Result<_> {
         let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let package = Package::from_bytes(role, None, bytes, graph.types_mut())
-            .with_context(|| format!("{} is no component", path.display()))?;
+            .with_context(|| format!("{} is not a component", path.display()))?;
         Ok(graph.register_package(package)?)
     };
     let (socket, plug) = (register(socket, "socket")?, register(plug, "plug")?);

@@ -1,4 +1,5 @@
-//! A caller's part of the conversation: starts a run and follows it to its end, each request on a connection of its own.
+//! Makes the requests of the callers. Each caller starts a run and follows it until it ends. Each
+//! request uses its own connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,30 +10,31 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::caller::Caller;
-use super::story::{Answer, Exchange, Story};
+use super::record::{Exchange, Record, Response};
 
-/// The most requests of one caller. Far more than any needs who gets on.
-const MOST: usize = 60;
+/// Maximum number of requests of one caller, far more than any caller needs.
+const MAX_REQUESTS: usize = 60;
 
-/// A client that opens a connection for each request.
+/// Creates a client that opens a connection for each request.
 ///
 /// # Errors
-/// When the system has no resources for one.
+/// Fails if the system has no resources for it.
 pub fn client() -> reqwest::Result<Client> {
     Client::builder().pool_max_idle_per_host(0).build()
 }
 
-/// Lets every caller call at once; their stories, which count time from `began`, come back in the callers' order.
-pub async fn converse_all(
+/// Makes the requests of all callers at the same time. Returns their records in the callers' order.
+/// Times are relative to `began`.
+pub async fn run_callers(
     callers: &[Caller],
     began: Instant,
     endpoint: &str,
     key: &str,
     client: &Client,
-) -> Vec<Story> {
+) -> Vec<Record> {
     let endpoint: Arc<str> = endpoint.into();
     let key: Arc<str> = key.into();
-    let mut going = JoinSet::new();
+    let mut conversations = JoinSet::new();
     for (index, caller) in callers.iter().enumerate() {
         let (caller, endpoint, key, client) = (
             caller.clone(),
@@ -40,34 +42,35 @@ pub async fn converse_all(
             key.clone(),
             client.clone(),
         );
-        going.spawn(async move {
+        conversations.spawn(async move {
             (
                 index,
-                converse(&caller, began, &endpoint, &key, &client).await,
+                run_caller(&caller, began, &endpoint, &key, &client).await,
             )
         });
     }
-    let mut stories = going.join_all().await;
-    stories.sort_by_key(|(index, _)| *index);
-    stories.into_iter().map(|(_, story)| story).collect()
+    let mut records = conversations.join_all().await;
+    records.sort_by_key(|(index, _)| *index);
+    records.into_iter().map(|(_, record)| record).collect()
 }
 
-/// Starts a run as this caller and follows it to its end, as the endpoint's answers say that one may: what names its run is
-/// asked for again, and a run is asked for again only where none was started because of the rate limit.
-async fn converse(
+/// Starts a run as this caller and follows it until it ends, as the endpoint's responses allow. It
+/// polls the run if a response names one. It sends the trigger again only if the rate limit
+/// prevented the start.
+async fn run_caller(
     caller: &Caller,
     began: Instant,
     endpoint: &str,
     key: &str,
     client: &Client,
-) -> Story {
-    let mut story = Story::default();
+) -> Record {
+    let mut record = Record::default();
     let start = format!("/syncs/{}/runs", caller.sync.id);
     let mut next = Next {
         run: None,
         after: Duration::ZERO,
     };
-    while story.exchanges.len() < MOST {
+    while record.exchanges.len() < MAX_REQUESTS {
         tokio::time::sleep(next.after).await;
         let (request, mut sending) = match &next.run {
             None => {
@@ -83,7 +86,7 @@ async fn converse(
             sending = sending.header("prefer", prefer);
         }
         let at = began.elapsed();
-        let answer = ask(sending
+        let response = ask(sending
             .bearer_auth(key)
             .header("traceparent", caller.trace()))
         .await;
@@ -91,55 +94,55 @@ async fn converse(
             request,
             at,
             took: began.elapsed().saturating_sub(at),
-            answer,
+            response,
         };
         let then = exchange
-            .answer
+            .response
             .as_ref()
             .ok()
-            .and_then(|answer| next.after(answer));
-        story.exchanges.push(exchange);
+            .and_then(|response| next.after(response));
+        record.exchanges.push(exchange);
         match then {
             Some(then) => next = then,
             None => break,
         }
     }
-    story
+    record
 }
 
-/// What to ask for, and when.
+/// The next request and its time.
 struct Next {
-    /// Where the run is to be found, once there is one.
+    /// The URL of the run, if it is known.
     run: Option<String>,
     after: Duration,
 }
 
 impl Next {
-    /// What to do after this answer; nothing where it is the last word.
-    fn after(&self, answer: &Answer) -> Option<Self> {
-        let after = Duration::from_secs(answer.retry_after.unwrap_or(1));
-        let run = match (answer.status, &self.run) {
-            (202, _) => Some(answer.location.clone()?),
-            // How the run ended is not known yet; asking starts nothing.
+    /// Returns the next request after this response, or `None` after a final response.
+    fn after(&self, response: &Response) -> Option<Self> {
+        let after = Duration::from_secs(response.retry_after.unwrap_or(1));
+        let run = match (response.status, &self.run) {
+            (202, _) => Some(response.location.clone()?),
+            // The result of the run is not known yet. A poll starts nothing.
             (502 | 503, Some(run)) => Some(run.clone()),
-            (503, None) if answer.number("runId").is_none() => None,
+            (503, None) if response.number("runId").is_none() => None,
             _ => return None,
         };
         Some(Self { run, after })
     }
 }
 
-async fn ask(request: RequestBuilder) -> Result<Answer, String> {
-    let told = async {
-        let answer = request.send().await?;
-        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
-        Ok::<_, reqwest::Error>((status, headers, answer.text().await?))
+async fn ask(request: RequestBuilder) -> Result<Response, String> {
+    let received = async {
+        let response = request.send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Ok::<_, reqwest::Error>((status, headers, response.text().await?))
     };
-    let (status, headers, text) = told
+    let (status, headers, text) = received
         .await
         .map_err(|error| format!("{:#}", anyhow::Error::from(error)))?;
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    Ok(Answer {
+    Ok(Response {
         status,
         location: header(header::LOCATION).map(String::from),
         retry_after: header(header::RETRY_AFTER).and_then(|value| value.parse().ok()),
