@@ -216,6 +216,10 @@ impl<P: Phase> Flow<P> {
 
 /// The phases of an operation on a sync.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an operation has one phase at a time"
+)]
 pub enum SyncPhase {
     /// Looking up the slug.
     FindSync(FindSync),
@@ -228,7 +232,7 @@ pub enum SyncPhase {
     /// Polling the run.
     Poll(Poll),
     /// Finding out whether the run exists.
-    Locate(Box<Locate>, Poll),
+    Locate(Locate, Poll),
 }
 
 impl SyncPhase {
@@ -333,9 +337,7 @@ impl Phase for SyncPhase {
                 Self::Poll,
                 |poll, polled| match polled {
                     Polled::Succeeded => Flow::Succeed(poll),
-                    Polled::Unlisted => {
-                        Flow::Send(Self::Locate(Box::new(Locate::new(poll.run())), poll))
-                    }
+                    Polled::Unlisted => Flow::Send(Self::Locate(Locate::new(poll.run()), poll)),
                 },
             ),
             Self::Locate(mut phase, mut poll) => match phase.on_reply(cx, reply) {
