@@ -418,18 +418,11 @@ fn problems_of_the_way_to_hightouch_have_their_kinds() {
 /// Method, path, headers and body.
 type CurlLine = (String, String, Vec<(String, String)>, Option<String>);
 
-/// Returns the curl commands in the README's section about the endpoint as requests.
+/// Returns the first curl commands of the endpoint's README as requests.
 fn curl_lines() -> Vec<CurlLine> {
-    let readme =
-        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md"))
-            .unwrap();
-    let section = readme
-        .split("\n## The endpoint")
-        .nth(1)
-        .unwrap()
-        .split("\n## ")
-        .next()
-        .unwrap();
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/README.md");
+    let readme = std::fs::read_to_string(path).unwrap();
+    let section = readme.split("\n## ").next().unwrap();
     let lines = section
         .lines()
         .filter_map(|line| line.strip_prefix("curl "));
