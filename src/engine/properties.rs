@@ -1,4 +1,4 @@
-//! What holds of every operation, whatever Hightouch and the network do to it.
+//! Properties of every operation, for all responses of Hightouch and all network errors.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -13,13 +13,16 @@ use crate::hightouch::{
     SequenceStatus, SyncRef, Timestamp, read_sequence_trigger, read_trigger,
 };
 
-/// The longest wait that is tried, so that each ends within a reasonable number of steps.
-const LONGEST: u64 = 600;
+/// The maximum `max_wait`, in seconds. It bounds the number of steps of an operation.
+const MAX_WAIT_SECONDS: u64 = 600;
 
-/// The sequence that is run, and the run that is awaited.
+/// The ID of the sequence that is run or of the sequence run that is awaited.
 const UUID: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
 
-/// A script: what is asked for on the first line, then what comes of each request, one a line; the last goes for all that follow.
+/// Executes an operation against a script and checks that all properties hold.
+///
+/// The first line of the script contains the goal and the options. Each further line is the reply
+/// to one request. The last line is the reply to all further requests.
 ///
 /// ```text
 /// run demo join 60
@@ -35,19 +38,19 @@ pub fn operation(bytes: &[u8]) {
     let line = String::from_utf8_lossy(lines.next().unwrap_or_default());
     let options = options(&line);
     match sequence_goal(&line) {
-        Some(goal) => check(goal, options, true, lines),
-        None => check(sync_goal(&line), options, false, lines),
+        Some(goal) => execute(goal, options, true, lines),
+        None => execute(sync_goal(&line), options, false, lines),
     }
 }
 
-/// Drives an operation to its end. Each line is the reply to one request.
-fn check<'a, G: Goal>(
+/// Executes an operation to its end and checks each step. Each line is the reply to one request.
+fn execute<'a, G: Goal>(
     goal: G,
     options: Options,
     is_sequence: bool,
     mut lines: impl Iterator<Item = &'a [u8]>,
 ) {
-    let mut witness = Witness::new(&goal, options, is_sequence);
+    let mut checker = Checker::new(&goal, options, is_sequence);
     let mut operation = Operation::new(goal, options, Instant::default(), 1);
     let (mut now, mut event, mut line) = (Instant::default(), Event::Woke, &b"lost"[..]);
     for _ in 0..100_000 {
@@ -59,35 +62,35 @@ fn check<'a, G: Goal>(
             },
             Action::Send { .. } | Action::Wait { .. } => operation.report(now),
         };
-        witness.knows(report.map(Into::into).as_ref());
+        checker.check_report(report.map(Into::into).as_ref());
         match action {
             Action::Done(outcome) => {
                 let outcome = outcome
                     .map(Into::into)
                     .map_err(|failure| failure.map_report(Into::into));
-                return witness.ended(now, outcome);
+                return checker.check_outcome(now, outcome);
             }
             Action::Wait { until } => {
                 assert!(
-                    now <= until && until <= witness.deadline,
+                    now <= until && until <= checker.deadline,
                     "{now:?} {until:?}"
                 );
                 (now, event) = (until, Event::Woke);
             }
             Action::Send { request, give_up } => {
                 assert!(
-                    now <= give_up && give_up <= witness.deadline,
+                    now <= give_up && give_up <= checker.deadline,
                     "{now:?} {give_up:?}"
                 );
                 assert!(request.target.starts_with(BASE_PATH), "{request:?}");
                 line = lines.next().filter(|line| !line.is_empty()).unwrap_or(line);
-                witness.sends(request.method);
-                (now, event) = comes(line, now, give_up);
-                witness.receives(request.method, &event);
+                checker.on_request(request.method);
+                (now, event) = read_reply(line, now, give_up);
+                checker.on_reply(request.method, &event);
             }
         }
     }
-    panic!("it does not end");
+    panic!("the operation does not end");
 }
 
 fn has_word(line: &str, name: &str) -> bool {
@@ -139,7 +142,7 @@ fn options(line: &str) -> Options {
                 .next()
                 .and_then(number)
                 .unwrap_or(60)
-                .min(LONGEST),
+                .min(MAX_WAIT_SECONDS),
         ),
         answer_wait: if word("answer") {
             ANSWER_WAIT
@@ -149,19 +152,19 @@ fn options(line: &str) -> Options {
     }
 }
 
-/// What comes of a request, and when.
-fn comes(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
-    let (mut rest, mut took) = (line, Duration::ZERO);
-    let mut answer = Response::new(200, "");
+/// Reads the reply to a request, and returns it with its time.
+fn read_reply(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
+    let (mut rest, mut latency) = (line, Duration::ZERO);
+    let mut response = Response::new(200, "");
     loop {
         let end = rest
             .iter()
             .position(|byte| *byte == b' ')
             .unwrap_or(rest.len());
         let word = core::str::from_utf8(&rest[..end]).unwrap_or_default();
-        let trouble = |kind| {
+        let error = |kind| {
             (
-                (now + took).min(give_up),
+                (now + latency).min(give_up),
                 Event::TransportError(TransportError {
                     kind,
                     text: word.into(),
@@ -169,31 +172,31 @@ fn comes(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
             )
         };
         match word {
-            "denied" => return trouble(TransportErrorKind::NotGranted),
-            "unsent" => return trouble(TransportErrorKind::NotSent),
-            "tls" => return trouble(TransportErrorKind::TlsFailed),
-            "lost" => return trouble(TransportErrorKind::Lost),
-            "silence" => return (give_up, trouble(TransportErrorKind::TimedOut).1),
-            "cut" => answer.end = BodyEnd::Incomplete,
-            "long" => answer.end = BodyEnd::TooLong,
-            "dated" => answer.date = Timestamp::rfc3339("2022-02-08T16:11:05Z"),
+            "denied" => return error(TransportErrorKind::NotGranted),
+            "unsent" => return error(TransportErrorKind::NotSent),
+            "tls" => return error(TransportErrorKind::TlsFailed),
+            "lost" => return error(TransportErrorKind::Lost),
+            "silence" => return (give_up, error(TransportErrorKind::TimedOut).1),
+            "cut" => response.end = BodyEnd::Incomplete,
+            "long" => response.end = BodyEnd::TooLong,
+            "dated" => response.date = Timestamp::rfc3339("2022-02-08T16:11:05Z"),
             _ => match (
                 word.strip_prefix('+'),
                 word.strip_prefix("after="),
                 word.parse(),
             ) {
                 (Some(millis), ..) => {
-                    took = Duration::from_millis(millis.parse().unwrap_or_default())
+                    latency = Duration::from_millis(millis.parse().unwrap_or_default())
                 }
-                (_, Some(asked), _) => answer.retry_after = RetryAfter::read(asked),
-                (.., Ok(status)) => answer.status = status,
+                (_, Some(delay), _) => response.retry_after = RetryAfter::read(delay),
+                (.., Ok(status)) => response.status = status,
                 _ => break,
             },
         }
         rest = rest.get(end + 1..).unwrap_or_default();
     }
-    let came = now + took;
-    if came > give_up {
+    let arrival = now + latency;
+    if arrival > give_up {
         return (
             give_up,
             Event::TransportError(TransportError {
@@ -202,30 +205,30 @@ fn comes(line: &[u8], now: Instant, give_up: Instant) -> (Instant, Event) {
             }),
         );
     }
-    answer.date = answer.date.map(|date| date + came.since_start());
-    answer.body = rest.into();
-    (came, Event::Response(answer))
+    response.date = response.date.map(|date| date + arrival.since_start());
+    response.body = rest.into();
+    (arrival, Event::Response(response))
 }
 
-/// What is known of the last request that starts a run.
+/// The state of the last trigger.
 #[derive(Debug)]
 enum Trigger {
     NeverSent,
-    UnderWay,
-    /// By its name.
+    InFlight,
+    /// The trigger started the run with this ID.
     Started(String),
     NotStarted,
-    /// Its answer was lost on the way, and Hightouch has not been asked since what came of it.
+    /// The connection was lost, and no list of runs has been read since.
     Lost,
-    /// The same, and since then Hightouch has listed its runs.
-    LostAndLookedFor,
-    /// It cannot be told, or the server may still be at it.
-    Unclear,
+    /// The connection was lost, and a list of runs has been read since.
+    LostAndListed,
+    /// The trigger may have started a run, or the server may still process it.
+    Unknown,
 }
 
-/// Somebody who watches an operation from outside.
+/// Checks the properties from the requests, replies and reports of an operation.
 #[derive(Debug)]
-struct Witness {
+struct Checker {
     is_sequence: bool,
     may_start_run: bool,
     waits_for_end: bool,
@@ -233,11 +236,11 @@ struct Witness {
     deadline: Instant,
     trigger: Trigger,
     requests: u32,
-    /// The run's name.
+    /// The ID of the reported run.
     run: Option<String>,
 }
 
-impl Witness {
+impl Checker {
     fn new(goal: &impl Goal, options: Options, is_sequence: bool) -> Self {
         let deadline = Instant::default() + options.max_wait.max(options.answer_wait);
         Self {
@@ -252,8 +255,8 @@ impl Witness {
         }
     }
 
-    /// The run that the answer to a trigger names.
-    fn named(&self, body: &[u8]) -> Option<String> {
+    /// Returns the ID of the run in the response to a trigger.
+    fn started_run(&self, body: &[u8]) -> Option<String> {
         if self.is_sequence {
             read_sequence_trigger(body).ok().map(|run| run.to_string())
         } else {
@@ -261,97 +264,103 @@ impl Witness {
         }
     }
 
-    fn sends(&mut self, method: Method) {
+    fn on_request(&mut self, method: Method) {
         self.requests += 1;
         if method == Method::Post {
-            assert!(self.may_start_run, "who awaits a run starts none");
-            assert_eq!(self.run, None, "with a run at hand, no other is started");
-            let looked_for = matches!(self.trigger, Trigger::LostAndLookedFor) && !self.is_sequence;
             assert!(
-                matches!(self.trigger, Trigger::NeverSent | Trigger::NotStarted) || looked_for,
-                "a run is started twice only where none came of the first: {self:?}"
+                self.may_start_run,
+                "an operation that awaits a run sends no trigger"
             );
-            self.trigger = Trigger::UnderWay;
+            assert_eq!(self.run, None, "no trigger is sent after a run is known");
+            let confirmed_by_list =
+                matches!(self.trigger, Trigger::LostAndListed) && !self.is_sequence;
+            assert!(
+                matches!(self.trigger, Trigger::NeverSent | Trigger::NotStarted)
+                    || confirmed_by_list,
+                "a trigger is sent again only if the previous one started no run: {self:?}"
+            );
+            self.trigger = Trigger::InFlight;
         }
     }
 
-    fn receives(&mut self, method: Method, event: &Event) {
+    fn on_reply(&mut self, method: Method, event: &Event) {
         if method == Method::Get {
-            let listed = matches!(event, Event::Response(answer) if answer.is_success()
-                && answer.complete_body().is_ok_and(|body| Run::read_page(body, &mut |_| {}).is_ok()));
+            let listed = matches!(event, Event::Response(response) if response.is_success()
+                && response.complete_body().is_ok_and(|body| Run::read_page(body, &mut |_| {}).is_ok()));
             if matches!(self.trigger, Trigger::Lost) && listed {
-                self.trigger = Trigger::LostAndLookedFor;
+                self.trigger = Trigger::LostAndListed;
             }
             return;
         }
         self.trigger = match event {
-            Event::TransportError(trouble) => match trouble.kind {
+            Event::TransportError(error) => match error.kind {
                 TransportErrorKind::NotGranted
                 | TransportErrorKind::NotSent
                 | TransportErrorKind::TlsFailed => Trigger::NotStarted,
                 TransportErrorKind::Lost => Trigger::Lost,
-                TransportErrorKind::TimedOut => Trigger::Unclear,
+                TransportErrorKind::TimedOut => Trigger::Unknown,
             },
-            Event::Response(answer) if answer.is_success() => {
-                match answer
+            Event::Response(response) if response.is_success() => {
+                match response
                     .complete_body()
                     .ok()
-                    .and_then(|body| self.named(body))
+                    .and_then(|body| self.started_run(body))
                 {
                     Some(run) => Trigger::Started(run),
-                    None => Trigger::Unclear,
+                    None => Trigger::Unknown,
                 }
             }
-            Event::Response(answer) if matches!(answer.status, 408 | 500..=599) => Trigger::Unclear,
+            Event::Response(response) if matches!(response.status, 408 | 500..=599) => {
+                Trigger::Unknown
+            }
             Event::Response(_) | Event::Woke => Trigger::NotStarted,
         };
     }
 
-    /// What the operation says that it knows: a run that was named stays the run.
-    fn knows(&mut self, report: Option<&Report>) {
-        let known = report.map(name);
+    /// Checks the report after a step. The reported run never changes.
+    fn check_report(&mut self, report: Option<&Report>) {
+        let reported = report.map(run_id);
         if let Trigger::Started(run) = &self.trigger {
-            assert_eq!(known.as_ref(), Some(run), "what was started is known");
+            assert_eq!(reported.as_ref(), Some(run), "a started run is reported");
         }
         assert!(
-            self.run.is_none() || self.run == known,
-            "{:?} became {known:?}",
+            self.run.is_none() || self.run == reported,
+            "{:?} became {reported:?}",
             self.run
         );
-        self.run = known;
+        self.run = reported;
     }
 
-    fn ended(&self, now: Instant, outcome: Outcome) {
+    fn check_outcome(&self, now: Instant, outcome: Outcome) {
         assert!(now <= self.deadline, "{now:?} {self:?}");
-        let mut over = outcome.clone();
-        let (standing, requests, elapsed) = match &mut over {
-            Ok(standing) => (
-                Some(standing.clone()),
-                requests(standing),
-                elapsed(standing),
-            ),
+        let mut remainder = outcome.clone();
+        let (report, requests, elapsed) = match &mut remainder {
+            Ok(report) => (Some(report.clone()), requests(report), elapsed(report)),
             Err(failure) => (failure.report.take(), failure.requests, failure.elapsed),
         };
         assert_eq!((requests, elapsed), (self.requests, now.since_start()));
         assert_eq!(
-            standing.as_ref().map(name),
+            report.as_ref().map(run_id),
             self.run,
-            "whatever the end, the run is named"
+            "every outcome reports the run"
         );
-        let ended = match &standing {
+        let has_ended = match &report {
             Some(Report::Sync(report)) => report.status.ended(),
             Some(Report::Sequence(report)) => report.run.status.ended(),
             None => false,
         };
-        let good = |status: &RunStatus| {
+        let is_success = |status: &RunStatus| {
             *status == RunStatus::Success
                 || *status == RunStatus::Warning && self.options.accept_warnings
         };
         match outcome {
             Ok(Report::Sync(report)) if self.waits_for_end => {
-                assert!(!report.jobs.is_empty(), "a success was seen");
+                assert!(!report.jobs.is_empty(), "a successful job is listed");
                 for job in &report.jobs {
-                    assert!(job.id == report.run.run && good(&job.status), "{job:?}");
+                    assert!(
+                        job.id == report.run.run && is_success(&job.status),
+                        "{job:?}"
+                    );
                 }
             }
             Ok(Report::Sequence(report)) if self.waits_for_end => {
@@ -360,18 +369,23 @@ impl Witness {
                     "{report:?}"
                 );
                 assert!(
-                    report.run.sync_runs.iter().all(|run| good(&run.status)),
+                    report
+                        .run
+                        .sync_runs
+                        .iter()
+                        .all(|run| is_success(&run.status)),
                     "{report:?}"
                 );
             }
             Ok(_) => {}
             Err(failure) => {
                 if failure.kind == FailureKind::SyncFailed {
-                    assert!(ended, "{failure:?}");
+                    assert!(has_ended, "{failure:?}");
                 }
-                let none_started = matches!(self.trigger, Trigger::NeverSent | Trigger::NotStarted);
+                let started_no_run =
+                    matches!(self.trigger, Trigger::NeverSent | Trigger::NotStarted);
                 if failure.kind == FailureKind::TriggerUnconfirmed {
-                    assert!(!none_started && self.run.is_none(), "{failure:?}");
+                    assert!(!started_no_run && self.run.is_none(), "{failure:?}");
                 }
                 assert!(!failure.message.is_empty());
                 let trimmed = failure.trimmed();
@@ -388,22 +402,22 @@ impl Witness {
     }
 }
 
-fn name(standing: &Report) -> String {
-    match standing {
+fn run_id(report: &Report) -> String {
+    match report {
         Report::Sync(report) => report.run.run.to_string(),
         Report::Sequence(report) => report.run.id.to_string(),
     }
 }
 
-fn requests(standing: &Report) -> u32 {
-    match standing {
+fn requests(report: &Report) -> u32 {
+    match report {
         Report::Sync(report) => report.requests,
         Report::Sequence(report) => report.requests,
     }
 }
 
-fn elapsed(standing: &Report) -> Duration {
-    match standing {
+fn elapsed(report: &Report) -> Duration {
+    match report {
         Report::Sync(report) => report.elapsed,
         Report::Sequence(report) => report.elapsed,
     }

@@ -67,7 +67,7 @@ fn every_scenario_of_the_local_hightouch_is_tested_somewhere() {
         "forbidden",
         "polls_fail",
         "silent",
-        "lost_trigger_answer",
+        "lost_trigger_response",
         "trigger_timeout",
         "cut_off_trigger",
         "dropped_trigger",

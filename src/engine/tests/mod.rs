@@ -1,4 +1,4 @@
-//! The engine against scripted answers, in virtual time.
+//! Runs the engine against scripted responses, in virtual time.
 
 #![allow(
     clippy::unwrap_used,
@@ -19,17 +19,17 @@ use core::time::Duration;
 use super::*;
 use crate::hightouch::{Method, Request, Response, RunId, RunRef, SyncId, SyncRef};
 
-/// What came of an operation.
+/// One execution of an operation against a script.
 #[derive(Debug)]
-struct Played<R> {
+struct Execution<R> {
     outcome: Outcome<R>,
-    /// What was sent, and when.
+    /// The requests, each with its time since the start.
     sent: Vec<(Duration, Request)>,
-    /// When it was over.
-    over: Duration,
+    /// The time from the start to the end of the operation.
+    ended_at: Duration,
 }
 
-impl<R: core::fmt::Debug> Played<R> {
+impl<R: core::fmt::Debug> Execution<R> {
     fn report(&self) -> &R {
         self.outcome.as_ref().expect("a success")
     }
@@ -38,7 +38,7 @@ impl<R: core::fmt::Debug> Played<R> {
         self.outcome.as_ref().expect_err("a failure")
     }
 
-    fn triggers(&self) -> usize {
+    fn trigger_count(&self) -> usize {
         self.sent
             .iter()
             .filter(|(_, request)| request.method == Method::Post)
@@ -53,78 +53,78 @@ impl<R: core::fmt::Debug> Played<R> {
     }
 }
 
-/// What a script answers.
-enum Say {
+/// The reply of a script to one request.
+enum Reply {
     Response(Response),
     TransportError(TransportErrorKind),
-    /// Nothing, ever.
+    /// No response ever arrives.
     Silence,
 }
 
-/// How long every answer takes.
+/// The latency of every response.
 const LATENCY: Duration = Duration::from_millis(100);
 
-/// The most by which the tests' clock wakes late, as real clocks do.
-const LATEST_WAKE: Duration = Duration::from_millis(20);
+/// The maximum delay with which the tests' clock wakes an operation. Real clocks wake late too.
+const MAX_WAKE_DELAY: Duration = Duration::from_millis(20);
 
-/// By how much each wake is late: pseudo-random, up to [`LATEST_WAKE`], the same in each run.
+/// Pseudo-random wake delays up to [`MAX_WAKE_DELAY`]. The sequence is the same in every test.
 #[derive(Default)]
-struct Lateness(u32);
+struct WakeDelays(u32);
 
-impl Lateness {
+impl WakeDelays {
     fn next(&mut self) -> Duration {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        LATEST_WAKE.mul_f64(f64::from(self.0 >> 16) / f64::from(u16::MAX))
+        MAX_WAKE_DELAY.mul_f64(f64::from(self.0 >> 16) / f64::from(u16::MAX))
     }
 }
 
-/// Carries out an operation against a script, which sees each request and when it was sent.
-fn play<G: Goal>(
+/// Executes an operation against a script. The script receives each request and its time since the
+/// start.
+fn execute<G: Goal>(
     goal: G,
     options: Options,
-    mut script: impl FnMut(&Request, Duration) -> Say,
-) -> Played<G::Report> {
+    mut script: impl FnMut(&Request, Duration) -> Reply,
+) -> Execution<G::Report> {
     let mut now = Instant::default();
     let mut operation = Operation::new(goal, options, now, 1);
     let mut sent = Vec::new();
     let mut event = Event::Woke;
-    let mut lateness = Lateness::default();
+    let mut wake_delays = WakeDelays::default();
     for _ in 0..100_000 {
         match operation.step(now, event) {
             Action::Done(outcome) => {
-                return Played {
+                return Execution {
                     outcome: *outcome,
                     sent,
-                    over: now.since_start(),
+                    ended_at: now.since_start(),
                 };
             }
             Action::Wait { until } => {
-                assert!(until > now, "a wait that is over");
-                now = until + lateness.next();
+                assert!(until > now, "a wait that has already ended");
+                now = until + wake_delays.next();
                 event = Event::Woke;
             }
             Action::Send { request, give_up } => {
-                assert!(
-                    give_up > now,
-                    "a request that is given up before it is sent"
-                );
-                let said = script(&request, now.since_start());
+                assert!(give_up > now, "a request whose deadline has already passed");
+                let reply = script(&request, now.since_start());
                 sent.push((now.since_start(), request));
-                let answered = now + LATENCY;
-                let lost = |kind| {
+                let arrival = now + LATENCY;
+                let error_event = |kind| {
                     Event::TransportError(TransportError {
                         kind,
-                        text: "as the script says".into(),
+                        text: "the error that the script replies with".into(),
                     })
                 };
-                (now, event) = match said {
-                    Say::Response(answer) if answered <= give_up => {
-                        (answered, Event::Response(answer))
+                (now, event) = match reply {
+                    Reply::Response(response) if arrival <= give_up => {
+                        (arrival, Event::Response(response))
                     }
-                    Say::TransportError(kind) if answered <= give_up => (answered, lost(kind)),
+                    Reply::TransportError(kind) if arrival <= give_up => {
+                        (arrival, error_event(kind))
+                    }
                     _ => (
-                        (give_up + lateness.next()),
-                        lost(TransportErrorKind::TimedOut),
+                        (give_up + wake_delays.next()),
+                        error_event(TransportErrorKind::TimedOut),
                     ),
                 };
             }
@@ -133,32 +133,32 @@ fn play<G: Goal>(
     panic!("the operation does not end");
 }
 
-fn sync() -> SyncRef {
+fn sync_7() -> SyncRef {
     SyncRef::Id(SyncId::try_from(7).unwrap())
 }
 
-fn the_run() -> RunRef {
+fn run_42() -> RunRef {
     RunRef {
         sync: SyncId::try_from(7).unwrap(),
         run: RunId::try_from(42).unwrap(),
     }
 }
 
-fn ok(body: impl Into<Vec<u8>>) -> Say {
-    Say::Response(Response::new(200, body))
+fn ok(body: impl Into<Vec<u8>>) -> Reply {
+    Reply::Response(Response::new(200, body))
 }
 
-fn status(status: u16) -> Say {
-    Say::Response(Response::new(status, ""))
+fn status(status: u16) -> Reply {
+    Reply::Response(Response::new(status, ""))
 }
 
-/// The answer to a trigger that started run 42.
-fn triggered() -> Say {
+/// The response to a trigger that started run 42.
+fn trigger_response() -> Reply {
     ok(r#"{"id":"42"}"#)
 }
 
-/// A list of runs by ID and status.
-fn runs(runs: &[(u64, &str)]) -> Say {
+/// A list of runs with these IDs and statuses.
+fn run_list(runs: &[(u64, &str)]) -> Reply {
     let runs: Vec<String> = runs
         .iter()
         .map(|(id, status)| format!(r#"{{"id":{id},"status":"{status}"}}"#))
@@ -169,8 +169,8 @@ fn runs(runs: &[(u64, &str)]) -> Say {
     ))
 }
 
-/// The page of a list that a request asks for, of a server with pages of at most `page` entries.
-fn list(all: &[(u64, &str)], request: &Request, page: usize) -> Say {
+/// The requested page of a list, from a server that returns at most `max_page` entries per page.
+fn run_page(all: &[(u64, &str)], request: &Request, max_page: usize) -> Reply {
     let param = |name: &str| {
         let value = request
             .target
@@ -180,9 +180,9 @@ fn list(all: &[(u64, &str)], request: &Request, page: usize) -> Say {
     };
     let (offset, limit) = (
         param("offset=").unwrap_or(0),
-        param("limit=").unwrap_or(100).min(page),
+        param("limit=").unwrap_or(100).min(max_page),
     );
-    let shown: Vec<String> = all
+    let entries: Vec<String> = all
         .iter()
         .skip(offset)
         .take(limit)
@@ -192,7 +192,7 @@ fn list(all: &[(u64, &str)], request: &Request, page: usize) -> Say {
         .collect();
     ok(format!(
         r#"{{"data":[{}],"hasMore":{}}}"#,
-        shown.join(","),
+        entries.join(","),
         offset.saturating_add(limit) < all.len()
     ))
 }
@@ -205,9 +205,9 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn wait(span: Duration) -> Options {
+fn with_max_wait(max_wait: Duration) -> Options {
     Options {
-        max_wait: span,
+        max_wait,
         ..Options::default()
     }
 }
