@@ -12,16 +12,16 @@
     clippy::indexing_slicing
 )]
 
-mod aims;
-mod course;
 mod picture;
+mod requirements;
+mod simulation;
 mod table;
 
 use std::path::Path;
 use std::time::Instant;
 
-use course::{Class, FIXED, Figures, Known, compare};
 use serde::Serialize;
+use simulation::{Class, FIXED, Figures, Knowledge, compare};
 
 /// Number of simulated runs of each class.
 const RUNS: usize = 1_000;
@@ -32,13 +32,13 @@ pub struct Row {
     class: &'static str,
     spread: f64,
     known: &'static str,
-    ours: Figures,
+    engine: Figures,
     fixed: Vec<(f64, Figures)>,
 }
 
 impl Row {
-    fn of(class: &Class, known: Known) -> Self {
-        let (ours, fixed) = compare(class, known, RUNS);
+    fn of(class: &Class, known: Knowledge) -> Self {
+        let (engine, fixed) = compare(class, known, RUNS);
         let fixed = FIXED
             .iter()
             .map(|(interval, _)| *interval)
@@ -48,7 +48,7 @@ impl Row {
             class: class.name,
             spread: class.spread,
             known: known.name(),
-            ours,
+            engine,
             fixed,
         }
     }
@@ -59,21 +59,21 @@ fn main() {
     if std::env::args().any(|argument| argument == "--bench") {
         print_figures();
     } else {
-        check_aims();
+        check_requirements();
     }
 }
 
-fn check_aims() {
-    aims::no_fixed_interval_takes_fewer_looks_and_lags_less();
-    aims::a_run_of_a_minute_and_more_takes_half_the_looks_of_every_three_seconds_and_lags_by_a_thirtieth();
-    aims::a_run_of_less_than_ten_seconds_is_reported_within_six_tenths_of_one();
-    println!("The poll schedule satisfies its aims.");
+fn check_requirements() {
+    requirements::no_fixed_interval_has_fewer_polls_and_less_lag();
+    requirements::a_run_of_a_minute_or_more_has_half_the_polls_of_a_three_second_interval_and_a_lag_of_three_percent();
+    requirements::a_run_of_less_than_ten_seconds_has_a_lag_of_less_than_six_tenths_of_a_second();
+    println!("The poll schedule meets its requirements.");
 }
 
 fn print_figures() {
     let began = Instant::now();
     let rows: Vec<Row> = Class::all()
-        .flat_map(|class| Known::ALL.map(move |known| Row::of(&class, known)))
+        .flat_map(|class| Knowledge::ALL.map(move |known| Row::of(&class, known)))
         .collect();
     table::print(&rows);
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -86,7 +86,7 @@ fn print_figures() {
     .unwrap();
     picture::draw(&rows, &root.join("tests/benches/polling.svg"));
     println!(
-        "{RUNS} runs a row, in {:.0} s. Written: target/benches/polling.json, tests/benches/polling.svg",
+        "{RUNS} runs per row, in {:.0} s. Written: target/benches/polling.json, tests/benches/polling.svg",
         began.elapsed().as_secs_f64()
     );
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use plotters::prelude::*;
 
 use super::Row;
-use super::course::{FIXED, Figures};
+use super::simulation::{FIXED, Figures};
 
 /// The curves of the engine: its additional information, and the colour.
 const OURS: [(&str, RGBColor); 2] = [
@@ -27,7 +27,7 @@ pub fn draw(rows: &[Row], file: &Path) {
         area.fill(&WHITE).unwrap();
         let mut chart = ChartBuilder::on(&area)
             .caption(
-                "Looks at a run, and how late its end is reported",
+                "Polls of a run, and the lag of its report",
                 ("sans-serif", 20),
             )
             .margin(14)
@@ -44,19 +44,19 @@ pub fn draw(rows: &[Row], file: &Path) {
         };
         chart
             .configure_mesh()
-            .x_desc("looks per run")
+            .x_desc("polls per run")
             .y_desc("mean lag in seconds")
             .x_label_formatter(&number)
             .y_label_formatter(&number)
             .light_line_style(TRANSPARENT)
             .draw()
             .unwrap();
-        for ((place, (interval, whose)), colour) in FIXED.iter().enumerate().zip(GREYS) {
+        for ((place, (interval, client)), colour) in FIXED.iter().enumerate().zip(GREYS) {
             let curve = curve(rows, "nothing", |row| &row.fixed[place].1);
             series(
                 &mut chart,
                 curve,
-                &format!("every {interval} s: {whose}"),
+                &format!("every {interval} s: {client}"),
                 colour,
                 1,
             );
@@ -69,7 +69,7 @@ pub fn draw(rows: &[Row], file: &Path) {
             };
             series(
                 &mut chart,
-                curve(rows, known, |row| &row.ours),
+                curve(rows, known, |row| &row.engine),
                 name,
                 colour,
                 3,
@@ -99,7 +99,7 @@ fn curve<'r>(
         .iter()
         .filter(|row| row.known == known && row.spread < 0.2);
     chosen
-        .map(|row| (of(row).looks, of(row).lag, row.class))
+        .map(|row| (of(row).polls, of(row).lag, row.class))
         .collect()
 }
 
@@ -119,7 +119,7 @@ fn series(
     colour: RGBColor,
     width: u32,
 ) {
-    let points: Vec<(f64, f64)> = curve.iter().map(|(looks, lag, _)| (*looks, *lag)).collect();
+    let points: Vec<(f64, f64)> = curve.iter().map(|(polls, lag, _)| (*polls, *lag)).collect();
     chart
         .draw_series(LineSeries::new(points.clone(), colour.stroke_width(width)))
         .unwrap()
@@ -133,10 +133,10 @@ fn series(
         )
         .unwrap();
     if name == "hightouch-sync" {
-        let labels = curve.into_iter().map(|(looks, lag, class)| {
+        let labels = curve.into_iter().map(|(polls, lag, class)| {
             Text::new(
                 class.to_owned(),
-                (looks * 1.08, lag * 0.86),
+                (polls * 1.08, lag * 0.86),
                 ("sans-serif", 13).into_font().color(&colour),
             )
         });

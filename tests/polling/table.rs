@@ -1,22 +1,20 @@
 //! Formats the values as a table.
 
 use super::Row;
-use super::course::{FIXED, Figures};
+use super::simulation::{FIXED, Figures};
 
 pub fn print(rows: &[Row]) {
-    println!(
-        "Looks at a run, and the lag from its end to the report in seconds (mean, 95th percentile)."
-    );
-    println!("An asterisk marks a fixed interval that takes fewer looks and lags less.\n");
+    println!("Polls of a run, and the lag of its report in seconds (mean, 95th percentile).");
+    println!("An asterisk marks a fixed interval with fewer polls and less lag.\n");
     let head: Vec<String> = FIXED
         .iter()
-        .map(|(interval, whose)| format!("{interval} s: {whose}"))
+        .map(|(interval, client)| format!("{interval} s: {client}"))
         .collect();
     println!(
         "{:<8}{:>5}  {:<22}{:^26}{}",
         "run",
         "",
-        "known beside",
+        "also known",
         "hightouch-sync",
         head.iter()
             .map(|head| format!("{head:^26}"))
@@ -30,7 +28,11 @@ pub fn print(rows: &[Row]) {
                 format!(
                     "{}{}",
                     cell(figures),
-                    if figures.beat(&row.ours) { "*" } else { " " }
+                    if figures.is_better_than(&row.engine) {
+                        "*"
+                    } else {
+                        " "
+                    }
                 )
             })
             .collect();
@@ -39,7 +41,7 @@ pub fn print(rows: &[Row]) {
             row.class,
             row.spread * 100.0,
             row.known,
-            cell(&row.ours)
+            cell(&row.engine)
         );
     }
     println!();
@@ -48,6 +50,6 @@ pub fn print(rows: &[Row]) {
 fn cell(figures: &Figures) -> String {
     format!(
         "{:>8.1} {:>7.2} {:>8.2}",
-        figures.looks, figures.lag, figures.lag_p95
+        figures.polls, figures.lag, figures.lag_p95
     )
 }

@@ -8,11 +8,11 @@ use hightouch_sync::engine::{Action, Event, IfRunning, Instant, Operation, Optio
 use hightouch_sync::hightouch::{Method, Response, SyncId, SyncRef};
 
 /// Duration of a request and its response.
-const WAY: Duration = Duration::from_millis(40);
+const LATENCY: Duration = Duration::from_millis(40);
 
 /// Information that a client has in addition to the status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Known {
+pub enum Knowledge {
     /// None: the completion ratio does not change.
     Nothing,
     /// A completion ratio that changes randomly.
@@ -25,7 +25,7 @@ pub enum Known {
     RatioAndHistory,
 }
 
-impl Known {
+impl Knowledge {
     pub const ALL: [Self; 5] = [
         Self::Nothing,
         Self::Noise,
@@ -37,10 +37,10 @@ impl Known {
     pub fn name(self) -> &'static str {
         match self {
             Self::Nothing => "nothing",
-            Self::Noise => "useless ratio",
-            Self::Ratio => "honest ratio",
+            Self::Noise => "random ratio",
+            Self::Ratio => "correct ratio",
             Self::History => "history",
-            Self::RatioAndHistory => "history, honest ratio",
+            Self::RatioAndHistory => "history, correct ratio",
         }
     }
 
@@ -77,39 +77,39 @@ impl Class {
             .flat_map(|(name, mean)| [0.1, 0.5].map(|spread| Self { name, mean, spread }))
     }
 
-    fn length(&self, rng: &mut Rng) -> Duration {
+    fn duration(&self, rng: &mut Rng) -> Duration {
         Duration::from_secs_f64(self.mean * (1.0 + self.spread * (rng.f64() * 2.0 - 1.0)))
     }
 }
 
 /// The number of polls of a run, and the lag of its report.
 #[derive(Clone, Copy, Debug)]
-pub struct Watched {
-    pub looks: u32,
+pub struct Observation {
+    pub polls: u32,
     /// Lag in seconds.
     pub lag: f64,
 }
 
 /// Simulates a client that polls at fixed intervals.
-pub fn fixed(interval: f64, class: &Class, rng: &mut Rng) -> Watched {
-    let length = class.length(rng).as_secs_f64();
-    let way = WAY.as_secs_f64();
+pub fn fixed(interval: f64, class: &Class, rng: &mut Rng) -> Observation {
+    let duration = class.duration(rng).as_secs_f64();
+    let latency = LATENCY.as_secs_f64();
     // The run is created when the trigger arrives. A pause begins when a response has arrived.
-    let (mut arrives, mut looks) = (2.0 * way + interval, 1);
-    while arrives < length {
-        arrives += 2.0 * way + interval;
-        looks += 1;
+    let (mut arrives, mut polls) = (2.0 * latency + interval, 1);
+    while arrives < duration {
+        arrives += 2.0 * latency + interval;
+        polls += 1;
     }
-    Watched {
-        looks,
-        lag: arrives + way - length,
+    Observation {
+        polls,
+        lag: arrives + latency - duration,
     }
 }
 
 /// Simulates the engine.
-pub fn ours(class: &Class, known: Known, rng: &mut Rng) -> Watched {
-    let length = class.length(rng);
-    let earlier: Vec<Duration> = (0..8).map(|_| class.length(rng)).collect();
+pub fn engine(class: &Class, known: Knowledge, rng: &mut Rng) -> Observation {
+    let duration = class.duration(rng);
+    let earlier: Vec<Duration> = (0..8).map(|_| class.duration(rng)).collect();
     let sync = SyncId::try_from(7).unwrap();
     let if_running = if known.history() {
         IfRunning::Join
@@ -123,16 +123,16 @@ pub fn ours(class: &Class, known: Known, rng: &mut Rng) -> Watched {
     };
     let (mut now, mut event) = (Instant::default(), Event::Woke);
     let mut operation = Operation::new(SyncGoal::Run(SyncRef::Id(sync)), options, now, rng.u64(..));
-    let (mut created, mut looks) = (now, 0);
+    let (mut created, mut polls) = (now, 0);
     loop {
         let request = match operation.step(now, event) {
             Action::Done(outcome) => {
                 assert!(outcome.is_ok(), "{outcome:?}");
-                return Watched {
-                    looks,
+                return Observation {
+                    polls,
                     lag: now
                         .duration_since(created)
-                        .saturating_sub(length)
+                        .saturating_sub(duration)
                         .as_secs_f64(),
                 };
             }
@@ -142,23 +142,23 @@ pub fn ours(class: &Class, known: Known, rng: &mut Rng) -> Watched {
             }
             Action::Send { request, .. } => request,
         };
-        let arrives = now + WAY;
+        let arrives = now + LATENCY;
         let body = if request.method == Method::Post {
             created = arrives;
             r#"{"id":"42"}"#.into()
         } else if request.target.contains("runId=") {
-            looks += 1;
+            polls += 1;
             let age = arrives.duration_since(created);
-            let status = if age >= length {
+            let status = if age >= duration {
                 "success"
             } else {
                 "processing"
             };
             let ratio = match known {
-                Known::Nothing | Known::History => 0.54,
-                Known::Noise => rng.f64(),
-                Known::Ratio | Known::RatioAndHistory => {
-                    (age.as_secs_f64() / length.as_secs_f64()).min(1.0)
+                Knowledge::Nothing | Knowledge::History => 0.54,
+                Knowledge::Noise => rng.f64(),
+                Knowledge::Ratio | Knowledge::RatioAndHistory => {
+                    (age.as_secs_f64() / duration.as_secs_f64()).min(1.0)
                 }
             };
             format!(
@@ -167,20 +167,20 @@ pub fn ours(class: &Class, known: Known, rng: &mut Rng) -> Watched {
         } else {
             list(&earlier)
         };
-        now = arrives + WAY;
+        now = arrives + LATENCY;
         event = Event::Response(Response::new(200, body));
     }
 }
 
 /// Returns a list of earlier runs.
-fn list(lengths: &[Duration]) -> String {
-    let entries: Vec<String> = lengths
+fn list(durations: &[Duration]) -> String {
+    let entries: Vec<String> = durations
         .iter()
         .enumerate()
-        .map(|(id, length)| {
-            let (hours, seconds) = (length.as_secs() / 3600, length.as_secs() % 3600);
+        .map(|(id, duration)| {
+            let (hours, seconds) = (duration.as_secs() / 3600, duration.as_secs() % 3600);
             let finished =
-                format!("2022-02-08T{hours:02}:{:02}:{:02}.{:03}Z", seconds / 60, seconds % 60, length.subsec_millis());
+                format!("2022-02-08T{hours:02}:{:02}:{:02}.{:03}Z", seconds / 60, seconds % 60, duration.subsec_millis());
             let id = id + 1;
             format!(r#"{{"id":{id},"status":"success","createdAt":"2022-02-08T00:00:00Z","finishedAt":"{finished}"}}"#)
         })
@@ -192,31 +192,35 @@ fn list(lengths: &[Duration]) -> String {
 #[derive(Clone, Copy, Debug, serde::Serialize)]
 pub struct Figures {
     /// Mean number of polls per run.
-    pub looks: f64,
+    pub polls: f64,
     /// Time from `finishedAt` to the report in seconds: mean and 95th percentile.
     pub lag: f64,
     pub lag_p95: f64,
 }
 
 impl Figures {
-    pub fn of(runs: usize, mut watch: impl FnMut(&mut Rng) -> Watched) -> Self {
+    pub fn of(runs: usize, mut observe: impl FnMut(&mut Rng) -> Observation) -> Self {
         // Each run has its own seed, so that all clients poll the same runs.
-        let watched: Vec<Watched> = (0..runs)
-            .map(|run| watch(&mut Rng::with_seed(run as u64)))
+        let observations: Vec<Observation> = (0..runs)
+            .map(|run| observe(&mut Rng::with_seed(run as u64)))
             .collect();
-        let mut lags: Vec<f64> = watched.iter().map(|one| one.lag).collect();
+        let mut lags: Vec<f64> = observations.iter().map(|one| one.lag).collect();
         lags.sort_by(f64::total_cmp);
         let count = runs as f64;
         Self {
-            looks: watched.iter().map(|one| f64::from(one.looks)).sum::<f64>() / count,
+            polls: observations
+                .iter()
+                .map(|one| f64::from(one.polls))
+                .sum::<f64>()
+                / count,
             lag: lags.iter().sum::<f64>() / count,
             lag_p95: lags[runs * 95 / 100],
         }
     }
 
     /// Returns whether these results have both fewer polls and less lag than the others.
-    pub fn beat(&self, others: &Self) -> bool {
-        self.looks < others.looks && self.lag < others.lag
+    pub fn is_better_than(&self, others: &Self) -> bool {
+        self.polls < others.polls && self.lag < others.lag
     }
 }
 
@@ -229,10 +233,10 @@ pub const FIXED: [(f64, &str); 4] = [
 ];
 
 /// Compares the engine with the fixed intervals for one class.
-pub fn compare(class: &Class, known: Known, runs: usize) -> (Figures, [Figures; 4]) {
-    let ours = Figures::of(runs, |rng| ours(class, known, rng));
+pub fn compare(class: &Class, known: Knowledge, runs: usize) -> (Figures, [Figures; 4]) {
+    let engine = Figures::of(runs, |rng| engine(class, known, rng));
     (
-        ours,
+        engine,
         FIXED.map(|(interval, _)| Figures::of(runs, |rng| fixed(interval, class, rng))),
     )
 }
