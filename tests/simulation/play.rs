@@ -104,11 +104,11 @@ fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
     }
 }
 
-fn span(millis: Millis) -> Duration {
+pub fn span(millis: Millis) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap())
 }
 
-fn millis(instant: Instant) -> Millis {
+pub fn millis(instant: Instant) -> Millis {
     // Up, so that a wait is never cut short.
     Millis::try_from(instant.since_start().as_nanos().div_ceil(1_000_000)).unwrap()
 }
