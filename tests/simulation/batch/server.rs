@@ -9,13 +9,8 @@ use super::world::{BatchGoal, BatchWorld, RunPlan};
 use crate::hightouch::{START, rfc3339, word};
 use crate::world::{Ending, Millis};
 
-/// Hightouch's limit: the number of requests of one workspace in any [`LIMIT_WINDOW`].
-pub const LIMIT: usize = 200;
 /// The time over which Hightouch counts requests.
 pub const LIMIT_WINDOW: Millis = 10_000;
-
-/// Maximum number of entries on a page.
-const PAGE: usize = 100;
 
 /// A run, as it really is.
 #[derive(Debug)]
@@ -93,7 +88,7 @@ impl<'w> Server<'w> {
         syncs.sort_unstable();
         syncs.dedup();
         for sync in syncs {
-            if let Some((age, plan)) = world.earlier_run(sync) {
+            for (age, plan) in world.earlier_runs(sync) {
                 server.create(sync, None, -age, plan);
             }
         }
@@ -143,7 +138,7 @@ impl<'w> Server<'w> {
             self.arrivals.pop_front();
         }
         self.arrivals.push_back(now);
-        let is_admitted = self.arrivals.len() <= LIMIT;
+        let is_admitted = self.arrivals.len() <= self.world.limit;
         self.rejected += u64::from(!is_admitted);
         is_admitted
     }
@@ -189,9 +184,13 @@ impl<'w> Server<'w> {
         let is_shown = |run: &&BatchRun| {
             run.sync == sync && run.listed() <= now && wanted.is_none_or(|id| id == run.id)
         };
-        let shown: Vec<&BatchRun> = self.runs.iter().rev().filter(is_shown).collect();
+        let mut shown: Vec<&BatchRun> = self.runs.iter().filter(is_shown).collect();
+        if self.world.newest_first {
+            shown.reverse();
+        }
+        let page = self.world.page;
         let mut body = String::from(r#"{"data":["#);
-        for (place, run) in shown.iter().skip(offset).take(PAGE).enumerate() {
+        for (place, run) in shown.iter().skip(offset).take(page).enumerate() {
             let comma = if place == 0 { "" } else { "," };
             write!(
                 body,
@@ -202,13 +201,16 @@ impl<'w> Server<'w> {
             )
             .unwrap();
         }
-        write!(body, r#"],"hasMore":{}}}"#, shown.len() > offset + PAGE).unwrap();
+        write!(body, r#"],"hasMore":{}}}"#, shown.len() > offset + page).unwrap();
         body
     }
 
     /// Returns the run that an operation with the goal [`BatchGoal::Await`] awaits.
     pub fn awaited(&self, sync: u64) -> u64 {
-        let run = self.runs.iter().find(|run| run.sync == sync);
+        let run = self
+            .runs
+            .iter()
+            .rfind(|run| run.sync == sync && run.by.is_none());
         run.expect("every awaited sync has a run").id
     }
 

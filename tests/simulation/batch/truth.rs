@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use hightouch_sync::engine::{Failure, FailureKind, Outcome, SyncReport};
 
 use super::play::{Ended, PlayedBatch, SentRequest};
-use super::server::{BatchRun, LIMIT, LIMIT_WINDOW};
-use super::world::{BatchGoal, OperationPlan};
+use super::server::{BatchRun, LIMIT_WINDOW};
+use super::world::{BatchGoal, MAX_LIMIT, OperationPlan};
 use crate::play::LATEST_WAKE;
 pub use crate::truth::Broken;
 use crate::world::{IfRunning, Millis};
@@ -388,11 +388,15 @@ fn never_lost(checked: &Checked<'_>) -> Result<(), Broken> {
 /// fails, Hightouch rejects none of them.
 fn rate_limit(checked: &Checked<'_>) -> Result<(), Broken> {
     let sent = &checked.played.sent;
-    for (one, later) in sent.iter().zip(sent.iter().skip(LIMIT)) {
+    for (one, later) in sent.iter().zip(sent.iter().skip(MAX_LIMIT)) {
         if later.at - one.at < LIMIT_WINDOW {
             return broken(
                 "rate limit",
-                format!("{} requests in ten seconds from {} ms", LIMIT + 1, one.at),
+                format!(
+                    "{} requests in ten seconds from {} ms",
+                    MAX_LIMIT + 1,
+                    one.at
+                ),
             );
         }
     }
@@ -531,7 +535,7 @@ fn situations(checked: &Checked<'_>) -> BTreeMap<Situation, u64> {
     let near = played
         .sent
         .iter()
-        .zip(played.sent.iter().skip(LIMIT - 11))
+        .zip(played.sent.iter().skip(MAX_LIMIT - 11))
         .any(|(one, later)| later.at - one.at < LIMIT_WINDOW);
     add(Situation::NearLimit, u64::from(near));
     let is_full = |sent: &SentRequest| {

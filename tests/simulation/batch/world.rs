@@ -15,6 +15,9 @@ const MAX_EFFECT_DELAY: Millis = 2_500;
 /// Maximum time from the creation of a run until it is listed.
 const MAX_LISTING_DELAY: Millis = 2_500;
 
+/// Hightouch's limit: the number of requests of one workspace in ten seconds.
+pub const MAX_LIMIT: usize = 200;
+
 /// What an operation of a batch does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchGoal {
@@ -71,6 +74,11 @@ pub struct BatchWorld {
     pub accept_warnings: bool,
     pub max_wait: Millis,
     pub answer_wait: Millis,
+    /// Number of requests in ten seconds that other clients of the workspace leave to the batch.
+    pub limit: usize,
+    /// Maximum number of entries on a page of a list of runs.
+    pub page: usize,
+    pub newest_first: bool,
     /// Whether Hightouch's 429 for the workspace limit carries `Retry-After`.
     pub limit_sends_retry_after: bool,
     network: Network,
@@ -108,8 +116,16 @@ impl BatchWorld {
                 ],
             ),
         };
+        let network = network(rng);
         Self {
             seed,
+            limit: if network.is_steady {
+                MAX_LIMIT
+            } else {
+                pick(rng, &[MAX_LIMIT, MAX_LIMIT, 120, 60])
+            },
+            page: pick(rng, &[100, 100, 2]),
+            newest_first: rng.bool(),
             operations: plan_operations(rng, operations, goal, by_slug, twins),
             if_running: pick(
                 rng,
@@ -128,7 +144,7 @@ impl BatchWorld {
                 pick(rng, &[0, 11_000])
             },
             limit_sends_retry_after: rng.bool(),
-            network: network(rng),
+            network,
         }
     }
 
@@ -181,16 +197,22 @@ impl BatchWorld {
         }
     }
 
-    /// Returns the run of a sync that exists before the batch begins, and its age at that time.
-    pub fn earlier_run(&self, sync: u64) -> Option<(Millis, RunPlan)> {
+    /// Returns the runs of a sync that exist before the batch begins, and their ages at that time.
+    pub fn earlier_runs(&self, sync: u64) -> Vec<(Millis, RunPlan)> {
         let mut rng = self.rng(sync, 0);
         let is_awaited = self
             .operations
             .iter()
             .any(|operation| operation.sync == sync && operation.goal == BatchGoal::Await);
-        let exists = rng.bool();
-        let age = pick(&mut rng, &[30_000, 90_000, 600_000]) + rng.i64(0..30_000);
-        (is_awaited || exists).then(|| (age, run_plan(&mut rng)))
+        let number = pick(&mut rng, &[0, 1, 1, 5]).max(usize::from(is_awaited));
+        let mut age = rng.i64(30_000..60_000);
+        let mut runs = Vec::with_capacity(number);
+        for _ in 0..number {
+            runs.push((age, run_plan(&mut rng)));
+            age += rng.i64(1_000..600_000);
+        }
+        runs.reverse();
+        runs
     }
 
     /// Returns what happens to a run that the batch starts. `nth` is the number of runs of the sync
