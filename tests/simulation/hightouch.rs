@@ -11,7 +11,7 @@ use super::world::{Ending, Millis, Plan, World};
 pub const SYNC: u64 = 7;
 pub const SLUG: &str = "demo";
 /// When the operation begins, in milliseconds since 1970, less what the world adds.
-const START: Millis = 1_700_000_000_000;
+pub const START: Millis = 1_700_000_000_000;
 
 /// A run, as it truly is.
 #[derive(Debug)]
@@ -339,7 +339,7 @@ impl<'w> Hightouch<'w> {
     }
 }
 
-fn rfc3339(millis: Millis) -> String {
+pub fn rfc3339(millis: Millis) -> String {
     let time =
         time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap();
     time.format(&time::format_description::well_known::Rfc3339)

@@ -11,6 +11,7 @@
     clippy::indexing_slicing
 )]
 
+mod batch;
 mod hightouch;
 mod play;
 mod sequences;
@@ -32,17 +33,18 @@ use world::World;
 /// How many worlds `cargo test` goes through.
 const WORLDS: u64 = 200_000;
 
-fn seeds() -> Range<u64> {
-    let Ok(asked) = std::env::var("HIGHTOUCH_SYNC_SEEDS") else {
-        return 0..WORLDS;
+/// Returns the seeds that an environment variable names, or the first `default` seeds.
+fn seeds(variable: &str, default: u64) -> Range<u64> {
+    let Ok(value) = std::env::var(variable) else {
+        return 0..default;
     };
     let number = |text: &str| {
         text.parse()
-            .expect("HIGHTOUCH_SYNC_SEEDS is a number of seeds, or FROM..TO")
+            .unwrap_or_else(|_| panic!("{variable} is neither a number of seeds nor FROM..TO"))
     };
-    match asked.split_once("..") {
+    match value.split_once("..") {
         Some((from, to)) => number(from)..number(to),
-        None => 0..number(&asked),
+        None => 0..number(&value),
     }
 }
 
@@ -122,7 +124,7 @@ fn tell(world: &World, broken: &Broken, from: &str) -> ! {
 
 #[test]
 fn every_promise_is_kept_in_every_world() {
-    let seeds = seeds();
+    let seeds = seeds("HIGHTOUCH_SYNC_SEEDS", WORLDS);
     let next = AtomicU64::new(seeds.start);
     let threads = thread::available_parallelism().map_or(2, usize::from);
     let (found, came) = thread::scope(|scope| {

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use fastrand::Rng;
 use hightouch_sync::engine::{
-    Action, Event, Goal as EngineGoal, IfRunning as EngineIfRunning, Instant, Operation, Options,
-    Outcome, SequenceGoal, SyncGoal, TransportError, TransportErrorKind,
+    Action, Batch, Event, Goal as EngineGoal, IfRunning as EngineIfRunning, Instant, Operation,
+    Options, Outcome, SequenceGoal, SyncGoal, TransportError, TransportErrorKind,
 };
 use hightouch_sync::hightouch::{
     BodyEnd, Method, Request, Response, Resync, RetryAfter, RunId, RunRef, SyncId, SyncRef,
@@ -104,11 +104,11 @@ fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
     }
 }
 
-fn span(millis: Millis) -> Duration {
+pub fn span(millis: Millis) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap())
 }
 
-fn millis(instant: Instant) -> Millis {
+pub fn millis(instant: Instant) -> Millis {
     // Up, so that a wait is never cut short.
     Millis::try_from(instant.since_start().as_nanos().div_ceil(1_000_000)).unwrap()
 }
@@ -136,13 +136,54 @@ pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
     }
 }
 
+/// The driver's side of an operation.
+///
+/// An operation that is alone runs in a batch of one. An operation that shares the key with others
+/// runs without them: the simulation of batches covers what the others do.
+enum Caller<G: EngineGoal> {
+    Batch(Batch<G>),
+    Operation(Operation<G>),
+}
+
+impl<G: EngineGoal> Caller<G> {
+    fn new(goal: G, options: Options, now: Instant, world: &World) -> Self {
+        let (seed, operations) = (world.call.seed, world.call.among);
+        if operations == 1 {
+            Self::Batch(Batch::new(vec![goal], options, now, seed))
+        } else {
+            Self::Operation(Operation::new(goal, options, now, seed).sharing_with(operations))
+        }
+    }
+
+    fn step(&mut self, now: Instant, event: Event) -> Action<G::Report> {
+        let batch = match self {
+            Self::Batch(batch) => batch,
+            Self::Operation(operation) => return operation.step(now, event),
+        };
+        if !matches!(event, Event::Woke) {
+            batch.on_reply(0, event);
+        }
+        if let Some(send) = batch.next_request(now) {
+            return Action::Send {
+                request: send.request,
+                give_up: send.give_up,
+            };
+        }
+        match batch.take_outcome(0) {
+            Some(outcome) => Action::Done(Box::new(outcome)),
+            None => Action::Wait {
+                until: batch.wake_at().expect("a batch of one waits or sends"),
+            },
+        }
+    }
+}
+
 fn drive<G: EngineGoal>(world: &World, goal: G) -> Result<Played<'_>, (String, Vec<Sent>)> {
     let mut now: Millis = 0;
     let at = |now| Instant::after_start(span(now));
     let mut hightouch = Hightouch::new(world);
     let options = options(world, &hightouch);
-    let mut operation =
-        Operation::new(goal, options, at(0), world.call.seed).sharing_with(world.call.among);
+    let mut caller = Caller::new(goal, options, at(0), world);
     let mut sent: Vec<Sent> = Vec::new();
     let mut event = Event::Woke;
     let mut lateness = Lateness {
@@ -151,7 +192,7 @@ fn drive<G: EngineGoal>(world: &World, goal: G) -> Result<Played<'_>, (String, V
     };
     let end = world.call.max_wait.max(world.call.answer_wait);
     for _ in 0..50_000 {
-        match operation.step(at(now), event) {
+        match caller.step(at(now), event) {
             Action::Done(outcome) => {
                 return Ok(Played {
                     world,
