@@ -113,7 +113,9 @@ impl<G: Goal> Batch<G> {
             .zip(seed..)
             .map(|(goal, seed)| Entry {
                 is_unannounced: goal.may_start_run(),
-                operation: Operation::new(goal, options, now, seed).sharing_with(operations),
+                operation: Operation::new(goal, options, now, seed)
+                    .sharing_with(operations)
+                    .taking_turns(),
                 state: State::New,
                 steps: 0,
             })
@@ -130,6 +132,24 @@ impl<G: Goal> Batch<G> {
     /// At most 50 operations ([`MAX_CONCURRENT_RUNS`]) are in progress at a time. The others begin
     /// as operations end.
     pub fn next_request(&mut self, now: Instant) -> Option<Send> {
+        loop {
+            let steps = self.total_steps();
+            if let Some(send) = self.advance_all(now) {
+                return Some(send);
+            }
+            // A step may have freed a slot for an operation that was passed over before.
+            if self.total_steps() == steps {
+                return None;
+            }
+        }
+    }
+
+    fn total_steps(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.steps).sum()
+    }
+
+    /// Advances the operations once, in their order, up to the next request.
+    fn advance_all(&mut self, now: Instant) -> Option<Send> {
         let mut in_progress = 0;
         for index in 0..self.entries.len() {
             if in_progress == MAX_CONCURRENT_RUNS {
@@ -226,8 +246,10 @@ impl<G: Goal> Batch<G> {
     }
 
     fn has_free_slot(&self) -> bool {
-        let in_flight = |entry: &&Entry<G>| matches!(entry.state, State::InFlight);
-        self.entries.iter().filter(in_flight).count() < MAX_REQUESTS_IN_FLIGHT
+        // A reply may lead to another request at once, which takes the same slot.
+        let has_slot =
+            |entry: &&Entry<G>| matches!(entry.state, State::InFlight | State::Replied(_));
+        self.entries.iter().filter(has_slot).count() < MAX_REQUESTS_IN_FLIGHT
     }
 
     /// Claims the sync of an operation. Returns whether no other operation has claimed it before.

@@ -485,6 +485,8 @@ pub struct Operation<G: Goal> {
     phase: Option<G::Phase>,
     options: Options,
     waits_for_end: bool,
+    /// Whether the operation waits for its turn before every request.
+    takes_turns: bool,
     began: Instant,
     /// The error after which the operation pauses. It is reported if no request fits before the
     /// deadline when the operation wakes.
@@ -507,6 +509,7 @@ impl<G: Goal> Operation<G> {
     pub fn new(goal: G, options: Options, now: Instant, seed: u64) -> Self {
         Self {
             waits_for_end: goal.waits_for_end(),
+            takes_turns: false,
             phase: Some(goal.first_phase(&options, now)),
             options,
             began: now,
@@ -529,6 +532,14 @@ impl<G: Goal> Operation<G> {
     pub fn sharing_with(mut self, operations: u32) -> Self {
         self.schedule.share_with(operations);
         self.limits = JobLimits::sharing_with(operations);
+        self
+    }
+
+    /// Makes the operation wait for its turn before every request: a reply does not lead to another
+    /// request at once. Instead, the operation asks to be woken now.
+    #[must_use]
+    pub(super) fn taking_turns(mut self) -> Self {
+        self.takes_turns = true;
         self
     }
 
@@ -626,6 +637,10 @@ impl<G: Goal> Operation<G> {
             | Flow::Succeed(_) => {}
         }
         match flow {
+            Flow::Continue(phase) | Flow::Send(phase) if self.takes_turns => {
+                self.phase = Some(phase);
+                Action::Wait { until: now }
+            }
             Flow::Continue(phase) | Flow::Send(phase) => self.send(now, phase),
             Flow::Wait(phase, delay) => self.pause(now, phase, delay, None),
             Flow::RetryLimited(phase, error)

@@ -142,7 +142,7 @@ pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
 /// runs without them: the simulation of batches covers what the others do.
 enum Caller<G: EngineGoal> {
     Batch(Batch<G>),
-    Operation(Operation<G>),
+    Operation(Box<Operation<G>>),
 }
 
 impl<G: EngineGoal> Caller<G> {
@@ -151,7 +151,9 @@ impl<G: EngineGoal> Caller<G> {
         if operations == 1 {
             Self::Batch(Batch::new(vec![goal], options, now, seed))
         } else {
-            Self::Operation(Operation::new(goal, options, now, seed).sharing_with(operations))
+            Self::Operation(Box::new(
+                Operation::new(goal, options, now, seed).sharing_with(operations),
+            ))
         }
     }
 

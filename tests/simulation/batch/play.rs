@@ -226,8 +226,12 @@ impl<'w> Driver<'w> {
 
     /// Takes the outcomes of the operations that are over.
     fn take_outcomes(&mut self) {
-        while let Some(report) = self.batch.next_started(at(self.now)) {
-            self.played.announced.push(report);
+        let announced = &mut self.played.announced;
+        // `never_lost` reports a run that is announced twice.
+        while announced.len() <= self.played.ended.len()
+            && let Some(report) = self.batch.next_started(at(self.now))
+        {
+            announced.push(report);
         }
         for (index, ended) in self.played.ended.iter_mut().enumerate() {
             if ended.is_none()
@@ -390,7 +394,7 @@ impl<'w> Driver<'w> {
                     (&mut event, fault)
                 {
                     response.body.truncate(response.body.len() * percent / 100);
-                    response.end = BodyEnd::Cut;
+                    response.end = BodyEnd::Incomplete;
                 }
                 Some(event)
             }
