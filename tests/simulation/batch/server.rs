@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use hightouch_sync::hightouch::{Method, Request};
 
-use super::world::{BatchGoal, BatchWorld, RunPlan};
+use super::world::{BatchWorld, RunPlan};
 use crate::hightouch::{START, rfc3339, word};
 use crate::world::{Ending, Millis};
 
@@ -205,7 +205,7 @@ impl<'w> Server<'w> {
         body
     }
 
-    /// Returns the run that an operation with the goal [`BatchGoal::Await`] awaits.
+    /// Returns the run that an operation with the goal `BatchGoal::Await` awaits.
     pub fn awaited(&self, sync: u64) -> u64 {
         let run = self
             .runs
