@@ -1,5 +1,5 @@
-//! The bindings of the world in `wit/` that the features select. The WASI interfaces are waki's bindings
-//! (clocks, io, http) and the wasi crate's (cli): nothing is generated twice.
+//! The bindings of the world in `wit/` that the features select. The WASI interfaces are waki's
+//! bindings (clocks, io, http) and the wasi crate's (cli): nothing is generated twice.
 
 #![allow(
     missing_docs,

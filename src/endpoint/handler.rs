@@ -206,8 +206,8 @@ impl Call {
 }
 
 impl Context {
-    /// Carries out one operation. Responds with its outcome, with the state of the run after the wait
-    /// that the caller prefers, or with events.
+    /// Carries out one operation. Responds with its outcome, with the state of the run after the
+    /// wait that the caller prefers, or with events.
     fn run_one<G: Goal<Report: Redact>>(
         self,
         goal: G,

@@ -18,8 +18,8 @@ use crate::host::{Clock, Connection, Driver};
 
 /// Maximum time until the delivery is answered.
 ///
-/// dbt sends a delivery again if the response does not arrive within 10 s. This delivery must be over
-/// by then: two concurrent deliveries do not see each other's run.
+/// dbt sends a delivery again if the response does not arrive within 10 s. This delivery must be
+/// over by then: two concurrent deliveries do not see each other's run.
 const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The response as JSON.

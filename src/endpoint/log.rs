@@ -1,8 +1,8 @@
 //! Log lines on stderr, as JSON.
 //!
-//! There is one line as soon as Hightouch has named a run that a request starts or joins, so that the
-//! run's ID survives a host that is killed, and one line for each request when it is answered. The
-//! lines never contain a key or a body.
+//! There is one line as soon as Hightouch has named a run that a request starts or joins, so that
+//! the run's ID survives a host that is killed, and one line for each request when it is answered.
+//! The lines never contain a key or a body.
 
 use core::time::Duration;
 

@@ -109,8 +109,8 @@ impl BodyStream {
         Ok(())
     }
 
-    /// Writes the rest and ends the body. If the caller has hung up or reads too slowly, the rest is
-    /// not sent.
+    /// Writes the rest and ends the body. If the caller has hung up or reads too slowly, the rest
+    /// is not sent.
     pub(super) fn finish(mut self, clock: Clock) {
         let timeout = clock.wake_at(clock.now() + READ_TIMEOUT);
         let mut has_hung_up = self.write().is_err();

@@ -9,33 +9,6 @@
 //!
 //! The one invariant: every request that the batch returned gets exactly one reply, at its
 //! `give_up` at the latest.
-//!
-//! ```
-//! use std::time::Duration;
-//!
-//! use hightouch_sync::engine::{Batch, Event, Instant, Options, SyncGoal};
-//! use hightouch_sync::hightouch::{Method, Response, SyncRef};
-//!
-//! // A Hightouch whose runs succeed at once.
-//! let respond = |method: Method| match method {
-//!     Method::Post => Response::new(200, r#"{"id":"42"}"#),
-//!     Method::Get => Response::new(200, r#"{"data":[{"id":42,"status":"success"}]}"#),
-//! };
-//!
-//! let sync = SyncRef::Id(7.try_into()?);
-//! let mut now = Instant::default();
-//! let mut batch = Batch::new(vec![SyncGoal::Run(sync)], Options::default(), now, 1);
-//! while !batch.is_over() {
-//!     while let Some(send) = batch.next_request(now) {
-//!         now = now + Duration::from_millis(100);
-//!         batch.on_reply(send.index, Event::Response(respond(send.request.method)));
-//!     }
-//!     now = batch.wake_at().map_or(now, |wake_at| wake_at.max(now));
-//! }
-//! let report = batch.take_outcome(0).unwrap().unwrap();
-//! assert_eq!(report.run.run.get(), 42);
-//! # Ok::<(), hightouch_sync::hightouch::InvalidId>(())
-//! ```
 
 use super::operation::{Goal, Operation};
 use super::options::Options;

@@ -14,8 +14,8 @@ use crate::hightouch::{MAX_PAGE_ENTRIES, ReadError, Request, Run, RunId, SyncId,
 const MAX_REQUESTS: usize = 40;
 /// Maximum number of pages that are read one after the other.
 pub(super) const MAX_PAGES: usize = 20;
-/// Maximum number of runs on a page of the list of all runs. A server that ignores the requested page
-/// size must not fill the memory.
+/// Maximum number of runs on a page of the list of all runs. A server that ignores the requested
+/// page size must not fill the memory.
 const MAX_LISTED: usize = 10 * MAX_PAGE_ENTRIES;
 /// Factor by which the offset of a search grows while no page lies past the target.
 const GALLOP_FACTOR: usize = 4;
@@ -62,7 +62,8 @@ pub(super) struct RunList {
     target: Target,
     stage: Stage,
     order: Order,
-    /// Maximum number of entries per page. Less than [`MAX_PAGE_ENTRIES`] after a response over the size limit.
+    /// Maximum number of entries per page. Less than [`MAX_PAGE_ENTRIES`] after a response over the
+    /// size limit.
     limit: usize,
     offset: usize,
     requests: usize,

@@ -526,8 +526,8 @@ impl<G: Goal> Operation<G> {
     }
 
     /// Adapts the operation to `operations` concurrent operations with the same API key. It polls
-    /// less often, so that all of them stay within the rate limit, and it keeps less of each run, so
-    /// that all of them fit into memory.
+    /// less often, so that all of them stay within the rate limit, and it keeps less of each run,
+    /// so that all of them fit into memory.
     #[must_use]
     pub fn sharing_with(mut self, operations: u32) -> Self {
         self.schedule.share_with(operations);
@@ -548,8 +548,8 @@ impl<G: Goal> Operation<G> {
         self.phase.as_ref()?.sync()
     }
 
-    /// Ends the operation because another operation of the batch has the same sync. The last request
-    /// that [`step`](Self::step) returned is not sent.
+    /// Ends the operation because another operation of the batch has the same sync. The last
+    /// request that [`step`](Self::step) returned is not sent.
     pub fn end_as_duplicate(&mut self, now: Instant) -> Failure<G::Report> {
         self.requests = self.requests.saturating_sub(1);
         let phase = self.phase.take();
@@ -571,7 +571,8 @@ impl<G: Goal> Operation<G> {
         run.into_report(&self.options, self.requests, now.duration_since(self.began))
     }
 
-    /// Returns whether the run is known to exist: this operation started it, or Hightouch listed it.
+    /// Returns whether the run is known to exist: this operation started it, or Hightouch listed
+    /// it.
     pub fn is_confirmed(&self) -> bool {
         self.phase.as_ref().is_some_and(is_confirmed)
     }

@@ -81,6 +81,6 @@ impl Default for Options {
     }
 }
 
-/// [`Options::answer_wait`] for calls that do not wait for the run: 10 s for the response that names
-/// the run, and 1 s to read the list of runs if that response did not arrive.
+/// [`Options::answer_wait`] for calls that do not wait for the run: 10 s for the response that
+/// names the run, and 1 s to read the list of runs if that response did not arrive.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(11);

@@ -174,8 +174,8 @@ impl<R> Failure<R> {
         )
     }
 
-    /// Returns the failure of a call that names a sync, a sequence or a run by a secret. The message
-    /// does not contain the secret.
+    /// Returns the failure of a call that names a sync, a sequence or a run by a secret. The
+    /// message does not contain the secret.
     pub fn secret_as_name() -> Self {
         Self::invalid_input(
             "the API key or another secret is given as the name of a sync, a sequence or a run. Use \

@@ -7,9 +7,10 @@
 //! hint costs no more than these factors.
 //!
 //! The pause grows in steps. Other clients of Hightouch poll at fixed intervals of 1, 3, 5 or 10 s.
-//! A fixed interval needs fewer polls *and* lags less than this schedule only if it lies between the
-//! mean pause of a run and its last pause. So the pause stays a little below each common interval for
-//! a long time, and then rises past it quickly. `cargo bench --bench polling` measures it.
+//! A fixed interval needs fewer polls *and* lags less than this schedule only if it lies between
+//! the mean pause of a run and its last pause. So the pause stays a little below each common
+//! interval for a long time, and then rises past it quickly. `cargo bench --bench polling` measures
+//! it.
 
 use core::time::Duration;
 
@@ -127,8 +128,8 @@ impl PollSchedule {
         self.spacing
     }
 
-    /// Learns the duration of an earlier run of the same sync. The duration of a failed run is not a
-    /// hint.
+    /// Learns the duration of an earlier run of the same sync. The duration of a failed run is not
+    /// a hint.
     pub(super) fn note_earlier(&mut self, run: &Run) {
         let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::rfc3339);
         let (Some(created), Some(finished)) = (time(&run.created_at), time(&run.finished_at))

@@ -51,7 +51,8 @@ impl ServerClock {
             return;
         };
         let intersection = (low.max(earliest), high.min(latest));
-        // Two dates that differ a little come from two machines or from a cache. Either may be right.
+        // Two dates that differ a little come from two machines or from a cache. Either may be
+        // right.
         let union = (low.min(earliest), high.max(latest));
         self.is_inconsistent |= intersection.0 > intersection.1 + NORMAL_SKEW;
         self.start = Some(if intersection.0 <= intersection.1 {
@@ -100,7 +101,8 @@ mod tests {
         Instant::after_start(Duration::from_millis(millis))
     }
 
-    /// The moment at which the server's clock shows this, where it shows 1,000,000.4 s at the driver's beginning.
+    /// The moment at which the server's clock shows this, where it shows 1,000,000.4 s at the
+    /// driver's beginning.
     fn shows(millis: i64) -> Timestamp {
         Timestamp::from_millis(1_000_000_400 + millis)
     }

@@ -29,7 +29,8 @@ impl<R> InvalidSyncs<R> {
 ///
 /// # Errors
 ///
-/// Returns an error if an entry is invalid or listed twice, or if there are more than [`MAX_SYNCS`].
+/// Returns an error if an entry is invalid or listed twice, or if there are more than
+/// [`MAX_SYNCS`].
 pub fn validate_syncs<R>(
     entries: Vec<Result<SyncRef, Failure<R>>>,
 ) -> Result<Vec<SyncRef>, InvalidSyncs<R>> {

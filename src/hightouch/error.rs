@@ -164,7 +164,8 @@ impl ApiError {
             .into_iter()
             .flatten()
             .any(|value| as_text(value, MAX_TEXT_LEN).is_some());
-        // Not `deny_unknown_fields`, because its error would copy the name, which can be 1 MiB long.
+        // Not `deny_unknown_fields`, because its error would copy the name, which can be 1 MiB
+        // long.
         let mut has_others = false;
         let json = lenient::body_text(body).unwrap_or_default();
         let read = lenient::for_each_member(json, |field, _| {

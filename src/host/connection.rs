@@ -46,7 +46,8 @@ impl Connection {
 
 /// A value that may contain texts from Hightouch.
 ///
-/// Every implementation names all fields, so that a new field does not compile until it is redacted.
+/// Every implementation names all fields, so that a new field does not compile until it is
+/// redacted.
 pub(crate) trait Redact {
     /// Removes the API key from all texts.
     fn redact(&mut self, key: &ApiKey);

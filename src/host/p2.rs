@@ -7,7 +7,8 @@ use super::connection::{Connection, Redact};
 use super::exchange::Exchange;
 use crate::engine::{Batch, Event, Goal, Instant, Options, Outcome, Report};
 
-/// Called with each run that an operation has started or adopted, as soon as Hightouch has named it.
+/// Called with each run that an operation has started or adopted, as soon as Hightouch has named
+/// it.
 pub(crate) type Observer = Box<dyn FnMut(&Report)>;
 
 /// A batch and its requests in flight.

@@ -1,7 +1,8 @@
 //! The host's error codes, and what they prove about a request.
 //!
-//! A request that starts a run may be sent again only after proof that it was not sent. An error code is such a proof only if every host
-//! that reports it reports it before the first byte of a request is sent. This table says when each host reports each code.
+//! A request that starts a run may be sent again only after proof that it was not sent. An error
+//! code is such a proof only if every host that reports it reports it before the first byte of a
+//! request is sent. This table says when each host reports each code.
 //!
 //! | code | wasmtime | Spin | jco (Node) | proves not sent |
 //! | --- | --- | --- | --- | --- |
@@ -21,23 +22,28 @@
 //! | `internal-error` | headers that cannot be sent | a denied dependency, from `handle` only | any other error of Node, certificates included | no |
 //! | all others | never | never | never | no: no source says when |
 //!
-//! `handle` itself returns an error only before it sends: in wasmtime and Spin it checks the request's form and spawns a task that sends;
-//! in jco it checks the URI and posts a message to the worker that sends. So every error of `handle` is proof ([`unsent`]).
+//! `handle` itself returns an error only before it sends: in wasmtime and Spin it checks the
+//! request's form and spawns a task that sends; in jco it checks the URI and posts a message to the
+//! worker that sends. So every error of `handle` is proof ([`unsent`]).
 //!
-//! An error of a TLS handshake is proof, and it is final before there is a run: the next handshake meets the same certificate. Node reports
-//! an untrusted certificate as `internal-error`, which is no proof.
+//! An error of a TLS handshake is proof, and it is final before there is a run: the next handshake
+//! meets the same certificate. Node reports an untrusted certificate as `internal-error`, which is
+//! no proof.
 //!
-//! No request options are set, and `handle` is called without any. jco makes `connect-timeout` the idle timeout of the socket, and applies
-//! `first-byte-timeout` only once the response's head has come. Without options jco sets no timeout; wasmtime and Spin use 600 s for each.
-//! `Exchange` enforces its own deadline, which is always earlier. A host whose own timeout is shorter reports one of the timeouts above,
-//! and none of these is proof.
+//! No request options are set, and `handle` is called without any. jco makes `connect-timeout` the
+//! idle timeout of the socket, and applies `first-byte-timeout` only once the response's head has
+//! come. Without options jco sets no timeout; wasmtime and Spin use 600 s for each. `Exchange`
+//! enforces its own deadline, which is always earlier. A host whose own timeout is shorter reports
+//! one of the timeouts above, and none of these is proof.
 //!
-//! Sources: wasmtime-wasi-http 48.0.8, `src/default_send_request.rs`, `src/p2/error.rs` (`error_to_p2`), `src/p2/http_impl.rs`
-//! (`handle`), `src/ctx.rs` (`p2_error_from_…`). Spin 4.0.2 and its main branch of August 2026, `crates/factor-outbound-http/src/wasi.rs`
-//! (`prepare_request`, `send_request`, `connect_tcp`, `connect_tls`), `crates/factor-outbound-http/src/lib.rs` (`remove_blocked_addrs`),
-//! `crates/capabilities/deny-adapter/src/lib.rs` (before 4.0 `crates/compose/deny-all/src/lib.rs`). jco:
-//! `@bytecodealliance/preview2-shim` 0.26.1, `dist/nodejs/http.js` (`OutgoingRequest._handle`, `RequestOptions`),
-//! `dist/io/worker-http.js` (`createHttpRequest`). RFC 9209, section 2.3.
+//! Sources: wasmtime-wasi-http 48.0.8, `src/default_send_request.rs`, `src/p2/error.rs`
+//! (`error_to_p2`), `src/p2/http_impl.rs` (`handle`), `src/ctx.rs` (`p2_error_from_…`). Spin 4.0.2
+//! and its main branch of August 2026, `crates/factor-outbound-http/src/wasi.rs`
+//! (`prepare_request`, `send_request`, `connect_tcp`, `connect_tls`),
+//! `crates/factor-outbound-http/src/lib.rs` (`remove_blocked_addrs`),
+//! `crates/capabilities/deny-adapter/src/lib.rs` (before 4.0 `crates/compose/deny-all/src/lib.rs`).
+//! jco: `@bytecodealliance/preview2-shim` 0.26.1, `dist/nodejs/http.js` (`OutgoingRequest._handle`,
+//! `RequestOptions`), `dist/io/worker-http.js` (`createHttpRequest`). RFC 9209, section 2.3.
 
 use waki::bindings::wasi::http::types::ErrorCode;
 

@@ -17,7 +17,8 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// Starts to write. Returns `None` if there is nothing to write. An error shows in the response.
+    /// Starts to write. Returns `None` if there is nothing to write. An error shows in the
+    /// response.
     pub(super) fn start(body: OutgoingBody, bytes: Vec<u8>) -> Option<Self> {
         if bytes.is_empty() {
             let _: Result<(), ErrorCode> = OutgoingBody::finish(body, None);

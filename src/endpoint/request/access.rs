@@ -24,13 +24,14 @@ pub(in crate::endpoint) struct Access {
 impl Access {
     /// Authorizes a request that names `names`.
     ///
-    /// Stored keys need the endpoint's token. If no token is configured, the caller's bearer token is
-    /// the Hightouch API key, and stored keys are never used.
+    /// Stored keys need the endpoint's token. If no token is configured, the caller's bearer token
+    /// is the Hightouch API key, and stored keys are never used.
     ///
     /// # Errors
     ///
     /// Returns a problem if the caller is not authorized, if a setting is missing or invalid, or if
-    /// a name is a secret. A caller who is not authorized does not learn whether the account exists.
+    /// a name is a secret. A caller who is not authorized does not learn whether the account
+    /// exists.
     pub(in crate::endpoint) fn authorize(
         request: &Request,
         settings: &dyn Settings,

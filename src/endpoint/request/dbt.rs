@@ -21,8 +21,8 @@ const MAX_TEXT: usize = 128;
 
 /// Returns whether a body was signed with one of these secrets.
 ///
-/// `Authorization` contains the HMAC-SHA256 of the body in lower-case hexadecimal digits. The time of
-/// the check depends on the number of secrets only.
+/// `Authorization` contains the HMAC-SHA256 of the body in lower-case hexadecimal digits. The time
+/// of the check depends on the number of secrets only.
 pub(in crate::endpoint) fn is_signed(body: &[u8], signature: &str, secrets: &str) -> bool {
     let signature = signature.trim_ascii().as_bytes();
     let mut is_signed = Choice::from(0);

@@ -29,8 +29,8 @@ impl Route {
     ///
     /// # Errors
     ///
-    /// Returns a problem if the path does not exist, if it does not allow the method, or if an ID or a
-    /// slug in it is invalid.
+    /// Returns a problem if the path does not exist, if it does not allow the method, or if an ID
+    /// or a slug in it is invalid.
     pub(in crate::endpoint) fn of(method: &str, path: &str) -> Result<Self, Problem> {
         let mut segments = path.strip_prefix('/').unwrap_or(path).split('/');
         let parts = (

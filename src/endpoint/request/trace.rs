@@ -9,9 +9,9 @@ const MAX_STATE: usize = 512;
 
 /// Returns the headers to send.
 ///
-/// A value that is too long is not sent, because hosts may reject it. `tracestate` is not sent without
-/// `traceparent`, because it means nothing then. Several `traceparent` headers are invalid; several
-/// `tracestate` headers form one list.
+/// A value that is too long is not sent, because hosts may reject it. `tracestate` is not sent
+/// without `traceparent`, because it means nothing then. Several `traceparent` headers are invalid;
+/// several `tracestate` headers form one list.
 pub(super) fn trace<'a>(
     parents: impl IntoIterator<Item = &'a str>,
     states: impl IntoIterator<Item = &'a str>,

@@ -71,8 +71,8 @@ enum Entry {
     Failed(Problem),
 }
 
-/// Returns the response to a batch: 200 if all syncs have succeeded, 424 if a sync has failed, and 202
-/// if none has failed and some are still running.
+/// Returns the response to a batch: 200 if all syncs have succeeded, 424 if a sync has failed, and
+/// 202 if none has failed and some are still running.
 ///
 /// If Hightouch rejected the API key for every sync, the response is the same as for one sync.
 pub(in crate::endpoint) fn respond(

@@ -10,9 +10,9 @@ const MAX_PREFIX: usize = 256;
 
 /// Returns the path at which a proxy serves this endpoint, from the values of `X-Forwarded-Prefix`.
 ///
-/// A valid value matches `(/[A-Za-z0-9._~-]+)+` and has no segment `.` or `..`. Any other value, and
-/// more than one value, counts as no prefix: a client resolves `Location`, and the header must not
-/// lead it elsewhere.
+/// A valid value matches `(/[A-Za-z0-9._~-]+)+` and has no segment `.` or `..`. Any other value,
+/// and more than one value, counts as no prefix: a client resolves `Location`, and the header must
+/// not lead it elsewhere.
 pub(in crate::endpoint) fn prefix<'a>(values: impl IntoIterator<Item = &'a str>) -> &'a str {
     let mut values = values.into_iter();
     let (Some(value), None) = (values.next(), values.next()) else {
@@ -57,8 +57,8 @@ pub(in crate::endpoint) fn location(
 
 /// Returns the delay for `Retry-After`.
 ///
-/// It is short, because the next request waits for the run too. It is longer for a caller who waited
-/// long, and not shorter than the delay that Hightouch asked for.
+/// It is short, because the next request waits for the run too. It is longer for a caller who
+/// waited long, and not shorter than the delay that Hightouch asked for.
 pub(in crate::endpoint) fn retry_after(
     waited: Duration,
     hightouch_retry_after: Option<Duration>,

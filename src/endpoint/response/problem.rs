@@ -111,8 +111,8 @@ impl Problem {
         Failure::unsent(FailureKind::NotConfigured, detail).into()
     }
 
-    /// Returns the problem for a caller who does not know the API key. If Hightouch rejects the key,
-    /// the caller is not at fault.
+    /// Returns the problem for a caller who does not know the API key. If Hightouch rejects the
+    /// key, the caller is not at fault.
     pub(in crate::endpoint) fn of_stored_key(self) -> Self {
         if self.kind == FailureKind::Unauthorized.as_str() {
             Self {

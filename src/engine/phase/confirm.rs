@@ -256,7 +256,8 @@ impl Confirm {
         }
     }
 
-    /// Returns the `trigger-unconfirmed` failure. `error` is the reason why the list cannot be read.
+    /// Returns the `trigger-unconfirmed` failure. `error` is the reason why the list cannot be
+    /// read.
     fn unconfirmed(&mut self, error: Option<&AttemptError>) -> FailureReason {
         self.restart();
         let named = match self.start.named.as_slice() {

@@ -199,8 +199,8 @@ impl FindRun {
         if let Some(run) = self.seen.since.take() {
             return Next::Complete(FoundRun::Adopt(run));
         }
-        // The runs of a sync execute one after the other. So the runs in progress and the runs since
-        // `unless_since` are among the newest.
+        // The runs of a sync execute one after the other. So the runs in progress and the runs
+        // since `unless_since` are among the newest.
         let all_seen = newest_first && (unless_since.is_none() || self.seen.highest_before > 0);
         if has_more && !all_seen {
             return Next::Send;

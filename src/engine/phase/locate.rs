@@ -1,8 +1,8 @@
 //! Whether an awaited run exists, if Hightouch's response about it is empty.
 //!
 //! An empty list means "not yet" for a run that was started a moment ago, and "never" for a wrong
-//! ID. The list of all runs distinguishes the two. IDs rise, so a run does not exist if it is missing
-//! from its place between runs that Hightouch has listed for a while.
+//! ID. The list of all runs distinguishes the two. IDs rise, so a run does not exist if it is
+//! missing from its place between runs that Hightouch has listed for a while.
 
 use core::time::Duration;
 

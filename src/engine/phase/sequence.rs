@@ -1,7 +1,7 @@
 //! Sequences: starting a run, and polling it until it has ended.
 //!
-//! Hightouch has no list of a sequence's runs. So nothing shows whether a trigger started a run if its
-//! response was lost: the trigger is not sent again, and the operation ends at once.
+//! Hightouch has no list of a sequence's runs. So nothing shows whether a trigger started a run if
+//! its response was lost: the trigger is not sent again, and the operation ends at once.
 
 use core::time::Duration;
 
@@ -280,12 +280,13 @@ fn read(reply: Reply, id: &SequenceRunId) -> Result<SequenceRun, AttemptError> {
 /// Updates the run with a response. Returns whether the response lists every sync run that an
 /// earlier response listed.
 ///
-/// A sync run that this response lacks still counts: the response may come from a replica that lags,
-/// and the sync run may have failed. A failure that was seen stays.
+/// A sync run that this response lacks still counts: the response may come from a replica that
+/// lags, and the sync run may have failed. A failure that was seen stays.
 fn update(run: &mut SequenceRun, seen: SequenceRun) -> bool {
     let earlier = core::mem::replace(&mut run.sync_runs, seen.sync_runs);
     run.status = seen.status;
-    // A sync run without an ID cannot be found again. Only a shorter list shows that one is missing.
+    // A sync run without an ID cannot be found again. Only a shorter list shows that one is
+    // missing.
     let is_shorter = run.sync_runs.len() < earlier.len();
     let mut is_complete = !is_shorter;
     for before in earlier {
