@@ -1,8 +1,8 @@
-// A proxy before the local Hightouch that passes a trigger on at once and holds its response back for nine seconds.
+// A proxy for the local Hightouch. It forwards a trigger immediately and delays the response by nine seconds.
 //
 //     node late-trigger.mjs http://127.0.0.1:4000
 //
-// `GET /triggers` answers with the number of triggers since the last time that it was asked.
+// `GET /triggers` returns the number of triggers since the last such request.
 import http from 'node:http';
 
 const hightouch = process.argv[2];
@@ -21,10 +21,10 @@ const server = http.createServer(async (request, response) => {
     for await (const chunk of request) chunks.push(chunk);
     const headers = { authorization: request.headers.authorization, 'content-type': 'application/json' };
     const body = chunks.length ? Buffer.concat(chunks) : undefined;
-    const answer = await fetch(hightouch + request.url, { method: request.method, headers, body });
-    const text = await answer.text();
+    const upstream = await fetch(hightouch + request.url, { method: request.method, headers, body });
+    const text = await upstream.text();
     if (triggered) await new Promise((resolve) => setTimeout(resolve, LATE_MS));
-    response.writeHead(answer.status, { 'content-type': 'application/json', date: answer.headers.get('date') });
+    response.writeHead(upstream.status, { 'content-type': 'application/json', date: upstream.headers.get('date') });
     response.end(text);
 });
 server.listen(0, '127.0.0.1', () => console.log(`listens on http://127.0.0.1:${server.address().port} `));

@@ -1,5 +1,5 @@
-//! What `wit/` says, in Rust. The WASI interfaces are waki's bindings of them (clocks, io, http) and the wasi crate's (cli): nothing is
-//! generated twice, and no type of one stands where one of the other is wanted.
+//! The bindings of the world in `wit/` that the features select. The WASI interfaces are waki's
+//! bindings (clocks, io, http) and the wasi crate's (cli): nothing is generated twice.
 
 #![allow(
     missing_docs,
@@ -11,48 +11,51 @@
     clippy::panic
 )]
 
-#[cfg(not(feature = "endpoint"))]
-wit_bindgen::generate!({
-    path: "wit",
-    world: "hightouch:sync/library",
-    with: {
-        "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
-        "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
-        "wasi:http/types@0.2.2": waki::bindings::wasi::http::types,
-        "wasi:io/error@0.2.2": waki::bindings::wasi::io::error,
-        "wasi:io/poll@0.2.2": waki::bindings::wasi::io::poll,
-        "wasi:io/streams@0.2.2": waki::bindings::wasi::io::streams,
-    },
-});
-
-#[cfg(all(feature = "endpoint", not(feature = "spin")))]
-wit_bindgen::generate!({
-    path: "wit",
-    world: "hightouch:sync/endpoint",
-    with: {
-        "wasi:cli/environment@0.2.2": wasi::cli::environment,
-        "wasi:cli/stderr@0.2.2": wasi::cli::stderr,
-        "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
-        "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
-        "wasi:http/types@0.2.2": waki::bindings::wasi::http::types,
-        "wasi:io/error@0.2.2": waki::bindings::wasi::io::error,
-        "wasi:io/poll@0.2.2": waki::bindings::wasi::io::poll,
-        "wasi:io/streams@0.2.2": waki::bindings::wasi::io::streams,
-    },
-});
-
-#[cfg(feature = "spin")]
-wit_bindgen::generate!({
-    path: "wit",
-    world: "hightouch:sync/spin-endpoint",
-    with: {
-        "fermyon:spin/variables@2.0.0": generate,
-        "wasi:cli/stderr@0.2.2": wasi::cli::stderr,
-        "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
-        "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
-        "wasi:http/types@0.2.2": waki::bindings::wasi::http::types,
-        "wasi:io/error@0.2.2": waki::bindings::wasi::io::error,
-        "wasi:io/poll@0.2.2": waki::bindings::wasi::io::poll,
-        "wasi:io/streams@0.2.2": waki::bindings::wasi::io::streams,
-    },
-});
+cfg_select! {
+    feature = "spin" => {
+        wit_bindgen::generate!({
+            path: "wit",
+            world: "hightouch:sync/spin-endpoint",
+            with: {
+                "fermyon:spin/variables@2.0.0": generate,
+                "wasi:cli/stderr@0.2.2": wasi::cli::stderr,
+                "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
+                "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
+                "wasi:http/types@0.2.2": waki::bindings::wasi::http::types,
+                "wasi:io/error@0.2.2": waki::bindings::wasi::io::error,
+                "wasi:io/poll@0.2.2": waki::bindings::wasi::io::poll,
+                "wasi:io/streams@0.2.2": waki::bindings::wasi::io::streams,
+            },
+        });
+    }
+    feature = "endpoint" => {
+        wit_bindgen::generate!({
+            path: "wit",
+            world: "hightouch:sync/endpoint",
+            with: {
+                "wasi:cli/environment@0.2.2": wasi::cli::environment,
+                "wasi:cli/stderr@0.2.2": wasi::cli::stderr,
+                "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
+                "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
+                "wasi:http/types@0.2.2": waki::bindings::wasi::http::types,
+                "wasi:io/error@0.2.2": waki::bindings::wasi::io::error,
+                "wasi:io/poll@0.2.2": waki::bindings::wasi::io::poll,
+                "wasi:io/streams@0.2.2": waki::bindings::wasi::io::streams,
+            },
+        });
+    }
+    _ => {
+        wit_bindgen::generate!({
+            path: "wit",
+            world: "hightouch:sync/library",
+            with: {
+                "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
+                "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
+                "wasi:http/types@0.2.2": waki::bindings::wasi::http::types,
+                "wasi:io/error@0.2.2": waki::bindings::wasi::io::error,
+                "wasi:io/poll@0.2.2": waki::bindings::wasi::io::poll,
+                "wasi:io/streams@0.2.2": waki::bindings::wasi::io::streams,
+            },
+        });
+    }
+}

@@ -1,27 +1,24 @@
-//! A WebAssembly component that runs a Hightouch sync to its end and says truly how it ended.
+//! A WebAssembly component that runs a Hightouch sync to its end and reports how it ended.
 //!
-//! The crate is one component in three worlds (see `wit/worlds.wit`); its features choose which. What the world sees is `wit/`. Inside,
-//! arrows point one way: the exports here call [`endpoint`], it calls `host`, that drives [`engine`], which reads and writes what
-//! [`hightouch`] knows of the API. The engine and the wire format are plain Rust and are tested natively.
+//! The crate is one component in three worlds (see `wit/worlds.wit`). A feature selects the world.
+//! The rooms of the crate, and the only direction in which they depend on each other:
+//!
+//! `exports`, `endpoint` → `host` → [`engine`] → [`hightouch`]
+//!
+//! `src/README.md` says what each of them does and where new code goes.
 
 mod bindings;
-// What only the endpoint calls is tested natively all the same.
-#[cfg_attr(not(feature = "endpoint"), allow(dead_code))]
-mod calls;
-// The world `library` has no endpoint and needs less of the host; what is pure in them is tested natively all the same.
-#[cfg_attr(not(feature = "endpoint"), allow(dead_code))]
+#[cfg(feature = "endpoint")]
 mod endpoint;
 pub mod engine;
+mod exports;
 pub mod hightouch;
-#[cfg_attr(not(feature = "endpoint"), allow(dead_code))]
 mod host;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
-mod runs;
-mod sequences;
 
-// Symbols named as WIT names them mean nothing to another linker.
+// The symbols have the names of the WIT functions. Other linkers do not know these names.
 #[cfg(target_arch = "wasm32")]
 bindings::export!(Component with_types_in bindings);
 #[cfg(target_arch = "wasm32")]
-use runs::Component;
+use exports::Component;

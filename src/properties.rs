@@ -1,7 +1,9 @@
-//! What holds whatever arrives: one property for each thing that comes from outside. `cargo test` tries them on a corpus and on mutations of
-//! it, `cargo fuzz` (see `tests/fuzz`) on whatever leads it to new code. Each property stands beside what it is about.
+//! The properties that hold for any input, one for each kind of input from outside. A property
+//! takes bytes and panics if it does not hold.
 //!
-//! A property takes bytes and panics where it does not hold.
+//! `cargo test` checks the properties on a corpus and on mutations of it. `cargo fuzz` (see
+//! `tests/fuzz`) checks them on inputs that reach new code. Each property is in the module whose
+//! code it checks.
 
 #[cfg(test)]
 mod tests;
@@ -10,10 +12,10 @@ pub use crate::endpoint::properties::{body, prefer, request};
 pub use crate::engine::properties::operation;
 pub use crate::hightouch::properties::{error, headers, runs, sequence, syncs, trigger};
 
-/// A property: it panics where it does not hold of the bytes.
+/// A property: panics if it does not hold for the bytes.
 pub type Property = fn(&[u8]);
 
-/// Every property by the name that its fuzz target and its corpus have.
+/// Every property and its name, which is also the name of its fuzz target and of its corpus.
 pub const ALL: &[(&str, Property)] = &[
     ("runs", runs),
     ("syncs", syncs),
@@ -27,16 +29,20 @@ pub const ALL: &[(&str, Property)] = &[
     ("operation", operation),
 ];
 
-/// Whether a byte is what JSON takes for a blank.
-fn blank(byte: u8) -> bool {
+/// Whether a byte is a blank in JSON (RFC 8259, section 2).
+fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
 }
 
-/// Some beginnings of a text, each of which lacks more than blanks.
+/// Returns three prefixes of a text. Each lacks at least one byte that is not a blank.
 pub(crate) fn cuts(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let whole = text.iter().rposition(|byte| !blank(*byte)).unwrap_or(0);
-    // Any place will do, as long as the same text is always cut in the same places.
-    let somewhere = text.iter().fold(0_usize, |sum, byte| sum.wrapping_mul(31).wrapping_add(usize::from(*byte)));
-    let places = [whole, whole / 2, somewhere % (whole + 1)];
-    places.into_iter().filter_map(|place| text.get(..place))
+    let last = text.iter().rposition(|byte| !is_blank(*byte)).unwrap_or(0);
+    // Any position serves, but the same text must always be cut at the same positions.
+    let anywhere = text.iter().fold(0_usize, |sum, byte| {
+        sum.wrapping_mul(31).wrapping_add(usize::from(*byte))
+    });
+    let positions = [last, last / 2, anywhere % (last + 1)];
+    positions
+        .into_iter()
+        .filter_map(|position| text.get(..position))
 }

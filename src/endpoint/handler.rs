@@ -1,171 +1,276 @@
-//! From a request to its answer.
+//! Handles one request: the export `wasi:http/incoming-handler`.
 
 use waki::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 
-use super::access::Access;
-use super::account::Account;
-use super::answer::Answer;
-use super::caller::Caller;
-use super::events;
+use super::incoming::Incoming;
 use super::log::Log;
-use super::prefer::Prefer;
-use super::problem::Problem;
-use super::route::Route;
-use super::target::ACCEPT_WARNINGS;
-use super::teller::Teller;
-use super::{call, hook, settings, several, stderr};
+use super::request::access::Access;
+use super::request::body::{self, BatchBody, SequenceBody, SyncBody};
+use super::request::prefer::Prefer;
+use super::request::route::Route;
+use super::request::target::ACCEPT_WARNINGS;
+use super::response::Response;
+use super::response::batch::{self, BatchResult};
+use super::response::presenter::Presenter;
+use super::response::problem::Problem;
+use super::settings::{HostSettings, Settings as _};
+use super::{hook, outgoing, stderr, stream};
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
-use crate::engine::{ANSWER_WAIT, Goal, Options};
+use crate::engine::{ANSWER_WAIT, Goal, Options, Outcome, SequenceGoal, SyncGoal, untyped};
+use crate::exports::Component;
 use crate::hightouch::SyncRef;
-use crate::host::{Clock, Connection, Drive, Task};
-use crate::runs::Component;
+use crate::host::{Clock, Connection, Driver, Redact};
 
 impl Guest for Component {
-    fn handle(request: IncomingRequest, response: ResponseOutparam) {
+    fn handle(request: IncomingRequest, to: ResponseOutparam) {
         stderr::report_panics();
         let clock = Clock::start();
-        let caller = Caller::new(request, clock);
+        let incoming = Incoming::new(request, clock);
         let mut log = Log::default();
-        let answer = match take_up(&caller, &mut log, clock) {
-            Ok(Taken::Answer(answer)) => Ok(answer),
-            Ok(Taken::Call(call)) if call.streams => {
-                log.answered(200);
-                call.stream(response, &mut log, clock);
-                return log.write(clock.now().since_start());
+        match prepare(&incoming, &mut log, clock) {
+            Ok(Prepared::Response(response)) => send(response, to, &mut log, clock),
+            Ok(Prepared::Call(call)) => call.carry_out(to, &mut log, clock),
+            Err(problem) => {
+                problem.log(&mut log);
+                send(problem.into(), to, &mut log, clock);
             }
-            Ok(Taken::Call(call)) => call.finish(&mut log, clock),
-            Err(problem) => Err(problem),
-        };
-        let answer = answer.inspect_err(|problem| log.problem(problem)).unwrap_or_else(Answer::from);
-        log.answered(answer.status());
-        answer.send(response, clock);
+        }
         log.write(clock.now().since_start());
     }
 }
 
-/// What a request comes to.
-enum Taken {
-    /// An answer that is there.
-    Answer(Answer),
-    /// An operation to carry out.
-    Call(Call),
+fn send(response: Response, to: ResponseOutparam, log: &mut Log, clock: Clock) {
+    log.answered(response.head.status);
+    outgoing::send(response, to, clock);
 }
 
-/// Takes up a request as far as it goes without waiting for a run.
-fn take_up(caller: &Caller, log: &mut Log, clock: Clock) -> Result<Taken, Problem> {
+/// What is left to do for a request.
+enum Prepared {
+    /// Send this response.
+    Response(Response),
+    /// Carry out this call.
+    Call(Box<Call>),
+}
+
+/// A call to the engine.
+struct Call {
+    work: Work,
+    context: Context,
+}
+
+/// How a call is carried out, and how its outcome is presented.
+struct Context {
+    options: Options,
+    connection: Connection,
+    presenter: Presenter,
+    prefer: Prefer,
+    /// Whether the caller asks to follow the run by events.
+    wants_events: bool,
+}
+
+/// The operations of a call.
+enum Work {
+    Sync(SyncGoal),
+    Sequence(SequenceGoal),
+    /// One operation for each sync.
+    Batch(Vec<SyncRef>),
+}
+
+/// Validates a request, up to the first request to Hightouch.
+fn prepare(incoming: &Incoming, log: &mut Log, clock: Clock) -> Result<Prepared, Problem> {
+    let request = &incoming.request;
     log.request = "unknown";
-    let mut syncs = Vec::new();
-    let (goals, options, (access, account)) = match Route::of(&caller.method(), caller.target.path())? {
+    let (work, options, access) = match Route::of(request.method, request.target.path())? {
         Route::Health => {
             log.request = "health";
-            return Ok(Taken::Answer(Answer::health()));
+            return Ok(Prepared::Response(Response::health()));
         }
         Route::OpenApi => {
             log.request = "openapi";
-            return Ok(Taken::Answer(Answer::openapi()));
+            return Ok(Prepared::Response(Response::openapi()));
         }
         Route::Run(sync) => {
             log.request = "run";
-            let let_in = let_in(caller, log, &[sync.to_string()])?;
+            let access = authorize(incoming, log, &[sync.to_string()])?;
             log.sync = Some(sync.to_string());
-            (vec![Goal::Run(sync)], call::read(&caller.body()?, call::OF_SYNC)?, let_in)
+            let body: SyncBody = body::read(&incoming.json_body()?)?;
+            (Work::Sync(SyncGoal::Run(sync)), body.options(), access)
         }
-        Route::RunSeveral => {
+        Route::RunBatch => {
             log.request = "run-several";
-            let let_in = let_in(caller, log, &[])?;
-            let body = caller.body()?;
-            let options = call::read(&body, call::OF_SEVERAL)?;
-            let (access, account) = &let_in;
-            access.refuse_secrets(&call::names(&body), caller, account.as_ref())?;
-            syncs = call::syncs(&body)?;
-            (syncs.iter().cloned().map(Goal::Run).collect(), options, let_in)
+            let access = authorize(incoming, log, &[])?;
+            let body: BatchBody = body::read(&incoming.json_body()?)?;
+            access.refuse_secrets(&body.names(), request, &HostSettings)?;
+            (Work::Batch(body.syncs()?), body.options(), access)
         }
         Route::DbtHook(sync) => {
             log.request = "dbt-hook";
-            return hook::answer(caller, sync, log, clock).map(Taken::Answer);
+            return hook::respond(incoming, sync, log, clock).map(Prepared::Response);
         }
         Route::Await(run) => {
             log.request = "await";
-            let let_in = let_in(caller, log, &[run.sync.to_string(), run.run.to_string()])?;
+            let names = [run.sync.to_string(), run.run.to_string()];
+            let access = authorize(incoming, log, &names)?;
             log.sync = Some(run.sync.to_string());
             log.run = Some(run.run.get());
-            let accept_warnings = caller.target.flag(ACCEPT_WARNINGS)?;
-            (vec![Goal::Await(run)], Options { accept_warnings, ..Options::default() }, let_in)
+            (
+                Work::Sync(SyncGoal::Await(run)),
+                query_options(incoming)?,
+                access,
+            )
         }
         Route::RunSequence(sequence) => {
             log.request = "run-sequence";
-            let let_in = let_in(caller, log, &[sequence.to_string()])?;
+            let access = authorize(incoming, log, &[sequence.to_string()])?;
             log.sequence = Some(sequence.as_str().into());
-            (vec![Goal::RunSequence(sequence)], call::read(&caller.body()?, call::OF_SEQUENCE)?, let_in)
+            let body: SequenceBody = body::read(&incoming.json_body()?)?;
+            (
+                Work::Sequence(SequenceGoal::Run(sequence)),
+                body.options(),
+                access,
+            )
         }
         Route::AwaitSequence(run) => {
             log.request = "await-sequence";
-            let let_in = let_in(caller, log, &[run.to_string()])?;
+            let access = authorize(incoming, log, &[run.to_string()])?;
             log.sequence_run = Some(run.as_str().into());
-            let accept_warnings = caller.target.flag(ACCEPT_WARNINGS)?;
-            (vec![Goal::AwaitSequence(run)], Options { accept_warnings, ..Options::default() }, let_in)
+            (
+                Work::Sequence(SequenceGoal::Await(run)),
+                query_options(incoming)?,
+                access,
+            )
         }
     };
-    let origin = settings::origin()?;
-    let prefer = Prefer::read(&caller.header("prefer"));
-    // Events tell how one run goes.
-    let streams = syncs.is_empty() && caller.wants_events();
-    let max_wait = if streams { prefer.wait_of_stream() } else { prefer.wait() };
-    let options = Options { max_wait, answer_wait: ANSWER_WAIT, ..options };
-    let accept_warnings = options.accept_warnings;
-    let Access { key, stored, workspace } = access;
-    let connection = Connection { origin, key, trace: caller.trace() };
-    Ok(Taken::Call(Call {
-        drive: Drive::new(Task::several(goals, options, &connection, clock), clock).observed(log.observer()),
-        syncs,
-        streams,
-        teller: Teller { stored, workspace, account, accept_warnings, prefix: caller.prefix() },
+    let origin = HostSettings.origin()?;
+    let prefer = request.prefer();
+    // Events follow one run. A batch is answered when all its runs are over.
+    let wants_events = !matches!(work, Work::Batch(_)) && request.wants_events();
+    let max_wait = if wants_events {
+        prefer.wait_of_stream()
+    } else {
+        prefer.wait()
+    };
+    let context = Context {
+        options: Options {
+            max_wait,
+            answer_wait: ANSWER_WAIT,
+            ..options
+        },
+        connection: Connection {
+            origin,
+            key: access.key,
+            trace: request.trace(),
+        },
+        presenter: Presenter {
+            key_is_stored: access.is_stored,
+            workspace: access.workspace,
+            account: access.account,
+            accept_warnings: options.accept_warnings,
+            prefix: request.prefix().into(),
+        },
         prefer,
-    }))
+        wants_events,
+    };
+    Ok(Prepared::Call(Box::new(Call { work, context })))
 }
 
-/// Lets a caller in who names these syncs, sequences and runs. Nothing of the request is logged before.
-fn let_in(caller: &Caller, log: &mut Log, names: &[String]) -> Result<(Access, Option<Account>), Problem> {
-    let (access, account) = Access::of(caller, Account::of(&caller.target))?;
-    access.refuse_secrets(names, caller, account.as_ref())?;
-    log.account = account.as_ref().map(|account| account.as_str().into());
-    caller.target.each_once()?;
-    Ok((access, account))
+/// Authorizes a request that names these syncs, sequences and runs. The log gets no part of the
+/// request before that.
+fn authorize(incoming: &Incoming, log: &mut Log, names: &[String]) -> Result<Access, Problem> {
+    let request = &incoming.request;
+    let access = Access::authorize(request, &HostSettings)?;
+    access.refuse_secrets(names, request, &HostSettings)?;
+    log.account = access
+        .account
+        .as_ref()
+        .map(|account| account.as_str().into());
+    Ok(access)
 }
 
-/// An operation to carry out.
-struct Call {
-    drive: Drive,
-    /// Where it is several operations in one: the syncs as they were named.
-    syncs: Vec<SyncRef>,
-    /// Whether the caller follows it by events.
-    streams: bool,
-    teller: Teller,
-    prefer: Prefer,
+/// Reads the options of a request without a body.
+fn query_options(incoming: &Incoming) -> Result<Options, Problem> {
+    Ok(Options {
+        accept_warnings: incoming.request.target.flag(ACCEPT_WARNINGS)?,
+        ..Options::default()
+    })
 }
 
 impl Call {
-    /// Carries it out and tells how it ended, or how far it came in the time that the caller prefers.
-    fn finish(self, log: &mut Log, clock: Clock) -> Result<Answer, Problem> {
-        let mut outcomes = self.drive.finish();
-        let answer = if self.syncs.is_empty() {
-            let Some(outcome) = outcomes.pop() else { return Err(Problem::invalid("there is nothing to do")) };
-            log.outcome(&outcome);
-            self.teller.answer(outcome).unwrap_or_else(|problem| {
-                log.problem(&problem);
-                Answer::from(problem)
-            })
-        } else {
-            several::answer(self.syncs, outcomes, &self.teller, clock.now().since_start(), log)
-        };
-        Ok(match self.prefer.applied() {
-            Some(applied) => answer.with("preference-applied", applied),
-            None => answer,
-        })
+    fn carry_out(self, to: ResponseOutparam, log: &mut Log, clock: Clock) {
+        match self.work {
+            Work::Sync(goal) => self.context.run_one(goal, to, log, clock),
+            Work::Sequence(goal) => self.context.run_one(goal, to, log, clock),
+            Work::Batch(syncs) => self.context.run_batch(&syncs, to, log, clock),
+        }
+    }
+}
+
+impl Context {
+    /// Carries out one operation. Responds with its outcome, with the state of the run after the
+    /// wait that the caller prefers, or with events.
+    fn run_one<G: Goal<Report: Redact>>(
+        self,
+        goal: G,
+        to: ResponseOutparam,
+        log: &mut Log,
+        clock: Clock,
+    ) {
+        let driver = Driver::new(vec![goal], self.options, self.connection, clock)
+            .with_observer(log.observer());
+        if self.wants_events {
+            log.answered(200);
+            return stream::stream(
+                driver,
+                &self.presenter,
+                self.prefer.applied(),
+                to,
+                log,
+                clock,
+            );
+        }
+        let outcome = untyped(driver.finish_first());
+        log.outcome(&outcome);
+        let response = self.presenter.respond(outcome).unwrap_or_else(|problem| {
+            problem.log(log);
+            problem.into()
+        });
+        send(applied(self.prefer, response), to, log, clock);
     }
 
-    /// Carries it out and tells by events how it goes.
-    fn stream(self, to: ResponseOutparam, log: &mut Log, clock: Clock) {
-        events::stream(self.drive, &self.teller, self.prefer.applied(), to, log, clock);
+    /// Runs several syncs. Responds when all runs are over, or after the wait that the caller
+    /// prefers.
+    fn run_batch(self, syncs: &[SyncRef], to: ResponseOutparam, log: &mut Log, clock: Clock) {
+        let goals = syncs.iter().cloned().map(SyncGoal::Run).collect();
+        let driver =
+            Driver::new(goals, self.options, self.connection, clock).with_observer(log.observer());
+        let outcomes: Vec<Outcome> = driver.finish().into_iter().map(untyped).collect();
+        let requests = log.batch(syncs, &outcomes);
+        let elapsed = clock.now().since_start();
+        let response = match batch::respond(syncs, outcomes, &self.presenter, requests, elapsed) {
+            BatchResult::Rejected(problem) => {
+                problem.log(log);
+                problem.into()
+            }
+            BatchResult::Response {
+                response,
+                counts,
+                problems,
+            } => {
+                for (status, kind) in problems {
+                    log.problem(status, kind);
+                }
+                log.counts(counts);
+                response
+            }
+        };
+        send(applied(self.prefer, response), to, log, clock);
+    }
+}
+
+/// Adds the preference that was applied.
+fn applied(prefer: Prefer, response: Response) -> Response {
+    match prefer.applied() {
+        Some(applied) => response.with("preference-applied", applied),
+        None => response,
     }
 }

@@ -1,26 +1,30 @@
-//! `POST /hooks/dbt/{sync}`: a sync runs when dbt says that what it reads has been tested.
+//! `POST /hooks/dbt/{sync}`: runs a sync after dbt has tested the data that it reads.
 
 use core::time::Duration;
 
-use super::access::Access;
-use super::account::Account;
-use super::answer::Answer;
-use super::caller::Caller;
-use super::dbt::{Delivery, signed};
-use super::json::{self, Object};
+use serde::Serialize;
+
+use super::incoming::Incoming;
 use super::log::Log;
-use super::problem::Problem;
-use super::{report, settings};
-use crate::calls;
-use crate::engine::{Goal, Options, Report};
+use super::request::access::Access;
+use super::request::account::Account;
+use super::request::dbt::{Delivery, is_signed};
+use super::response::problem::Problem;
+use super::response::{Response, report};
+use super::settings::{DBT_WEBHOOK_SECRET, HostSettings, Settings as _};
+use crate::engine::{Options, SyncGoal, SyncReport, untyped};
 use crate::hightouch::{RunStatus, SyncRef};
-use crate::host::{Clock, Connection, Drive, Task};
+use crate::host::{Clock, Connection, Driver};
 
-/// When the answer is due, from the request on. After 10 s dbt takes the delivery for lost and sends it again, and by then this one must be
-/// over: while both are at it, neither sees the other's run.
-const DUE: Duration = Duration::from_secs(8);
+/// Maximum time until the delivery is answered.
+///
+/// dbt sends a delivery again if the response does not arrive within 10 s. This delivery must be
+/// over by then: two concurrent deliveries do not see each other's run.
+const TIMEOUT: Duration = Duration::from_secs(8);
 
-/// What came of a delivery.
+/// The response as JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct View {
     action: &'static str,
     reason: String,
@@ -30,76 +34,105 @@ struct View {
     url: Option<String>,
 }
 
-impl json::View for View {
-    fn fields(&self, object: &mut Object<'_>) {
-        object.text("action", self.action);
-        object.text("reason", &self.reason);
-        object.text_or_null("dbtRunId", self.dbt_run_id.as_deref());
-        object.whole_or_null("syncId", self.sync_id);
-        object.whole_or_null("runId", self.run_id);
-        object.text_or_null("url", self.url.as_deref());
-    }
-}
-
-/// Takes a delivery, and starts a run if it is the first that tells of its success. Hightouch's list of runs is all that remembers it.
-pub(super) fn answer(caller: &Caller, sync: SyncRef, log: &mut Log, clock: Clock) -> Result<Answer, Problem> {
-    let Some(secrets) = settings::get(settings::DBT_WEBHOOK_SECRET)? else {
+/// Handles a delivery. Starts a run, unless a run already covers this success of the dbt job.
+///
+/// The only state is Hightouch's list of runs.
+///
+/// # Errors
+///
+/// Returns a problem if the delivery is not signed or not readable, or if the run could not be
+/// started.
+pub(super) fn respond(
+    incoming: &Incoming,
+    sync: SyncRef,
+    log: &mut Log,
+    clock: Clock,
+) -> Result<Response, Problem> {
+    let request = &incoming.request;
+    let Some(secrets) = HostSettings.get(DBT_WEBHOOK_SECRET)? else {
         return Err(Problem::not_configured(format!(
-            "{} is not set: set it to the secret that dbt shows for the webhook. Nothing was sent to Hightouch.",
-            settings::DBT_WEBHOOK_SECRET
+            "{DBT_WEBHOOK_SECRET} is not set. Set it to the secret that dbt shows for the webhook. \
+             Nothing was sent to Hightouch."
         )));
     };
-    let Some(signature) = caller.authorization() else { return Err(Problem::unsigned()) };
-    // Whatever type the body has: what dbt signed counts.
-    let body = caller.body_of_any_type()?;
-    if !signed(&body, &signature, &secrets) {
+    let Some(signature) = request.authorization() else {
+        return Err(Problem::unsigned());
+    };
+    // The signature covers the body, whatever its type is.
+    let body = incoming.body()?;
+    if !is_signed(&body, signature, &secrets) {
         return Err(Problem::unsigned());
     }
-    let account = Account::of(&caller.target)?;
-    caller.target.each_once()?;
-    let access = Access::proven(account.as_ref())?;
-    access.refuse_secrets(&[sync.to_string()], caller, account.as_ref())?;
-    log.account = account.as_ref().map(|account| account.as_str().into());
+    let account = Account::of(&request.target)?;
+    request.target.check_unique()?;
+    let access = Access::with_stored_key(account, &HostSettings)?;
+    access.refuse_secrets(&[sync.to_string()], request, &HostSettings)?;
+    log.account = access
+        .account
+        .as_ref()
+        .map(|account| account.as_str().into());
     log.sync = Some(sync.to_string());
-    let Access { key, workspace, .. } = access;
-    let origin = settings::origin()?;
-    let Delivery { run: dbt_run_id, tested } = Delivery::read(&body)?;
-    let mut view = View { action: "none", reason: String::new(), dbt_run_id, sync_id: None, run_id: None, url: None };
+    let connection = Connection {
+        origin: HostSettings.origin()?,
+        key: access.key,
+        trace: request.trace(),
+    };
+    let Delivery { run, tested } = Delivery::read(&body)?;
+    let mut view = View {
+        action: "none",
+        reason: String::new(),
+        dbt_run_id: run,
+        sync_id: None,
+        run_id: None,
+        url: None,
+    };
     match tested {
-        Err(why) => view.reason = why,
+        Err(reason) => view.reason = reason,
         Ok(tested) => {
-            let max_wait = DUE.saturating_sub(clock.now().since_start());
-            let options = Options { unless_since: Some(tested), max_wait, ..Options::default() };
-            let connection = Connection { origin, key, trace: caller.trace() };
-            let tasks = Task::several(vec![Goal::Start(sync)], options, &connection, clock);
-            let outcome = calls::only(Drive::new(tasks, clock).observed(log.observer()));
-            log.outcome(&outcome);
-            let report = calls::of_sync(outcome).map_err(|failure| Problem::from(failure).behind_a_stored_key())?;
+            let options = Options {
+                unless_since: Some(tested),
+                max_wait: TIMEOUT.saturating_sub(clock.now().since_start()),
+                ..Options::default()
+            };
+            let outcome = Driver::new(vec![SyncGoal::Start(sync)], options, connection, clock)
+                .with_observer(log.observer())
+                .finish_first();
+            log.outcome(&untyped(outcome.clone()));
+            let report = outcome
+                .map_err(|failure| Problem::from(failure.map_report(Into::into)).of_stored_key())?;
             view.sync_id = Some(report.run.sync.get());
             view.run_id = Some(report.run.run.get());
-            view.url = workspace.map(|slug| report::url(&slug, report.run));
+            view.url = access
+                .workspace
+                .map(|workspace| report::url(&workspace, report.run));
             view.action = if report.joined { "none" } else { "started" };
-            view.reason = why(&report);
+            view.reason = reason(&report);
         }
     }
     log.action = Some(view.action);
-    Ok(Answer::json(200, &view))
+    Ok(Response::json(200, &view))
 }
 
-/// Why a run was started, or none.
-fn why(report: &Report) -> String {
+/// Returns why a run was started, or not.
+fn reason(report: &SyncReport) -> String {
     let run = report.run;
     match &report.status {
-        _ if !report.joined => "The dbt run succeeded, and no run of the sync has begun since or is queued.".into(),
-        RunStatus::Queued => format!("No run was started: {run} is queued, and will read what dbt has tested."),
+        _ if !report.joined => {
+            "The dbt run succeeded. No run of the sync has begun since, and none is queued.".into()
+        }
+        RunStatus::Queued => {
+            format!("No run was started: {run} is queued and will read the tested data.")
+        }
         RunStatus::Cancelled if report.jobs.iter().all(|job| job.started_at.is_none()) => {
             format!(
-                "No run was started: {run}, which was asked for after the dbt run was over, was cancelled before it began."
+                "No run was started: {run} was requested after the dbt run had ended, and was \
+                 cancelled before it began."
             )
         }
         status => {
             format!(
-                "No run was started: {run} (`{}`) began after the dbt run was over, and so reads what it has tested.",
+                "No run was started: {run} (`{}`) began after the dbt run had ended, so it reads \
+                 the tested data.",
                 status.as_str()
             )
         }

@@ -1,19 +1,24 @@
-//! Lines of JSON on stderr: one as soon as Hightouch has named a run that a request starts or joins, so that a host that is killed leaves a trace
-//! of the run, and one for each request once it is answered. They never hold a key or a body.
+//! Log lines on stderr, as JSON.
+//!
+//! There is one line as soon as Hightouch has named a run that a request starts or joins, so that
+//! the run's ID survives a host that is killed, and one line for each request when it is answered.
+//! The lines never contain a key or a body.
 
 use core::time::Duration;
 
-use super::json::{Object, View};
-use super::pieces::Pieces;
-use super::problem::Problem;
-use super::stderr;
-use crate::calls::millis;
-use crate::engine::{Outcome, Report, Standing};
-use crate::hightouch::SequenceRun;
-use crate::host::Observer;
+use serde::Serialize;
 
-/// What a line tells of.
-#[derive(Clone, Copy, Debug, Default)]
+use super::response::batch::Counts;
+use super::response::chunked_buffer::ChunkedBuffer;
+use super::response::problem::Problem;
+use super::stderr;
+use crate::engine::{Failure, Outcome, Report, SequenceReport, SyncReport, whole_millis};
+use crate::hightouch::SyncRef;
+use crate::host::p2::Observer;
+
+/// The event that a line reports.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[serde(rename_all = "lowercase")]
 enum Event {
     /// Hightouch has named the run that the request started.
     Started,
@@ -24,157 +29,189 @@ enum Event {
     Answered,
 }
 
-/// What is known of an invocation.
-#[derive(Clone, Debug, Default)]
+/// A line of the log.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Log {
     event: Event,
-    /// What was asked for.
+    /// The operation.
     pub(super) request: &'static str,
+    /// The sync, or the syncs of a batch.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sync: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) run: Option<u64>,
-    /// The runs, where there may be several; `-` for one that is not known.
-    pub(super) runs: Option<String>,
-    /// How many of them have succeeded, go on, and have failed.
-    pub(super) ends: Option<(u64, u64, u64)>,
+    /// The runs of a batch; `-` for a run that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    runs: Option<String>,
+    #[serde(flatten)]
+    counts: Option<Counts>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sequence: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sequence_run: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) account: Option<String>,
-    /// The run's status.
+    /// The status of the run.
+    #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<String>,
-    /// What a webhook led to.
+    /// The effect of a webhook delivery.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) action: Option<&'static str>,
-    /// The problem's kind.
+    /// The kind of the problem.
+    #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
-    /// The status of the answer.
+    #[serde(flatten)]
+    answer: Option<Answer>,
+    #[serde(skip)]
+    requests: u64,
+    #[serde(skip)]
     http: u16,
-    pub(super) requests: u64,
-    elapsed: Duration,
+}
+
+/// The part of a line that only an answered request has.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    /// The HTTP status of the response.
+    http: u16,
+    /// The number of requests to Hightouch.
+    requests: u64,
+    elapsed_ms: u64,
 }
 
 impl Log {
-    /// Takes note of how an operation ended.
+    /// Records the outcome of an operation.
     pub(super) fn outcome(&mut self, outcome: &Outcome) {
         match outcome {
-            Ok(standing) => self.standing(standing),
-            Err(failure) => {
-                if let Some(report) = &failure.report {
+            Ok(report) => self.report(report),
+            Err(Failure {
+                kind,
+                report,
+                requests,
+                ..
+            }) => {
+                if let Some(report) = report {
                     self.report(report);
                 }
-                if let Some(run) = &failure.sequence {
-                    self.sequence_run(run);
-                }
-                self.requests = u64::from(failure.requests);
-                self.kind = Some(failure.kind.as_str());
+                self.requests = u64::from(*requests);
+                self.kind = Some(kind.as_str());
             }
         }
     }
 
-    /// Takes note of where a run stands.
-    pub(super) fn standing(&mut self, standing: &Standing) {
-        match standing {
-            Standing::Sync(report) => self.report(report),
-            Standing::Sequence(report) => {
-                self.requests = u64::from(report.requests);
-                self.sequence_run(&report.run);
+    /// Records the state of a run.
+    pub(super) fn report(&mut self, report: &Report) {
+        match report {
+            Report::Sync(SyncReport {
+                run,
+                status,
+                requests,
+                ..
+            }) => {
+                self.requests = u64::from(*requests);
+                self.sync = Some(run.sync.to_string());
+                self.run = Some(run.run.get());
+                self.status = Some(status.as_str().into());
+            }
+            Report::Sequence(SequenceReport { run, requests, .. }) => {
+                self.requests = u64::from(*requests);
+                self.sequence_run = Some(run.id.as_str().into());
+                self.status = Some(run.status.as_str().into());
             }
         }
     }
 
-    fn sequence_run(&mut self, run: &SequenceRun) {
-        self.sequence_run = Some(run.id.as_str().into());
-        self.status = Some(run.status.as_str().into());
+    /// Records the outcomes of a batch. Returns the number of requests to Hightouch.
+    pub(super) fn batch(&mut self, syncs: &[SyncRef], outcomes: &[Outcome]) -> u64 {
+        let names: Vec<String> = syncs.iter().map(ToString::to_string).collect();
+        self.sync = Some(names.join(","));
+        let runs: Vec<String> = outcomes.iter().map(run_of).collect();
+        self.runs = Some(runs.join(","));
+        self.requests = outcomes.iter().map(requests_of).sum();
+        self.requests
     }
 
-    fn report(&mut self, report: &Report) {
-        self.requests = u64::from(report.requests);
-        self.sync = Some(report.run.sync.to_string());
-        self.run = Some(report.run.run.get());
-        self.status = Some(report.status.as_str().into());
+    /// Records the results of a batch.
+    pub(super) fn counts(&mut self, counts: Counts) {
+        self.counts = Some(counts);
     }
 
-    /// Writes a line for each run that the request starts or joins, as soon as Hightouch has named it.
-    pub(super) fn observer(&self) -> Observer {
-        let Self { request, sequence, account, .. } = self;
-        let known = Self { request, sequence: sequence.clone(), account: account.clone(), ..Self::default() };
-        Box::new(move |standing| {
-            let mut line = known.clone();
-            let joined = matches!(standing, Standing::Sync(report) if report.joined);
-            line.event = if joined { Event::Adopted } else { Event::Started };
-            line.standing(standing);
-            line.print();
-        })
+    /// Records a problem.
+    pub(super) fn problem(&mut self, status: u16, kind: &'static str) {
+        self.kind = Some(kind);
+        self.http = status;
     }
 
-    /// Takes note of a problem.
-    pub(super) fn problem(&mut self, problem: &Problem) {
-        self.kind = Some(problem.kind);
-        self.http = problem.status;
-    }
-
-    /// Takes note of an answer.
+    /// Records the status of the response.
     pub(super) fn answered(&mut self, status: u16) {
         self.http = status;
     }
 
-    /// Writes the line of the request that is answered.
+    /// Returns a function that writes a line for each run that the request starts or joins.
+    pub(super) fn observer(&self) -> Observer {
+        let line = Self {
+            request: self.request,
+            sequence: self.sequence.clone(),
+            account: self.account.clone(),
+            ..Self::default()
+        };
+        Box::new(move |report| {
+            let is_joined = matches!(report, Report::Sync(report) if report.joined);
+            let mut line = Self {
+                event: if is_joined {
+                    Event::Adopted
+                } else {
+                    Event::Started
+                },
+                ..line.clone()
+            };
+            line.report(report);
+            line.print();
+        })
+    }
+
+    /// Writes the line of an answered request.
     pub(super) fn write(mut self, elapsed: Duration) {
-        self.elapsed = elapsed;
+        self.answer = Some(Answer {
+            http: self.http,
+            requests: self.requests,
+            elapsed_ms: whole_millis(elapsed),
+        });
         self.print();
     }
 
     fn print(&self) {
-        let mut line = Pieces::default();
-        Object::write(self, &mut line);
-        line.push("\n");
+        let mut line = ChunkedBuffer::json(self);
+        line.push(b"\n");
         stderr::write(line);
     }
 }
 
-impl View for Log {
-    fn fields(&self, object: &mut Object<'_>) {
-        let event = match self.event {
-            Event::Started => "started",
-            Event::Adopted => "adopted",
-            Event::Answered => "answered",
-        };
-        object.text("event", event);
-        object.text("request", self.request);
-        if let Some(sync) = &self.sync {
-            object.text("sync", sync);
-        }
-        if let Some(run) = self.run {
-            object.whole("run", run);
-        }
-        if let Some(runs) = &self.runs {
-            object.text("runs", runs);
-        }
-        if let Some((succeeded, running, failed)) = self.ends {
-            object.whole("succeeded", succeeded);
-            object.whole("running", running);
-            object.whole("failed", failed);
-        }
-        if let Some(sequence) = &self.sequence {
-            object.text("sequence", sequence);
-        }
-        if let Some(run) = &self.sequence_run {
-            object.text("sequenceRun", run);
-        }
-        if let Some(account) = &self.account {
-            object.text("account", account);
-        }
-        if let Some(status) = &self.status {
-            object.text("status", status);
-        }
-        if let Some(action) = self.action {
-            object.text("action", action);
-        }
-        if let Some(kind) = self.kind {
-            object.text("kind", kind);
-        }
-        if let Event::Answered = self.event {
-            object.whole("http", u64::from(self.http));
-            object.whole("requests", self.requests);
-            object.whole("elapsedMs", millis(self.elapsed));
-        }
+impl Problem {
+    /// Records the problem.
+    pub(super) fn log(&self, log: &mut Log) {
+        log.problem(self.status, self.kind);
     }
+}
+
+/// Returns the ID of the run; `-` if it is not known.
+fn run_of(outcome: &Outcome) -> String {
+    let report = match outcome {
+        Ok(report) => Some(report),
+        Err(failure) => failure.report.as_ref(),
+    };
+    match report {
+        Some(Report::Sync(report)) => report.run.run.to_string(),
+        Some(Report::Sequence(report)) => report.run.id.to_string(),
+        None => "-".into(),
+    }
+}
+
+fn requests_of(outcome: &Outcome) -> u64 {
+    u64::from(match outcome {
+        Ok(Report::Sync(report)) => report.requests,
+        Ok(Report::Sequence(report)) => report.requests,
+        Err(failure) => failure.requests,
+    })
 }

@@ -1,39 +1,21 @@
-//! The thin HTTP trigger: HTTP to the engine and back. It decides nothing about syncs.
+//! The HTTP endpoint: HTTP to the engine and back. It decides nothing about syncs.
 //!
-//! What it answers to is in `openapi.json` beside this file, which it serves itself.
+//! [`handler`] handles one request: [`incoming`] reads it, [`request`] interprets it, the host's
+//! driver carries it out, [`response`] builds the response, and [`outgoing`] or [`stream`] sends
+//! it. [`request`] and [`response`] are pure. All other modules use WASI 0.2. An endpoint for
+//! another version of WASI needs these modules again, and shares the pure ones.
+//!
+//! `openapi.json` describes the HTTP API, and the endpoint serves it.
 
-#[cfg(feature = "endpoint")]
-mod access;
-mod account;
-mod again;
-mod answer;
-mod call;
-mod caller;
-#[cfg(any(test, feature = "endpoint"))]
-mod dbt;
-#[cfg(feature = "endpoint")]
-mod events;
-#[cfg(feature = "endpoint")]
 mod handler;
-#[cfg(feature = "endpoint")]
 mod hook;
-mod json;
-#[cfg(feature = "endpoint")]
+mod incoming;
 mod log;
-mod pieces;
-mod prefer;
-mod problem;
+mod outgoing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
-mod report;
-mod route;
-#[cfg(feature = "endpoint")]
+mod request;
+mod response;
 mod settings;
-#[cfg(feature = "endpoint")]
-mod several;
-#[cfg(feature = "endpoint")]
 mod stderr;
-mod target;
-#[cfg(feature = "endpoint")]
-mod teller;
-mod trace;
+mod stream;

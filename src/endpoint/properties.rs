@@ -1,4 +1,4 @@
-//! What holds of every request, whatever its caller sends.
+//! Properties of every request, whatever its caller sends.
 
 #![allow(clippy::expect_used, clippy::panic)]
 
@@ -6,183 +6,286 @@ use core::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::account::Account;
-use super::call;
-use super::prefer::Prefer;
-use super::problem::Problem;
-use super::route::Route;
-use super::target::Target;
-use crate::engine::{Action, Event, Failure, Goal, IfRunning, Instant, Operation, Options};
+use super::request::account::Account;
+use super::request::body::{self, SyncBody};
+use super::request::prefer::Prefer;
+use super::request::route::Route;
+use super::request::target::Target;
+use super::response::problem::Problem;
+use crate::engine::{
+    Action, Event, Failure, Goal, IfRunning, Instant, Operation, Options, SequenceGoal, SyncGoal,
+};
 use crate::hightouch::{BASE_PATH, Method, Request, Resync, SyncRef};
 use crate::properties::cuts;
 
-/// The first line of a request, less its version: `POST /syncs/demo/runs?account=eu`.
+/// The first line of a request, without its version: `POST /syncs/demo/runs?account=eu`.
 pub fn request(bytes: &[u8]) {
-    let Ok(line) = core::str::from_utf8(bytes) else { return };
+    let Ok(line) = core::str::from_utf8(bytes) else {
+        return;
+    };
     let (method, target) = line.split_once(' ').unwrap_or(("GET", line));
     let target = Target::new(target.into());
     route(method, target.path());
     account(&target);
     if let Err(problem) = target.flag("acceptWarnings") {
-        refused(&problem, &[400]);
+        check_problem(&problem, &[400]);
     }
 }
 
-/// What a path leads to, and what goes out to Hightouch for it.
+/// The operation of a path, and its requests to Hightouch.
 fn route(method: &str, path: &str) {
     let route = match Route::of(method, path) {
         Ok(route) => route,
-        Err(problem) => return refused(&problem, &[400, 404, 405]),
+        Err(problem) => return check_problem(&problem, &[400, 404, 405]),
     };
-    let goal = match &route {
+    match &route {
         Route::Health | Route::OpenApi => {
-            assert!(matches!(path.trim_start_matches('/'), "healthz" | "openapi.json"), "{path:?}");
-            return assert!(matches!(method, "GET" | "HEAD"), "{method}");
+            assert!(
+                matches!(path.trim_start_matches('/'), "healthz" | "openapi.json"),
+                "{path:?}"
+            );
+            assert!(matches!(method, "GET" | "HEAD"), "{method}");
         }
-        Route::RunSeveral => return assert_eq!(method, "POST", "only a POST starts anything"),
+        Route::RunBatch => assert_eq!(method, "POST", "only POST starts a run"),
         Route::Run(sync) => {
-            assert_eq!(method, "POST", "only a POST starts anything");
-            assert_eq!(Route::of("POST", &format!("/syncs/{sync}/runs")).ok(), Some(Route::Run(sync.clone())));
-            Goal::Run(sync.clone())
+            assert_eq!(method, "POST", "only POST starts a run");
+            assert_eq!(
+                Route::of("POST", &format!("/syncs/{sync}/runs")).ok(),
+                Some(Route::Run(sync.clone()))
+            );
+            check_sync_requests(&SyncGoal::Run(sync.clone()));
         }
         Route::DbtHook(sync) => {
-            assert_eq!(method, "POST", "only a POST starts anything");
-            assert_eq!(Route::of("POST", &format!("/hooks/dbt/{sync}")).ok(), Some(Route::DbtHook(sync.clone())));
-            Goal::Run(sync.clone())
+            assert_eq!(method, "POST", "only POST starts a run");
+            assert_eq!(
+                Route::of("POST", &format!("/hooks/dbt/{sync}")).ok(),
+                Some(Route::DbtHook(sync.clone()))
+            );
+            check_sync_requests(&SyncGoal::Run(sync.clone()));
         }
         Route::Await(run) => {
             assert!(matches!(method, "GET" | "HEAD"), "{method}");
             let again = format!("/syncs/{}/runs/{}", run.sync, run.run);
-            assert_eq!(Route::of("GET", &again).ok(), Some(Route::Await(*run)), "where Location leads is the same run");
-            Goal::Await(*run)
+            assert_eq!(
+                Route::of("GET", &again).ok(),
+                Some(Route::Await(*run)),
+                "`Location` leads to the same run"
+            );
+            check_sync_requests(&SyncGoal::Await(*run));
         }
         Route::RunSequence(sequence) => {
-            assert_eq!(method, "POST", "only a POST starts anything");
+            assert_eq!(method, "POST", "only POST starts a run");
             let again = format!("/sync-sequences/{sequence}/runs");
-            assert_eq!(Route::of("POST", &again).ok(), Some(Route::RunSequence(sequence.clone())));
-            Goal::RunSequence(sequence.clone())
+            assert_eq!(
+                Route::of("POST", &again).ok(),
+                Some(Route::RunSequence(sequence.clone()))
+            );
+            let goal = SequenceGoal::Run(sequence.clone());
+            check_sequence_request(&first_request(goal, Options::default()), sequence.as_str());
         }
         Route::AwaitSequence(run) => {
             assert!(matches!(method, "GET" | "HEAD"), "{method}");
             let again = format!("/sync-sequences/runs/{run}");
             let found = Route::of("GET", &again).ok();
-            assert_eq!(found, Some(Route::AwaitSequence(run.clone())), "where Location leads is the same run");
-            Goal::AwaitSequence(run.clone())
+            assert_eq!(
+                found,
+                Some(Route::AwaitSequence(run.clone())),
+                "`Location` leads to the same run"
+            );
+            let goal = SequenceGoal::Await(run.clone());
+            check_sequence_request(&first_request(goal, Options::default()), run.as_str());
         }
-    };
-    for if_running in [IfRunning::Queue, IfRunning::Join, IfRunning::Refuse] {
-        let options = Options { if_running, ..Options::default() };
-        let start = Instant::default();
-        let Action::Send { request, .. } = Operation::new(goal.clone(), options, start, 1).step(start, Event::Woke)
-        else {
-            panic!("what may be asked for is asked for: {goal:?}");
-        };
-        sent(&request, &goal);
-    }
-    match goal {
-        Goal::Run(SyncRef::Id(sync)) | Goal::Start(SyncRef::Id(sync)) => {
-            sent(&Request::runs(sync, usize::MAX, usize::MAX), &goal);
-            sent(&Request::trigger(sync, Resync { full: true, ..Resync::default() }), &goal);
-        }
-        Goal::Run(SyncRef::Slug(ref slug)) | Goal::Start(SyncRef::Slug(ref slug)) => {
-            sent(&Request::syncs_with_slug(slug, usize::MAX, usize::MAX), &goal);
-        }
-        Goal::Await(run) => sent(&Request::run(run.sync, run.run, usize::MAX, usize::MAX), &goal),
-        // The first request is the only one of its kind.
-        Goal::RunSequence(_) | Goal::StartSequence(_) | Goal::AwaitSequence(_) => {}
     }
 }
 
-/// A request goes to the one place that its goal names: nothing in it leads elsewhere, or ends it early.
-fn sent(request: &Request, goal: &Goal) {
-    let target = request.target.as_str();
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/?&=-_.".contains(&byte);
-    assert!(target.bytes().all(plain), "{target:?}");
+/// Returns the first request of an operation.
+fn first_request<G: Goal>(goal: G, options: Options) -> Request {
+    let start = Instant::default();
+    match Operation::new(goal, options, start, 1).step(start, Event::Woke) {
+        Action::Send { request, .. } => request,
+        other => panic!("the operation sends nothing: {other:?}"),
+    }
+}
+
+/// Checks the requests that an operation on a sync sends.
+fn check_sync_requests(goal: &SyncGoal) {
+    for if_running in [IfRunning::Queue, IfRunning::Join, IfRunning::Refuse] {
+        let options = Options {
+            if_running,
+            ..Options::default()
+        };
+        check_sync_request(&first_request(goal.clone(), options), goal);
+    }
+    let request = match goal {
+        SyncGoal::Run(SyncRef::Id(sync)) | SyncGoal::Start(SyncRef::Id(sync)) => {
+            let resync = Resync {
+                full: true,
+                ..Resync::default()
+            };
+            check_sync_request(&Request::trigger(*sync, resync), goal);
+            Request::runs(*sync, usize::MAX, usize::MAX)
+        }
+        SyncGoal::Run(SyncRef::Slug(slug)) | SyncGoal::Start(SyncRef::Slug(slug)) => {
+            Request::syncs_with_slug(slug, usize::MAX, usize::MAX)
+        }
+        SyncGoal::Await(run) => Request::run(run.sync, run.run, usize::MAX, usize::MAX),
+    };
+    check_sync_request(&request, goal);
+}
+
+/// A target that was parsed.
+struct Parsed {
+    segments: Vec<String>,
+    query: Vec<(String, String)>,
+}
+
+/// Parses a target as another library does, and checks that it needs no escaping.
+fn parse(target: &str) -> Parsed {
+    let is_plain_text = |byte: u8| byte.is_ascii_alphanumeric() || b"/?&=-_.".contains(&byte);
+    assert!(target.bytes().all(is_plain_text), "{target:?}");
     let read: http::uri::PathAndQuery = target.parse().expect("a path and a query");
     assert_eq!(read.as_str(), target);
-    let path = read.path().strip_prefix(BASE_PATH).expect("a path of the API");
-    let segments: Vec<&str> = path.split('/').skip(1).collect();
-    let query = read.query().map(|query| query.split('&').map(|pair| pair.split_once('=')).collect::<Vec<_>>());
-    let named = |name| {
-        let values = query.iter().flatten().flatten().filter(|(key, _)| *key == name);
-        values.map(|(_, value)| (*value).to_owned()).collect::<Vec<_>>()
+    let path = read
+        .path()
+        .strip_prefix(BASE_PATH)
+        .expect("a path of the API");
+    let pairs = read.query().into_iter().flat_map(|query| query.split('&'));
+    let query: Vec<(String, String)> = pairs
+        .map(|pair| pair.split_once('=').expect("a name and a value"))
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect();
+    let parameters = ["limit", "offset", "orderBy", "runId", "slug"];
+    assert!(
+        query
+            .iter()
+            .all(|(name, _)| parameters.contains(&name.as_str())),
+        "{target}"
+    );
+    Parsed {
+        segments: path.split('/').skip(1).map(Into::into).collect(),
+        query,
+    }
+}
+
+/// Checks that a request names exactly what its goal names.
+fn check_sync_request(request: &Request, goal: &SyncGoal) {
+    let Parsed { segments, query } = parse(&request.target);
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let values = |name: &str| -> Vec<String> {
+        let values = query.iter().filter(|(key, _)| key == name);
+        values.map(|(_, value)| value.clone()).collect()
     };
     match (request.method, segments.as_slice(), goal) {
-        (Method::Post, ["syncs", id, "trigger"], Goal::Run(SyncRef::Id(sync))) => {
+        (Method::Post, ["syncs", id, "trigger"], SyncGoal::Run(SyncRef::Id(sync))) => {
             assert_eq!(*id, sync.to_string());
-            assert_eq!(query, None);
+            assert!(query.is_empty());
         }
-        (Method::Get, ["syncs", id, "runs"], Goal::Run(SyncRef::Id(sync))) => assert_eq!(*id, sync.to_string()),
-        (Method::Get, ["syncs"], Goal::Run(SyncRef::Slug(slug))) => assert_eq!(named("slug"), [slug.as_str()]),
-        (Method::Get, ["syncs", id, "runs"], Goal::Await(run)) => {
+        (Method::Get, ["syncs", id, "runs"], SyncGoal::Run(SyncRef::Id(sync))) => {
+            assert_eq!(*id, sync.to_string());
+        }
+        (Method::Get, ["syncs"], SyncGoal::Run(SyncRef::Slug(slug))) => {
+            assert_eq!(values("slug"), [slug.as_str()]);
+        }
+        (Method::Get, ["syncs", id, "runs"], SyncGoal::Await(run)) => {
             assert_eq!(*id, run.sync.to_string());
-            assert_eq!(named("runId"), [run.run.to_string()]);
-        }
-        (Method::Post, ["sync-sequences", id, "trigger"], Goal::RunSequence(sequence)) => {
-            assert_eq!((*id, query.as_ref()), (sequence.as_str(), None));
-        }
-        (Method::Get, ["sync-sequences", "runs", id], Goal::AwaitSequence(run)) => {
-            assert_eq!((*id, query.as_ref()), (run.as_str(), None));
+            assert_eq!(values("runId"), [run.run.to_string()]);
         }
         other => panic!("{other:?}"),
     }
-    let parameters = ["limit", "offset", "orderBy", "runId", "slug"];
-    for pair in query.into_iter().flatten() {
-        assert!(pair.is_some_and(|(name, _)| parameters.contains(&name)), "{target}");
-    }
 }
 
-/// The account that is asked for.
+/// Checks that a request names exactly this sequence, or this run of a sequence.
+fn check_sequence_request(request: &Request, uuid: &str) {
+    let Parsed { segments, query } = parse(&request.target);
+    let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
+    let expected = match request.method {
+        Method::Post => ["sync-sequences", uuid, "trigger"],
+        Method::Get => ["sync-sequences", "runs", uuid],
+    };
+    assert_eq!(segments, expected);
+    assert!(query.is_empty());
+}
+
+/// The account that the query names.
 fn account(target: &Target) {
     let account = match Account::of(target) {
         Ok(Some(account)) => account,
         Ok(None) => return,
-        Err(problem) => return refused(&problem, &[400]),
+        Err(problem) => return check_problem(&problem, &[400]),
     };
-    let name = target.query("account").ok().flatten().expect("an account that is named");
+    let name = target
+        .query("account")
+        .ok()
+        .flatten()
+        .expect("the query names an account");
     assert!(!name.contains('&'));
     assert_eq!(account.as_str(), name);
-    let setting = account.named("HIGHTOUCH_API_KEY");
+    let setting = account.setting("HIGHTOUCH_API_KEY");
     assert!(
-        setting.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'),
+        setting
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_'),
         "{setting}"
     );
-    let back = setting.strip_prefix("HIGHTOUCH_API_KEY_").map(str::to_ascii_lowercase);
-    assert_eq!(back.as_deref(), Some(name), "no two accounts have one setting");
+    let back = setting
+        .strip_prefix("HIGHTOUCH_API_KEY_")
+        .map(str::to_ascii_lowercase);
+    assert_eq!(
+        back.as_deref(),
+        Some(name),
+        "each account has a setting of its own"
+    );
 }
 
 /// The body of a request that starts a run.
 pub fn body(bytes: &[u8]) {
-    let options = |bytes: &[u8]| match call::read(bytes, call::OF_SYNC) {
-        Ok(options) => Some(options),
+    let options = |bytes: &[u8]| match body::read::<SyncBody>(bytes) {
+        Ok(body) => Some(body.options()),
         Err(problem) => {
-            refused(&problem, &[400]);
+            check_problem(&problem, &[400]);
             None
         }
     };
     let seen = options(bytes);
-    assert_eq!(seen, options(bytes), "what is read twice is equal");
+    assert_eq!(seen, options(bytes), "the result is always the same");
     for spaced in [[bytes, b" \r\n\t"].concat(), [b" \r\n\t", bytes].concat()] {
-        assert_eq!(seen, options(&spaced), "blanks around it mean nothing");
+        assert_eq!(
+            seen,
+            options(&spaced),
+            "blanks around the body do not matter"
+        );
     }
     if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
-        // Written anew, it has no field twice.
-        assert_eq!(options(value.to_string().as_bytes()), value.as_object().and_then(asked), "{value}");
+        // Serialized again, the body has no field twice.
+        assert_eq!(
+            options(value.to_string().as_bytes()),
+            value.as_object().and_then(expected),
+            "{value}"
+        );
     }
     let Some(seen) = seen else { return };
     if bytes.trim_ascii().is_empty() {
-        return assert_eq!(seen, Options::default(), "who says nothing asks for nothing");
+        return assert_eq!(seen, Options::default(), "an empty body has no fields");
     }
-    let value: Value = serde_json::from_slice(bytes).expect("what is taken is JSON");
-    assert_eq!(Some(seen), value.as_object().and_then(asked), "what is taken is an object of the known fields");
+    let value: Value = serde_json::from_slice(bytes).expect("an accepted body is JSON");
+    assert_eq!(
+        Some(seen),
+        value.as_object().and_then(expected),
+        "an accepted body is an object of the known fields"
+    );
     for cut in cuts(bytes).filter(|cut| !cut.trim_ascii().is_empty()) {
-        assert_eq!(options(cut), None, "what was cut is refused: {}", cut.escape_ascii());
+        assert_eq!(
+            options(cut),
+            None,
+            "a truncated body is rejected: {}",
+            cut.escape_ascii()
+        );
     }
-    sent_along(seen.resync);
+    check_trigger(seen.resync);
 }
 
-/// What a body asks for, if all of its fields are known and of the right type.
-fn asked(fields: &Map<String, Value>) -> Option<Options> {
+/// Returns the options of a body whose fields are all known and of the right type.
+fn expected(fields: &Map<String, Value>) -> Option<Options> {
     let mut options = Options::default();
     for (name, value) in fields {
         match name.as_str() {
@@ -204,48 +307,83 @@ fn asked(fields: &Map<String, Value>) -> Option<Options> {
     Some(options)
 }
 
-/// What goes out for it says the same, and nothing that was not asked for.
-fn sent_along(resync: Resync) {
+/// Checks that the trigger contains the requested flags, and no others.
+fn check_trigger(resync: Resync) {
     let sync = 1.try_into().expect("an ID");
-    let Some(body) = Request::trigger(sync, resync).body else { return assert!(!resync.any()) };
+    let Some(body) = Request::trigger(sync, resync).body else {
+        return assert!(!resync.any());
+    };
     let value: Value = serde_json::from_str(&body).expect("JSON");
     let fields = value.as_object().expect("an object");
-    assert_eq!(asked(fields).map(|options| options.resync), Some(resync));
+    assert_eq!(expected(fields).map(|options| options.resync), Some(resync));
     assert!(fields.values().all(|value| *value == true), "{body}");
 }
 
-/// The values of `Prefer`, one a line.
+/// The values of `Prefer`, one per line.
 pub fn prefer(bytes: &[u8]) {
-    let Ok(text) = core::str::from_utf8(bytes) else { return };
+    let Ok(text) = core::str::from_utf8(bytes) else {
+        return;
+    };
     let values: Vec<String> = text.split('\n').map(str::to_owned).collect();
-    let prefer = Prefer::read(&values);
+    let read = |values: &[String]| Prefer::read(values.iter().map(String::as_str));
+    let prefer = read(&values);
     match prefer {
-        Prefer::Unsaid => assert_eq!(prefer.applied(), None),
+        Prefer::Unspecified => assert_eq!(prefer.applied(), None),
         Prefer::Async => assert_eq!(prefer.wait(), Duration::ZERO),
         Prefer::Wait(seconds) => assert_eq!(prefer.wait(), Duration::from_secs(seconds)),
     }
     assert!(prefer.wait_of_stream() >= prefer.wait());
     if let Some(applied) = prefer.applied() {
-        assert!(applied.bytes().all(|byte| byte.is_ascii_graphic()), "it can stand in a header: {applied:?}");
-        assert_eq!(Prefer::read(&[applied]), prefer, "what is said to be applied reads as that");
+        assert!(
+            applied.bytes().all(|byte| byte.is_ascii_graphic()),
+            "the value is valid in a header: {applied:?}"
+        );
+        assert_eq!(
+            read(&[applied]),
+            prefer,
+            "the applied preference reads the same"
+        );
     }
-    let and = |more: &str| Prefer::read(&[values.as_slice(), &[more.to_owned()]].concat());
-    assert_eq!(and("return=minimal; wait=7, handling=lenient"), prefer, "what is unknown here changes nothing");
-    let first = if matches!(prefer, Prefer::Wait(_)) { prefer } else { Prefer::Wait(7) };
-    assert_eq!(and("wait=7"), first, "the first of each counts");
+    let and = |more: &str| read(&[values.as_slice(), &[more.to_owned()]].concat());
+    assert_eq!(
+        and("return=minimal; wait=7, handling=lenient"),
+        prefer,
+        "unknown preferences do not matter"
+    );
+    let first = if matches!(prefer, Prefer::Wait(_)) {
+        prefer
+    } else {
+        Prefer::Wait(7)
+    };
+    assert_eq!(and("wait=7"), first, "the first of each preference counts");
     if !text.contains('"') {
-        assert_eq!(Prefer::read(&[values.join(",")]), prefer, "a header in two lines is the same as in one");
+        assert_eq!(
+            read(&[values.join(",")]),
+            prefer,
+            "two headers read like one"
+        );
         if !text.contains('\\') {
             let quoted = format!("handling=\"{text}\", foo; bar=\"{text}\"");
-            assert_eq!(Prefer::read(&[quoted]), Prefer::Unsaid, "what is quoted is nobody's preference");
+            assert_eq!(
+                read(&[quoted]),
+                Prefer::Unspecified,
+                "quoted text is no preference"
+            );
         }
     }
 }
 
-/// A problem says no more than it may, whatever the caller sent.
-fn refused(problem: &Problem, statuses: &[u16]) {
+/// Checks the status and the length of a problem.
+fn check_problem(problem: &Problem, statuses: &[u16]) {
     assert!(statuses.contains(&problem.status), "{problem:?}");
-    let view = problem.json();
-    let detail = view.get("detail").and_then(Value::as_str).unwrap_or_default();
-    assert!(!detail.is_empty() && detail.len() <= Failure::DETAILS, "{} bytes: {detail}", detail.len());
+    let view = serde_json::to_value(problem).expect("JSON");
+    let detail = view
+        .get("detail")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    assert!(
+        !detail.is_empty() && detail.len() <= Failure::MAX_TEXT,
+        "{} bytes: {detail}",
+        detail.len()
+    );
 }

@@ -1,16 +1,18 @@
-//! The host's stderr, where the log and a panic's last words go.
+//! The host's stderr, for the log and for panic messages.
 
 use std::sync::Once;
 
-use super::pieces::Pieces;
+use super::response::chunked_buffer::ChunkedBuffer;
 
-/// Writes a text; nobody is left to be told where that fails.
-pub(super) fn write(mut text: Pieces) {
+/// Maximum number of bytes of one `blocking-write-and-flush` (wasi:io/streams).
+const MAX_WRITE: usize = 4096;
+
+/// Writes a text. An error is ignored, because there is no other place to report it.
+pub(super) fn write(mut text: ChunkedBuffer) {
     let stderr = wasi::cli::stderr::get_stderr();
-    while let Some(piece) = text.first() {
-        // The most that one call may be given.
-        for chunk in piece.chunks(4096) {
-            if stderr.blocking_write_and_flush(chunk).is_err() {
+    while let Some(chunk) = text.first() {
+        for bytes in chunk.chunks(MAX_WRITE) {
+            if stderr.blocking_write_and_flush(bytes).is_err() {
                 return;
             }
         }
@@ -18,14 +20,16 @@ pub(super) fn write(mut text: Pieces) {
     }
 }
 
-/// Lets a panic be written: without that, on this target, it ends without a word.
+/// Makes panics write a message. By default, this target ends without one.
 pub(super) fn report_panics() {
-    static SET: Once = Once::new();
-    SET.call_once(|| {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
         std::panic::set_hook(Box::new(|info| {
             let place = info.location().map(ToString::to_string).unwrap_or_default();
             let message = info.payload_as_str().unwrap_or("no message");
-            write(Pieces::of(format!("hightouch-sync panicked at {place}: {message}\n")));
+            write(ChunkedBuffer::of(format!(
+                "hightouch-sync panicked at {place}: {message}\n"
+            )));
         }));
     });
 }

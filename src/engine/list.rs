@@ -1,40 +1,57 @@
-//! Reads Hightouch's list of a sync's runs: from its newest end, or where one run belongs in it.
+//! Reads Hightouch's list of a sync's runs: from its newest end, or at the place of one run.
 //!
-//! Hightouch lists runs by ID. Whether the newest comes first is not documented, so the first page shows it. In a list that begins with
-//! the oldest run, the newest end is searched for: the offset grows fourfold until a page lies past the target, then the range is halved.
-//! A list of 100,000 runs takes at most 20 requests that way.
+//! Hightouch lists runs by ID. The API does not document whether the newest run comes first, so the
+//! first page shows it. In a list that begins with the oldest run, the newest end is searched for:
+//! the offset grows fourfold until a page lies past the target, then the range is halved. Reading a
+//! list of 100,000 runs takes at most 20 requests that way.
 
-use super::operation::Reply;
-use super::pages::{Order, smaller_page};
-use super::setback::Setback;
-use crate::hightouch::{Moment, PAGE, Request, Run, RunId, SyncId, Unreadable};
+use super::attempt_error::AttemptError;
+use super::limits::JobLimits;
+use super::step::Reply;
+use crate::hightouch::{MAX_PAGE_ENTRIES, ReadError, Request, Run, RunId, SyncId, Timestamp};
 
 /// Maximum number of requests for one list.
 const MAX_REQUESTS: usize = 40;
 /// Maximum number of pages that are read one after the other.
-const MAX_PAGES: usize = 20;
-/// Factor by which a search moves on while no page lies past the target.
-const GALLOP: usize = 4;
+pub(super) const MAX_PAGES: usize = 20;
+/// Maximum number of runs on a page of the list of all runs. A server that ignores the requested
+/// page size must not fill the memory.
+const MAX_LISTED: usize = 10 * MAX_PAGE_ENTRIES;
+/// Factor by which the offset of a search grows while no page lies past the target.
+const GALLOP_FACTOR: usize = 4;
+/// Page sizes to ask for, one after the other, after responses over the size limit.
+const SMALLER_PAGES: [usize; 3] = [20, 4, 1];
 
-/// What is looked for in a list.
+/// Returns the page size to ask for after a page of `limit` entries was over the size limit.
+pub(super) fn smaller_page(limit: usize) -> usize {
+    SMALLER_PAGES
+        .into_iter()
+        .find(|smaller| *smaller < limit)
+        .unwrap_or(1)
+}
+
+/// The part of a list that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Target {
     /// The newest runs.
     Newest,
-    /// The place of this run.
-    Run(RunId),
+    /// The place of this run in the list of all runs.
+    Place(RunId),
+    /// The entries of this run: the list is filtered by the run's ID.
+    Jobs(RunId),
 }
 
 /// How far a list has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// One page after the other, from the beginning.
+    /// The pages are read from the beginning, one after the other.
     Forward,
-    /// Every entry before `low` lies before the target. The target lies before `high`, once that is known.
+    /// Every entry before `low` lies before the target. The target lies before `high`, once that is
+    /// known.
     Search { low: usize, high: Option<usize> },
-    /// The list ended at `end` when it was searched: its last page is read next.
+    /// An earlier search found the end of the list at `end`. The last page is read next.
     LastPage { end: usize },
-    /// Everything from `from` to the end has been read: the page before it is read next.
+    /// Everything from `from` to the end has been read. The page before `from` is read next.
     Backward { from: usize },
 }
 
@@ -45,51 +62,81 @@ pub(super) struct RunList {
     target: Target,
     stage: Stage,
     order: Order,
-    /// Entries that a page may hold: fewer than [`PAGE`] after a response over the size limit.
+    /// Maximum number of entries per page. Less than [`MAX_PAGE_ENTRIES`] after a response over the
+    /// size limit.
     limit: usize,
     offset: usize,
     requests: usize,
     pages: usize,
-    /// Where the list ended, if it begins with the oldest run.
+    /// The total length of the error texts so far, in bytes.
+    error_bytes: usize,
+    /// The end of the list, if the list begins with the oldest run.
     end: Option<usize>,
-    /// Whether a run with a higher ID than the target was seen, and when the first such run was created.
+    /// Whether a run with a higher ID than the target was seen.
     newer_seen: bool,
-    newer_created: Option<Moment>,
+    /// When the oldest run with a higher ID than the target was created.
+    newer_created: Option<Timestamp>,
 }
 
-/// What a response means for reading the list.
+/// What a response contributes to the list.
 #[derive(Debug)]
-enum Progress {
-    /// Send the next request. Nothing changes for what was read so far.
-    Again,
-    /// Send the next request. What was read so far is not part of what is looked for.
-    Searching,
-    /// A page of what is looked for.
+pub(super) enum ListStep {
+    /// Nothing. Send the next request.
+    More,
+    /// Nothing, and the earlier pages are not part of the target. Forget them and send the next
+    /// request.
+    Restart,
+    /// A page of the target.
     Page(RunPage),
 }
 
-/// One page of a list.
+/// A page of a list. Iterate over it to get its runs.
 #[derive(Debug)]
 pub(super) struct RunPage {
-    /// The first run on the page, and the last.
-    ends: Option<(RunId, RunId)>,
-    /// Whether entries could not be read as runs.
+    runs: Vec<Run>,
+    /// Whether some entries could not be read as runs.
     pub(super) has_unreadable: bool,
-    /// Whether there are further pages.
+    /// Whether there are more pages.
     pub(super) has_more: bool,
-    /// Whether the pages so far are the newest runs without a gap, so that further pages hold older ones.
+    /// Whether the pages so far are the newest runs without a gap, so that the other pages contain
+    /// older runs.
     pub(super) newest_first: bool,
+    /// Whether the response came from a cache.
+    pub(super) is_stale: bool,
+    /// The server's time, from the `Date` of the response.
+    pub(super) date: Option<Timestamp>,
+}
+
+impl RunPage {
+    /// Returns the IDs of the first and the last run of the page.
+    fn ends(&self) -> Option<(RunId, RunId)> {
+        Some((self.runs.first()?.id, self.runs.last()?.id))
+    }
+}
+
+impl IntoIterator for RunPage {
+    type Item = Run;
+    type IntoIter = std::vec::IntoIter<Run>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.runs.into_iter()
+    }
 }
 
 impl RunList {
-    /// Reads from the newest run on.
+    /// Returns the list, to be read from the newest run on.
     pub(super) fn newest(sync: SyncId) -> Self {
         Self::new(sync, Target::Newest)
     }
 
-    /// Reads the page on which a run belongs.
+    /// Returns the list, to be read at the place of this run.
     pub(super) fn at(sync: SyncId, run: RunId) -> Self {
-        Self::new(sync, Target::Run(run))
+        Self::new(sync, Target::Place(run))
+    }
+
+    /// Returns the list of this run's entries.
+    pub(super) fn of_run(sync: SyncId, run: RunId) -> Self {
+        Self::new(sync, Target::Jobs(run))
     }
 
     fn new(sync: SyncId, target: Target) -> Self {
@@ -98,19 +145,25 @@ impl RunList {
             target,
             stage: Stage::Forward,
             order: Order::default(),
-            limit: PAGE,
+            limit: MAX_PAGE_ENTRIES,
             offset: 0,
             requests: 0,
             pages: 0,
+            error_bytes: 0,
             end: None,
             newer_seen: false,
             newer_created: None,
         }
     }
 
-    /// The same list, to be read from the start. The page size and the end of the list are remembered.
+    /// Returns the same list, to be read from the start. The page size and the end of the list are
+    /// remembered.
     pub(super) fn again(&self) -> Self {
-        let mut list = Self { limit: self.limit, end: self.end, ..Self::new(self.sync, self.target) };
+        let mut list = Self {
+            limit: self.limit,
+            end: self.end,
+            ..Self::new(self.sync, self.target)
+        };
         if let Some(end) = self.end {
             list.stage = Stage::LastPage { end };
             list.place();
@@ -122,29 +175,44 @@ impl RunList {
         self.sync
     }
 
-    pub(super) fn request(&self) -> Request {
-        Request::runs(self.sync, self.offset, self.count())
+    pub(super) fn order(&self) -> &Order {
+        &self.order
     }
 
-    /// Whether a run with a higher ID than the target was seen.
+    /// Returns the number of pages that were read.
+    pub(super) fn pages(&self) -> usize {
+        self.pages
+    }
+
+    pub(super) fn request(&self) -> Request {
+        match self.target {
+            Target::Newest | Target::Place(_) => {
+                Request::runs(self.sync, self.offset, self.page_size())
+            }
+            Target::Jobs(run) => Request::run(self.sync, run, self.offset, self.page_size()),
+        }
+    }
+
+    /// Returns whether a run with a higher ID than the target was seen.
     pub(super) fn newer_seen(&self) -> bool {
         self.newer_seen
     }
 
-    /// When the first run with a higher ID than the target was created, of those that were seen.
-    pub(super) fn newer_created(&self) -> Option<Moment> {
+    /// Returns when the oldest run with a higher ID than the target was created, of those that were
+    /// seen.
+    pub(super) fn newer_created(&self) -> Option<Timestamp> {
         self.newer_created
     }
 
-    /// How many entries the next page may hold.
-    fn count(&self) -> usize {
+    /// Returns the number of entries to ask for.
+    fn page_size(&self) -> usize {
         match self.stage {
             Stage::Backward { from } => self.limit.min(from.saturating_sub(self.offset)).max(1),
-            _ => self.limit,
+            Stage::Forward | Stage::Search { .. } | Stage::LastPage { .. } => self.limit,
         }
     }
 
-    /// Sets the offset of the next page, where the stage determines it.
+    /// Sets the offset of the next page if the stage determines it.
     fn place(&mut self) {
         match self.stage {
             Stage::LastPage { end: before } | Stage::Backward { from: before } => {
@@ -154,162 +222,190 @@ impl RunList {
         }
     }
 
-    /// Reads the response to [`request`](Self::request), and takes note of each run with `note`. Returns the page, or `None` if the next
-    /// request is to be sent first.
+    /// Reads the response to [`request`](Self::request).
     ///
-    /// `notes` hold what was noted of the runs that are looked for. Runs that a search passes on its way leave nothing in them.
-    pub(super) fn read<N: Clone + Default>(
+    /// # Errors
+    ///
+    /// Returns an error if the request failed, if the response cannot be read, or if it proves that
+    /// the list changed while it was read. The list then has to be read [`again`](Self::again).
+    pub(super) fn read(
         &mut self,
         reply: Reply,
-        notes: &mut N,
-        mut note: impl FnMut(&mut N, Run),
-    ) -> Result<Option<RunPage>, Setback> {
-        let mut noted = notes.clone();
-        match self.read_page(reply, &mut |run| note(&mut noted, run))? {
-            Progress::Page(page) => {
-                *notes = noted;
-                Ok(Some(page))
-            }
-            Progress::Again => Ok(None),
-            Progress::Searching => {
-                *notes = N::default();
-                Ok(None)
-            }
+        limits: JobLimits,
+    ) -> Result<ListStep, AttemptError> {
+        let response = reply.map_err(AttemptError::Transport)?;
+        if !response.is_success() {
+            return Err(AttemptError::rejected(&response));
         }
-    }
-
-    fn read_page(&mut self, reply: Reply, each: &mut dyn FnMut(Run)) -> Result<Progress, Setback> {
-        let answer = reply.map_err(Setback::Trouble)?;
-        if !answer.ok() {
-            return Err(Setback::refused(&answer));
-        }
-        let unreadable = |why| Setback::Unreadable { status: answer.status, why };
+        let unreadable = |why| AttemptError::Unreadable {
+            status: response.status,
+            why,
+        };
         self.requests += 1;
         if self.requests > MAX_REQUESTS {
-            return Err(unreadable(Unreadable::TooManyPages(MAX_REQUESTS)));
+            return Err(unreadable(ReadError::TooManyPages(MAX_REQUESTS)));
         }
-        let body = match answer.whole() {
-            Err(Unreadable::TooLong) if self.limit > 1 => {
+        let body = match response.complete_body() {
+            Err(ReadError::TooLong) if self.limit > 1 => {
                 self.limit = smaller_page(self.limit);
                 self.place();
-                return Ok(Progress::Again);
+                return Ok(ListStep::More);
             }
             other => other.map_err(unreadable)?,
         };
-        let asked = self.count();
-        let mut ends: Option<(RunId, RunId)> = None;
-        let page = Run::read_page(body, &mut |run| {
-            ends = Some((ends.map_or(run.id, |(first, _)| first), run.id));
+        let asked = self.page_size();
+        let mut runs = Vec::new();
+        let page = Run::read_page(body, &mut |mut run| {
+            self.error_bytes += run.truncate_error(limits.next_error(self.error_bytes));
             if self.stage == Stage::Forward {
                 self.order.note(run.id);
             }
-            if let Target::Run(target) = self.target
+            if let Target::Place(target) = self.target
                 && run.id > target
             {
                 self.newer_seen = true;
-                let created = run.created_at.as_deref().and_then(Moment::rfc3339);
+                let created = run.created_at.as_deref().and_then(Timestamp::rfc3339);
                 self.newer_created = self.newer_created.into_iter().chain(created).min();
             }
-            each(run);
+            let is_kept = match self.target {
+                Target::Jobs(target) => run.id == target && runs.len() <= limits.jobs,
+                Target::Newest | Target::Place(_) => runs.len() <= MAX_LISTED,
+            };
+            if is_kept {
+                runs.push(run);
+            }
         })
         .map_err(unreadable)?;
+        if !matches!(self.target, Target::Jobs(_)) && runs.len() > MAX_LISTED {
+            return Err(unreadable(ReadError::TooManyEntries(MAX_LISTED)));
+        }
         let has_more = page.has_more.unwrap_or(page.entries >= asked);
         if page.entries == 0 && has_more {
-            return Err(unreadable(Unreadable::EmptyPage));
+            return Err(unreadable(ReadError::EmptyPage));
         }
         // The server puts fewer entries on a page than it was asked for.
-        let is_short = has_more && page.entries < asked;
+        let is_short = has_more && page.entries < asked && !matches!(self.target, Target::Jobs(_));
         if is_short {
             self.limit = page.entries;
         }
-        let found = RunPage { has_unreadable: page.unreadable > 0, has_more, newest_first: false, ends };
+        let found = RunPage {
+            runs,
+            has_unreadable: page.unreadable > 0,
+            has_more,
+            newest_first: false,
+            is_stale: response.is_from_cache,
+            date: response.date,
+        };
         Ok(match self.stage {
             Stage::Forward => self.forward(found, page.entries).map_err(unreadable)?,
             Stage::Search { low, high } => self.search(found, page.entries, low, high),
             Stage::LastPage { .. } if page.entries == 0 && self.offset > 0 => {
                 // The list has become shorter.
-                *self = Self { limit: self.limit, requests: self.requests, ..Self::new(self.sync, self.target) };
-                Progress::Searching
+                *self = Self {
+                    limit: self.limit,
+                    requests: self.requests,
+                    ..Self::new(self.sync, self.target)
+                };
+                ListStep::Restart
             }
             Stage::LastPage { .. } if has_more => {
                 // The list has become longer.
                 let low = self.offset.saturating_add(page.entries);
                 self.stage = Stage::Search { low, high: None };
                 self.offset = low;
-                Progress::Searching
+                ListStep::Restart
             }
             Stage::LastPage { .. } => self.found_end(found, page.entries),
             Stage::Backward { .. } if is_short => {
                 self.place();
-                Progress::Again
+                ListStep::More
             }
             Stage::Backward { .. } => self.backward(found).map_err(unreadable)?,
         })
     }
 
-    /// A page after the one before.
-    fn forward(&mut self, mut page: RunPage, entries: usize) -> Result<Progress, Unreadable> {
-        let is_sorted = self.order.newest_first() || self.order.oldest_first();
-        if self.target != Target::Newest {
-            if is_sorted {
+    /// Continues with a page that follows the page before.
+    fn forward(&mut self, mut page: RunPage, entries: usize) -> Result<ListStep, ReadError> {
+        if let Target::Place(_) = self.target {
+            if self.order.newest_first() || self.order.oldest_first() {
                 return Ok(self.search(page, entries, 0, None));
             }
             if self.order.is_mixed() {
-                return Err(Unreadable::Changed);
+                return Err(ReadError::ListChanged);
             }
         }
         self.offset = self.offset.saturating_add(entries);
         self.pages += 1;
         if page.has_more && self.pages == MAX_PAGES {
-            return Err(Unreadable::TooManyPages(MAX_PAGES));
+            return Err(ReadError::TooManyPages(MAX_PAGES));
         }
-        if page.has_more && self.target != Target::Newest {
-            return Ok(Progress::Searching);
-        }
-        if page.has_more && self.order.oldest_first() {
-            self.stage = Stage::Search { low: self.offset, high: None };
-            return Ok(Progress::Searching);
+        if page.has_more {
+            match self.target {
+                Target::Place(_) => return Ok(ListStep::Restart),
+                Target::Newest if self.order.oldest_first() => {
+                    self.stage = Stage::Search {
+                        low: self.offset,
+                        high: None,
+                    };
+                    return Ok(ListStep::Restart);
+                }
+                Target::Newest | Target::Jobs(_) => {}
+            }
         }
         page.newest_first = self.order.newest_first();
-        Ok(Progress::Page(page))
+        Ok(ListStep::Page(page))
     }
 
-    /// A page of a search.
-    fn search(&mut self, page: RunPage, entries: usize, low: usize, high: Option<usize>) -> Progress {
+    /// Continues with a page of a search.
+    fn search(
+        &mut self,
+        page: RunPage,
+        entries: usize,
+        low: usize,
+        high: Option<usize>,
+    ) -> ListStep {
         let (begin, end) = (self.offset, self.offset.saturating_add(entries));
         let (low, high) = match self.compare(&page, entries, begin == low) {
             Side::Here => {
-                return match self.target {
-                    Target::Run(_) => Progress::Page(page),
-                    Target::Newest if entries >= self.limit || begin == 0 => self.found_end(page, entries),
-                    Target::Newest => {
-                        self.stage = Stage::LastPage { end };
-                        self.place();
-                        Progress::Searching
-                    }
-                };
+                if matches!(self.target, Target::Place(_)) {
+                    return ListStep::Page(page);
+                }
+                if entries >= self.limit || begin == 0 {
+                    return self.found_end(page, entries);
+                }
+                self.stage = Stage::LastPage { end };
+                self.place();
+                return ListStep::Restart;
             }
             Side::Before => (end, high.filter(|high| *high > end)),
             Side::After => (low, Some(begin)),
         };
         self.stage = Stage::Search { low, high };
         self.offset = match high {
-            None => low.saturating_mul(GALLOP),
+            None => low.saturating_mul(GALLOP_FACTOR),
             Some(high) if high - low <= self.limit => low,
             Some(high) => low + (high - low) / 2,
         };
-        Progress::Searching
+        ListStep::Restart
     }
 
-    /// Where a page lies relative to the target. `is_next`: everything before the page lies before the target.
+    /// Compares a page with the target. `is_next`: everything before the page lies before the
+    /// target.
     fn compare(&self, page: &RunPage, entries: usize, is_next: bool) -> Side {
-        let precedes = |run: RunId, target: RunId| if self.order.newest_first() { run > target } else { run < target };
-        let (ends_before, begins_after) = match (self.target, page.ends) {
-            (Target::Newest, _) => (true, entries == 0),
-            (Target::Run(target), Some((first, last))) => {
-                (precedes(last, target), first != target && !precedes(first, target))
+        let precedes = |run: RunId, target: RunId| {
+            if self.order.newest_first() {
+                run > target
+            } else {
+                run < target
             }
-            (Target::Run(_), None) => (true, true),
+        };
+        let (ends_before, begins_after) = match (self.target, page.ends()) {
+            (Target::Place(target), Some((first, last))) => (
+                precedes(last, target),
+                first != target && !precedes(first, target),
+            ),
+            (Target::Place(_), None) => (true, true),
+            (Target::Newest | Target::Jobs(_), _) => (true, entries == 0),
         };
         if page.has_more && ends_before {
             Side::Before
@@ -320,34 +416,94 @@ impl RunList {
         }
     }
 
-    /// This is the last page of a list that begins with the oldest run.
-    fn found_end(&mut self, mut page: RunPage, entries: usize) -> Progress {
+    /// Continues with the last page of a list that begins with the oldest run.
+    fn found_end(&mut self, mut page: RunPage, entries: usize) -> ListStep {
         self.end = Some(self.offset.saturating_add(entries));
         self.stage = Stage::Backward { from: self.offset };
         page.has_more = self.offset > 0;
         page.newest_first = true;
         self.pages = 1;
         self.place();
-        Progress::Page(page)
+        ListStep::Page(page)
     }
 
-    /// A page before the one that was read last.
-    fn backward(&mut self, mut page: RunPage) -> Result<Progress, Unreadable> {
+    /// Continues with a page that precedes the page before.
+    fn backward(&mut self, mut page: RunPage) -> Result<ListStep, ReadError> {
         self.pages += 1;
         self.stage = Stage::Backward { from: self.offset };
         page.has_more = self.offset > 0;
         page.newest_first = true;
         if page.has_more && self.pages == MAX_PAGES {
-            return Err(Unreadable::TooManyPages(MAX_PAGES));
+            return Err(ReadError::TooManyPages(MAX_PAGES));
         }
         self.place();
-        Ok(Progress::Page(page))
+        Ok(ListStep::Page(page))
     }
 }
 
-/// Where a page lies relative to the target, in the order of the list.
+/// The position of a page relative to the target, in the order of the list.
 enum Side {
     Before,
     Here,
     After,
+}
+
+/// The order of the runs that were read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Order {
+    last: Option<RunId>,
+    rises: bool,
+    falls: bool,
+}
+
+impl Order {
+    fn note(&mut self, run: RunId) {
+        if let Some(last) = self.last.replace(run) {
+            self.rises |= last < run;
+            self.falls |= last > run;
+        }
+    }
+
+    /// Returns the run that was read last.
+    pub(super) fn last(&self) -> Option<RunId> {
+        self.last
+    }
+
+    /// Returns whether the IDs both rise and fall.
+    pub(super) fn is_mixed(&self) -> bool {
+        self.falls && self.rises
+    }
+
+    /// Returns whether the list begins with the oldest run.
+    pub(super) fn oldest_first(&self) -> bool {
+        self.rises && !self.falls
+    }
+
+    /// Returns whether the list begins with the newest run, so that the following runs are older.
+    pub(super) fn newest_first(&self) -> bool {
+        self.falls && !self.rises
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn only_a_list_that_falls_throughout_is_newest_first() {
+        for (ids, expected) in [
+            (&[3, 2, 1][..], true),
+            (&[1, 2, 3][..], false),
+            (&[3, 1, 2][..], false),
+            (&[1][..], false),
+            (&[][..], false),
+        ] {
+            let mut order = Order::default();
+            for id in ids {
+                order.note(RunId::try_from(*id).unwrap());
+            }
+            assert_eq!(order.newest_first(), expected, "{ids:?}");
+        }
+    }
 }

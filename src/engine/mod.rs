@@ -1,45 +1,81 @@
-//! What to do next, and how it ended: the whole rule of running a sync or a sequence of syncs, without a clock, a network or a host.
+//! The rules of running a sync or a sequence, without a clock, a network or a host.
 //!
-//! An [`Operation`] is one call: run a sync or a sequence, start one, or await a run. It is a state machine. Whoever drives it calls
-//! [`Operation::step`] with the time and what happened (it woke, an answer came, or none came) and carries out the [`Action`] that
-//! comes back: send this request, wake me then, or done. The same events at the same times give the same actions, so that an
-//! hour-long sync is tested in microseconds, and one driver can run as many operations at once as it likes.
+//! An [`Operation`] is one call: it runs a sync or a sequence, starts a run, or awaits one. It is a
+//! state machine. The driver calls [`Operation::step`] with the time and an [`Event`]: the
+//! operation was woken, a response arrived, or a request failed. The driver carries out the
+//! [`Action`] that comes back: send a request, wake the operation later, or stop. The same events
+//! at the same times give the same actions. So tests run an hour-long sync in microseconds, and one
+//! driver runs many operations at once.
 //!
-//! What it promises:
-//! - a success is a run that ended, every job of which is `success` (or `warning` where that is accepted);
-//! - the request that starts a run is sent again only where it is known that no run came of the one before;
-//! - once a run's ID is known, every way out carries it;
-//! - no step asks for anything beyond the deadline.
+//! The engine guarantees:
+//! - A success is a run that has ended, and every job of it has the status `success`, or `warning`
+//!   if warnings are accepted.
+//! - The trigger is sent again only after proof that the trigger before it started no run.
+//! - Once the ID of the run is known, every result contains it.
+//! - No step asks for anything after the deadline.
+//!
+//! A [`Batch`] schedules one or many operations. This is its driver loop, against a Hightouch whose
+//! runs succeed at once. Its one invariant: every request that the batch returns gets exactly one
+//! reply, at its `give_up` at the latest.
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use hightouch_sync::engine::{Batch, Event, Instant, Options, SyncGoal};
+//! use hightouch_sync::hightouch::{Method, Response, SyncRef};
+//!
+//! // A Hightouch whose runs succeed at once.
+//! let respond = |method: Method| match method {
+//!     Method::Post => Response::new(200, r#"{"id":"42"}"#),
+//!     Method::Get => Response::new(200, r#"{"data":[{"id":42,"status":"success"}]}"#),
+//! };
+//!
+//! let sync = SyncRef::Id(7.try_into()?);
+//! let mut now = Instant::default();
+//! let mut batch = Batch::new(vec![SyncGoal::Run(sync)], Options::default(), now, 1);
+//! while !batch.is_over() {
+//!     while let Some(send) = batch.next_request(now) {
+//!         now = now + Duration::from_millis(100);
+//!         batch.on_reply(send.index, Event::Response(respond(send.request.method)));
+//!     }
+//!     now = batch.wake_at().map_or(now, |wake_at| wake_at.max(now));
+//! }
+//! let report = batch.take_outcome(0).unwrap().unwrap();
+//! assert_eq!(report.run.run.get(), 42);
+//! # Ok::<(), hightouch_sync::hightouch::InvalidId>(())
+//! ```
 
-mod allowance;
+mod attempt_error;
 mod backoff;
-mod confirm;
-mod find;
+mod batch;
+mod failure_reason;
+mod limits;
 mod list;
-mod locate;
-mod look;
 mod operation;
 mod options;
 mod outcome;
-mod pace;
-mod pages;
+mod phase;
+mod poll_schedule;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
-mod sequence;
+mod rate_limiter;
 mod server_clock;
-mod setback;
+mod start;
+mod step;
+mod sync_list;
 mod time;
-mod trigger;
 mod verdict;
 
 #[cfg(test)]
 mod tests;
 
-pub use allowance::Allowance;
-pub use operation::{Action, Event, Operation};
-pub use options::{ANSWER_WAIT, DEFAULT_WAIT, Goal, IfRunning, Options};
-pub use outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, Standing};
-pub use pace::AT_ONCE;
-pub use setback::{Trouble, TroubleKind};
-pub use time::Instant;
+pub use attempt_error::{TransportError, TransportErrorKind};
+pub use batch::{Batch, Send};
+pub use operation::{Goal, Operation};
+pub use options::{ANSWER_WAIT, DEFAULT_WAIT, IfRunning, Options, SequenceGoal, SyncGoal};
+pub use outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, SyncReport, untyped};
+pub use poll_schedule::MAX_CONCURRENT_RUNS;
+pub use step::{Action, Event};
+pub use sync_list::{InvalidSyncs, MAX_SYNCS, validate_syncs};
+pub use time::{Instant, whole_millis};
 pub use verdict::{Verdict, sequence_verdict, verdict};

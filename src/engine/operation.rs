@@ -1,513 +1,793 @@
-//! The state machine of one call.
+//! One call: running, starting or awaiting a run.
+//!
+//! This file is the only place that knows the order of the phases. [`SyncPhase::on_reply`] and
+//! [`SequencePhase::on_reply`] show all transitions; everything else here is what the phases share:
+//! deadlines, pauses, backoff, and the end.
 
+use core::fmt::Debug;
 use core::time::Duration;
-use std::mem;
 
+use super::attempt_error::AttemptError;
 use super::backoff::{Backoff, Jitter};
-use super::confirm::{Confirm, SETTLE};
-use super::find::{FindGoing, FindSync};
-use super::locate::Locate;
-use super::look::{Look, Room};
-use super::options::{Goal, IfRunning, Options};
-use super::outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, Standing};
-use super::pace::Pace;
+use super::failure_reason::FailureReason;
+use super::limits::{JobLimits, LISTING_DELAY, MAX_ATTEMPTS};
+use super::options::{IfRunning, Options, SequenceGoal, SyncGoal};
+use super::outcome::{Failure, FailureKind, Report, SequenceReport, SyncReport};
+use super::phase::confirm::{Confirm, Confirmed};
+use super::phase::find::{FindRun, FindSync, FoundRun};
+use super::phase::locate::{Locate, Located};
+use super::phase::poll::{Poll, Polled};
+use super::phase::sequence::{PollSequence, TriggerSequence};
+use super::phase::trigger::{Trigger, Triggered};
+use super::poll_schedule::PollSchedule;
 use super::server_clock::ServerClock;
-use super::setback::{Setback, Trouble};
+use super::start::Start;
+use super::step::{Action, Context, Event, KnownRun, Next, Reply};
 use super::time::{Instant, times};
-use super::trigger::Trigger;
-use super::verdict::verdict;
-use crate::hightouch::{Answer, Request, Run, RunId, RunRef, SequenceId, SequenceRun, SequenceStatus, SyncId, SyncRef};
+use crate::hightouch::{Request, RunId, RunRef, SyncId, SyncRef};
 
-/// What happened.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// The operation begins, or the moment came for which it wanted to be woken.
-    Woke,
-    /// An answer to the request came.
-    Answer(Answer),
-    /// None came, or not in time.
-    Trouble(Trouble),
-}
-
-/// What to do.
-#[derive(Clone, Debug)]
-pub enum Action {
-    /// Send this, and come back with the answer or the trouble; at `give_up` at the latest, whatever the peer does.
-    Send {
-        /// The request.
-        request: Request,
-        /// When to give it up.
-        give_up: Instant,
-    },
-    /// Come back then.
-    Wait {
-        /// The moment.
-        until: Instant,
-    },
-    /// It is over. Do not come back.
-    Done(Box<Outcome>),
-}
-
-/// How long one request that reads may take.
+/// Maximum time for the response to a request that reads.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the request that starts a run may take.
+/// Maximum time for the response to a trigger.
 const TRIGGER_TIMEOUT: Duration = Duration::from_secs(15);
-/// The share of a long wait that a trigger may take.
+/// Part of a long wait that a trigger may take.
 const TRIGGER_SHARE: f64 = 0.6;
-/// What is left of a short wait to read the list once after a trigger without a response: a share of the wait, and its maximum.
+/// Part of a short wait that is left to read the list once after a trigger without a response.
 const LIST_SHARE: f64 = 0.2;
-const LIST_ROOM: Duration = Duration::from_secs(1);
-/// How much of the wait must be left for a trigger to be sent after something else was. One whose answer finds nobody waiting starts a run
-/// that nobody knows of.
-const TRIGGER_ROOM: Duration = Duration::from_secs(2);
-/// What share of the wait may have passed before an operation begins without having waited for its turn: clocks do not stand still.
-const PROMPT: f64 = 0.1;
-/// How often a request is sent in all where something passing stands in its way before there is a run to wait for. An outage that
-/// lasts longer is reported, not sat out: nothing has been started yet, and a wrong origin looks like an outage.
-pub(super) const TRIES: u32 = 4;
-/// Minimum and maximum time that is kept for a last request before the deadline.
-const RESERVE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// How late a host may wake an operation. Every real clock wakes a little late.
+/// Maximum time that is left to read the list once after a trigger without a response.
+const MAX_LIST_TIME: Duration = Duration::from_secs(1);
+/// Minimum time before the deadline at which a trigger may be sent, unless it is the first request.
+///
+/// If the response arrives after the deadline, nobody learns the ID of the run that was started.
+const MIN_TRIGGER_TIME: Duration = Duration::from_secs(2);
+/// Part of the wait that may pass before the first request without counting as time in a queue.
+const MAX_START_DELAY: f64 = 0.1;
+/// Minimum time that is reserved for one last request before the deadline.
+const MIN_RESERVE: Duration = Duration::from_millis(50);
+/// Maximum time that is reserved for one last request before the deadline.
+const MAX_RESERVE: Duration = Duration::from_secs(1);
+/// Maximum delay of a host that wakes an operation. Every real clock wakes a little late.
 const WAKE_SLACK: Duration = Duration::from_millis(50);
 
-/// Where an operation is: which request is under way, or will be sent at the next wake.
-#[derive(Debug)]
-pub(super) enum Phase {
-    FindSync(FindSync),
-    FindGoing(FindGoing),
-    Trigger(Trigger),
-    Confirm(Confirm),
-    Look(Look),
-    Locate(Locate),
-    TriggerSequence(SequenceId),
-    LookAtSequence,
-    Over,
+/// What an operation does: [`SyncGoal`] or [`SequenceGoal`].
+pub trait Goal: Clone + Debug {
+    /// The report of a run.
+    type Report: Clone + Debug + Into<Report>;
+    #[doc(hidden)]
+    type Phase: Phase<Run: KnownRun<Report = Self::Report>>;
+
+    /// Returns the names that the caller gave: of the sync, the sequence or the run.
+    fn names(&self) -> Vec<String>;
+
+    /// Returns whether the operation may start a run.
+    fn may_start_run(&self) -> bool;
+
+    /// Returns whether the operation waits for the end of the run.
+    fn waits_for_end(&self) -> bool;
+
+    #[doc(hidden)]
+    fn first_phase(self, options: &Options, now: Instant) -> Self::Phase;
 }
 
-/// What came back for a request.
-pub(super) type Reply = Result<Answer, Trouble>;
+impl Goal for SyncGoal {
+    type Report = SyncReport;
+    type Phase = SyncPhase;
 
-/// How long a trigger may take if so much of the wait is left.
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::Run(sync) | Self::Start(sync) => vec![sync.to_string()],
+            Self::Await(run) => vec![run.sync.to_string(), run.run.to_string()],
+        }
+    }
+
+    fn may_start_run(&self) -> bool {
+        !matches!(self, Self::Await(_))
+    }
+
+    fn waits_for_end(&self) -> bool {
+        !matches!(self, Self::Start(_))
+    }
+
+    fn first_phase(self, options: &Options, now: Instant) -> SyncPhase {
+        match self {
+            Self::Run(SyncRef::Slug(slug)) | Self::Start(SyncRef::Slug(slug)) => {
+                SyncPhase::FindSync(FindSync::new(slug))
+            }
+            Self::Run(SyncRef::Id(sync)) | Self::Start(SyncRef::Id(sync)) => {
+                SyncPhase::before_start(sync, options)
+            }
+            Self::Await(run) => SyncPhase::Poll(Poll::awaited(run, now)),
+        }
+    }
+}
+
+impl Goal for SequenceGoal {
+    type Report = SequenceReport;
+    type Phase = SequencePhase;
+
+    fn names(&self) -> Vec<String> {
+        match self {
+            Self::Run(sequence) | Self::Start(sequence) => vec![sequence.to_string()],
+            Self::Await(run) => vec![run.to_string()],
+        }
+    }
+
+    fn may_start_run(&self) -> bool {
+        !matches!(self, Self::Await(_))
+    }
+
+    fn waits_for_end(&self) -> bool {
+        !matches!(self, Self::Start(_))
+    }
+
+    fn first_phase(self, _: &Options, now: Instant) -> SequencePhase {
+        match self {
+            Self::Run(sequence) | Self::Start(sequence) => {
+                SequencePhase::Trigger(TriggerSequence::new(sequence))
+            }
+            Self::Await(run) => SequencePhase::Poll(PollSequence::awaited(run, now)),
+        }
+    }
+}
+
+/// The current phase of an operation: the request that is in flight, or that is sent next.
+pub trait Phase: Sized + Debug {
+    /// A run whose ID is known.
+    type Run: KnownRun;
+
+    /// Returns the next request and its role.
+    fn request(&self, options: &Options) -> (Request, Role);
+
+    /// Handles the reply to the request.
+    fn on_reply(self, cx: &mut Context<'_>, reply: Reply) -> Flow<Self>;
+
+    /// Returns the failure if the time is up; `None` if the phase started nothing. `error` is the
+    /// error of the last attempt.
+    fn on_timeout(
+        &mut self,
+        options: &Options,
+        error: Option<&AttemptError>,
+    ) -> Option<FailureReason>;
+
+    /// Returns the sync that is to run, if its ID is known.
+    fn sync(&self) -> Option<SyncId>;
+
+    /// Returns the run, if its ID is known.
+    fn run(&self) -> Option<&Self::Run>;
+
+    /// Returns the run, if its ID is known.
+    fn into_run(self) -> Option<Self::Run>;
+}
+
+/// The role of a request in the operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The request reads what is needed before the trigger.
+    BeforeTrigger,
+    /// The request starts a run. The list of runs shows the run if the response is lost.
+    Trigger,
+    /// The request starts a run. Nothing else shows the run if the response is lost.
+    OnlyTrigger,
+    /// The request reads the state of the run.
+    Read,
+}
+
+/// What the operation does after a reply.
+#[derive(Debug)]
+pub enum Flow<P: Phase> {
+    /// Send the next request of the same phase now.
+    Continue(P),
+    /// Send the request of this new phase now.
+    Send(P),
+    /// Send the request of this phase after this delay.
+    Wait(P, Duration),
+    /// Send the request of this phase again after a backoff.
+    Retry(P, AttemptError),
+    /// Send the request of this phase again after a backoff, up to [`MAX_ATTEMPTS`] times.
+    RetryLimited(P, AttemptError),
+    /// End the operation with this error.
+    GiveUp(P, AttemptError),
+    /// End the operation with this failure.
+    Fail(P, FailureReason),
+    /// End the operation in success.
+    Succeed(P::Run),
+}
+
+impl<P: Phase> Flow<P> {
+    /// Follows what a phase asked for. `wrap` makes the phase current again; `complete` says what
+    /// comes after it.
+    fn follow<Q, T>(
+        next: Next<T>,
+        phase: Q,
+        wrap: impl FnOnce(Q) -> P,
+        complete: impl FnOnce(Q, T) -> Self,
+    ) -> Self {
+        match next {
+            Next::Send => Self::Continue(wrap(phase)),
+            Next::SendAfter(delay) => Self::Wait(wrap(phase), delay),
+            Next::Retry(error) => Self::Retry(wrap(phase), error),
+            Next::RetryLimited(error) => Self::RetryLimited(wrap(phase), error),
+            Next::GiveUp(error) => Self::GiveUp(wrap(phase), error),
+            Next::Fail(reason) => Self::Fail(wrap(phase), reason),
+            Next::Complete(result) => complete(phase, result),
+        }
+    }
+}
+
+/// The phases of an operation on a sync.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an operation has one phase at a time"
+)]
+pub enum SyncPhase {
+    /// Looking up the slug.
+    FindSync(FindSync),
+    /// Looking for a run that makes a new one unnecessary.
+    FindRun(FindRun),
+    /// Starting a run.
+    Trigger(Trigger),
+    /// Finding out whether the trigger started a run.
+    Confirm(Confirm),
+    /// Polling the run.
+    Poll(Poll),
+    /// Finding out whether the run exists.
+    Locate(Locate, Poll),
+}
+
+impl SyncPhase {
+    /// Returns the phase that precedes the trigger, or the trigger.
+    fn before_start(sync: SyncId, options: &Options) -> Self {
+        match options.if_running {
+            IfRunning::Queue if options.unless_since.is_none() => Self::trigger(sync, None),
+            _ => Self::FindRun(FindRun::new(sync)),
+        }
+    }
+
+    fn trigger(sync: SyncId, baseline: Option<u64>) -> Self {
+        Self::Trigger(Trigger {
+            start: Start::new(sync, baseline),
+        })
+    }
+
+    /// Continues with a run that this operation started.
+    fn started(
+        cx: &mut Context<'_>,
+        sync: SyncId,
+        run: RunId,
+        trigger_sent: Option<Instant>,
+    ) -> Flow<Self> {
+        let poll = Poll::started(RunRef { sync, run }, trigger_sent, cx.now);
+        if cx.waits_for_end {
+            Self::poll_later(cx, poll)
+        } else {
+            Flow::Succeed(poll)
+        }
+    }
+
+    fn poll_later(cx: &mut Context<'_>, poll: Poll) -> Flow<Self> {
+        let delay = poll.delay(cx);
+        Flow::Wait(Self::Poll(poll), delay)
+    }
+}
+
+impl Phase for SyncPhase {
+    type Run = Poll;
+
+    fn request(&self, options: &Options) -> (Request, Role) {
+        match self {
+            Self::FindSync(phase) => (phase.request(), Role::BeforeTrigger),
+            Self::FindRun(phase) => (phase.request(), Role::BeforeTrigger),
+            Self::Trigger(phase) => (phase.request(options.resync), Role::Trigger),
+            Self::Confirm(phase) => (phase.request(), Role::Read),
+            Self::Poll(phase) => (phase.request(), Role::Read),
+            Self::Locate(phase, _) => (phase.request(), Role::Read),
+        }
+    }
+
+    fn on_reply(self, cx: &mut Context<'_>, reply: Reply) -> Flow<Self> {
+        match self {
+            Self::FindSync(mut phase) => {
+                Flow::follow(phase.on_reply(reply), phase, Self::FindSync, |_, sync| {
+                    Flow::Send(Self::before_start(sync, cx.options))
+                })
+            }
+            Self::FindRun(mut phase) => Flow::follow(
+                phase.on_reply(cx, reply),
+                phase,
+                Self::FindRun,
+                |phase, found| {
+                    let sync = phase.sync();
+                    let adopt = |run| Poll::adopted(sync, run, cx.now);
+                    match found {
+                        FoundRun::None { baseline } => {
+                            Flow::Send(Self::trigger(sync, Some(baseline)))
+                        }
+                        FoundRun::Adopt(run) if cx.waits_for_end => {
+                            Flow::Send(Self::Poll(adopt(run)))
+                        }
+                        FoundRun::Adopt(run) => Flow::Succeed(adopt(run)),
+                        FoundRun::Busy(run, reason) => Flow::Fail(Self::Poll(adopt(run)), reason),
+                    }
+                },
+            ),
+            Self::Trigger(mut phase) => Flow::follow(
+                phase.on_reply(cx, reply),
+                phase,
+                Self::Trigger,
+                |Trigger { start }, triggered| match triggered {
+                    Triggered::Started(run) => Self::started(cx, start.sync, run, Some(cx.sent)),
+                    Triggered::Unknown { cause, sent } => {
+                        Flow::Send(Self::Confirm(Confirm::new(start, cause, sent, cx.now)))
+                    }
+                },
+            ),
+            Self::Confirm(mut phase) => Flow::follow(
+                phase.on_reply(cx, reply),
+                phase,
+                Self::Confirm,
+                |Confirm { start, .. }, confirmed| match confirmed {
+                    Confirmed::Started(run) => Self::started(cx, start.sync, run, None),
+                    Confirmed::Resend => Flow::Send(Self::Trigger(Trigger { start })),
+                },
+            ),
+            Self::Poll(mut phase) => Flow::follow(
+                phase.on_reply(cx, reply),
+                phase,
+                Self::Poll,
+                |poll, polled| match polled {
+                    Polled::Succeeded => Flow::Succeed(poll),
+                    Polled::Unlisted => Flow::Send(Self::Locate(Locate::new(poll.run()), poll)),
+                },
+            ),
+            Self::Locate(mut phase, mut poll) => match phase.on_reply(cx, reply) {
+                Located::ReadOn => Flow::Continue(Self::Locate(phase, poll)),
+                Located::Possible => {
+                    poll.on_possible();
+                    Self::poll_later(cx, poll)
+                }
+                Located::Missing { newer_age } => match poll.on_missing(cx.now, newer_age) {
+                    Some(reason) => Flow::Fail(Self::Poll(poll), reason),
+                    None => Self::poll_later(cx, poll),
+                },
+                // Nothing depends on this list: the run is polled all the same.
+                Located::Failed(error) => Flow::Retry(Self::Poll(poll), error),
+            },
+        }
+    }
+
+    fn on_timeout(
+        &mut self,
+        options: &Options,
+        error: Option<&AttemptError>,
+    ) -> Option<FailureReason> {
+        match self {
+            Self::FindSync(_) | Self::FindRun(_) | Self::Trigger(_) => None,
+            Self::Confirm(phase) => Some(phase.on_timeout(error)),
+            Self::Poll(poll) | Self::Locate(_, poll) => {
+                Some(poll.on_timeout(error, options.accept_warnings))
+            }
+        }
+    }
+
+    fn sync(&self) -> Option<SyncId> {
+        match self {
+            Self::FindSync(_) => None,
+            Self::FindRun(phase) => Some(phase.sync()),
+            Self::Trigger(phase) => Some(phase.start.sync),
+            Self::Confirm(phase) => Some(phase.start.sync),
+            Self::Poll(poll) | Self::Locate(_, poll) => Some(poll.run().sync),
+        }
+    }
+
+    fn run(&self) -> Option<&Poll> {
+        match self {
+            Self::Poll(poll) | Self::Locate(_, poll) => Some(poll),
+            Self::FindSync(_) | Self::FindRun(_) | Self::Trigger(_) | Self::Confirm(_) => None,
+        }
+    }
+
+    fn into_run(self) -> Option<Poll> {
+        match self {
+            Self::Poll(poll) | Self::Locate(_, poll) => Some(poll),
+            Self::FindSync(_) | Self::FindRun(_) | Self::Trigger(_) | Self::Confirm(_) => None,
+        }
+    }
+}
+
+/// The phases of an operation on a sequence.
+#[derive(Debug)]
+pub enum SequencePhase {
+    /// Starting a run.
+    Trigger(TriggerSequence),
+    /// Polling the run.
+    Poll(PollSequence),
+}
+
+impl Phase for SequencePhase {
+    type Run = PollSequence;
+
+    fn request(&self, _: &Options) -> (Request, Role) {
+        match self {
+            Self::Trigger(phase) => (phase.request(), Role::OnlyTrigger),
+            Self::Poll(phase) => (phase.request(), Role::Read),
+        }
+    }
+
+    fn on_reply(self, cx: &mut Context<'_>, reply: Reply) -> Flow<Self> {
+        match self {
+            Self::Trigger(phase) => {
+                Flow::follow(phase.on_reply(reply), phase, Self::Trigger, |_, run| {
+                    let poll = PollSequence::started(run, cx.now);
+                    if cx.waits_for_end {
+                        let delay = poll.delay(cx);
+                        Flow::Wait(Self::Poll(poll), delay)
+                    } else {
+                        Flow::Succeed(poll)
+                    }
+                })
+            }
+            Self::Poll(mut phase) => {
+                Flow::follow(phase.on_reply(cx, reply), phase, Self::Poll, |poll, ()| {
+                    Flow::Succeed(poll)
+                })
+            }
+        }
+    }
+
+    fn on_timeout(&mut self, _: &Options, error: Option<&AttemptError>) -> Option<FailureReason> {
+        match self {
+            Self::Trigger(_) => None,
+            Self::Poll(poll) => Some(poll.on_timeout(error)),
+        }
+    }
+
+    fn sync(&self) -> Option<SyncId> {
+        None
+    }
+
+    fn run(&self) -> Option<&PollSequence> {
+        match self {
+            Self::Trigger(_) => None,
+            Self::Poll(poll) => Some(poll),
+        }
+    }
+
+    fn into_run(self) -> Option<PollSequence> {
+        match self {
+            Self::Trigger(_) => None,
+            Self::Poll(poll) => Some(poll),
+        }
+    }
+}
+
+/// Returns the maximum time for the response to a trigger, if so much time is left.
 ///
-/// A long wait leaves time to find out what came of a trigger without a response. A short one has no time for that: there, only the response
-/// can name the run, so it gets nearly all.
+/// A long wait leaves time to find out whether a trigger without a response started a run. A short
+/// wait does not: only the response can name the run, so it gets nearly all of the time.
 fn trigger_timeout(left: Duration) -> Duration {
     let rest = times(left, 1.0 - TRIGGER_SHARE);
-    let timeout = if rest >= SETTLE {
+    let timeout = if rest >= LISTING_DELAY {
         times(left, TRIGGER_SHARE)
     } else {
-        left.saturating_sub(times(left, LIST_SHARE).min(LIST_ROOM))
+        left.saturating_sub(times(left, LIST_SHARE).min(MAX_LIST_TIME))
     };
     timeout.min(TRIGGER_TIMEOUT)
 }
 
-/// One call: run a sync or a sequence, start one, or await a run.
+/// One call: a state machine that runs, starts or awaits a run.
+///
+/// The driver calls [`step`](Self::step) with the time and an [`Event`], and carries out the
+/// [`Action`] that it returns.
 #[derive(Debug)]
-pub struct Operation {
-    pub(super) goal: Goal,
-    pub(super) options: Options,
+pub struct Operation<G: Goal> {
+    /// The current phase; `None` after the end.
+    phase: Option<G::Phase>,
+    options: Options,
+    waits_for_end: bool,
+    /// Whether the operation waits for its turn before every request.
+    takes_turns: bool,
     began: Instant,
-    phase: Phase,
-    /// The sync, once its ID is known.
-    pub(super) sync: Option<SyncId>,
-    /// The run, once its ID is known. It never becomes unknown again.
-    pub(super) run: Option<RunId>,
-    /// The sequence's run as it was last seen, once its ID is known. The ID never becomes unknown again.
-    pub(super) sequence_run: Option<SequenceRun>,
-    /// How old the run was at a moment, as far as this operation knows.
-    pub(super) run_age: (Instant, Duration),
-    pub(super) joined: bool,
-    /// The run's jobs as they were last seen.
-    pub(super) jobs: Vec<Run>,
-    /// Whether anything told where the run stands: this operation started it, or has seen Hightouch's list of it.
-    pub(super) sighted: bool,
-    /// The error after which the operation pauses: what to report if no request fits any more when it wakes.
-    pending: Option<Setback>,
-    /// How many polls of an awaited run found an empty list.
-    pub(super) empty_polls: u32,
-    /// Since when newer runs are listed, and the awaited one is not.
-    pub(super) missing_since: Option<Instant>,
-    /// When the trigger was sent whose response named the run.
-    pub(super) triggered_at: Option<Instant>,
-    /// When a sequence's run was first seen to be `done` without the ends of all its sync runs.
-    pub(super) done_since: Option<Instant>,
+    /// The error after which the operation pauses. It is reported if no request fits before the
+    /// deadline when the operation wakes.
+    pending: Option<AttemptError>,
     requests: u32,
-    /// When the request under way was sent, and how long the one before took.
-    pub(super) sent: Instant,
+    /// When the request in flight was sent.
+    sent: Instant,
+    /// The time that the last response took.
     round_trip: Duration,
-    pub(super) clock: ServerClock,
-    pub(super) pace: Pace,
-    /// How much of the run is kept.
-    pub(super) room: Room,
-    pub(super) backoff: Backoff,
-    pub(super) jitter: Jitter,
+    limits: JobLimits,
+    clock: ServerClock,
+    schedule: PollSchedule,
+    backoff: Backoff,
+    jitter: Jitter,
 }
 
-impl Operation {
-    /// An operation that begins now. Operations with different seeds do not wait in step.
-    pub fn new(goal: Goal, options: Options, now: Instant, seed: u64) -> Self {
-        let (sync, run, phase) = match &goal {
-            Goal::Await(run) => (Some(run.sync), Some(run.run), Phase::Look(Look::default())),
-            Goal::Run(SyncRef::Slug(slug)) | Goal::Start(SyncRef::Slug(slug)) => {
-                (None, None, Phase::FindSync(FindSync::new(slug.clone())))
-            }
-            Goal::Run(SyncRef::Id(sync)) | Goal::Start(SyncRef::Id(sync)) => (Some(*sync), None, Phase::Over),
-            Goal::RunSequence(sequence) | Goal::StartSequence(sequence) => {
-                (None, None, Phase::TriggerSequence(sequence.clone()))
-            }
-            Goal::AwaitSequence(_) => (None, None, Phase::LookAtSequence),
-        };
-        let sequence_run = match &goal {
-            Goal::AwaitSequence(run) => Some(SequenceRun::unseen(run.clone())),
-            _ => None,
-        };
-        let mut operation = Self {
-            goal,
+impl<G: Goal> Operation<G> {
+    /// Returns an operation that begins now. Different seeds give different pauses, so that
+    /// operations that begin together do not poll together.
+    pub fn new(goal: G, options: Options, now: Instant, seed: u64) -> Self {
+        Self {
+            waits_for_end: goal.waits_for_end(),
+            takes_turns: false,
+            phase: Some(goal.first_phase(&options, now)),
             options,
             began: now,
-            phase,
-            sync,
-            run,
-            sequence_run,
-            run_age: (now, Duration::ZERO),
-            joined: false,
-            jobs: Vec::new(),
-            sighted: false,
             pending: None,
-            empty_polls: 0,
-            missing_since: None,
-            triggered_at: None,
-            done_since: None,
             requests: 0,
             sent: now,
             round_trip: Duration::ZERO,
+            limits: JobLimits::sharing_with(1),
             clock: ServerClock::default(),
-            pace: Pace::default(),
-            room: Room::among(1),
+            schedule: PollSchedule::default(),
             backoff: Backoff::default(),
             jitter: Jitter::new(seed),
-        };
-        if let (Phase::Over, Some(sync)) = (&operation.phase, sync) {
-            operation.phase = operation.first_for(sync);
         }
-        operation
     }
 
-    /// The same where there are so many operations at once with one key: each looks the more rarely, so that together they stay within the
-    /// workspace's rate limit, and keeps less of what it is told, so that together they fit into one memory.
+    /// Adapts the operation to `operations` concurrent operations with the same API key. It polls
+    /// less often, so that all of them stay within the rate limit, and it keeps less of each run,
+    /// so that all of them fit into memory.
     #[must_use]
-    pub fn among(mut self, operations: u32) -> Self {
-        self.pace.among(operations);
-        self.room = Room::among(operations);
+    pub fn sharing_with(mut self, operations: u32) -> Self {
+        self.schedule.share_with(operations);
+        self.limits = JobLimits::sharing_with(operations);
         self
     }
 
-    /// The sync that is to run, once its ID is known.
+    /// Makes the operation wait for its turn before every request: a reply does not lead to another
+    /// request at once. Instead, the operation asks to be woken now.
+    #[must_use]
+    pub(super) fn taking_turns(mut self) -> Self {
+        self.takes_turns = true;
+        self
+    }
+
+    /// Returns the sync that is to run, if its ID is known.
     pub fn sync(&self) -> Option<SyncId> {
-        self.sync
+        self.phase.as_ref()?.sync()
     }
 
-    /// How it ends where another operation has the same sync, before anything was started.
-    pub fn twin(&mut self, now: Instant) -> Failure {
-        // The request that would have started a run is not sent.
+    /// Ends the operation because another operation of the batch has the same sync. The last
+    /// request that [`step`](Self::step) returned is not sent.
+    pub fn end_as_duplicate(&mut self, now: Instant) -> Failure<G::Report> {
         self.requests = self.requests.saturating_sub(1);
-        let message =
-            "The sync is named twice, by its ID and by its slug: it is run once. Nothing was started for this one.";
-        self.failure(now, FailureKind::InvalidInput, message.into(), None)
+        let phase = self.phase.take();
+        let reason = FailureReason::new(
+            FailureKind::InvalidInput,
+            "The sync is listed twice, by its ID and by its slug. It runs once. Nothing was started \
+             for this entry.",
+        );
+        self.failure(now, phase, reason)
     }
 
-    /// What to do before a run of this sync is started.
-    pub(super) fn first_for(&self, sync: SyncId) -> Phase {
-        match self.options.if_running {
-            IfRunning::Queue if self.options.unless_since.is_none() => Phase::Trigger(Trigger::new(sync, None)),
-            _ => Phase::FindGoing(FindGoing::new(sync)),
-        }
+    /// Returns the state of the run, if its ID is known and the operation is not over.
+    pub fn report(&self, now: Instant) -> Option<G::Report> {
+        let run = self.phase.as_ref()?.run()?;
+        Some(self.report_of(now, run.clone()))
     }
 
-    /// Takes what happened and says what to do.
-    pub fn step(&mut self, now: Instant, event: Event) -> Action {
-        let reply = match event {
-            Event::Woke => return self.send(now),
-            Event::Answer(answer) => {
-                self.round_trip = now.since(self.sent);
-                self.clock.note(answer.date, self.sent, now);
-                Ok(answer)
-            }
-            Event::Trouble(trouble) => Err(trouble),
-        };
-        match mem::replace(&mut self.phase, Phase::Over) {
-            Phase::FindSync(phase) => self.sync_found(now, phase, reply),
-            Phase::FindGoing(phase) => self.going_found(now, phase, reply),
-            Phase::Trigger(phase) => self.triggered(now, phase, reply),
-            Phase::Confirm(phase) => self.confirmed(now, phase, reply),
-            Phase::Look(phase) => self.looked(now, phase, reply),
-            Phase::Locate(phase) => self.located(now, phase, reply),
-            Phase::TriggerSequence(sequence) => self.sequence_triggered(now, sequence, reply),
-            Phase::LookAtSequence => self.sequence_looked(now, reply),
-            Phase::Over => self.fail(now, FailureKind::Other, "The operation was stepped after its end.", None),
-        }
+    fn report_of(&self, now: Instant, run: <G::Phase as Phase>::Run) -> G::Report {
+        run.into_report(&self.options, self.requests, now.duration_since(self.began))
     }
 
-    /// Where the run stands, as soon as its ID is known.
-    pub fn report(&self, now: Instant) -> Option<Report> {
-        self.report_with(now, self.jobs.clone())
+    /// Returns whether the run is known to exist: this operation started it, or Hightouch listed
+    /// it.
+    pub fn is_confirmed(&self) -> bool {
+        self.phase.as_ref().is_some_and(is_confirmed)
     }
 
-    /// The same where it is over, with the jobs taken out.
-    fn last_report(&mut self, now: Instant) -> Option<Report> {
-        let jobs = mem::take(&mut self.jobs);
-        self.report_with(now, jobs)
-    }
-
-    fn report_with(&self, now: Instant, jobs: Vec<Run>) -> Option<Report> {
-        Some(Report {
-            run: self.run_ref()?,
-            status: verdict(&jobs, self.options.accept_warnings).status(),
-            jobs,
-            joined: self.joined,
-            requests: self.requests,
-            elapsed: now.since(self.began),
-        })
-    }
-
-    /// Where the sequence's run stands, as soon as its ID is known.
-    pub fn sequence_report(&self, now: Instant) -> Option<SequenceReport> {
-        self.sequence_run.clone().map(|run| self.sequence_report_of(run, now))
-    }
-
-    /// The sequence's run where it is over, with the sync runs taken out.
-    fn last_sequence_run(&mut self) -> Option<SequenceRun> {
-        let run = self.sequence_run.as_mut()?;
-        let sync_runs = mem::take(&mut run.sync_runs);
-        Some(SequenceRun { sync_runs, ..run.clone() })
-    }
-
-    fn sequence_report_of(&self, run: SequenceRun, now: Instant) -> SequenceReport {
-        SequenceReport { run, requests: self.requests, elapsed: now.since(self.began) }
-    }
-
-    /// Where the run stands, of whichever kind it is, as soon as its ID is known.
-    pub fn standing(&self, now: Instant) -> Option<Standing> {
-        match self.sequence_report(now) {
-            Some(report) => Some(Standing::Sequence(report)),
-            None => self.report(now).map(Standing::Sync),
-        }
-    }
-
-    /// The run, once its ID is known.
-    pub(super) fn run_ref(&self) -> Option<RunRef> {
-        Some(RunRef { sync: self.sync?, run: self.run? })
-    }
-
-    /// Whether Hightouch has told of the run: its ID, when it was started, or where it stands.
-    pub fn sighted(&self) -> bool {
-        self.sighted
-    }
-
-    /// When the wait is over: from then on a step sends nothing and ends the operation.
+    /// Returns the deadline. A step at the deadline or later sends nothing and ends the operation.
     pub fn deadline(&self) -> Instant {
-        let wait = self.options.max_wait;
-        self.began.plus(if self.sighted { wait } else { wait.max(self.options.answer_wait) })
+        self.began + self.wait(self.is_confirmed())
     }
 
-    /// Goes on to a phase and sends its request at once.
-    pub(super) fn go(&mut self, now: Instant, phase: Phase) -> Action {
-        self.phase = phase;
-        self.send(now)
+    /// Returns the maximum duration of the operation.
+    fn wait(&self, is_confirmed: bool) -> Duration {
+        let Options {
+            max_wait,
+            answer_wait,
+            ..
+        } = self.options;
+        if is_confirmed {
+            max_wait
+        } else {
+            max_wait.max(answer_wait)
+        }
+    }
+
+    /// Handles an event and returns what to do next.
+    pub fn step(&mut self, now: Instant, event: Event) -> Action<G::Report> {
+        let Some(phase) = self.phase.take() else {
+            let reason = FailureReason::new(
+                FailureKind::Other,
+                "The operation was stepped after its end. Nothing was sent.",
+            );
+            return self.fail(now, None, reason);
+        };
+        let reply = match event {
+            Event::Woke => return self.send(now, phase),
+            Event::Response(response) => {
+                self.round_trip = now.duration_since(self.sent);
+                self.clock.note(response.date, self.sent, now);
+                Ok(response)
+            }
+            Event::TransportError(error) => Err(error),
+        };
+        let has_time_for_trigger = self.has_time_for_trigger(now, is_confirmed(&phase));
+        let mut cx = Context {
+            now,
+            sent: self.sent,
+            options: &self.options,
+            waits_for_end: self.waits_for_end,
+            limits: self.limits,
+            has_time_for_trigger,
+            clock: &mut self.clock,
+            schedule: &mut self.schedule,
+            jitter: &mut self.jitter,
+        };
+        let flow = phase.on_reply(&mut cx, reply);
+        match flow {
+            Flow::Send(_) | Flow::Wait(..) => self.backoff.reset(),
+            // A page is no success: a later page of the same list may fail each time.
+            Flow::Continue(_)
+            | Flow::Retry(..)
+            | Flow::RetryLimited(..)
+            | Flow::GiveUp(..)
+            | Flow::Fail(..)
+            | Flow::Succeed(_) => {}
+        }
+        match flow {
+            Flow::Continue(phase) | Flow::Send(phase) if self.takes_turns => {
+                self.phase = Some(phase);
+                Action::Wait { until: now }
+            }
+            Flow::Continue(phase) | Flow::Send(phase) => self.send(now, phase),
+            Flow::Wait(phase, delay) => self.pause(now, phase, delay, None),
+            Flow::RetryLimited(phase, error)
+                if !error.is_rate_limited() && self.backoff.failures() + 1 >= MAX_ATTEMPTS =>
+            {
+                self.give_up(now, phase, error)
+            }
+            Flow::Retry(phase, error) | Flow::RetryLimited(phase, error) => {
+                let delay = self
+                    .backoff
+                    .after_failure(error.retry_after(), &mut self.jitter);
+                self.pause(now, phase, delay, Some(error))
+            }
+            Flow::GiveUp(phase, error) => self.give_up(now, phase, error),
+            Flow::Fail(phase, reason) => self.fail(now, Some(phase), reason),
+            Flow::Succeed(run) => Action::Done(Box::new(Ok(self.report_of(now, run)))),
+        }
     }
 
     /// Sends the request of the phase.
-    fn send(&mut self, now: Instant) -> Action {
-        let left = self.deadline().since(now);
+    fn send(&mut self, now: Instant, phase: G::Phase) -> Action<G::Report> {
         let pending = self.pending.take();
-        let is_trigger = matches!(self.phase, Phase::Trigger(_) | Phase::TriggerSequence(_));
-        if left.is_zero() || is_trigger && !self.has_room_for_trigger(now) {
-            return self.time_is_up(now, pending);
-        }
-        let (request, timeout) = match &self.phase {
-            Phase::FindSync(phase) => (phase.request(), READ_TIMEOUT),
-            Phase::FindGoing(phase) => (phase.request(), READ_TIMEOUT),
-            Phase::Trigger(phase) => (phase.request(self.options.resync), trigger_timeout(left)),
-            Phase::Confirm(phase) => (phase.request(), READ_TIMEOUT),
-            Phase::Look(phase) => match (self.sync, self.run) {
-                (Some(sync), Some(run)) => (phase.request(sync, run), READ_TIMEOUT),
-                _ => return self.fail(now, FailureKind::Other, "There is no run to look at.", None),
-            },
-            Phase::Locate(phase) => (phase.request(), READ_TIMEOUT),
-            Phase::TriggerSequence(sequence) => (Request::trigger_sequence(sequence), TRIGGER_TIMEOUT),
-            Phase::LookAtSequence => match &self.sequence_run {
-                Some(run) => (Request::sequence_run(&run.id), READ_TIMEOUT),
-                None => return self.fail(now, FailureKind::Other, "There is no run to look at.", None),
-            },
-            Phase::Over => return self.fail(now, FailureKind::Other, "The operation was woken after its end.", None),
+        let left = (self.began + self.wait(is_confirmed(&phase))).duration_since(now);
+        let (request, role) = phase.request(&self.options);
+        let timeout = match role {
+            Role::BeforeTrigger | Role::Read => READ_TIMEOUT,
+            Role::Trigger => trigger_timeout(left),
+            Role::OnlyTrigger => TRIGGER_TIMEOUT,
         };
+        let is_trigger = matches!(role, Role::Trigger | Role::OnlyTrigger);
+        if left.is_zero() || is_trigger && !self.has_time_for_trigger(now, is_confirmed(&phase)) {
+            return self.time_out(now, phase, pending);
+        }
+        self.phase = Some(phase);
         self.requests = self.requests.saturating_add(1);
         self.sent = now;
-        Action::Send { request, give_up: now.plus(timeout.min(left)) }
-    }
-
-    /// Whether so much of the wait is left that an answer to a trigger may be hoped for. The first request of all is always sent, unless the
-    /// operation had to wait for its turn: how short a wait makes sense is the caller's to decide.
-    pub(super) fn has_room_for_trigger(&self, now: Instant) -> bool {
-        let had_to_wait = now.since(self.began) > times(self.deadline().since(self.began), PROMPT);
-        self.requests == 0 && !had_to_wait || self.deadline().since(now) >= TRIGGER_ROOM
-    }
-
-    /// Waits, then sends the request of the phase: after `delay`, or in time for one last request before the deadline. `setback` is
-    /// what to report where no request fits any more.
-    pub(super) fn pause(&mut self, now: Instant, delay: Duration, phase: Phase, setback: Option<Setback>) -> Action {
-        self.phase = phase;
-        let reserve = self.round_trip.saturating_mul(2).clamp(RESERVE.0, RESERVE.1);
-        // What leads to a trigger must leave room for it: its answer must not find nobody waiting.
-        let kept = match self.phase {
-            Phase::FindSync(_) | Phase::FindGoing(_) => TRIGGER_ROOM.saturating_add(reserve).saturating_add(WAKE_SLACK),
-            Phase::Trigger(_) | Phase::TriggerSequence(_) => TRIGGER_ROOM.saturating_add(WAKE_SLACK),
-            Phase::Confirm(_) | Phase::Look(_) | Phase::Locate(_) | Phase::LookAtSequence | Phase::Over => reserve,
-        };
-        let last = self.deadline().minus(kept);
-        let unsaid_too_long = !self.sighted && now >= self.began.plus(self.options.max_wait);
-        if unsaid_too_long || last <= now {
-            return self.time_is_up(now, setback);
-        }
-        self.pending = setback;
-        Action::Wait { until: now.plus(delay).min(last) }
-    }
-
-    /// Pauses after a setback on a request that reads, before there is a run to wait for; gives up after [`TRIES`] in a row, but sits
-    /// out a rate limit.
-    pub(super) fn retry(&mut self, now: Instant, phase: Phase, setback: Setback) -> Action {
-        if self.is_final(&setback) || !setback.rate_limited() && self.backoff.setbacks() + 1 >= TRIES {
-            self.phase = phase;
-            return self.give_up(now, setback);
-        }
-        let delay = self.backoff.after_setback(setback.asked(), &mut self.jitter);
-        self.pause(now, delay, phase, Some(setback))
-    }
-
-    /// The run is known from now on.
-    pub(super) fn run_is(&mut self, now: Instant, run: RunId) {
-        self.run = Some(run);
-        self.begun(now);
-    }
-
-    /// The run, whose ID is known from now on, begins.
-    pub(super) fn begun(&mut self, now: Instant) {
-        self.run_age = (now, Duration::ZERO);
-        self.sighted = true;
-        self.backoff.reset();
-    }
-
-    /// How old the run is as far as this operation knows.
-    pub(super) fn run_age(&self, now: Instant) -> Duration {
-        let (at, age) = self.run_age;
-        age.saturating_add(now.since(at))
-    }
-
-    /// Ends in success.
-    pub(super) fn succeed(&mut self, now: Instant) -> Action {
-        let standing = match self.last_sequence_run() {
-            Some(run) => Some(Standing::Sequence(self.sequence_report_of(run, now))),
-            None => self.last_report(now).map(Standing::Sync),
-        };
-        match standing {
-            Some(standing) => Action::Done(Box::new(Ok(standing))),
-            None => self.fail(now, FailureKind::Other, "There is no run to report.", None),
+        Action::Send {
+            request,
+            give_up: now + timeout.min(left),
         }
     }
 
-    /// Ends in a failure of this kind.
-    pub(super) fn fail(
+    /// Waits, then sends the request of the phase: after `delay`, or in time for one last request
+    /// before the deadline. `error` is reported if no request fits any more.
+    fn pause(
         &mut self,
         now: Instant,
-        kind: FailureKind,
-        message: impl Into<String>,
-        details: Option<String>,
-    ) -> Action {
-        Action::Done(Box::new(Err(self.failure(now, kind, message.into(), details))))
-    }
-
-    /// Ends in the failure that a setback is where it is the last word.
-    pub(super) fn give_up(&mut self, now: Instant, setback: Setback) -> Action {
-        let mut message = setback.message();
-        if self.run.is_none() && self.sequence_run.is_none() && setback.status().is_none() {
-            message += ". No run was started.";
-        }
-        let failure = Failure {
-            http_status: setback.status(),
-            retry_after: setback.asked(),
-            ..self.failure(now, setback.kind(), message, setback.details())
+        phase: G::Phase,
+        delay: Duration,
+        error: Option<AttemptError>,
+    ) -> Action<G::Report> {
+        let reserve = self
+            .round_trip
+            .saturating_mul(2)
+            .clamp(MIN_RESERVE, MAX_RESERVE);
+        let (_, role) = phase.request(&self.options);
+        let reserve = match role {
+            // A step that leads to a trigger leaves time for the trigger's response.
+            Role::BeforeTrigger => MIN_TRIGGER_TIME + reserve + WAKE_SLACK,
+            Role::Trigger | Role::OnlyTrigger => MIN_TRIGGER_TIME + WAKE_SLACK,
+            Role::Read => reserve,
         };
-        Action::Done(Box::new(Err(failure)))
+        let last = (self.began + self.wait(is_confirmed(&phase))) - reserve;
+        let is_over = !is_confirmed(&phase) && now >= self.began + self.options.max_wait;
+        if is_over || last <= now {
+            return self.time_out(now, phase, error);
+        }
+        self.phase = Some(phase);
+        self.pending = error;
+        Action::Wait {
+            until: (now + delay).min(last),
+        }
     }
 
-    fn failure(&mut self, now: Instant, kind: FailureKind, message: String, details: Option<String>) -> Failure {
-        self.phase = Phase::Over;
+    /// Returns whether enough time is left to send a trigger and to receive its response.
+    ///
+    /// The very first request is always sent, because the caller chose the wait. It is not sent if
+    /// the operation had to wait for a slot.
+    fn has_time_for_trigger(&self, now: Instant, is_confirmed: bool) -> bool {
+        let wait = self.wait(is_confirmed);
+        let was_queued = now.duration_since(self.began) > times(wait, MAX_START_DELAY);
+        self.requests == 0 && !was_queued
+            || (self.began + wait).duration_since(now) >= MIN_TRIGGER_TIME
+    }
+
+    /// Ends the operation because the time is up.
+    fn time_out(
+        &mut self,
+        now: Instant,
+        mut phase: G::Phase,
+        error: Option<AttemptError>,
+    ) -> Action<G::Report> {
+        if let Some(reason) = phase.on_timeout(&self.options, error.as_ref()) {
+            return self.fail(now, Some(phase), reason);
+        }
+        let reason = match error {
+            Some(error) => return self.give_up(now, phase, error),
+            None if self.requests == 0 => FailureReason::new(
+                FailureKind::Other,
+                "Timed out waiting for a free slot. No run was started. Retry with a longer wait.",
+            ),
+            None => FailureReason::new(
+                FailureKind::Unreachable,
+                "Too little time was left to start a run. No run was started. Retry with a longer \
+                 wait.",
+            ),
+        };
+        self.fail(now, Some(phase), reason)
+    }
+
+    /// Ends the operation with the error of its last attempt.
+    fn give_up(&mut self, now: Instant, phase: G::Phase, error: AttemptError) -> Action<G::Report> {
+        let mut reason = FailureReason::from(error);
+        if phase.run().is_none() && reason.http_status.is_none() {
+            reason.message += ". No run was started.";
+        }
+        self.fail(now, Some(phase), reason)
+    }
+
+    fn fail(
+        &self,
+        now: Instant,
+        phase: Option<G::Phase>,
+        reason: FailureReason,
+    ) -> Action<G::Report> {
+        Action::Done(Box::new(Err(self.failure(now, phase, reason))))
+    }
+
+    fn failure(
+        &self,
+        now: Instant,
+        phase: Option<G::Phase>,
+        reason: FailureReason,
+    ) -> Failure<G::Report> {
         Failure {
-            message,
-            details,
-            sync: self.sync,
-            report: self.last_report(now),
-            sequence: self.last_sequence_run().map(Box::new),
+            sync: phase.as_ref().and_then(Phase::sync),
+            report: phase
+                .and_then(Phase::into_run)
+                .map(|run| self.report_of(now, run)),
             requests: self.requests,
-            elapsed: now.since(self.began),
-            ..Failure::unsent(kind, "")
+            elapsed: now.duration_since(self.began),
+            ..Failure::from(reason)
         }
     }
+}
 
-    /// The wait is over.
-    fn time_is_up(&mut self, now: Instant, setback: Option<Setback>) -> Action {
-        if let Phase::Confirm(phase) = mem::replace(&mut self.phase, Phase::Over) {
-            return self.unconfirmed(now, phase, setback);
-        }
-        let Some((run, seen)) = self.last_seen() else {
-            return match setback {
-                Some(setback) => self.give_up(now, setback),
-                None if self.requests == 0 => {
-                    let message = "Its turn did not come within the wait, for other runs went first: wait longer. No run was started.";
-                    self.fail(now, FailureKind::Other, message, None)
-                }
-                None => {
-                    let message = "Too little of the wait was left to start a run. No run was started.";
-                    self.fail(now, FailureKind::Unreachable, message, None)
-                }
-            };
-        };
-        let unseen = match self.goal {
-            Goal::Await(_) => self.jobs.is_empty(),
-            Goal::AwaitSequence(_) => !self.sighted,
-            _ => false,
-        };
-        match setback {
-            // Nothing told that this run exists: what stood in the way is what there is to say.
-            Some(setback) if !self.sighted => self.give_up(now, setback),
-            setback => {
-                let message = if unseen {
-                    format!(
-                        "The wait is over and Hightouch has not shown {run}: look whether its ID is right, and whether the key is that of \
-                         its workspace"
-                    )
-                } else {
-                    format!(
-                        "The wait is over and {run} is not: it was last seen {seen}. It goes on at Hightouch; await it again to learn how \
-                         it ends"
-                    )
-                };
-                let retry_after = setback.as_ref().and_then(Setback::asked);
-                let details = setback.map(|setback| setback.sentence());
-                let failure = self.failure(now, FailureKind::StillRunning, message, details);
-                Action::Done(Box::new(Err(Failure { retry_after, ..failure })))
-            }
-        }
-    }
-
-    /// What the run is called and where it was last seen, for a person, once its ID is known.
-    fn last_seen(&self) -> Option<(String, String)> {
-        if let Some(run) = &self.sequence_run {
-            // With the ends of all its sync runs it would be over.
-            let lacks = if run.status == SequenceStatus::Done { " without the ends of all its sync runs" } else { "" };
-            return Some((format!("sequence run {}", run.id), format!("`{}`{lacks}", run.status.as_str())));
-        }
-        let status = verdict(&self.jobs, self.options.accept_warnings).status();
-        Some((self.run_ref()?.to_string(), format!("`{}`", status.as_str())))
-    }
+fn is_confirmed(phase: &impl Phase) -> bool {
+    phase.run().is_some_and(KnownRun::is_confirmed)
 }

@@ -1,70 +1,70 @@
-//! What is asked for.
+//! The goal and the options of an operation.
 
 use core::time::Duration;
 
-use crate::hightouch::{Moment, Resync, RunRef, SequenceId, SequenceRunId, SyncRef};
+use crate::hightouch::{Resync, RunRef, SequenceId, SequenceRunId, SyncRef, Timestamp};
 
-/// How long to wait where nobody says: one hour.
+/// Default for [`Options::max_wait`]: one hour.
 pub const DEFAULT_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// What an operation is to reach.
+/// What to do with a sync.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Goal {
-    /// Start a run of the sync and wait for its end.
+pub enum SyncGoal {
+    /// Start a run and wait for its end.
     Run(SyncRef),
-    /// Start a run of the sync. The report that comes back is the run as it then stands, not a success of the run.
+    /// Start a run. The report shows the run as it was started, not its result.
     Start(SyncRef),
-    /// Wait for the end of a run that was started before.
+    /// Wait for the end of a run.
     Await(RunRef),
-    /// Start a run of the sequence and wait for its end.
-    RunSequence(SequenceId),
-    /// Start a run of the sequence. The report that comes back is the run as it then stands, not a success of the run.
-    StartSequence(SequenceId),
-    /// Wait for the end of a run of a sequence that was started before.
-    AwaitSequence(SequenceRunId),
 }
 
-impl Goal {
-    /// The names that the caller gave: of the sync, the sequence or the run.
-    pub fn names(&self) -> Vec<String> {
-        match self {
-            Self::Run(sync) | Self::Start(sync) => vec![sync.to_string()],
-            Self::Await(run) => vec![run.sync.to_string(), run.run.to_string()],
-            Self::RunSequence(sequence) | Self::StartSequence(sequence) => vec![sequence.to_string()],
-            Self::AwaitSequence(run) => vec![run.to_string()],
-        }
-    }
+/// What to do with a sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SequenceGoal {
+    /// Start a run and wait for its end.
+    Run(SequenceId),
+    /// Start a run. The report shows the run as it was started, not its result.
+    Start(SequenceId),
+    /// Wait for the end of a run.
+    Await(SequenceRunId),
 }
 
-/// What to do when a run of the sync is already going.
+/// What to do if a run of the sync is already in progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum IfRunning {
-    /// Start another, which Hightouch queues behind it.
+    /// Start another run. Hightouch queues it.
     #[default]
     Queue,
-    /// Wait for the one that is going.
+    /// Wait for the run that is in progress.
     Join,
     /// Fail with [`FailureKind::Busy`](super::FailureKind::Busy).
     Refuse,
 }
 
-/// How to run a sync. Of a sequence, `resync` and `if_running` say nothing: Hightouch starts it in one way only, and never beside itself.
+/// How to run a sync or a sequence.
+///
+/// `resync`, `if_running` and `unless_since` have no effect on sequences: Hightouch has one way to
+/// start a sequence, and never runs it twice at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// What the run does beyond sending the rows that changed.
+    /// What the run does in addition to sending the rows that changed.
     pub resync: Resync,
-    /// Whether a run that ended in `warning` counts as a success.
+    /// Whether a run that ended with status `warning` counts as a success.
     pub accept_warnings: bool,
-    /// What to do when a run is already going.
+    /// What to do if a run is already in progress.
     pub if_running: IfRunning,
-    /// Start none where Hightouch's list has a run of the sync that began at this moment or later, or that is queued: it reads what was
-    /// there at that moment. The first of those is taken up as it is, with `joined` in its report, even if it has ended and whatever it was
-    /// started with. So a call that is made again after its run was started starts no other.
-    pub unless_since: Option<Moment>,
-    /// How long the whole operation may take. With zero, each request is sent once.
+    /// Adopt a run that began at this time or later, or that is queued, instead of starting one.
+    ///
+    /// Such a run reads the data as of this time. The first such run is adopted whatever its state
+    /// and its options are, and its report has `joined`. A repeated call adopts the run of the
+    /// first call and starts no other.
+    pub unless_since: Option<Timestamp>,
+    /// Maximum duration of the operation. If it is zero, each request is sent once.
     pub max_wait: Duration,
-    /// How long the answers may take, where that is more than `max_wait`, up to the one that names the run or, where it is named
-    /// already, tells where it stands. A shorter wait would cut off the very answer that it is for.
+    /// Minimum time for the responses up to the one that names the run or reports its state.
+    ///
+    /// It counts if it is longer than `max_wait`: a short wait must not cut off the response that
+    /// the operation needs.
     pub answer_wait: Duration,
 }
 
@@ -81,6 +81,6 @@ impl Default for Options {
     }
 }
 
-/// A fitting `answer_wait`: a round trip over a new TLS connection takes a good part of a second, and starting a run more.
-/// Ten seconds for the response that names the run, and one to read the list if it did not come.
+/// [`Options::answer_wait`] for calls that do not wait for the run: 10 s for the response that
+/// names the run, and 1 s to read the list of runs if that response did not arrive.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(11);

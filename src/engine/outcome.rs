@@ -1,57 +1,77 @@
-//! How an operation ended.
+//! The result of an operation.
 
 use core::time::Duration;
 
 use crate::hightouch::{Run, RunRef, RunStatus, SequenceRun, SyncId};
 
-/// How an operation ended.
-pub type Outcome = Result<Standing, Failure>;
+/// The result of an operation: the report of a run that succeeded, or a failure.
+pub type Outcome<R = Report> = Result<R, Failure<R>>;
 
-/// Where a run stands, or how it ended.
+/// Converts an outcome of one kind of run to an outcome of any kind.
+pub fn untyped<R: Into<Report>>(outcome: Outcome<R>) -> Outcome {
+    outcome
+        .map(Into::into)
+        .map_err(|failure| failure.map_report(Into::into))
+}
+
+/// The state of a run, as Hightouch reported it last.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Standing {
+pub enum Report {
     /// A run of a sync.
-    Sync(Report),
+    Sync(SyncReport),
     /// A run of a sequence.
     Sequence(SequenceReport),
 }
 
-/// Where a run of a sync stands, or how it ended.
+impl From<SyncReport> for Report {
+    fn from(report: SyncReport) -> Self {
+        Self::Sync(report)
+    }
+}
+
+impl From<SequenceReport> for Report {
+    fn from(report: SequenceReport) -> Self {
+        Self::Sequence(report)
+    }
+}
+
+/// The state of a run of a sync.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Report {
+pub struct SyncReport {
     /// The run.
     pub run: RunRef,
-    /// Its status: of its jobs, the first that goes on, or the worst that ended. `queued` as long as Hightouch lists none.
+    /// The status of the first job that has not ended, or the worst status if all jobs have ended.
+    /// `queued` until Hightouch lists a job.
     pub status: RunStatus,
-    /// Its jobs as they were last seen.
+    /// The jobs of the run.
     pub jobs: Vec<Run>,
-    /// Whether the run was going before the operation began.
+    /// Whether another call had started the run.
     pub joined: bool,
-    /// How many requests were sent.
+    /// The number of requests that were sent.
     pub requests: u32,
-    /// How long the operation took.
+    /// The duration of the operation so far.
     pub elapsed: Duration,
 }
 
-impl Report {
-    /// Whether Hightouch's list has shown the run.
+impl SyncReport {
+    /// Returns whether Hightouch's list has shown the run.
     pub fn is_listed(&self) -> bool {
         !self.jobs.is_empty()
     }
 }
 
-/// Where a run of a sequence stands, or how it ended.
+/// The state of a run of a sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SequenceReport {
-    /// The run as it was last seen.
+    /// The run.
     pub run: SequenceRun,
-    /// How many requests were sent.
+    /// The number of requests that were sent.
     pub requests: u32,
-    /// How long the operation took.
+    /// The duration of the operation so far.
     pub elapsed: Duration,
 }
 
-/// Declares the kinds of failure once: the variant and the word for it.
+/// Declares each kind of failure once: the variant and its name on the wire.
 macro_rules! failure_kinds {
     ($($(#[$doc:meta])* $variant:ident $word:literal,)*) => {
         /// Why an operation did not end in success.
@@ -64,7 +84,7 @@ macro_rules! failure_kinds {
             /// Every kind.
             pub const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The word for it, in the WIT and in problems.
+            /// Returns the name that the WIT and the HTTP problems use.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)*
@@ -75,25 +95,25 @@ macro_rules! failure_kinds {
 }
 
 failure_kinds! {
-    /// The caller's input cannot be right; nothing was sent.
+    /// The caller's input is invalid. Nothing was sent.
     InvalidInput "invalid-input",
     /// Hightouch answered 401.
     Unauthorized "unauthorized",
-    /// Hightouch knows no such sync, sequence or run.
+    /// Hightouch does not know the sync, the sequence or the run.
     NotFound "not-found",
-    /// Hightouch answered with another error.
+    /// Hightouch answered with another error status.
     Api "api",
     /// Hightouch could not be reached, or did not answer in time.
     Unreachable "unreachable",
-    /// Hightouch's answer could not be read.
+    /// Hightouch's response could not be read.
     MalformedAnswer "malformed-answer",
-    /// The run may have been started or not, and it cannot be told which.
+    /// A run may or may not have been started.
     TriggerUnconfirmed "trigger-unconfirmed",
-    /// A run of the sync is going.
+    /// A run of the sync is already in progress.
     Busy "busy",
-    /// The run ended and did not succeed.
+    /// The run ended without success.
     SyncFailed "sync-failed",
-    /// The wait is over and the run is not.
+    /// The run had not ended when the wait timed out.
     StillRunning "still-running",
     /// The host refused the outbound call.
     NotGranted "not-granted",
@@ -105,35 +125,33 @@ failure_kinds! {
 
 /// An operation that did not end in success.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Failure {
-    /// Why.
+pub struct Failure<R = Report> {
+    /// The kind of failure.
     pub kind: FailureKind,
-    /// For an HTTP error what the rule says (see [`Setback`](super::setback::Setback)); for a run that did not succeed its error text;
-    /// otherwise what happened, what was not done, and what to do.
+    /// What happened.
+    ///
+    /// The reason phrase or Hightouch's own message for an error status, the error text of a run
+    /// that failed, and otherwise a sentence of this crate's own.
     pub message: String,
-    /// What else is known; like the message, at most [`Failure::DETAILS`] bytes once it is [trimmed](Self::trimmed).
+    /// What else is known. Like the message, at most [`Failure::MAX_TEXT`] bytes after
+    /// [`trimmed`](Self::trimmed).
     pub details: Option<String>,
-    /// The status with which Hightouch answered, where that is what failed.
+    /// The status of the response that caused the failure.
     pub http_status: Option<u16>,
-    /// How long Hightouch asked to be left alone, where that is what failed.
+    /// The delay that Hightouch asked for in the response that caused the failure.
     pub retry_after: Option<Duration>,
-    /// The sync, as soon as its ID is known.
+    /// The sync, if its ID is known.
     pub sync: Option<SyncId>,
-    /// The run as it was last seen, as soon as its ID is known.
-    pub report: Option<Report>,
-    /// The sequence's run as it was last seen, as soon as its ID is known.
-    pub sequence: Option<Box<SequenceRun>>,
-    /// How many requests were sent.
+    /// The run, if its ID is known.
+    pub report: Option<R>,
+    /// The number of requests that were sent.
     pub requests: u32,
-    /// How long the operation took.
+    /// The duration of the operation.
     pub elapsed: Duration,
 }
 
-impl Failure {
-    /// The most that `message` and `details` hold, in bytes.
-    pub const DETAILS: usize = 1024;
-
-    /// A failure before anything was sent.
+impl<R> Failure<R> {
+    /// Returns a failure of a call that sent nothing.
     pub fn unsent(kind: FailureKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -143,24 +161,47 @@ impl Failure {
             retry_after: None,
             sync: None,
             report: None,
-            sequence: None,
             requests: 0,
             elapsed: Duration::ZERO,
         }
     }
 
-    /// Takes out where the run was last seen, of whichever kind it is.
-    pub fn take_standing(&mut self) -> Option<Standing> {
-        match self.sequence.take() {
-            Some(run) => {
-                let Self { requests, elapsed, .. } = *self;
-                Some(Standing::Sequence(SequenceReport { run: *run, requests, elapsed }))
-            }
-            None => self.report.take().map(Standing::Sync),
+    /// Returns the failure of a call with invalid input.
+    pub fn invalid_input(error: impl core::fmt::Display) -> Self {
+        Self::unsent(
+            FailureKind::InvalidInput,
+            format!("{error}. Nothing was sent to Hightouch."),
+        )
+    }
+
+    /// Returns the failure of a call that names a sync, a sequence or a run by a secret. The
+    /// message does not contain the secret.
+    pub fn secret_as_name() -> Self {
+        Self::invalid_input(
+            "the API key or another secret is given as the name of a sync, a sequence or a run. Use \
+             the ID or the slug, and replace the secret if others may have seen this request",
+        )
+    }
+
+    /// Converts the report.
+    pub fn map_report<T>(self, map: impl FnOnce(R) -> T) -> Failure<T> {
+        Failure {
+            kind: self.kind,
+            message: self.message,
+            details: self.details,
+            http_status: self.http_status,
+            retry_after: self.retry_after,
+            sync: self.sync,
+            report: self.report.map(map),
+            requests: self.requests,
+            elapsed: self.elapsed,
         }
     }
 
-    /// Cuts the texts to what they may hold. Last of all, so that nothing that is to be taken out of them is cut in two before.
+    /// Shortens the texts to [`Failure::MAX_TEXT`] bytes.
+    ///
+    /// Call this after redaction: a shortened text may end in the middle of a secret, which
+    /// redaction would not find.
     #[must_use]
     pub fn trimmed(mut self) -> Self {
         shorten(&mut self.message);
@@ -172,11 +213,16 @@ impl Failure {
     }
 }
 
-/// Cuts a text to [`Failure::DETAILS`] bytes and shows that it was cut.
+impl Failure {
+    /// Maximum length of `message` and of `details`, in bytes.
+    pub const MAX_TEXT: usize = 1024;
+}
+
+/// Shortens a text to [`Failure::MAX_TEXT`] bytes. An ellipsis shows that the text was shortened.
 fn shorten(text: &mut String) {
-    const MARK: &str = "…";
-    if text.len() > Failure::DETAILS {
-        text.truncate(text.floor_char_boundary(Failure::DETAILS - MARK.len()));
-        text.push_str(MARK);
+    const ELLIPSIS: &str = "…";
+    if text.len() > Failure::MAX_TEXT {
+        text.truncate(text.floor_char_boundary(Failure::MAX_TEXT - ELLIPSIS.len()));
+        text.push_str(ELLIPSIS);
     }
 }

@@ -1,70 +1,86 @@
-//! What time it is at Hightouch: the ages of runs are told by Hightouch's own clock, never by the host's, which may be wrong by hours.
+//! Hightouch's clock. Hightouch's times are compared with Hightouch's own clock only: the host's
+//! clock may be wrong by hours.
 
 use core::time::Duration;
 
 use super::time::Instant;
-use crate::hightouch::Moment;
+use crate::hightouch::Timestamp;
 
-/// By how much the clocks of Hightouch's own machines differ at most where all is well, and how closely they can be read besides: what
-/// happened so little before a moment counts as after it.
-const SKEW: Duration = Duration::from_secs(1);
-/// By how much they may differ where it is not.
-const GREATEST_SKEW: Duration = Duration::from_secs(30);
-/// The `Date` of an answer is the second that has begun.
-const DATE_UNIT: Duration = Duration::from_secs(1);
+/// Maximum difference between the clocks of Hightouch's own machines in normal operation, plus the
+/// precision at which they can be read. An event that is this much older than an instant may have
+/// happened after it.
+const NORMAL_SKEW: Duration = Duration::from_secs(1);
+/// Maximum difference between the clocks of Hightouch's own machines in a disturbance.
+const MAX_SKEW: Duration = Duration::from_secs(30);
+/// Precision of the `Date` header (RFC 9110, section 5.6.7). It is rounded down.
+const DATE_PRECISION: Duration = Duration::from_secs(1);
 
-/// Hightouch's clock, as far as the `Date` of its answers tells. Each answer bounds it from both sides: it was written after the request
-/// was sent and before it came, within the second that it names. What all of them allow is known to a fraction of a second.
+/// Hightouch's clock, as the `Date` headers of its responses determine it.
+///
+/// A `Date` was written between the request and the response, within the second that it names. So
+/// each response bounds the clock from both sides, and all responses together determine it to a
+/// fraction of a second.
 #[derive(Debug, Default)]
 pub(super) struct ServerClock {
-    /// What it showed when the driver's time began: no earlier and no later than this.
-    start: Option<(Moment, Moment)>,
-    /// Two answers, or an answer and what it tells, contradict each other.
-    contradicts_itself: bool,
+    /// The earliest and the latest possible time of Hightouch's clock at the driver's start.
+    start: Option<(Timestamp, Timestamp)>,
+    /// Whether two responses contradict each other, so that no time can be compared.
+    is_inconsistent: bool,
 }
 
-/// What can be told of when something happened, beside a moment of the driver's.
+/// When an event happened, relative to an instant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum When {
-    /// So long before it that no difference between clocks makes up for it.
+    /// Before the instant, even if Hightouch's clocks differ by [`MAX_SKEW`].
     LongBefore,
-    /// Before it, if all is well with the clocks, of which everything so far speaks.
+    /// Before the instant, if Hightouch's clocks differ by [`NORMAL_SKEW`] at most.
     Before,
-    /// After it, if all is well with the clocks.
+    /// After the instant, if Hightouch's clocks differ by [`NORMAL_SKEW`] at most.
     After,
-    /// It cannot be told.
+    /// Unknown.
     Unknown,
 }
 
 impl ServerClock {
-    /// Takes note of an answer's `Date`.
-    pub(super) fn note(&mut self, date: Option<Moment>, asked: Instant, answered: Instant) {
+    /// Learns from the `Date` of a response.
+    pub(super) fn note(&mut self, date: Option<Timestamp>, sent: Instant, received: Instant) {
         let Some(date) = date else { return };
-        let earliest = date.minus(answered.since_start());
-        let latest = date.plus(DATE_UNIT).minus(asked.since_start());
-        let Some((low, high)) = self.start.replace((earliest, latest)) else { return };
-        let both = (low.max(earliest), high.min(latest));
-        // Two that differ by little are of two machines, or one was kept for a while on the way: either may be right.
-        let either = (low.min(earliest), high.max(latest));
-        self.contradicts_itself |= both.0 > both.1.plus(SKEW);
-        self.start = Some(if both.0 <= both.1 { both } else { either });
+        let earliest = date - received.since_start();
+        let latest = date + DATE_PRECISION - sent.since_start();
+        let Some((low, high)) = self.start.replace((earliest, latest)) else {
+            return;
+        };
+        let intersection = (low.max(earliest), high.min(latest));
+        // Two dates that differ a little come from two machines or from a cache. Either may be
+        // right.
+        let union = (low.min(earliest), high.max(latest));
+        self.is_inconsistent |= intersection.0 > intersection.1 + NORMAL_SKEW;
+        self.start = Some(if intersection.0 <= intersection.1 {
+            intersection
+        } else {
+            union
+        });
     }
 
-    /// Takes note that something is said to have happened by `now`.
-    pub(super) fn note_past(&mut self, happened: Moment, now: Instant) {
-        self.contradicts_itself |= self.start.is_some_and(|(_, high)| happened > at(high, now).plus(SKEW));
+    /// Learns that Hightouch reports an event as past at `now`.
+    pub(super) fn note_past(&mut self, event: Timestamp, now: Instant) {
+        self.is_inconsistent |= self
+            .start
+            .is_some_and(|(_, high)| event > at(high, now) + NORMAL_SKEW);
     }
 
-    /// Whether something happened before or after a moment of the driver's.
-    pub(super) fn compare(&self, happened: Option<Moment>, moment: Instant) -> When {
-        let Some((happened, (low, high))) = happened.zip(self.start) else { return When::Unknown };
-        if self.contradicts_itself {
+    /// Compares the time of an event with an instant.
+    pub(super) fn compare(&self, event: Option<Timestamp>, instant: Instant) -> When {
+        let Some((event, (low, high))) = event.zip(self.start) else {
+            return When::Unknown;
+        };
+        if self.is_inconsistent {
             When::Unknown
-        } else if happened < at(low, moment).minus(GREATEST_SKEW) {
+        } else if event < at(low, instant) - MAX_SKEW {
             When::LongBefore
-        } else if happened < at(low, moment).minus(SKEW) {
+        } else if event < at(low, instant) - NORMAL_SKEW {
             When::Before
-        } else if happened >= at(high, moment).minus(SKEW) {
+        } else if event >= at(high, instant) - NORMAL_SKEW {
             When::After
         } else {
             When::Unknown
@@ -72,9 +88,9 @@ impl ServerClock {
     }
 }
 
-/// What a clock shows at `now` that showed `start` when the driver's time began.
-fn at(start: Moment, now: Instant) -> Moment {
-    start.plus(now.since_start())
+/// Returns the time that a clock shows at `now` if it showed `start` at the driver's start.
+fn at(start: Timestamp, now: Instant) -> Timestamp {
+    start + now.since_start()
 }
 
 #[cfg(test)]
@@ -85,13 +101,16 @@ mod tests {
         Instant::after_start(Duration::from_millis(millis))
     }
 
-    /// The moment at which the server's clock shows this, where it shows 1,000,000.4 s at the driver's beginning.
-    fn shows(millis: i64) -> Moment {
-        Moment::from_millis(1_000_000_400 + millis)
+    /// The moment at which the server's clock shows this, where it shows 1,000,000.4 s at the
+    /// driver's beginning.
+    fn shows(millis: i64) -> Timestamp {
+        Timestamp::from_millis(1_000_000_400 + millis)
     }
 
-    fn date(millis: i64) -> Option<Moment> {
-        Some(Moment::from_millis((1_000_000_400 + millis) / 1000 * 1000))
+    fn date(millis: i64) -> Option<Timestamp> {
+        Some(Timestamp::from_millis(
+            (1_000_000_400 + millis) / 1000 * 1000,
+        ))
     }
 
     #[test]
@@ -103,7 +122,10 @@ mod tests {
         clock.note(date(1_550), at(1_500), at(1_600));
         assert_eq!(clock.compare(Some(shows(650)), at(1_000)), When::After);
         assert_eq!(clock.compare(Some(shows(-1_500)), at(1_000)), When::Before);
-        assert_eq!(clock.compare(Some(shows(-40_000)), at(1_000)), When::LongBefore);
+        assert_eq!(
+            clock.compare(Some(shows(-40_000)), at(1_000)),
+            When::LongBefore
+        );
     }
 
     #[test]
@@ -119,10 +141,18 @@ mod tests {
         let mut clock = ServerClock::default();
         clock.note(date(0), at(0), at(100));
         clock.note_past(shows(1_900), at(100));
-        assert_eq!(clock.compare(Some(shows(-90_000)), at(100)), When::Unknown, "a run from the future");
+        assert_eq!(
+            clock.compare(Some(shows(-90_000)), at(100)),
+            When::Unknown,
+            "a run from the future"
+        );
         let mut clock = ServerClock::default();
         clock.note(date(0), at(0), at(100));
         clock.note(date(0), at(5_000), at(5_100));
-        assert_eq!(clock.compare(Some(shows(-90_000)), at(100)), When::Unknown, "an answer from the past");
+        assert_eq!(
+            clock.compare(Some(shows(-90_000)), at(100)),
+            When::Unknown,
+            "an answer from the past"
+        );
     }
 }

@@ -1,42 +1,55 @@
-//! Time as an argument.
+//! Time, as an argument of every decision.
 
+use core::ops::{Add, Sub};
 use core::time::Duration;
 
-/// So many times a span, which is never negative; the longest that there is where it would be longer than five centuries.
+/// Returns the span multiplied by a factor. The result is at most `u64::MAX` nanoseconds, and zero
+/// for a negative factor.
 pub(super) fn times(span: Duration, factor: f64) -> Duration {
-    // `Duration::mul_f64` panics where this ends, and is ten times as large.
+    // `Duration::mul_f64` panics if the product is negative or too long.
     Duration::from_nanos((span.as_secs_f64() * factor * 1e9) as u64)
 }
 
-/// A moment, as the time since some beginning that the driver chose. It never goes back.
+/// Returns the span in whole milliseconds.
+pub fn whole_millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A point in time, as the duration since a start that the driver chose. It never goes back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Instant(Duration);
 
 impl Instant {
-    /// The moment so long after the beginning.
-    pub fn after_start(since: Duration) -> Self {
-        Self(since)
+    /// Returns the instant `span` after the start.
+    pub fn after_start(span: Duration) -> Self {
+        Self(span)
     }
 
-    /// How long after the beginning this is.
+    /// Returns the time from the start to this instant.
     pub fn since_start(self) -> Duration {
         self.0
     }
 
-    /// The time from an earlier moment to this one; zero if it was not earlier.
-    pub fn since(self, earlier: Self) -> Duration {
+    /// Returns the time from an earlier instant to this one; zero if `earlier` is later.
+    pub fn duration_since(self, earlier: Self) -> Duration {
         self.0.saturating_sub(earlier.0)
     }
+}
 
-    /// The moment so much later, or the last one there is.
-    #[must_use]
-    pub fn plus(self, span: Duration) -> Self {
+/// A later instant; the last one that can be represented if the sum cannot.
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
         Self(self.0.saturating_add(span))
     }
+}
 
-    /// The moment so much earlier, or the first one there is.
-    #[must_use]
-    pub fn minus(self, span: Duration) -> Self {
+/// An earlier instant; the first one if the difference lies before it.
+impl Sub<Duration> for Instant {
+    type Output = Self;
+
+    fn sub(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(span))
     }
 }

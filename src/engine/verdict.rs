@@ -1,46 +1,55 @@
-//! Whether a run has ended, and how.
+//! Whether a run has ended, and whether it has succeeded.
 
 use crate::hightouch::{Run, RunStatus, SequenceRun, SequenceStatus};
 
-/// What a run's jobs say of it.
+/// The state of a run, judged by the statuses of its jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Not every job has ended, or there is none yet. The status is that of the first that goes on.
-    Going(RunStatus),
-    /// Every job ended well.
+    /// Some job has not ended, or there are no jobs. The status is that of the first such job.
+    InProgress(RunStatus),
+    /// Every job ended in success.
     Succeeded(RunStatus),
-    /// Every job ended, and one of them not well. The status is the worst.
+    /// Every job ended, and some without success. The status is the worst one.
     Failed(RunStatus),
 }
 
 impl Verdict {
-    /// The run's status.
+    /// Returns the status of the run.
     pub fn status(self) -> RunStatus {
         match self {
-            Self::Going(status) | Self::Succeeded(status) | Self::Failed(status) => status,
+            Self::InProgress(status) | Self::Succeeded(status) | Self::Failed(status) => status,
         }
     }
 
-    /// Whether it ended, and not well.
-    pub(super) fn failed(&self) -> bool {
+    /// Returns whether the run ended without success.
+    pub(super) fn is_failure(&self) -> bool {
         matches!(self, Self::Failed(_))
     }
 }
 
-/// Judges a run by its jobs: it has succeeded when there are jobs, all have ended and the status of each is `success`, or `warning` where
-/// that is accepted. All of nothing is not success. Row counts and completion ratios say nothing about it.
+/// Judges a run by its jobs.
+///
+/// A run has succeeded if it has jobs, all jobs have ended, and the status of every job is
+/// `success`, or `warning` if warnings are accepted. Row counts and completion ratios do not count.
 pub fn verdict(jobs: &[Run], accept_warnings: bool) -> Verdict {
-    of_all(&mut jobs.iter().map(|job| (&job.status, job.ended())), accept_warnings)
+    verdict_of_all(
+        jobs.iter().map(|job| (&job.status, job.ended())),
+        accept_warnings,
+    )
 }
 
-/// Whether a run of a sequence has succeeded; none as long as it goes on. It has when Hightouch says `done`, and the syncs that ran in it
-/// have by the same rule as jobs. A run that is `done` and lists no sync runs, or one that goes on, is not yet told whole.
+/// Returns whether a run of a sequence has succeeded; `None` while it is in progress.
+///
+/// A run has succeeded if Hightouch reports `done` and every sync run in it has succeeded, by the
+/// same rule as jobs. A run that is `done` without sync runs, or with one that has not ended, is
+/// listed incompletely and counts as in progress.
 pub fn sequence_verdict(run: &SequenceRun, accept_warnings: bool) -> Option<bool> {
     match run.status {
         SequenceStatus::Failed | SequenceStatus::Cancelled => Some(false),
         SequenceStatus::Done => {
-            match of_all(&mut run.sync_runs.iter().map(|run| (&run.status, run.ended())), accept_warnings) {
-                Verdict::Going(_) => None,
+            let sync_runs = run.sync_runs.iter().map(|run| (&run.status, run.ended()));
+            match verdict_of_all(sync_runs, accept_warnings) {
+                Verdict::InProgress(_) => None,
                 Verdict::Succeeded(_) => Some(true),
                 Verdict::Failed(_) => Some(false),
             }
@@ -49,23 +58,36 @@ pub fn sequence_verdict(run: &SequenceRun, accept_warnings: bool) -> Option<bool
     }
 }
 
-/// Judges what has these parts by the statuses of all of them, and by whether each has ended.
-pub(super) fn of_all(statuses: &mut dyn Iterator<Item = (&RunStatus, bool)>, accept_warnings: bool) -> Verdict {
+/// Judges a run by its parts: the status of each, and whether it has ended.
+pub(super) fn verdict_of_all<'a>(
+    parts: impl IntoIterator<Item = (&'a RunStatus, bool)>,
+    accept_warnings: bool,
+) -> Verdict {
     let mut worst: Option<&RunStatus> = None;
-    for (status, ended) in statuses {
+    for (status, ended) in parts {
         if !ended {
-            return Verdict::Going(status.clone());
+            return Verdict::InProgress(status.clone());
         }
-        if worst.is_none_or(|worst| badness(worst) <= badness(status)) {
+        if worst.is_none_or(|worst| severity(worst) <= severity(status)) {
             worst = Some(status);
         }
     }
-    let Some(worst) = worst else { return Verdict::Going(RunStatus::Queued) };
-    let good = if accept_warnings { RunStatus::Warning } else { RunStatus::Success };
-    if badness(worst) <= badness(&good) { Verdict::Succeeded(worst.clone()) } else { Verdict::Failed(worst.clone()) }
+    let Some(worst) = worst else {
+        return Verdict::InProgress(RunStatus::Queued);
+    };
+    let accepted = if accept_warnings {
+        RunStatus::Warning
+    } else {
+        RunStatus::Success
+    };
+    if severity(worst) <= severity(&accepted) {
+        Verdict::Succeeded(worst.clone())
+    } else {
+        Verdict::Failed(worst.clone())
+    }
 }
 
-fn badness(status: &RunStatus) -> u8 {
+fn severity(status: &RunStatus) -> u8 {
     match status {
         RunStatus::Success => 0,
         RunStatus::Warning => 1,
@@ -92,14 +114,23 @@ mod tests {
 
     #[test]
     fn all_of_nothing_is_not_success() {
-        assert_eq!(verdict(&[], true), Verdict::Going(Queued));
+        assert_eq!(verdict(&[], true), Verdict::InProgress(Queued));
     }
 
     #[test]
     fn a_run_goes_on_until_every_job_has_ended() {
-        for going in [Queued, Querying, Processing, Reporting, Other("verifying".into())] {
+        for going in [
+            Queued,
+            Querying,
+            Processing,
+            Reporting,
+            Other("verifying".into()),
+        ] {
             for ended in [Success, Warning, Failed, Cancelled, Interrupted] {
-                assert_eq!(verdict(&jobs(&[ended.clone(), going.clone()]), true), Verdict::Going(going.clone()));
+                assert_eq!(
+                    verdict(&jobs(&[ended.clone(), going.clone()]), true),
+                    Verdict::InProgress(going.clone())
+                );
             }
         }
     }
@@ -108,20 +139,35 @@ mod tests {
     fn one_job_that_failed_fails_the_run() {
         for bad in [Failed, Cancelled, Interrupted] {
             for accept in [false, true] {
-                assert_eq!(verdict(&jobs(&[Success, bad.clone(), Warning]), accept), Verdict::Failed(bad.clone()));
+                assert_eq!(
+                    verdict(&jobs(&[Success, bad.clone(), Warning]), accept),
+                    Verdict::Failed(bad.clone())
+                );
             }
         }
-        assert_eq!(verdict(&jobs(&[Success, Success]), false), Verdict::Succeeded(Success));
+        assert_eq!(
+            verdict(&jobs(&[Success, Success]), false),
+            Verdict::Succeeded(Success)
+        );
     }
 
     #[test]
     fn a_warning_counts_as_the_caller_says() {
-        assert_eq!(verdict(&jobs(&[Success, Warning]), false), Verdict::Failed(Warning));
-        assert_eq!(verdict(&jobs(&[Success, Warning]), true), Verdict::Succeeded(Warning));
+        assert_eq!(
+            verdict(&jobs(&[Success, Warning]), false),
+            Verdict::Failed(Warning)
+        );
+        assert_eq!(
+            verdict(&jobs(&[Success, Warning]), true),
+            Verdict::Succeeded(Warning)
+        );
     }
 
     fn sequence(status: &str, statuses: &[&str]) -> SequenceRun {
-        let runs: Vec<String> = statuses.iter().map(|status| format!(r#"{{"status":"{status}"}}"#)).collect();
+        let runs: Vec<String> = statuses
+            .iter()
+            .map(|status| format!(r#"{{"status":"{status}"}}"#))
+            .collect();
         let body = format!(
             r#"{{"id":"0cb7da35-1fff-4d4a-bf1b-6534d515e5b5","status":"{status}","syncRuns":[{}]}}"#,
             runs.join(",")
@@ -151,10 +197,20 @@ mod tests {
             ("", &["success"], None),
         ] {
             for accept in [false, true] {
-                assert_eq!(sequence_verdict(&sequence(status, statuses), accept), expected, "{status} {statuses:?}");
+                assert_eq!(
+                    sequence_verdict(&sequence(status, statuses), accept),
+                    expected,
+                    "{status} {statuses:?}"
+                );
             }
         }
         let warned = sequence("done", &["success", "warning"]);
-        assert_eq!((sequence_verdict(&warned, false), sequence_verdict(&warned, true)), (Some(false), Some(true)));
+        assert_eq!(
+            (
+                sequence_verdict(&warned, false),
+                sequence_verdict(&warned, true)
+            ),
+            (Some(false), Some(true))
+        );
     }
 }

@@ -1,125 +1,194 @@
-//! What Hightouch says when it says no.
+//! Errors that Hightouch reports, and responses that cannot be read.
 
-use super::Answer;
-use super::json::{Flaw, Json, beginning};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-/// Why an answer could not be read.
+use super::lenient::{self, MAX_TEXT_LEN, as_free_text, as_text, has_content, prefix};
+use super::{MAX_BODY_LEN, Response};
+
+/// The reason why a response cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    /// The body is not JSON, or not of the form that the API promises.
-    #[error("Hightouch's answer is not the JSON that its API promises ({0})")]
+pub enum ReadError {
+    /// The body is not JSON, or not of the form that the API documents.
+    #[error("Hightouch's response is not the JSON that its API documents ({0})")]
     Json(String),
-    /// The body lacks something without which it tells nothing.
-    #[error("Hightouch's answer has no usable `{0}`")]
+    /// The body lacks a field that it must have.
+    #[error("Hightouch's response has no usable `{0}`")]
     Missing(&'static str),
-    /// The body has a field twice, so that it tells two things.
-    #[error("Hightouch's answer has `{0}` twice")]
-    Twice(&'static str),
-    /// The connection ended in the middle of the body.
-    #[error("Hightouch's answer was cut off")]
-    Cut,
+    /// The body has a field twice, so that its value is ambiguous.
+    #[error("Hightouch's response has `{0}` twice")]
+    Duplicate(String),
+    /// The connection ended before the body did.
+    #[error("Hightouch's response was cut off")]
+    Incomplete,
     /// The body is longer than this project reads.
-    #[error("Hightouch's answer is longer than 1 MiB")]
+    #[error("Hightouch's response is longer than {} MiB", MAX_BODY_LEN >> 20)]
     TooLong,
-    /// The body has a content coding, which the request did not accept.
-    #[error("Hightouch's response is encoded as `{0}`, which was not asked for")]
+    /// The body has a content coding, although the request accepts none.
+    #[error("Hightouch's response is encoded as `{0}`, which was not requested")]
     Encoded(String),
-    /// A list went on for too many pages.
+    /// A list has too many pages.
     #[error("Hightouch's list did not end after {0} pages")]
     TooManyPages(usize),
     /// The response to a trigger names a run that was listed before the trigger was sent.
-    #[error("Hightouch's response names a run that was there before")]
+    #[error("Hightouch's response names a run that existed before the request")]
     OlderRun,
-    /// A page without entries says that there is another page.
+    /// A page without entries claims that there is another page.
     #[error("Hightouch's list has an empty page before its end")]
     EmptyPage,
-    /// A list did not go on where its page before ended.
-    #[error("Hightouch's list changed while it was read")]
-    Changed,
-    /// The answer was kept somewhere on the way, where what it is to tell is what holds now.
-    #[error("Hightouch's answer is an old one that was kept on the way")]
-    Old,
+    /// A page does not continue where the previous page ended.
+    #[error("Hightouch's list changed while it was being read")]
+    ListChanged,
+    /// The response comes from a cache, but the current state is needed.
+    #[error("Hightouch's response is an old one from a cache")]
+    FromCache,
+    /// A page of the list of runs has too many entries.
+    #[error("Hightouch lists more than {0} runs on one page")]
+    TooManyEntries(usize),
     /// A run has too many jobs.
     #[error("Hightouch lists more than {0} jobs of the run")]
     TooManyJobs(usize),
 }
 
-impl From<Flaw> for Unreadable {
-    fn from(flaw: Flaw) -> Self {
-        match flaw {
-            Flaw::NoJson(why) => Self::Json(why),
-            Flaw::Twice(name) => Self::Twice(name),
-        }
+impl From<serde_json::Error> for ReadError {
+    fn from(error: serde_json::Error) -> Self {
+        let what = match error.classify() {
+            // serde names the duplicate field only in its message.
+            serde_json::error::Category::Data => match duplicate_field(&error.to_string()) {
+                Some(name) => return Self::Duplicate(name.into()),
+                None => "it has another form",
+            },
+            serde_json::error::Category::Eof => "it ends too early",
+            _ => "it is not JSON",
+        };
+        // serde's message is left out, because it can quote the body.
+        let (line, column) = (error.line(), error.column());
+        Self::Json(format!("{what}, line {line} column {column}"))
     }
 }
 
-/// The most of any text of an answer that is kept, in bytes.
-pub(super) const TEXT: usize = 16 * 1024;
+/// Returns the name of the field in the message of [`serde::de::Error::duplicate_field`].
+fn duplicate_field(message: &str) -> Option<&str> {
+    let (name, _) = message.strip_prefix("duplicate field `")?.split_once('`')?;
+    Some(name)
+}
 
-/// The body of an error: `{"message":"…","details":…}`, `{"error":"…"}`, a JSON string, plain text, or anything else.
+/// The error that a response reports: `{"message":"…","details":…}`, `{"error":"…"}`, a JSON string
+/// or plain text. Both fields are `None` for a body of any other form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ApiError {
-    /// The message, where there is one; at most 16 KiB.
+    /// The message, cut to 16 KiB.
     pub message: Option<String>,
-    /// `details` as they came: the text of a string, the JSON of anything else; at most 16 KiB. Where there are none, the value of `error`
-    /// beside a message, or one that is no string.
+    /// `details`: the text of a string or the JSON of any other value, cut to 16 KiB. Without
+    /// `details` it is the value of `error`, unless that is the message.
     pub details: Option<String>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    error: Option<&'a RawValue>,
+}
+
 impl ApiError {
-    /// Reads what can be read; a body of another form gives neither message nor details.
+    /// Reads the body of an error.
     pub fn read(body: &[u8]) -> Self {
-        let Ok(json) = Json::check(body) else { return Self::default() };
-        match json.fields(["message", "details", "error"]) {
-            Ok(Some([message, details, error])) => {
-                let text = |value: Option<Json<'_>>| value.and_then(|value| value.text(TEXT)).filter(said);
-                let (message, details) = (text(message), details.and_then(text_of));
-                if message.is_none()
-                    && let Some(error) = text(error)
-                {
-                    return Self { message: Some(error), details };
-                }
-                Self { message, details: details.or_else(|| error.and_then(text_of)) }
-            }
-            _ => Self { message: json.text(TEXT).filter(said), details: None },
+        if let Ok(Some(envelope)) = lenient::read_object(body) {
+            return Self::from_envelope(&envelope);
+        }
+        let message = serde_json::from_slice::<&RawValue>(body)
+            .ok()
+            .and_then(text);
+        Self {
+            message,
+            details: None,
         }
     }
 
-    /// Reads the body of an answer. What is no error's envelope is the message where its type is plain text: the page of a proxy is not.
-    pub fn of(answer: &Answer) -> Self {
-        let read = Self::read(&answer.body);
-        if !answer.is_plain || read != Self::default() {
-            return read;
+    fn from_envelope(envelope: &Envelope<'_>) -> Self {
+        let details = envelope.details.and_then(as_free_text);
+        let error = envelope.error;
+        match (envelope.message.and_then(text), error.and_then(text)) {
+            (None, Some(message)) => Self {
+                message: Some(message),
+                details,
+            },
+            (message, _) => Self {
+                message,
+                details: details.or_else(|| error.and_then(as_free_text)),
+            },
         }
-        let text = answer.body.utf8_chunks().next().map_or("", |chunk| chunk.valid()).trim_ascii();
-        Self { message: Some(beginning(text, TEXT).into()).filter(said), details: None }
     }
 
-    /// Whether the body is an error's envelope with a message, or with an `error` that is text, and nothing beside.
-    pub fn is_all_of(body: &[u8]) -> bool {
-        let Ok(json) = Json::check(body) else { return false };
-        let Ok(Some([message, _, error])) = json.fields(["message", "details", "error"]) else { return false };
-        let says = [message, error].into_iter().flatten().any(|value| value.string().is_some());
-        let known = |name: Json<'_>| ["message", "details", "error"].iter().any(|known| name.is_text(known));
-        says && json.members().is_some_and(|mut members| members.all(|(name, _)| known(name)))
+    /// Reads the error of a response. A body of plain text that is not JSON is the message. An HTML
+    /// page is not, because proxies send such pages.
+    pub fn from_response(response: &Response) -> Self {
+        let error = Self::read(&response.body);
+        if !response.is_plain_text || error != Self::default() {
+            return error;
+        }
+        let text = response
+            .body
+            .utf8_chunks()
+            .next()
+            .map_or("", |chunk| chunk.valid())
+            .trim_ascii();
+        Self {
+            message: Some(prefix(text, MAX_TEXT_LEN).into()).filter(has_content),
+            details: None,
+        }
+    }
+
+    /// Whether the body is an error envelope: it has a `message` or an `error` that is a string,
+    /// and no field beyond `message`, `error` and `details`.
+    pub fn is_error_envelope(body: &[u8]) -> bool {
+        #[derive(Deserialize)]
+        #[serde(field_identifier, rename_all = "camelCase")]
+        enum Field {
+            Message,
+            Details,
+            Error,
+            #[serde(other)]
+            Other,
+        }
+
+        let Ok(Some(envelope)) = lenient::read_object::<Envelope<'_>>(body) else {
+            return false;
+        };
+        let has_text = [envelope.message, envelope.error]
+            .into_iter()
+            .flatten()
+            .any(|value| as_text(value, MAX_TEXT_LEN).is_some());
+        // Not `deny_unknown_fields`, because its error would copy the name, which can be 1 MiB
+        // long.
+        let mut has_others = false;
+        let json = lenient::body_text(body).unwrap_or_default();
+        let read = lenient::for_each_member(json, |field, _| {
+            has_others |= matches!(field, Field::Other);
+        });
+        has_text && read.is_ok() && !has_others
     }
 }
 
-/// The text of a JSON string, the JSON of anything else, up to [`TEXT`]; none where that says nothing.
-pub(super) fn text_of(json: Json<'_>) -> Option<String> {
-    Some(json.text_or_json(TEXT)).filter(said)
+/// Returns the text of a string; `None` for any other value and for a text without content.
+fn text(value: &RawValue) -> Option<String> {
+    as_text(value, MAX_TEXT_LEN).filter(has_content)
 }
 
-/// Whether a text says anything.
-fn said(text: &String) -> bool {
-    !text.trim_ascii().is_empty() && text != "null"
-}
-
-/// The standard reason phrase of an HTTP status; wasi:http carries none of the server's own.
-pub fn reason(status: u16) -> String {
-    match http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()) {
+/// Returns the standard reason phrase of an HTTP status. wasi:http does not pass on the server's
+/// own phrase.
+pub fn reason_phrase(status: u16) -> String {
+    match http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+    {
         Some(reason) => reason.into(),
-        None => format!("HTTP status {}", u64::from(status)),
+        None => format!("HTTP status {status}"),
     }
 }
 
@@ -141,28 +210,60 @@ mod tests {
         );
         assert_eq!(
             read(r#"{"message":"Validation failed","details":{"syncId":{"message":"invalid"}}}"#),
-            (text("Validation failed"), text(r#"{"syncId":{"message":"invalid"}}"#))
+            (
+                text("Validation failed"),
+                text(r#"{"syncId":{"message":"invalid"}}"#)
+            )
         );
-        assert_eq!(read(r#""Internal Server Error""#), (text("Internal Server Error"), None));
-        assert_eq!(read(r#"{"error":"Plan limit"}"#), (text("Plan limit"), None));
-        assert_eq!(read(r#"{"details":null,"error":"Plan limit"}"#), (text("Plan limit"), None));
-        assert_eq!(read(r#"{"error":"Plan limit","details":[1]}"#), (text("Plan limit"), text("[1]")));
-        assert_eq!(read(r#"{"message":"No","error":"Bad Request"}"#), (text("No"), text("Bad Request")));
-        assert_eq!(read(r#"{"error":{"code":7}}"#), (None, text(r#"{"code":7}"#)));
+        assert_eq!(
+            read(r#""Internal Server Error""#),
+            (text("Internal Server Error"), None)
+        );
+        assert_eq!(
+            read(r#"{"error":"Plan limit"}"#),
+            (text("Plan limit"), None)
+        );
+        assert_eq!(
+            read(r#"{"details":null,"error":"Plan limit"}"#),
+            (text("Plan limit"), None)
+        );
+        assert_eq!(
+            read(r#"{"error":"Plan limit","details":[1]}"#),
+            (text("Plan limit"), text("[1]"))
+        );
+        assert_eq!(
+            read(r#"{"message":"No","error":"Bad Request"}"#),
+            (text("No"), text("Bad Request"))
+        );
+        assert_eq!(
+            read(r#"{"error":{"code":7}}"#),
+            (None, text(r#"{"code":7}"#))
+        );
     }
 
     #[test]
     fn plain_text_is_the_message_and_a_page_is_not() {
         let of = |body: &[u8], content_type: &str| {
-            let mut answer = Answer::new(502, body);
-            answer.note_header("content-type", content_type.as_bytes());
-            ApiError::of(&answer)
+            let mut response = Response::new(502, body);
+            response.record_header("content-type", content_type.as_bytes());
+            ApiError::from_response(&response)
         };
-        let says = |text: &str| ApiError { message: Some(text.into()), details: None };
-        assert_eq!(of(b" no healthy upstream\n", "text/plain; charset=utf-8"), says("no healthy upstream"));
-        assert_eq!(of(b"no \xff upstream", "text/plain"), says("no"));
-        assert_eq!(of(br#"{"error":"x"}"#, "text/plain"), says("x"));
-        assert_eq!(of(b"x".repeat(3 * TEXT).as_slice(), "text/plain").message.map(|text| text.len()), Some(TEXT));
+        let message = |text: &str| ApiError {
+            message: Some(text.into()),
+            details: None,
+        };
+        assert_eq!(
+            of(b" no healthy upstream\n", "text/plain; charset=utf-8"),
+            message("no healthy upstream")
+        );
+        assert_eq!(of(b"no \xff upstream", "text/plain"), message("no"));
+        assert_eq!(of(br#"{"error":"x"}"#, "text/plain"), message("x"));
+        assert_eq!(
+            of(b"x".repeat(3 * MAX_TEXT_LEN).as_slice(), "text/plain")
+                .message
+                .map(|text| text.len()),
+            Some(MAX_TEXT_LEN)
+        );
         for (body, content_type) in [
             (&b"<html>x"[..], "text/html"),
             (b"no healthy upstream", ""),
@@ -174,11 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn an_envelope_is_all_of_a_body_only_where_nothing_stands_beside() {
-        for body in
-            [r#"{"message":"x"}"#, r#"{"error":"x"}"#, r#"{"error":"x","details":{}}"#, r#"{"message":"x","error":1}"#]
-        {
-            assert!(ApiError::is_all_of(body.as_bytes()), "{body}");
+    fn an_envelope_has_no_other_fields() {
+        for body in [
+            r#"{"message":"x"}"#,
+            r#"{"error":"x"}"#,
+            r#"{"error":"x","details":{}}"#,
+            r#"{"message":"x","error":1}"#,
+        ] {
+            assert!(ApiError::is_error_envelope(body.as_bytes()), "{body}");
         }
         for body in [
             "{}",
@@ -187,15 +291,23 @@ mod tests {
             r#"{"error":"x","id":"42"}"#,
             r#"{"error":"x","error":"y"}"#,
         ] {
-            assert!(!ApiError::is_all_of(body.as_bytes()), "{body}");
+            assert!(!ApiError::is_error_envelope(body.as_bytes()), "{body}");
         }
     }
 
     #[test]
-    fn any_other_body_says_nothing() {
-        for body in
-            ["", "<html><h1>Bad Gateway</h1>", "{", "null", "[]", "7", r#"{"message":7}"#, r#"{"message":""}"#, "\u{0}"]
-        {
+    fn any_other_body_has_no_message() {
+        for body in [
+            "",
+            "<html><h1>Bad Gateway</h1>",
+            "{",
+            "null",
+            "[]",
+            "7",
+            r#"{"message":7}"#,
+            r#"{"message":""}"#,
+            "\u{0}",
+        ] {
             assert_eq!(read(body), (None, None), "{body:?}");
         }
         assert_eq!(read(r#"{"details":null,"error":null}"#), (None, None));
@@ -204,9 +316,21 @@ mod tests {
 
     #[test]
     fn long_texts_are_cut_between_characters_however_they_are_written() {
-        for character in ["x", "\u{e4}", "\u{1f980}", r#"\""#, r"\u00e4", r"\ud83e\udd80", r"\\"] {
+        for character in [
+            "x",
+            "\u{e4}",
+            "\u{1f980}",
+            r#"\""#,
+            r"\u00e4",
+            r"\ud83e\udd80",
+            r"\\",
+        ] {
             for shift in 0..13 {
-                let text = format!("{}{}", "-".repeat(shift), character.repeat(7 * TEXT));
+                let text = format!(
+                    "{}{}",
+                    "-".repeat(shift),
+                    character.repeat(7 * MAX_TEXT_LEN)
+                );
                 for (body, parts) in [
                     (format!(r#"{{"message":"{text}"}}"#), (true, false)),
                     (format!(r#"{{"details":"{text}"}}"#), (false, true)),
@@ -214,10 +338,22 @@ mod tests {
                     (format!(r#""{text}""#), (true, false)),
                 ] {
                     let (message, details) = read(&body);
-                    assert_eq!((message.is_some(), details.is_some()), parts, "{character} {shift}");
+                    assert_eq!(
+                        (message.is_some(), details.is_some()),
+                        parts,
+                        "{character} {shift}"
+                    );
                     for text in [message, details].into_iter().flatten() {
-                        assert!((TEXT - 3..=TEXT).contains(&text.len()), "{character} {shift}: {}", text.len());
-                        assert!(text.capacity() <= TEXT, "{character} {shift}: {}", text.capacity());
+                        assert!(
+                            (MAX_TEXT_LEN - 3..=MAX_TEXT_LEN).contains(&text.len()),
+                            "{character} {shift}: {}",
+                            text.len()
+                        );
+                        assert!(
+                            text.capacity() <= MAX_TEXT_LEN,
+                            "{character} {shift}: {}",
+                            text.capacity()
+                        );
                     }
                 }
             }
@@ -226,9 +362,9 @@ mod tests {
 
     #[test]
     fn the_reason_is_the_standard_phrase() {
-        assert_eq!(reason(404), "Not Found");
-        assert_eq!(reason(502), "Bad Gateway");
-        assert_eq!(reason(429), "Too Many Requests");
-        assert_eq!(reason(599), "HTTP status 599");
+        assert_eq!(reason_phrase(404), "Not Found");
+        assert_eq!(reason_phrase(502), "Bad Gateway");
+        assert_eq!(reason_phrase(429), "Too Many Requests");
+        assert_eq!(reason_phrase(599), "HTTP status 599");
     }
 }

@@ -1,31 +1,41 @@
-//! The names of syncs and runs, made safe at the border: what exists can stand in a request's path as it is.
+//! The IDs and slugs of syncs and runs. A value of these types can be part of a request's path or
+//! query without escaping.
 
 use core::fmt;
 use core::str::FromStr;
 
-/// Why a text or number names no sync or run.
+/// The error for a text or a number that is not an ID or a slug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
-    /// Not a number of at least 1 that fits 64 bits, in digits only.
+    /// It is not a whole number from 1 to 2⁶⁴ − 1, written in digits only.
     #[error("the {0} ID must be a whole number of at least 1, written in digits only")]
     Number(&'static str),
-    /// Not a slug.
-    #[error("a sync's slug has 1 to 255 letters, digits, hyphens, underscores or dots, and nothing else")]
+    /// It is not a slug.
+    #[error(
+        "a sync's slug must be 1 to {} letters, digits, hyphens, underscores or dots",
+        MAX_SLUG_LEN
+    )]
     Slug,
-    /// Not a UUID.
-    #[error("the {0} ID must be a UUID: 36 characters, hexadecimal digits in five groups with hyphens between them")]
+    /// It is not a UUID.
+    #[error(
+        "the {0} ID must be a UUID: 36 characters, hexadecimal digits in five groups with hyphens between them"
+    )]
     Uuid(&'static str),
 }
 
-/// A whole number of at least 1, written in digits and nothing else (no sign, no blank).
+/// Reads a whole number of at least 1 that is written in digits only, without a sign or blanks.
 fn positive(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits.then(|| text.parse().ok()).flatten().filter(|number| *number > 0)
+    digits
+        .then(|| text.parse().ok())
+        .flatten()
+        .filter(|number| *number > 0)
 }
 
-/// Whether a text reads as a number, whole or not: such a text names no sync but by its ID, and no slug is written so.
+/// Whether a text can be read as a number, whole or not. Such a text can only be an ID: it is never
+/// taken as a slug.
 fn reads_as_number(text: &str) -> bool {
-    // `inf` and `nan` are words here.
+    // Rust reads `inf` and `nan` as numbers, but they can be slugs.
     text.bytes().any(|byte| byte.is_ascii_digit()) && text.parse::<f64>().is_ok()
 }
 
@@ -36,7 +46,7 @@ macro_rules! id {
         pub struct $name(u64);
 
         impl $name {
-            /// The ID as a number.
+            /// Returns the ID as a number.
             pub fn get(self) -> u64 {
                 self.0
             }
@@ -75,13 +85,16 @@ id!(
     "run's"
 );
 
-/// A sync's slug: 1 to 255 of `A-Z a-z 0-9 - _ .`, so that it needs no escaping in a query. What reads as a number is none, unless it is an ID
-/// in digits only.
+/// Maximum length in bytes of a slug. Hightouch documents none; this one keeps requests short.
+pub(super) const MAX_SLUG_LEN: usize = 255;
+
+/// A sync's slug: 1 to 255 of the characters `A-Z a-z 0-9 - _ .`. A text that can be read as a
+/// number is not a slug, unless it is written in digits only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Slug(String);
 
 impl Slug {
-    /// The slug as text.
+    /// Returns the slug as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -90,22 +103,26 @@ impl Slug {
 impl FromStr for Slug {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let fits = (1..=255).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
-        match fits {
-            true if reads_as_number(text) && positive(text).is_none() => Err(InvalidId::Number("sync's")),
+        let is_slug = (1..=MAX_SLUG_LEN).contains(&text.len())
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'));
+        match is_slug {
+            true if reads_as_number(text) && positive(text).is_none() => {
+                Err(InvalidId::Number("sync's"))
+            }
             true => Ok(Self(text.into())),
             false => Err(InvalidId::Slug),
         }
     }
 }
 
-/// A sync, named either way.
+/// A sync, identified by its ID or by its slug.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SyncRef {
-    /// By its numeric ID.
+    /// The sync's numeric ID.
     Id(SyncId),
-    /// By its slug.
+    /// The sync's slug.
     Slug(Slug),
 }
 
@@ -120,18 +137,22 @@ impl fmt::Display for SyncRef {
 
 impl FromStr for SyncRef {
     type Err = InvalidId;
-    /// What reads as a number must be an ID, anything else a slug.
+    /// Reads a text that is a number as an ID, and any other text as a slug.
     fn from_str(text: &str) -> Result<Self, InvalidId> {
-        if reads_as_number(text) { text.parse().map(Self::Id) } else { text.parse().map(Self::Slug) }
+        if reads_as_number(text) {
+            text.parse().map(Self::Id)
+        } else {
+            text.parse().map(Self::Slug)
+        }
     }
 }
 
 /// One run of one sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RunRef {
-    /// The sync that runs.
+    /// The sync's ID.
     pub sync: SyncId,
-    /// The run.
+    /// The run's ID.
     pub run: RunId,
 }
 
@@ -148,32 +169,78 @@ mod tests {
 
     #[test]
     fn an_id_is_a_number_of_at_least_1_in_digits_only() {
-        for text in ["", "0", "00", "-1", "+1", " 1", "1 ", "1e3", "12ab", "18446744073709551616", "١"] {
+        for text in [
+            "",
+            "0",
+            "00",
+            "-1",
+            "+1",
+            " 1",
+            "1 ",
+            "1e3",
+            "12ab",
+            "18446744073709551616",
+            "١",
+        ] {
             assert!(text.parse::<SyncId>().is_err(), "{text:?}");
             assert!(text.parse::<RunId>().is_err(), "{text:?}");
         }
-        assert_eq!("18446744073709551615".parse::<RunId>().unwrap().get(), u64::MAX);
+        assert_eq!(
+            "18446744073709551615".parse::<RunId>().unwrap().get(),
+            u64::MAX
+        );
         assert_eq!("007".parse::<SyncId>().unwrap().get(), 7);
         assert!(SyncId::try_from(0).is_err());
     }
 
     #[test]
-    fn a_slug_can_stand_in_a_query_as_it_is() {
-        for text in ["", "a/b", "a b", "a?b", "a%2f", "ä", "a\r\nb", "a&b", &"a".repeat(256)] {
+    fn a_slug_needs_no_escaping_in_a_query() {
+        for text in [
+            "",
+            "a/b",
+            "a b",
+            "a?b",
+            "a%2f",
+            "ä",
+            "a\r\nb",
+            "a&b",
+            &"a".repeat(256),
+        ] {
             assert!(text.parse::<Slug>().is_err(), "{text:?}");
         }
-        assert_eq!("salesforce-accounts_2.v1".parse::<Slug>().unwrap().as_str(), "salesforce-accounts_2.v1");
+        assert_eq!(
+            "salesforce-accounts_2.v1".parse::<Slug>().unwrap().as_str(),
+            "salesforce-accounts_2.v1"
+        );
     }
 
     #[test]
-    fn digits_only_name_a_sync_by_id() {
+    fn a_number_is_a_syncs_id() {
         assert_eq!("12".parse(), Ok(SyncRef::Id(SyncId(12))));
         assert_eq!("12ab".parse(), Ok(SyncRef::Slug(Slug("12ab".into()))));
-        for number in ["0", "-1", "+1", "1.0", "1.", ".5", "-0", "1e3", "1E-3", "18446744073709551616"] {
-            assert_eq!(number.parse::<SyncRef>(), Err(InvalidId::Number("sync's")), "{number}");
+        for number in [
+            "0",
+            "-1",
+            "+1",
+            "1.0",
+            "1.",
+            ".5",
+            "-0",
+            "1e3",
+            "1E-3",
+            "18446744073709551616",
+        ] {
+            assert_eq!(
+                number.parse::<SyncRef>(),
+                Err(InvalidId::Number("sync's")),
+                "{number}"
+            );
             assert!(number.parse::<Slug>().is_err(), "{number}");
         }
-        for slug in ["12ab", "v1.0", "1-2", "1.0.0", "-", ".", "1_0", "nan", "inf", "infinity", "e3", "0x1", "--1"] {
+        for slug in [
+            "12ab", "v1.0", "1-2", "1.0.0", "-", ".", "1_0", "nan", "inf", "infinity", "e3", "0x1",
+            "--1",
+        ] {
             assert_eq!(slug.parse(), Ok(SyncRef::Slug(Slug(slug.into()))), "{slug}");
         }
     }

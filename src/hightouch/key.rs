@@ -1,49 +1,74 @@
-//! The API key: it goes into one header and nowhere else.
+//! The API key, which is sent in one header and must not appear anywhere else.
 
 use core::fmt;
 use core::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::json::Json;
+use super::lenient;
+use super::uuid::UUID_LEN;
 
-/// A Hightouch API key. Its `Debug` prints nothing of it, and it has no `Display`.
+/// A Hightouch API key. Its `Debug` output does not contain the key, and it has no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     text: String,
-    /// Every [`PIECE`] of its forms, in lower case, as a number, sorted.
-    pieces: Vec<u64>,
+    /// Every fragment of [`MIN_FRAGMENT_LEN`] bytes of the key's forms, in lower case, as a
+    /// big-endian number. Sorted.
+    fragments: Vec<u64>,
 }
 
-/// Why a text is no API key. It does not quote the text.
+/// The error for a text that is not an API key. It does not quote the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the Hightouch API key must be 1 to 4096 printable ASCII characters without blanks")]
+#[error(
+    "the Hightouch API key must be 1 to {} printable ASCII characters without blanks",
+    MAX_KEY_LEN
+)]
 pub struct InvalidKey;
 
-/// How many characters in a row tell something of a key, wherever in it they stand; a shorter key tells something only as a whole.
-const PIECE: usize = size_of::<u64>();
-/// From how many of its characters on the beginning of a key tells something of it at the end of a text.
-const TELLING: usize = 4;
-/// What stands where a key was.
+/// Maximum length in bytes of a key. Hightouch documents none; this one keeps the header within the
+/// limits of common servers.
+const MAX_KEY_LEN: usize = 4096;
+/// Minimum length in bytes of a fragment of a key to redact, wherever the fragment is in the key. A
+/// shorter key is redacted only as a whole.
+const MIN_FRAGMENT_LEN: usize = size_of::<u64>();
+/// Minimum length in bytes of a key's beginning to redact at the end of a text, which may have been
+/// cut there.
+const MIN_PREFIX_LEN: usize = 4;
+/// Maximum length in bytes of the blanks around an ID that is compared with the key.
+const MAX_BLANKS_LEN: usize = 64;
+/// The replacement of a redacted key.
 const REDACTED: &str = "[redacted]";
 
 impl ApiKey {
-    /// Takes a key that can stand in an HTTP header.
+    /// Takes a key that can be part of an HTTP header.
+    ///
+    /// # Errors
+    /// The text is empty, too long, or contains a character that is not printable ASCII.
     pub fn new(text: &str) -> Result<Self, InvalidKey> {
-        let fits = (1..=4096).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        if !fits {
+        let is_key = (1..=MAX_KEY_LEN).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_graphic());
+        if !is_key {
             return Err(InvalidKey);
         }
-        let number =
-            |piece: &[u8]| piece.iter().fold(0, |number, byte| number << 8 | u64::from(byte.to_ascii_lowercase()));
-        let mut pieces: Vec<u64> = Vec::new();
+        let number = |fragment: &[u8]| {
+            fragment.iter().fold(0, |number, byte| {
+                number << 8 | u64::from(byte.to_ascii_lowercase())
+            })
+        };
+        let length = MIN_FRAGMENT_LEN.min(text.len());
+        let mut fragments: Vec<u64> = Vec::new();
         for form in forms(text) {
-            pieces.extend(form.as_bytes().windows(PIECE.min(text.len())).map(number));
+            fragments.extend(form.as_bytes().windows(length).map(number));
         }
-        pieces.sort_unstable();
-        pieces.dedup();
-        Ok(Self { text: text.into(), pieces })
+        fragments.sort_unstable();
+        fragments.dedup();
+        Ok(Self {
+            text: text.into(),
+            fragments,
+        })
     }
 
     /// Whether a text is the key, in any letter case and with any blanks around it.
@@ -56,91 +81,108 @@ impl ApiKey {
         self.text.parse() == Ok(number)
     }
 
-    /// The value of the `Authorization` header.
+    /// Returns the value of the `Authorization` header.
     pub fn bearer(&self) -> String {
         format!("Bearer {}", self.text)
     }
 
-    /// Whether a response gives the key as the ID of something: an echo, which must not be reported as an ID.
-    pub fn is_named_by(&self, body: &[u8]) -> bool {
-        // No other key can be read as an ID.
-        let is_uuid = self.text.len() == UUID && self.text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    /// Whether a response has the key in place of an ID. Such a response echoes the key, so its ID
+    /// must not be reported.
+    pub fn is_echoed_as_id(&self, body: &[u8]) -> bool {
+        // A key of any other form cannot be read as an ID.
+        let is_uuid = self.text.len() == UUID_LEN
+            && self
+                .text
+                .bytes()
+                .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
         if !is_uuid && !self.text.bytes().all(|byte| byte.is_ascii_digit()) {
             return false;
         }
-        let Ok(json) = Json::check(body) else { return false };
-        let entries = |name: &str| {
-            let mut fields = json.members().into_iter().flatten();
-            fields.find(|(field, _)| field.is_text(name)).and_then(|(_, list)| list.entries())
+        let json = lenient::body_text(body).unwrap_or_default();
+        let mut is_named = false;
+        let mut check = |value: &RawValue| {
+            let max = self.text.len() + MAX_BLANKS_LEN;
+            is_named |= self.is(&lenient::as_text_or_json(value, max));
         };
-        let lists = ["data", "syncRuns"].into_iter().filter_map(entries).flatten();
-        core::iter::once(json).chain(lists).any(|object| {
-            let ids =
-                object.members().into_iter().flatten().filter(|(name, _)| ID_FIELDS.iter().any(|id| name.is_text(id)));
-            // With room for blanks around it.
-            ids.map(|(_, id)| id.text_or_json(self.text.len() + 64)).any(|id| self.is(&id))
-        })
+        // A body that ends in an error is not read, but the IDs before the error may be.
+        let _ = lenient::for_each_member(json, |field, value: &RawValue| match field {
+            IdField::Id => check(value),
+            IdField::List => {
+                let _ = lenient::for_each_entry(value, |entry| {
+                    lenient::for_each_member(entry.get(), |field, value| {
+                        if matches!(field, IdField::Id) {
+                            check(value);
+                        }
+                    })
+                });
+            }
+            IdField::Other => {}
+        });
+        is_named
     }
 
-    /// Takes the key and its pieces out of a text that came from elsewhere, such as an answer that echoes the request's headers: as they
-    /// are, in any letter case, in base64 or hexadecimal digits, or as URLs, JSON and HTML escape them.
+    /// Replaces the key and its fragments in a text that comes from elsewhere, such as a response
+    /// that echoes the request's headers. It finds them in any letter case, in base64, in
+    /// hexadecimal digits, and with the escapes of URLs, JSON and HTML.
     pub fn redact(&self, text: &mut String) {
-        // A key can hold what looks escaped, so that it is found only as it is.
-        let found = [self.pieces_in(text, unescaped), self.pieces_in(text, plain)];
-        if found.iter().any(|found| !found.is_empty()) {
-            let mut rest = found.each_ref().map(|found| found.iter().peekable());
-            let mut told = String::new();
+        // The key itself may contain what looks like an escape, so the raw text is searched too.
+        let mut found = self.fragments_in(text, unescaped);
+        found.extend(self.fragments_in(text, unchanged));
+        found.sort_unstable_by_key(|range| range.start);
+        if !found.is_empty() {
+            let mut redacted = String::new();
             let mut end = 0;
-            // The next of either, with all that overlaps it.
-            while let Some(begin) = rest.iter_mut().filter_map(|rest| rest.peek().map(|next| next.start)).min() {
-                told += text.get(end..begin).unwrap_or_default();
-                told += REDACTED;
-                end = begin + 1;
-                let mut grown = true;
-                while grown {
-                    grown = false;
-                    for rest in &mut rest {
-                        while let Some(next) = rest.next_if(|next| next.start < end) {
-                            end = end.max(next.end);
-                            grown = true;
-                        }
-                    }
-                }
+            for range in merged(found) {
+                redacted += text.get(end..range.start).unwrap_or_default();
+                redacted += REDACTED;
+                end = range.end;
             }
-            told += text.get(end..).unwrap_or_default();
-            *text = told;
+            redacted += text.get(end..).unwrap_or_default();
+            *text = redacted;
         }
-        // A text that was cut may end in the middle of the key.
-        let begun = |at: &usize| {
-            let end = text.len().checked_sub(*at).and_then(|begin| text.get(begin..));
-            self.text.get(..*at).zip(end).is_some_and(|(beginning, end)| beginning.eq_ignore_ascii_case(end))
+        // The text may have been cut in the middle of the key.
+        let ends_with_prefix = |length: &usize| {
+            let end = text
+                .len()
+                .checked_sub(*length)
+                .and_then(|begin| text.get(begin..));
+            self.text
+                .get(..*length)
+                .zip(end)
+                .is_some_and(|(prefix, end)| prefix.eq_ignore_ascii_case(end))
         };
-        if let Some(at) = (TELLING..self.text.len().min(PIECE)).rev().find(begun) {
-            text.truncate(text.len() - at);
+        let mut lengths = MIN_PREFIX_LEN..self.text.len().min(MIN_FRAGMENT_LEN);
+        if let Some(length) = lengths.rfind(ends_with_prefix) {
+            text.truncate(text.len() - length);
             text.push_str(REDACTED);
         }
     }
 
-    /// Where there are pieces of the key in a text that is read so, in order; pieces that overlap are one.
-    fn pieces_in(&self, text: &str, read_one: fn(&[u8]) -> (u8, usize)) -> Vec<Range<usize>> {
-        let length = PIECE.min(self.text.len());
-        let mask = u64::MAX >> (8 * (PIECE - length));
+    /// Returns the positions of fragments of the key in a text, in ascending order and with
+    /// overlapping fragments merged. `decode` decodes the first character of a text and returns the
+    /// number of bytes that it takes.
+    fn fragments_in(&self, text: &str, decode: fn(&[u8]) -> (u8, usize)) -> Vec<Range<usize>> {
+        let length = MIN_FRAGMENT_LEN.min(self.text.len());
+        let mask = u64::MAX >> (8 * (MIN_FRAGMENT_LEN - length));
         let mut found: Vec<Range<usize>> = Vec::new();
-        // The last characters as a number, and where each of them began, the oldest first.
-        let (mut last, mut begins) = (0, [0; PIECE]);
-        let (mut at, mut read) = (0, 0);
+        // The last characters as a number, and the position of each of them, the oldest first.
+        let (mut last, mut positions) = (0, [0; MIN_FRAGMENT_LEN]);
+        let (mut at, mut count) = (0, 0);
         while let Some(rest) = text.as_bytes().get(at..).filter(|rest| !rest.is_empty()) {
-            let (byte, width) = read_one(rest);
-            begins.rotate_left(1);
-            if let Some(begin) = begins.last_mut() {
-                *begin = at;
+            let (byte, width) = decode(rest);
+            positions.rotate_left(1);
+            if let Some(position) = positions.last_mut() {
+                *position = at;
             }
             last = (last << 8 | u64::from(byte.to_ascii_lowercase())) & mask;
-            (at, read) = (at + width, read + 1);
-            if read < length || self.pieces.binary_search(&last).is_err() {
+            (at, count) = (at + width, count + 1);
+            if count < length || self.fragments.binary_search(&last).is_err() {
                 continue;
             }
-            let begin = begins.get(PIECE - length).copied().unwrap_or(at);
+            let begin = positions
+                .get(MIN_FRAGMENT_LEN - length)
+                .copied()
+                .unwrap_or(at);
             match found.last_mut() {
                 Some(before) if begin < before.end => before.end = at,
                 _ => found.push(begin..at),
@@ -150,16 +192,37 @@ impl ApiKey {
     }
 }
 
-/// The length of a UUID in characters.
-const UUID: usize = 36;
-/// The fields that hold IDs in responses.
-const ID_FIELDS: [&str; 3] = ["id", "syncId", "syncRunId"];
+/// The fields of a response that can hold an ID.
+#[derive(Deserialize)]
+#[serde(field_identifier)]
+enum IdField {
+    #[serde(rename = "id", alias = "syncId", alias = "syncRunId")]
+    Id,
+    /// A list of objects that have IDs.
+    #[serde(rename = "data", alias = "syncRuns")]
+    List,
+    #[serde(other)]
+    Other,
+}
 
-/// A key as servers write it: as it is, and, if it is not shorter than a piece, in hexadecimal digits, and in base64 at each place that it can
-/// have in an encoded text.
+/// Merges ranges that overlap. They must be in ascending order of their starts.
+fn merged(ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    let mut merged: Vec<Range<usize>> = Vec::new();
+    for range in ranges {
+        match merged.last_mut() {
+            Some(last) if range.start < last.end => last.end = last.end.max(range.end),
+            _ => merged.push(range),
+        }
+    }
+    merged
+}
+
+/// Returns the forms in which servers write a key: the key itself, and, if it is long enough to
+/// have fragments, the key in hexadecimal digits and in base64. Base64 has three forms, because it
+/// depends on the number of bytes before the key.
 fn forms(text: &str) -> Vec<String> {
     let mut forms = vec![String::from(text)];
-    if text.len() < PIECE {
+    if text.len() < MIN_FRAGMENT_LEN {
         return forms;
     }
     forms.push(
@@ -168,11 +231,11 @@ fn forms(text: &str) -> Vec<String> {
             .filter_map(|digit| char::from_digit(digit.into(), 16))
             .collect(),
     );
-    for before in 0..3 {
-        let mut bytes = vec![0; before];
+    for bytes_before in 0..3 {
+        let mut bytes = vec![0; bytes_before];
         bytes.extend_from_slice(text.as_bytes());
-        // The characters that do not depend on what stands before and behind it.
-        let (begin, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+        // The characters that do not depend on the bytes before and after the key.
+        let (begin, end) = ((bytes_before * 8).div_ceil(6), bytes.len() * 8 / 6);
         for alphabet in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
             forms.extend(alphabet.encode(&bytes).get(begin..end).map(Into::into));
         }
@@ -180,32 +243,38 @@ fn forms(text: &str) -> Vec<String> {
     forms
 }
 
-/// The first byte of a text.
-fn plain(text: &[u8]) -> (u8, usize) {
+/// Returns the first byte of a text, and its length of 1.
+fn unchanged(text: &[u8]) -> (u8, usize) {
     (text.first().copied().unwrap_or_default(), 1)
 }
 
-/// The first character of a text that may be escaped, and how many bytes it takes. Bytes that are not ASCII are taken one by one.
+/// Returns the first character of a text in which characters may be escaped, and the number of
+/// bytes that it takes. Bytes that are not ASCII are returned one by one.
 fn unescaped(text: &[u8]) -> (u8, usize) {
-    let first = plain(text);
-    let hex = |from: usize, digits: usize| text.get(from..from + digits).and_then(|digits| number(digits, 16));
+    let first = unchanged(text);
+    let hex = |from: usize, digits: usize| {
+        text.get(from..from + digits)
+            .and_then(|digits| number(digits, 16))
+    };
     let found = match first.0 {
         b'%' => {
-            // The sign itself may be escaped, also more than once.
+            // The percent sign may itself be escaped, any number of times.
             let mut at = 1;
             while text.get(at..).is_some_and(|rest| rest.starts_with(b"25")) {
                 at += 2;
             }
-            // In `%25` alone it is what is escaped.
-            hex(at, 2).map(|byte| (byte, at + 2)).or((at > 1).then_some((b'%', at)))
+            // A lone `%25` is an escaped percent sign.
+            hex(at, 2)
+                .map(|byte| (byte, at + 2))
+                .or((at > 1).then_some((b'%', at)))
         }
         b'\\' => {
-            // The sign itself may be escaped, also more than once.
-            let signs = text.iter().take_while(|byte| **byte == b'\\').count();
-            match text.get(signs) {
-                Some(b'u') => hex(signs + 1, 4).map(|byte| (byte, signs + 5)),
-                Some(mark) if mark.is_ascii_punctuation() => Some((*mark, signs + 1)),
-                _ => Some((b'\\', signs)),
+            // The backslash may itself be escaped, any number of times.
+            let backslashes = text.iter().take_while(|byte| **byte == b'\\').count();
+            match text.get(backslashes) {
+                Some(b'u') => hex(backslashes + 1, 4).map(|byte| (byte, backslashes + 5)),
+                Some(mark) if mark.is_ascii_punctuation() => Some((*mark, backslashes + 1)),
+                _ => Some((b'\\', backslashes)),
             }
         }
         b'&' => entity(text),
@@ -214,11 +283,12 @@ fn unescaped(text: &[u8]) -> (u8, usize) {
     found.unwrap_or(first)
 }
 
-/// The ASCII character that a text begins with as HTML escapes it.
+/// Returns the ASCII character of the HTML character reference that a text begins with, and the
+/// reference's length.
 fn entity(text: &[u8]) -> Option<(u8, usize)> {
-    /// The longest that is known here, `&#x0002F;`, with room for two zeros more.
-    const LONGEST: usize = 11;
-    let end = text.iter().take(LONGEST).position(|byte| *byte == b';')?;
+    /// Maximum length in bytes of a character reference: `&#x0002F;` and two more zeros.
+    const MAX_LEN: usize = 11;
+    let end = text.iter().take(MAX_LEN).position(|byte| *byte == b';')?;
     let byte = match text.get(1..end)? {
         b"amp" => b'&',
         b"lt" => b'<',
@@ -232,13 +302,18 @@ fn entity(text: &[u8]) -> Option<(u8, usize)> {
     Some((byte, end + 1))
 }
 
-/// The byte whose number is written in these digits, at least one.
+/// Reads a number of at least one digit that fits in a byte.
 fn number(digits: &[u8], radix: u32) -> Option<u8> {
     let first = (!digits.is_empty()).then_some(0_u32)?;
     let add = |number: u32, digit: &u8| {
-        char::from(*digit).to_digit(radix).map(|digit| number.saturating_mul(radix).saturating_add(digit))
+        char::from(*digit)
+            .to_digit(radix)
+            .map(|digit| number.saturating_mul(radix).saturating_add(digit))
     };
-    digits.iter().try_fold(first, add).and_then(|number| u8::try_from(number).ok())
+    digits
+        .iter()
+        .try_fold(first, add)
+        .and_then(|number| u8::try_from(number).ok())
 }
 
 impl fmt::Debug for ApiKey {
@@ -254,14 +329,25 @@ mod tests {
 
     #[test]
     fn a_key_that_could_break_a_header_is_refused_without_being_quoted() {
-        for text in ["", "a b", "a\r\nHost: evil", "ключ", "\t", &"k".repeat(4097)] {
+        for text in [
+            "",
+            "a b",
+            "a\r\nHost: evil",
+            "ключ",
+            "\t",
+            &"k".repeat(4097),
+        ] {
             let error = ApiKey::new(text).unwrap_err();
-            assert!(text.is_empty() || !error.to_string().contains(text.trim()) || text.trim().is_empty());
+            assert!(
+                text.is_empty()
+                    || !error.to_string().contains(text.trim())
+                    || text.trim().is_empty()
+            );
         }
     }
 
     #[test]
-    fn a_key_shows_in_no_debug_output_and_is_taken_out_of_texts() {
+    fn a_key_is_not_in_debug_output_and_is_redacted_in_texts() {
         let key = ApiKey::new("marked-key-1").unwrap();
         assert!(!format!("{key:?}").contains("marked"));
         let mut text = String::from("bad token marked-key-1 (Bearer marked-key-1)");
@@ -273,20 +359,32 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_in_pieces_and_however_it_is_escaped() {
+    fn a_key_is_found_in_fragments_and_in_every_escaped_form() {
         let key = ApiKey::new("a1/b2+c3=d4&e5<f6").unwrap();
         for (text, expected) in [
             ("", ""),
             ("nothing of it", "nothing of it"),
             ("\u{e4}a1/b2+c3=d4&e5<f6\u{e4}", "\u{e4}[redacted]\u{e4}"),
             ("a1/b2+c3=d4&e5<f6a1/b2+c3=d4&e5<f6", "[redacted][redacted]"),
-            ("?key=a1%2Fb2%2bc3%3Dd4%26e5%3Cf6&x=1", "?key=[redacted]&x=1"),
+            (
+                "?key=a1%2Fb2%2bc3%3Dd4%26e5%3Cf6&x=1",
+                "?key=[redacted]&x=1",
+            ),
             ("a1%252Fb2%25252Bc3%253Dd4", "[redacted]"),
-            (r#"{"k":"a1\/b2+c3=d4\u0026e5\u003cf6"}"#, r#"{"k":"[redacted]"}"#),
+            (
+                r#"{"k":"a1\/b2+c3=d4\u0026e5\u003cf6"}"#,
+                r#"{"k":"[redacted]"}"#,
+            ),
             (r#""\\u0061\\u0031\\/b2+c3=d4""#, r#""[redacted]""#),
-            ("<b>a1&#x2F;b2&#43;c3&#0061;d4&amp;e5&lt;f6</b>", "<b>[redacted]</b>"),
+            (
+                "<b>a1&#x2F;b2&#43;c3&#0061;d4&amp;e5&lt;f6</b>",
+                "<b>[redacted]</b>",
+            ),
             ("the end is c3=d4&e5<f6", "the end is [redacted]"),
-            ("a1/b2+c3 and =d4&e5<f6, in two halves", "[redacted] and [redacted], in two halves"),
+            (
+                "a1/b2+c3 and =d4&e5<f6, in two halves",
+                "[redacted] and [redacted], in two halves",
+            ),
             ("cut at a1/b2", "cut at [redacted]"),
             ("a1/b2+c3%3Da1/b2+c3", "[redacted][redacted]"),
             ("too little: a1/b2, d4&e5<f", "too little: a1/b2, d4&e5<f"),
@@ -305,19 +403,29 @@ mod tests {
     fn a_key_is_found_in_any_letter_case_in_base64_and_in_hexadecimal_digits() {
         let text = "Marked-key-7f3a";
         let key = ApiKey::new(text).unwrap();
-        let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let hex = |text: &str| {
+            text.bytes()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>()
+        };
         for before in ["", "x", "Bearer ", "user:"] {
-            for behind in ["", "y", ":password"] {
-                let whole = format!("{before}{text}{behind}");
+            for after in ["", "y", ":password"] {
+                let whole = format!("{before}{text}{after}");
                 for alphabet in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
                     let mut echo = alphabet.encode(&whole);
                     key.redact(&mut echo);
                     assert!(
-                        echo.contains(REDACTED) && echo.len() < REDACTED.len() + 14 + 2 * behind.len(),
+                        echo.contains(REDACTED)
+                            && echo.len() < REDACTED.len() + 14 + 2 * after.len(),
                         "{whole}: {echo}"
                     );
                 }
-                for mut echo in [hex(&whole), hex(&whole).to_uppercase(), whole.to_uppercase(), whole.to_lowercase()] {
+                for mut echo in [
+                    hex(&whole),
+                    hex(&whole).to_uppercase(),
+                    whole.to_uppercase(),
+                    whole.to_lowercase(),
+                ] {
                     key.redact(&mut echo);
                     assert!(echo.contains(REDACTED), "{whole}: {echo}");
                 }
@@ -329,14 +437,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_the_key_is_told_from_one_that_is_not() {
+    fn a_key_in_place_of_an_id_is_recognized() {
         let key = ApiKey::new("5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d").unwrap();
         for body in [
             r#"{"id":"5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d"}"#,
             r#"{"id":"5F7C2A10-93D4-4B7E-8D11-6A0C1F2E3B4D","x":1}"#,
             r#"{"id":"\u0035f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d"}"#,
         ] {
-            assert!(key.is_named_by(body.as_bytes()), "{body}");
+            assert!(key.is_echoed_as_id(body.as_bytes()), "{body}");
         }
         for body in [
             &br#"{"id":12345678}"#[..],
@@ -345,16 +453,31 @@ mod tests {
             br#"{"id":"x","syncRuns":[{"syncId":12345678}]}"#,
             br#"{"id":"x","syncRuns":[{"syncId":1,"syncRunId":" 12345678"}]}"#,
         ] {
-            assert!(ApiKey::new("12345678").unwrap().is_named_by(body), "{}", String::from_utf8_lossy(body));
+            assert!(
+                ApiKey::new("12345678").unwrap().is_echoed_as_id(body),
+                "{}",
+                String::from_utf8_lossy(body)
+            );
         }
-        for body in ["", "{}", r#"{"id":"5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4e"}"#, r#"{"id":42}"#] {
-            assert!(!key.is_named_by(body.as_bytes()), "{body}");
+        for body in [
+            "",
+            "{}",
+            r#"{"id":"5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4e"}"#,
+            r#"{"id":42}"#,
+        ] {
+            assert!(!key.is_echoed_as_id(body.as_bytes()), "{body}");
         }
     }
 
     #[test]
-    fn a_key_that_looks_escaped_or_is_short_is_taken_out_as_it_is() {
-        for key in ["%41%42%43%44%45", r"\u0061\u0062\\c", "&amp;&lt;&gt;", "short", "abcdefgh"] {
+    fn a_key_that_looks_escaped_or_is_short_is_redacted_as_a_whole() {
+        for key in [
+            "%41%42%43%44%45",
+            r"\u0061\u0062\\c",
+            "&amp;&lt;&gt;",
+            "short",
+            "abcdefgh",
+        ] {
             let mut text = format!("({key})");
             ApiKey::new(key).unwrap().redact(&mut text);
             assert_eq!(text, "([redacted])", "{key}");

@@ -1,49 +1,49 @@
-//! Hightouch's REST API, as bytes: the requests to build and the answers to read.
+//! The wire format of Hightouch's REST API: building requests and reading responses.
 //!
-//! Nothing here sends anything or knows why a request is made. Reading is as liberal as real answers ask for: IDs come as
-//! numbers or as strings of digits, statuses in any letter case, fields go missing and unknown ones appear.
-//! What must be there (a list under `data`, an `id` from the trigger) and is not makes an answer [`Unreadable`].
+//! This module does not send anything and does not know the purpose of a request. It reads
+//! responses leniently: an ID may be a number or a string of digits, a status may be in any letter
+//! case, fields may be missing, and unknown fields are ignored. A response that lacks a required
+//! field (a list under `data`, or the `id` in the response to a trigger) is a [`ReadError`].
 //!
-//! The facts are those of Hightouch's published OpenAPI (<https://hightouch.com/docs/developer-tools/api-reference>), of its
-//! live server, and of the clients that other people run against it.
+//! The facts about the API come from Hightouch's OpenAPI document
+//! (<https://hightouch.com/docs/developer-tools/api-reference>), from its live server, and from
+//! other clients of the API.
 
-mod answer;
 mod error;
 mod id;
-pub(crate) mod json;
 mod key;
-mod moment;
+mod lenient;
 mod origin;
 mod page;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod request;
+mod response;
 mod run;
 mod sequence;
 mod status;
 mod sync;
-pub(crate) mod text;
+mod timestamp;
 mod trigger;
 mod uuid;
 
-pub use answer::{Answer, BodyEnd, RetryAfter};
-pub use error::{ApiError, Unreadable, reason};
+pub use error::{ApiError, ReadError, reason_phrase};
 pub use id::{InvalidId, RunId, RunRef, Slug, SyncId, SyncRef};
-#[cfg(any(test, feature = "endpoint"))]
-pub(crate) use json::Json;
 pub use key::{ApiKey, InvalidKey};
-pub use moment::Moment;
 pub use origin::{ApiOrigin, InvalidOrigin, Scheme};
 pub use request::{Method, Request};
+pub use response::{BodyEnd, MAX_BODY_LEN, Response, RetryAfter};
 pub use run::{Ratio, RowCounts, Run, RunsPage};
 pub use sequence::{SequenceRun, SyncRun, read_sequence_trigger};
 pub use status::{RunStatus, SequenceStatus};
 pub use sync::{SyncEntry, SyncsPage};
+pub use timestamp::Timestamp;
 pub use trigger::{Resync, read_trigger, trigger_ids};
 pub use uuid::{SequenceId, SequenceRunId};
 
-/// The path under an origin at which the API lives.
+/// The path of the API under its origin.
 pub const BASE_PATH: &str = "/api/v1";
 
-/// How many entries Hightouch puts on a page of a list at the most, unless asked for fewer.
-pub const PAGE: usize = 100;
+/// Maximum number of entries that this project requests per page of a list. It is the default of
+/// `limit` in Hightouch's OpenAPI document, which names no maximum.
+pub const MAX_PAGE_ENTRIES: usize = 100;

@@ -1,49 +1,50 @@
-//! Where the API lives.
+//! The origin of the API.
 
 use core::str::FromStr;
 
-use super::text::cut;
-
-/// The two schemes an API can be reached by.
+/// The scheme of a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// In the clear: for a local server, or a proxy on the same machine.
+    /// HTTP without TLS, for a server or a proxy on the same machine.
     Http,
-    /// TLS.
+    /// HTTP over TLS.
     Https,
 }
 
-/// `scheme://host[:port]`, to which [`BASE_PATH`](super::BASE_PATH) is appended.
+/// An origin, `scheme://host[:port]`. Requests append [`BASE_PATH`](super::BASE_PATH) to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiOrigin {
     scheme: Scheme,
     authority: String,
 }
 
-/// Why a text is no origin.
+/// The error for a text that is not an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the API origin must be http:// or https://, a host and at most a port, such as https://api.hightouch.com, \
-     with no path, query or user name after or before it"
+    "the API origin must be http:// or https://, a host and optionally a port, such as https://api.hightouch.com, \
+     without a user name, path or query"
 )]
 pub struct InvalidOrigin;
 
 impl ApiOrigin {
-    /// The scheme.
+    /// Returns the scheme.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// `host[:port]`.
+    /// Returns `host[:port]`.
     pub fn authority(&self) -> &str {
         &self.authority
     }
 }
 
 impl Default for ApiOrigin {
-    /// Hightouch's own: there are no regional hosts.
+    /// Returns Hightouch's public origin, the only server in its OpenAPI document.
     fn default() -> Self {
-        Self { scheme: Scheme::Https, authority: "api.hightouch.com".into() }
+        Self {
+            scheme: Scheme::Https,
+            authority: "api.hightouch.com".into(),
+        }
     }
 }
 
@@ -60,40 +61,68 @@ impl core::fmt::Display for ApiOrigin {
 impl FromStr for ApiOrigin {
     type Err = InvalidOrigin;
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
-        let (scheme, rest) = cut(text, b':').ok_or(InvalidOrigin)?;
-        let authority = rest.strip_prefix("//").ok_or(InvalidOrigin)?;
+        let (scheme, authority) = text.split_once("://").ok_or(InvalidOrigin)?;
         let scheme = match scheme {
             _ if scheme.eq_ignore_ascii_case("https") => Scheme::Https,
             _ if scheme.eq_ignore_ascii_case("http") => Scheme::Http,
             _ => return Err(InvalidOrigin),
         };
-        // The address of an IPv6 host stands in brackets and has colons of its own.
-        let (host, port) = match authority.strip_prefix("[") {
+        let (host, port) = match authority.strip_prefix('[') {
+            // An IPv6 address, which has colons of its own.
             Some(rest) => {
-                let (address, after) = cut(rest, b']').ok_or(InvalidOrigin)?;
-                // Whether it is an address is the host's to say; nothing else can stand here.
-                let numbered = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
-                (address.bytes().any(|byte| byte == b':') && address.bytes().all(numbered))
-                    .then_some(())
-                    .ok_or(InvalidOrigin)?;
-                (None, after.strip_prefix(":").or(after.is_empty().then_some("")).ok_or(InvalidOrigin)?)
+                let (address, port) = rest.split_once(']').ok_or(InvalidOrigin)?;
+                (Host::Address(address), port)
             }
-            None => match cut(authority, b':') {
-                Some((_, "")) => return Err(InvalidOrigin),
-                Some((host, port)) => (Some(host), port),
-                None => (Some(authority), ""),
-            },
+            None => {
+                let port = authority.find(':').unwrap_or(authority.len());
+                let (name, port) = authority.split_at(port);
+                (Host::Name(name), port)
+            }
         };
-        let named = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-        if host.is_some_and(|host| host.is_empty() || !host.bytes().all(named)) {
-            return Err(InvalidOrigin);
+        if host.is_valid() && is_optional_port(port) {
+            Ok(Self {
+                scheme,
+                authority: authority.into(),
+            })
+        } else {
+            Err(InvalidOrigin)
         }
-        let numbered = port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok_and(|port| port > 0);
-        if !(port.is_empty() && !authority.ends_with(":") || numbered) {
-            return Err(InvalidOrigin);
-        }
-        Ok(Self { scheme, authority: authority.into() })
     }
+}
+
+/// The host of an origin.
+enum Host<'a> {
+    /// A name or an IPv4 address.
+    Name(&'a str),
+    /// An IPv6 address without its brackets.
+    Address(&'a str),
+}
+
+impl Host<'_> {
+    /// Whether the host consists of characters that a host can have. The wasm host checks the rest
+    /// when it connects.
+    fn is_valid(&self) -> bool {
+        match self {
+            Self::Name(name) => {
+                let is_name =
+                    |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+                !name.is_empty() && name.bytes().all(is_name)
+            }
+            Self::Address(address) => {
+                let is_address = |byte: u8| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.');
+                address.contains(':') && address.bytes().all(is_address)
+            }
+        }
+    }
+}
+
+/// Whether a text is empty, or a colon and a port.
+fn is_optional_port(text: &str) -> bool {
+    text.is_empty()
+        || text.strip_prefix(':').is_some_and(|port| {
+            port.bytes().all(|byte| byte.is_ascii_digit())
+                && port.parse::<u16>().is_ok_and(|port| port > 0)
+        })
 }
 
 #[cfg(test)]
@@ -112,11 +141,14 @@ mod tests {
         ] {
             assert_eq!(text.parse::<ApiOrigin>().unwrap().to_string(), text);
         }
-        assert_eq!("HTTPS://x".parse::<ApiOrigin>().unwrap().scheme(), Scheme::Https);
+        assert_eq!(
+            "HTTPS://x".parse::<ApiOrigin>().unwrap().scheme(),
+            Scheme::Https
+        );
     }
 
     #[test]
-    fn what_is_no_origin_is_refused() {
+    fn a_text_that_is_not_an_origin_is_refused() {
         for text in [
             "",
             "api.hightouch.com",

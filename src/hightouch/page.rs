@@ -1,37 +1,109 @@
 //! One page of a list: `{"data":[…],"hasMore":…}`.
 
-use super::Unreadable;
-use super::json::Json;
+use core::fmt;
 
-/// What a page was, less its entries.
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::ReadError;
+use super::lenient::{self, ForEachEntry};
+
+/// The metadata of a page, without its entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// How many entries it had, also those that were passed over: the offset of the next page counts them.
+    /// Number of entries, readable or not. The offset of the next page counts all of them.
     pub entries: usize,
-    /// How many of them could not be read: they are no objects, or have no ID.
+    /// Number of entries that could not be read: they are not objects, or have no usable ID.
     pub unreadable: usize,
-    /// Whether there is another page, if the response says so. Without it, a full page means that there may be one.
+    /// Whether there is another page, if the response says so. If it does not, a full page may have
+    /// a successor.
     pub has_more: Option<bool>,
 }
 
-/// Reads a page and hands over each entry, of whatever form, so that only what is wanted is kept in memory.
+/// Reads a page and passes each entry to a function, so that only what the function keeps is in
+/// memory. An entry is read as `Fields`, and counts as unreadable if `convert` returns `None` for
+/// it.
 ///
-/// After an error, what was handed over counts for nothing.
-pub(super) fn read_page(
-    body: &[u8],
-    each: &mut dyn FnMut(Json<'_>) -> Result<(), Unreadable>,
-) -> Result<Page, Unreadable> {
-    let [data, has_more] = Json::check(body)?.fields(["data", "hasMore"])?.unwrap_or_default();
-    let list = data.and_then(Json::entries).ok_or(Unreadable::Missing("data"))?;
-    let mut entries = 0;
-    for entry in list {
-        entries += 1;
-        each(entry)?;
+/// # Errors
+/// The body is not JSON, has no list under `data`, has a `hasMore` that is not a boolean, or has a
+/// field twice. Entries that were passed on before an error must be discarded.
+pub(super) fn read_page<'a, Fields: Deserialize<'a>, Entry>(
+    body: &'a [u8],
+    convert: fn(Fields) -> Option<Entry>,
+    each: &mut dyn FnMut(Entry),
+) -> Result<Page, ReadError> {
+    let json = lenient::body_text(body)?;
+    if !lenient::is_object(json) {
+        serde_json::from_str::<IgnoredAny>(json)?;
+        return Err(ReadError::Missing("data"));
     }
-    let has_more = match has_more {
-        None => None,
-        Some(value) if value.is_null() => None,
-        Some(value) => Some(value.lenient_flag().ok_or(Unreadable::Missing("hasMore"))?),
+    let (mut entries, mut unreadable) = (0, 0);
+    let mut each = |value: &'a RawValue| {
+        entries += 1;
+        match lenient::read_nested(value)?.and_then(convert) {
+            Some(entry) => each(entry),
+            None => unreadable += 1,
+        }
+        Ok(())
     };
-    Ok(Page { entries, unreadable: 0, has_more })
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    let (is_list, has_more) = (&mut deserializer).deserialize_map(PageVisitor(&mut each))?;
+    deserializer.end()?;
+    if !is_list {
+        return Err(ReadError::Missing("data"));
+    }
+    let has_more = match has_more.filter(|value| value.get() != "null") {
+        None => None,
+        Some(value) => Some(lenient::as_bool(value).ok_or(ReadError::Missing("hasMore"))?),
+    };
+    Ok(Page {
+        entries,
+        unreadable,
+        has_more,
+    })
+}
+
+/// The fields of a page.
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum Field {
+    Data,
+    HasMore,
+    #[serde(other)]
+    Other,
+}
+
+/// Passes the entries of a page to a function. The result is whether there is a list under `data`,
+/// and the value of `hasMore`.
+struct PageVisitor<'f, 'de>(&'f mut EachEntry<'f, 'de>);
+
+type EachEntry<'f, 'de> = dyn FnMut(&'de RawValue) -> Result<(), serde_json::Error> + 'f;
+
+impl<'de> Visitor<'de> for PageVisitor<'_, 'de> {
+    type Value = (bool, Option<&'de RawValue>);
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object with a list under `data`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut page: A) -> Result<Self::Value, A::Error> {
+        let (mut is_list, mut has_more) = (None, None);
+        while let Some(name) = page.next_key()? {
+            match name {
+                Field::Data if is_list.is_some() => {
+                    return Err(A::Error::duplicate_field("data"));
+                }
+                Field::HasMore if has_more.is_some() => {
+                    return Err(A::Error::duplicate_field("hasMore"));
+                }
+                Field::Data => is_list = Some(page.next_value_seed(ForEachEntry(&mut *self.0))?),
+                Field::HasMore => has_more = Some(page.next_value()?),
+                Field::Other => {
+                    page.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok((is_list.unwrap_or(false), has_more))
+    }
 }

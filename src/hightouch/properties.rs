@@ -1,90 +1,303 @@
-//! What holds of every answer, whatever its bytes.
+//! Properties of everything that reads responses. Each holds for any bytes.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice
+)]
 
 use core::fmt::Debug;
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 use time::OffsetDateTime;
 
-use super::answer::RetryAfter;
-use super::error::TEXT;
-use super::moment::Moment;
-use super::page::Page;
-use super::run::{Ratio, WORD};
+use super::lenient::{self, MAX_SHORT_TEXT_LEN, MAX_TEXT_LEN};
 use super::{
-    Answer, ApiError, ApiKey, RowCounts, Run, RunId, RunStatus, SequenceRun, SequenceStatus, SyncEntry, SyncId,
-    SyncRun, read_sequence_trigger, read_trigger,
+    ApiError, ApiKey, Response, RetryAfter, Run, RunStatus, SequenceRun, SequenceStatus, SyncEntry,
+    Timestamp, read_sequence_trigger, read_trigger,
 };
 use crate::properties::cuts;
 
-/// What holds of everything that reads JSON, and what came of the bytes. `model` says the same of a value that somebody else has read.
-fn reads<T: PartialEq + Debug>(
+/// The fields of an object that the project reads, and those of them that are objects or lists of
+/// objects.
+struct Fields {
+    read: &'static [&'static str],
+    nested: &'static [(&'static str, Fields)],
+}
+
+const TRIGGER: Fields = Fields {
+    read: &["id"],
+    nested: &[],
+};
+
+const ENVELOPE: Fields = Fields {
+    read: &["message", "details", "error"],
+    nested: &[],
+};
+
+const SYNCS: Fields = Fields {
+    read: &["data", "hasMore"],
+    nested: &[(
+        "data",
+        Fields {
+            read: &["id", "slug"],
+            nested: &[],
+        },
+    )],
+};
+
+const ROWS: Fields = Fields {
+    read: &["addedCount", "changedCount", "removedCount"],
+    nested: &[],
+};
+
+const RUNS: Fields = Fields {
+    read: &["data", "hasMore"],
+    nested: &[(
+        "data",
+        Fields {
+            read: &[
+                "id",
+                "status",
+                "error",
+                "createdAt",
+                "startedAt",
+                "finishedAt",
+                "querySize",
+                "completionRatio",
+                "plannedRows",
+                "successfulRows",
+                "failedRows",
+            ],
+            nested: &[
+                ("plannedRows", ROWS),
+                ("successfulRows", ROWS),
+                ("failedRows", ROWS),
+            ],
+        },
+    )],
+};
+
+const SEQUENCE_RUN: Fields = Fields {
+    read: &["id", "status", "syncRuns"],
+    nested: &[(
+        "syncRuns",
+        Fields {
+            read: &["syncId", "syncRunId", "status", "finishedAt"],
+            nested: &[],
+        },
+    )],
+};
+
+/// The fields that may be a number or a string of it.
+const NUMBERS: &[&str] = &[
+    "id",
+    "syncId",
+    "syncRunId",
+    "querySize",
+    "completionRatio",
+    "addedCount",
+    "changedCount",
+    "removedCount",
+];
+
+/// A member of an object: its name, decoded if it is Unicode, the name's JSON and the value's JSON.
+struct Member<'a> {
+    name: String,
+    name_json: &'a str,
+    value: &'a str,
+}
+
+/// Returns the members of an object; `None` for any other JSON value.
+fn members(json: &str) -> Option<Vec<Member<'_>>> {
+    if !lenient::is_object(json) {
+        return None;
+    }
+    let mut members = Vec::new();
+    lenient::for_each_member(json, |name: &RawValue, value| {
+        members.push(Member {
+            name: serde_json::from_str(name.get()).unwrap_or_default(),
+            name_json: name.get(),
+            value: value.get(),
+        });
+    })
+    .expect("the body was accepted");
+    Some(members)
+}
+
+/// Returns the JSON of each entry of a list; `None` for any other JSON value.
+fn entries(json: &str) -> Option<Vec<&str>> {
+    json.starts_with('[')
+        .then(|| serde_json::from_str::<Vec<&RawValue>>(json).expect("the body was accepted"))
+        .map(|entries| entries.into_iter().map(RawValue::get).collect())
+}
+
+/// Returns the same body written differently: members in reverse order, blanks between all tokens,
+/// numbers as strings, and an unknown field in each object.
+fn rewritten(json: &str, fields: &Fields) -> String {
+    let Some(members) = members(json) else {
+        return json.into();
+    };
+    let mut object = String::from("{ ");
+    for member in members.iter().rev() {
+        let nested = fields.nested.iter().find(|(name, _)| *name == member.name);
+        let value = match (nested, entries(member.value)) {
+            (Some((_, fields)), Some(entries)) => {
+                let entries: Vec<String> = entries
+                    .into_iter()
+                    .map(|entry| rewritten(entry, fields))
+                    .collect();
+                format!("[\t{} ]", entries.join("\n,\r"))
+            }
+            (Some((_, fields)), None) => rewritten(member.value, fields),
+            (None, _)
+                if NUMBERS.contains(&&*member.name)
+                    && member
+                        .value
+                        .starts_with(|first: char| first == '-' || first.is_ascii_digit()) =>
+            {
+                format!("\"{}\"", member.value)
+            }
+            (None, _) => member.value.into(),
+        };
+        object += &format!("{} :\n{value} ,\t", member.name_json);
+    }
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    object + &format!("\"unknown\":{{\"id\":{deep},\"\\ud800\":1e999}}}}")
+}
+
+/// Returns the same body with one of its fields twice, once for each field.
+fn with_duplicates(json: &str, fields: &Fields) -> Vec<String> {
+    let mut bodies = Vec::new();
+    for Member { name, value, .. } in members(json).unwrap_or_default() {
+        if fields.read.contains(&&*name) {
+            let object = json.trim_ascii_end();
+            let object = &object[..object.len() - 1];
+            let escaped = format!("\\u{:04x}{}", name.as_bytes()[0], &name[1..]);
+            for name in [&name, &escaped] {
+                bodies.push(format!("{object},\"{name}\":{value}}}"));
+            }
+        }
+        let Some((_, fields)) = fields.nested.iter().find(|(nested, _)| *nested == name) else {
+            continue;
+        };
+        let objects = entries(value).unwrap_or_else(|| vec![value]);
+        if let Some(object) = objects.into_iter().find(|entry| lenient::is_object(entry)) {
+            // The object is a part of `json`.
+            let begin = object.as_ptr() as usize - json.as_ptr() as usize;
+            let (before, after) = (&json[..begin], &json[begin + object.len()..]);
+            let objects = with_duplicates(object, fields).into_iter();
+            bodies.extend(objects.map(|object| [before, &object, after].concat()));
+        }
+    }
+    bodies
+}
+
+/// Checks what holds for everything that reads JSON, and returns what was read.
+fn check_reader<T: PartialEq + Debug>(
     bytes: &[u8],
+    fields: &Fields,
     read: impl Fn(&[u8]) -> Option<T>,
-    model: impl Fn(&Value) -> Option<T>,
 ) -> Option<T> {
-    let seen = read(bytes);
-    assert_eq!(seen, read(bytes), "what is read twice is equal");
+    let result = read(bytes);
+    assert_eq!(result, read(bytes), "reading twice gives equal results");
     for spaced in [[bytes, b" \r\n\t"].concat(), [b" \r\n\t", bytes].concat()] {
-        assert_eq!(seen, read(&spaced), "blanks around it mean nothing");
+        assert_eq!(result, read(&spaced), "blanks around a body mean nothing");
     }
-    if seen.is_some() {
-        for cut in cuts(bytes) {
-            assert_eq!(read(cut), None, "what was cut never reads as whole: {}", cut.escape_ascii());
-        }
+    result.as_ref()?;
+    for cut in cuts(bytes) {
+        assert_eq!(
+            read(cut),
+            None,
+            "a body that was cut off is not accepted: {}",
+            cut.escape_ascii()
+        );
     }
-    if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
-        // Written anew, it has no field twice: each side must say the same of it.
-        let anew = value.to_string();
-        let value: Value = serde_json::from_str(&anew).expect("what was written can be read");
-        // Some fractions are read a little off, so that they are written otherwise the next time.
-        let again = value.to_string();
-        if again == anew {
-            assert_eq!(read(anew.as_bytes()), model(&value), "{anew}");
-        }
+    let json = core::str::from_utf8(bytes).expect("the body was accepted");
+    let again = rewritten(json, fields);
+    assert_eq!(result, read(again.as_bytes()), "{again}");
+    for body in with_duplicates(json, fields) {
+        assert_eq!(
+            read(body.as_bytes()),
+            None,
+            "a body with a field twice is not accepted: {body}"
+        );
     }
-    seen
+    result
 }
 
 /// A page of runs.
 pub fn runs(bytes: &[u8]) {
     let page = |bytes: &[u8]| {
         let mut runs = Vec::new();
-        Run::read_page(bytes, &mut |run| runs.push(run)).ok().map(|page| (page, runs))
+        Run::read_page(bytes, &mut |run| runs.push(run))
+            .ok()
+            .map(|page| (page, runs))
     };
-    let model = |value: &Value| {
-        let (entries, has_more) = entries(value)?;
-        let runs: Vec<Run> = entries.iter().filter(|entry| entry.is_object()).filter_map(run).collect();
-        Some((Page { entries: entries.len(), unreadable: entries.len() - runs.len(), has_more }, runs))
+    let Some((page, runs)) = check_reader(bytes, &RUNS, page) else {
+        return;
     };
-    let Some((page, runs)) = reads(bytes, page, model) else { return };
     assert_eq!(runs.len() + page.unreadable, page.entries, "{page:?}");
-    assert!(page.entries <= bytes.len(), "each entry takes a byte at the least: {page:?}");
+    assert!(
+        page.entries <= bytes.len(),
+        "each entry has at least one byte: {page:?}"
+    );
     let mut kept = 0;
     for run in &runs {
         assert!(run.id.get() > 0);
-        assert_eq!(RunStatus::read(run.status.as_str()), run.status, "a status reads back from its word");
-        assert!(RunStatus::KNOWN.contains(&run.status) || !run.status.ended(), "what is not known has not ended");
+        assert_eq!(
+            RunStatus::read(run.status.as_str()),
+            run.status,
+            "a status is read from its name"
+        );
+        assert!(
+            RunStatus::KNOWN.contains(&run.status) || !run.status.ended(),
+            "an unknown status is not final"
+        );
         let unknown = match &run.status {
-            RunStatus::Other(word) => Some(word),
+            RunStatus::Other(name) => Some(name),
             _ => None,
         };
-        for word in [unknown, run.created_at.as_ref(), run.started_at.as_ref(), run.finished_at.as_ref()] {
-            kept += within(word, WORD);
+        for text in [
+            unknown,
+            run.created_at.as_ref(),
+            run.started_at.as_ref(),
+            run.finished_at.as_ref(),
+        ] {
+            kept += memory(text, MAX_SHORT_TEXT_LEN);
         }
-        kept += within(run.error.as_ref(), TEXT);
-        assert!(run.error.as_ref().is_none_or(|text| !text.trim_ascii().is_empty()), "an error text says something");
-        assert!(run.completion_ratio.as_ref().is_none_or(|ratio| ratio.value().is_finite()));
+        kept += memory(run.error.as_ref(), MAX_TEXT_LEN);
+        assert!(
+            run.error
+                .as_ref()
+                .is_none_or(|text| !text.trim_ascii().is_empty()),
+            "an error text has content"
+        );
+        assert!(
+            run.completion_ratio
+                .as_ref()
+                .is_none_or(|ratio| ratio.value().is_finite())
+        );
     }
-    assert!(kept <= bytes.len(), "no more is kept than came: {kept} of {}", bytes.len());
+    assert!(
+        kept <= bytes.len(),
+        "no more is kept than was received: {kept} of {} bytes",
+        bytes.len()
+    );
 }
 
-/// How much memory a text takes, which is not much more than it may.
-fn within(text: Option<&String>, most: usize) -> usize {
+/// Returns the memory of a text in bytes, after checking that it is not much more than the text's
+/// maximum length.
+fn memory(text: Option<&String>, max: usize) -> usize {
     let Some(text) = text else { return 0 };
-    assert!(text.len() <= most, "{} bytes of at most {most}", text.len());
-    assert!(text.capacity() <= 2 * most, "{} bytes kept for {} of at most {most}", text.capacity(), text.len());
+    assert!(text.len() <= max, "{} bytes of at most {max}", text.len());
+    assert!(
+        text.capacity() <= 2 * max,
+        "{} bytes of memory for {} of at most {max}",
+        text.capacity(),
+        text.len()
+    );
     text.capacity()
 }
 
@@ -92,163 +305,198 @@ fn within(text: Option<&String>, most: usize) -> usize {
 pub fn syncs(bytes: &[u8]) {
     let page = |bytes: &[u8]| {
         let mut syncs = Vec::new();
-        SyncEntry::read_page(bytes, &mut |sync| syncs.push(sync)).ok().map(|page| (page, syncs))
+        SyncEntry::read_page(bytes, &mut |sync| syncs.push(sync))
+            .ok()
+            .map(|page| (page, syncs))
     };
-    let model = |value: &Value| {
-        let (entries, has_more) = entries(value)?;
-        let sync = |entry: &Value| {
-            let id = SyncId::try_from(number(entry.get("id")?)?).ok()?;
-            Some(SyncEntry { id, slug: text(entry.get("slug")).unwrap_or_default() })
-        };
-        let syncs: Vec<SyncEntry> = entries.iter().filter_map(sync).collect();
-        Some((Page { entries: entries.len(), unreadable: entries.len() - syncs.len(), has_more }, syncs))
+    let Some((page, syncs)) = check_reader(bytes, &SYNCS, page) else {
+        return;
     };
-    let Some((page, syncs)) = reads(bytes, page, model) else { return };
-    assert!(syncs.len() <= page.entries && page.entries <= bytes.len(), "{page:?}");
+    assert_eq!(syncs.len() + page.unreadable, page.entries, "{page:?}");
+    assert!(
+        page.entries <= bytes.len(),
+        "each entry has at least one byte: {page:?}"
+    );
     let kept: usize = syncs.iter().map(|sync| sync.slug.capacity()).sum();
-    assert!(kept <= bytes.len(), "no more is kept than came: {kept} of {}", bytes.len());
+    assert!(
+        kept <= bytes.len(),
+        "no more is kept than was received: {kept} of {} bytes",
+        bytes.len()
+    );
     assert!(syncs.iter().all(|sync| sync.id.get() > 0));
 }
 
-/// The answer to a trigger.
+/// The response to a trigger.
 pub fn trigger(bytes: &[u8]) {
-    let model = |value: &Value| value.as_object()?.get("id").and_then(number).and_then(|id| RunId::try_from(id).ok());
-    let run = reads(bytes, |bytes| read_trigger(bytes).ok(), model);
+    let run = check_reader(bytes, &TRIGGER, |bytes| read_trigger(bytes).ok());
     assert!(run.is_none_or(|run| run.get() > 0));
-    assert!(run.is_none() || !ApiError::is_all_of(bytes), "what names a run is no error that shows that there is none");
-    // Should an answer come twice over one connection, it is not the answer to one request.
+    assert!(
+        run.is_none() || !ApiError::is_error_envelope(bytes),
+        "a response that names a run is not an error envelope"
+    );
+    // Two responses on one connection are not the response to one request.
     assert!(read_trigger(&[bytes, bytes].concat()).is_err());
 }
 
-/// What tells of a sequence's run, and the answer to its trigger.
+/// The response that describes a sequence's run, and the response to a sequence's trigger.
 pub fn sequence(bytes: &[u8]) {
-    let word =
-        |value: &Value, field| text(value.get(field)).map(|word| word[..word.floor_char_boundary(WORD)].to_owned());
-    let id = |value: &Value| word(value, "id")?.trim_ascii().parse().ok();
-    let model = |value: &Value| {
-        let sync_run = |entry: &Value| SyncRun {
-            sync: entry.get("syncId").and_then(number).and_then(|id| SyncId::try_from(id).ok()),
-            run: entry.get("syncRunId").and_then(number).and_then(|id| RunId::try_from(id).ok()),
-            status: RunStatus::read(&word(entry, "status").unwrap_or_default()),
-            finished_at: word(entry, "finishedAt"),
-        };
-        let entries = value.get("syncRuns").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let status = SequenceStatus::read(&word(value, "status").unwrap_or_default());
-        let run = SequenceRun { id: id(value)?, status, sync_runs: entries.iter().map(sync_run).collect() };
-        (entries.len() <= SequenceRun::MOST).then_some(run)
-    };
-    let started = reads(bytes, |bytes| read_sequence_trigger(bytes).ok(), id);
-    let run = reads(bytes, |bytes| SequenceRun::read(bytes).ok(), model);
+    let started = check_reader(bytes, &TRIGGER, |bytes| read_sequence_trigger(bytes).ok());
+    let run = check_reader(bytes, &SEQUENCE_RUN, |bytes| SequenceRun::read(bytes).ok());
     assert!(
-        started.is_none() || !ApiError::is_all_of(bytes),
-        "what names a run is no error that shows that there is none"
+        started.is_none() || !ApiError::is_error_envelope(bytes),
+        "a response that names a run is not an error envelope"
     );
     let Some(run) = run else { return };
     assert_eq!(started.as_ref(), Some(&run.id), "both name the same run");
-    assert!(run.id.as_str().bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-'), "it can stand in a path");
-    assert!(SequenceStatus::KNOWN.contains(&run.status) || !run.status.ended(), "what is not known has not ended");
+    assert!(
+        run.id
+            .as_str()
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-'),
+        "the ID needs no escaping in a path"
+    );
+    assert!(run.sync_runs.len() <= SequenceRun::MAX_SYNC_RUNS);
+    assert!(
+        SequenceStatus::KNOWN.contains(&run.status) || !run.status.ended(),
+        "an unknown status is not final"
+    );
     for entry in &run.sync_runs {
-        assert!(RunStatus::KNOWN.contains(&entry.status) || !entry.status.ended(), "what is not known has not ended");
+        assert!(
+            RunStatus::KNOWN.contains(&entry.status) || !entry.status.ended(),
+            "an unknown status is not final"
+        );
     }
 }
 
 /// The body of an error.
 pub fn error(bytes: &[u8]) {
-    let read = |bytes: &[u8]| Some(ApiError::read(bytes)).filter(|error| *error != ApiError::default());
-    let said = |text: String| (!text.trim_ascii().is_empty() && text != "null").then_some(text);
-    let model = |value: &Value| {
-        let whole = |name: &str| {
-            let value = value.get(name)?;
-            said(value.as_str().map_or_else(|| value.to_string(), String::from))
-        };
-        let text = |name: &str| value.get(name)?.as_str().map(String::from).and_then(said);
-        let message = value.as_str().map(String::from).and_then(said).or_else(|| text("message"));
-        let (message, details) = match (message, text("error")) {
-            (None, Some(error)) => (Some(error), whole("details")),
-            (message, _) => (message, whole("details").or_else(|| whole("error"))),
-        };
-        let [message, details] =
-            [message, details].map(|text| text.map(|text| text[..text.floor_char_boundary(TEXT)].to_owned()));
-        Some(ApiError { message, details }).filter(|error| *error != ApiError::default())
-    };
-    let error = reads(bytes, read, model).unwrap_or_default();
-    let kept: usize = [&error.message, &error.details].into_iter().flatten().map(String::capacity).sum();
-    assert!(kept <= bytes.len(), "no more is kept than came: {kept} of {}", bytes.len());
+    let read =
+        |bytes: &[u8]| Some(ApiError::read(bytes)).filter(|error| *error != ApiError::default());
+    let error = check_reader(bytes, &ENVELOPE, read).unwrap_or_default();
+    let kept: usize = [&error.message, &error.details]
+        .into_iter()
+        .map(|text| memory(text.as_ref(), MAX_TEXT_LEN))
+        .sum();
+    assert!(
+        kept <= bytes.len(),
+        "no more is kept than was received: {kept} of {} bytes",
+        bytes.len()
+    );
 
-    let whole = |bytes: &[u8]| ApiError::is_all_of(bytes).then_some(());
-    let model = |value: &Value| {
-        let envelope = value.as_object()?;
-        let alone = envelope.keys().all(|key| ["message", "details", "error"].contains(&key.as_str()));
-        let says = ["message", "error"].iter().any(|name| envelope.get(*name).is_some_and(Value::is_string));
-        (alone && says).then_some(())
-    };
-    if reads(bytes, whole, model).is_some() {
-        assert!(read_trigger(bytes).is_err(), "an error and nothing beside names no run");
+    if ApiError::is_error_envelope(bytes) {
+        assert!(
+            read_trigger(bytes).is_err(),
+            "an error envelope does not name a run"
+        );
+        for cut in cuts(bytes) {
+            assert!(!ApiError::is_error_envelope(cut), "{}", cut.escape_ascii());
+        }
+        let json = core::str::from_utf8(bytes).expect("the body was accepted");
+        // It has an unknown field.
+        let mut others = with_duplicates(json, &ENVELOPE);
+        others.push(rewritten(json, &ENVELOPE));
+        for body in others {
+            assert!(!ApiError::is_error_envelope(body.as_bytes()), "{body}");
+        }
     }
 
-    // An answer may echo the request, key and all, and may have been cut anywhere.
+    // A response may echo the request with its key, and may be cut off anywhere.
     let key = ApiKey::new("abab-abab-marked-key").expect("printable");
     let secret = key.bearer().split_off("Bearer ".len());
     for text in [error.message, error.details].into_iter().flatten() {
-        let mut told = text.clone();
-        key.redact(&mut told);
-        assert!(!told.contains(&secret), "{told}");
-        assert!((4..secret.len()).all(|at| !told.ends_with(&secret[..at])), "{told}");
-        let mut again = told.clone();
+        let mut redacted = text.clone();
+        key.redact(&mut redacted);
+        assert!(!redacted.contains(&secret), "{redacted}");
+        assert!(
+            (4..secret.len()).all(|length| !redacted.ends_with(&secret[..length])),
+            "{redacted}"
+        );
+        let mut again = redacted.clone();
         key.redact(&mut again);
-        assert_eq!(told, again, "what is redacted stays as it is");
+        assert_eq!(redacted, again, "redacting twice changes nothing");
     }
 }
 
-/// The headers that matter, one a line.
+/// The relevant headers, one per line.
 pub fn headers(bytes: &[u8]) {
     let lines: Vec<(&str, &[u8])> = bytes
         .split(|byte| *byte == b'\n')
         .filter_map(|line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
-            Some((core::str::from_utf8(&line[..colon]).ok()?, &line[colon + 1..]))
+            Some((
+                core::str::from_utf8(&line[..colon]).ok()?,
+                &line[colon + 1..],
+            ))
         })
         .collect();
-    let note = |case: fn(&str) -> String| {
-        let mut answer = Answer::new(429, "");
+    let response = |case: fn(&str) -> String| {
+        let mut response = Response::new(429, "");
         for (name, value) in &lines {
-            answer.note_header(&case(name), value);
+            response.record_header(&case(name), value);
         }
-        answer
+        response
     };
-    let answer = note(str::to_owned);
-    assert_eq!(answer, note(str::to_ascii_uppercase), "letter case means nothing in a header's name");
-    assert_eq!(answer, note(str::to_ascii_lowercase), "letter case means nothing in a header's name");
+    let noted = response(str::to_owned);
     assert_eq!(
-        Answer { retry_after: None, date: None, is_old: false, coding: None, ..answer.clone() },
-        Answer::new(429, ""),
-        "nothing else changes"
+        noted,
+        response(str::to_ascii_uppercase),
+        "the letter case of a header's name means nothing"
     );
-    match (answer.retry_after, answer.date, answer.wait_asked()) {
-        (None, _, asked) => assert_eq!(asked, None),
-        (Some(RetryAfter::Delay(delay)), _, asked) => {
-            assert_eq!(asked, Some(delay));
-            assert_eq!(RetryAfter::read(&delay.as_secs().to_string()), Some(RetryAfter::Delay(delay)));
+    assert_eq!(
+        noted,
+        response(str::to_ascii_lowercase),
+        "the letter case of a header's name means nothing"
+    );
+    assert_eq!(
+        Response {
+            retry_after: None,
+            date: None,
+            is_from_cache: false,
+            coding: None,
+            is_plain_text: false,
+            ..noted.clone()
+        },
+        Response::new(429, ""),
+        "headers change no other field"
+    );
+    match (noted.retry_after, noted.date, noted.retry_delay()) {
+        (None, _, delay) => assert_eq!(delay, None),
+        (Some(RetryAfter::Delay(requested)), _, delay) => {
+            assert_eq!(delay, Some(requested));
+            assert_eq!(
+                RetryAfter::read(&requested.as_secs().to_string()),
+                Some(RetryAfter::Delay(requested))
+            );
         }
-        (Some(RetryAfter::Moment(moment)), date, asked) => {
-            same_second(moment);
-            assert_eq!(asked, date.map(|date| moment.since(date)), "a date is counted from the server's own");
+        (Some(RetryAfter::Timestamp(until)), date, delay) => {
+            check_second(until);
+            assert_eq!(
+                delay,
+                date.map(|date| until.duration_since(date)),
+                "the delay until a date is counted from the server's `Date`"
+            );
         }
     }
-    if let Some(date) = answer.date {
-        same_second(date);
+    if let Some(date) = noted.date {
+        check_second(date);
     }
     for (_, value) in lines {
-        // The times in bodies are read by the same crate from another form.
-        if let Some(moment) = core::str::from_utf8(value).ok().and_then(|text| Moment::rfc3339(text.trim())) {
-            assert_eq!(moment.since(moment), core::time::Duration::ZERO);
+        // The form of times in bodies is tried on the same values.
+        if let Some(time) = core::str::from_utf8(value)
+            .ok()
+            .and_then(|text| Timestamp::rfc3339(text.trim()))
+        {
+            assert_eq!(time.duration_since(time), core::time::Duration::ZERO);
         }
     }
 }
 
-/// A moment that was read is the one that an HTTP date in the form of RFC 9110 says.
-fn same_second(moment: Moment) {
-    let Ok(utc) = OffsetDateTime::from_unix_timestamp(moment.millis().div_euclid(1000)) else { return };
+/// Checks that a time, written as an HTTP date (RFC 9110, section 5.6.7), is read as the same
+/// second.
+fn check_second(timestamp: Timestamp) {
+    let Ok(utc) = OffsetDateTime::from_unix_timestamp(timestamp.millis().div_euclid(1000)) else {
+        return;
+    };
     if !(1900..=9999).contains(&utc.year()) {
         return;
     }
@@ -262,59 +510,12 @@ fn same_second(moment: Moment) {
         utc.year()
     );
     let again = RetryAfter::read(&date);
-    let Some(RetryAfter::Moment(again)) = again else { panic!("{date} reads as {again:?}") };
-    assert_eq!(again.millis().div_euclid(1000), moment.millis().div_euclid(1000), "{date}");
-}
-
-fn entries(value: &Value) -> Option<(&Vec<Value>, Option<bool>)> {
-    let page = value.as_object()?;
-    let has_more = match page.get("hasMore") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(text.trim_ascii().to_ascii_lowercase().parse().ok()?),
-        Some(value) => Some(value.as_bool()?),
+    let Some(RetryAfter::Timestamp(again)) = again else {
+        panic!("{date} reads as {again:?}")
     };
-    Some((page.get("data")?.as_array()?, has_more))
-}
-
-fn run(entry: &Value) -> Option<Run> {
-    let cut = |text: String, most| text[..text.floor_char_boundary(most)].to_owned();
-    let word = |field| text(entry.get(field)).map(|word| cut(word, WORD));
-    let ratio = |value: &Value| {
-        let written = value.as_str().map_or_else(|| value.to_string(), |text| text.trim_ascii().to_owned());
-        let value = serde_json::from_str(&written).ok().filter(|value: &f64| value.is_finite())?;
-        (written.len() <= WORD).then_some(Ratio { value, written })
-    };
-    let error = |value: &Value| value.as_str().map_or_else(|| value.to_string(), String::from);
-    Some(Run {
-        id: RunId::try_from(number(entry.get("id")?)?).ok()?,
-        status: RunStatus::read(&word("status").unwrap_or_default()),
-        error: entry
-            .get("error")
-            .map(error)
-            .filter(|text| !text.trim_ascii().is_empty() && text != "null")
-            .map(|text| cut(text, TEXT)),
-        created_at: word("createdAt"),
-        started_at: word("startedAt"),
-        finished_at: word("finishedAt"),
-        query_size: entry.get("querySize").and_then(number),
-        completion_ratio: entry.get("completionRatio").and_then(ratio),
-        planned_rows: counts(entry.get("plannedRows")),
-        successful_rows: counts(entry.get("successfulRows")),
-        failed_rows: counts(entry.get("failedRows")),
-    })
-}
-
-fn counts(value: Option<&Value>) -> Option<RowCounts> {
-    let rows = value?.as_object()?;
-    let count = |field| rows.get(field).and_then(number).unwrap_or(0);
-    Some(RowCounts { added: count("addedCount"), changed: count("changedCount"), removed: count("removedCount") })
-}
-
-fn number(value: &Value) -> Option<u64> {
-    let digits = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
-    value.as_u64().or_else(|| value.as_str().filter(digits)?.parse().ok())
-}
-
-fn text(value: Option<&Value>) -> Option<String> {
-    value.and_then(Value::as_str).map(String::from)
+    assert_eq!(
+        again.millis().div_euclid(1000),
+        timestamp.millis().div_euclid(1000),
+        "{date}"
+    );
 }

@@ -1,66 +1,86 @@
-//! Runs, as `GET /syncs/{syncId}/runs` lists them.
+//! Runs of syncs, as `GET /syncs/{syncId}/runs` lists them.
 
-use super::error::text_of;
-use super::json::{Json, beginning};
+use serde::Deserialize;
+use serde::de::Deserializer;
+use serde_json::value::RawValue;
+
+use super::lenient::{self, MAX_SHORT_TEXT_LEN, prefix};
 use super::page::{Page, read_page};
-use super::{RunId, RunStatus, Unreadable};
+use super::{ReadError, RunId, RunStatus};
 
-/// The most of a word or a time, which no word or time comes near.
-pub(super) const WORD: usize = 128;
-
-/// Rows by what happens to them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Row counts by operation. A count that is missing or of another type than the API promises is
+/// zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct RowCounts {
     /// `addedCount`.
+    #[serde(rename = "addedCount", deserialize_with = "lenient::count")]
     pub added: u64,
     /// `changedCount`.
+    #[serde(rename = "changedCount", deserialize_with = "lenient::count")]
     pub changed: u64,
     /// `removedCount`.
+    #[serde(rename = "removedCount", deserialize_with = "lenient::count")]
     pub removed: u64,
 }
 
-/// A finite number, as Hightouch wrote it.
+/// A finite number and its text. The text makes it possible to detect an API key that a response
+/// echoes as a number.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ratio {
-    pub(super) value: f64,
-    pub(super) written: String,
+    value: f64,
+    json: String,
 }
 
 impl Ratio {
-    fn read(json: Json<'_>) -> Option<Self> {
-        let (value, written) = json.real()?;
-        (written.len() <= WORD).then_some(Self { value, written })
+    /// Reads a number, or a string of one, of at most [`MAX_SHORT_TEXT_LEN`] bytes.
+    fn read(value: &RawValue) -> Option<Self> {
+        let text = lenient::as_text_or_json(value, MAX_SHORT_TEXT_LEN + 1);
+        // `serde_json` refuses a number that is not finite.
+        let value = serde_json::from_str(&text).ok()?;
+        let json = text.trim_ascii();
+        (json.len() <= MAX_SHORT_TEXT_LEN).then(|| Self {
+            value,
+            json: json.into(),
+        })
     }
 
-    /// The number.
+    /// Returns the number.
     pub fn value(&self) -> f64 {
         self.value
     }
 
-    /// How it was written, which is how JSON writes numbers.
+    /// Returns the number as Hightouch wrote it, which is valid JSON.
     pub fn as_str(&self) -> &str {
-        &self.written
+        &self.json
     }
 }
 
-/// One entry of a list of runs. What is missing, null or of another type than the API promises is none.
+/// Reads a ratio for `deserialize_with`; any value but a number or a string of one counts as
+/// missing.
+fn ratio<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ratio>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(Ratio::read)
+}
+
+/// One entry of a list of runs. A field is `None` if it is missing, null, or of another type than
+/// the API promises.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// `id`.
     pub id: RunId,
-    /// `status`; empty where it is missing.
+    /// `status`; empty if it is missing.
     pub status: RunStatus,
-    /// `error`: free text of Hightouch or of the destination, at most 16 KiB.
+    /// `error`: free text of Hightouch or of the destination, cut to 16 KiB.
     pub error: Option<String>,
-    /// `createdAt`, RFC 3339. Before `startedAt` where the run waited in the queue.
+    /// `createdAt`, in RFC 3339. It is earlier than `startedAt` if the run was queued.
     pub created_at: Option<String>,
-    /// `startedAt`, RFC 3339.
+    /// `startedAt`, in RFC 3339.
     pub started_at: Option<String>,
-    /// `finishedAt`, RFC 3339.
+    /// `finishedAt`, in RFC 3339.
     pub finished_at: Option<String>,
-    /// `querySize`: how many rows the model's query returned.
+    /// `querySize`: the number of rows that the model's query returned.
     pub query_size: Option<u64>,
-    /// `completionRatio`, a hint: a run can end in success at 0.54.
+    /// `completionRatio`, which is only a hint: a run can succeed at 0.54.
     pub completion_ratio: Option<Ratio>,
     /// `plannedRows`.
     pub planned_rows: Option<RowCounts>,
@@ -70,95 +90,87 @@ pub struct Run {
     pub failed_rows: Option<RowCounts>,
 }
 
-/// What a page of runs was, less its entries.
+/// The metadata of a page of runs, without its entries.
 pub type RunsPage = Page;
 
+/// An entry of a list of runs, which may lack an ID.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Fields {
+    #[serde(deserialize_with = "lenient::id")]
+    id: Option<RunId>,
+    status: RunStatus,
+    #[serde(deserialize_with = "lenient::free_text")]
+    error: Option<String>,
+    #[serde(deserialize_with = "lenient::short_text")]
+    created_at: Option<String>,
+    #[serde(deserialize_with = "lenient::short_text")]
+    started_at: Option<String>,
+    #[serde(deserialize_with = "lenient::short_text")]
+    finished_at: Option<String>,
+    #[serde(deserialize_with = "lenient::u64")]
+    query_size: Option<u64>,
+    #[serde(deserialize_with = "ratio")]
+    completion_ratio: Option<Ratio>,
+    #[serde(deserialize_with = "lenient::object")]
+    planned_rows: Option<RowCounts>,
+    #[serde(deserialize_with = "lenient::object")]
+    successful_rows: Option<RowCounts>,
+    #[serde(deserialize_with = "lenient::object")]
+    failed_rows: Option<RowCounts>,
+}
+
+impl Fields {
+    fn into_run(self) -> Option<Run> {
+        Some(Run {
+            id: self.id?,
+            status: self.status,
+            error: self.error,
+            created_at: self.created_at,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            query_size: self.query_size,
+            completion_ratio: self.completion_ratio,
+            planned_rows: self.planned_rows,
+            successful_rows: self.successful_rows,
+            failed_rows: self.failed_rows,
+        })
+    }
+}
+
 impl Run {
-    /// Reads a page of runs and hands over each entry that has an ID; one without cannot be the run that anyone looks for.
-    /// After an error, what was handed over counts for nothing.
-    pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<RunsPage, Unreadable> {
-        let mut unreadable = 0;
-        let page = read_page(body, &mut |entry| {
-            match read_run(entry)? {
-                Some(run) => each(run),
-                None => unreadable += 1,
-            }
-            Ok(())
-        })?;
-        Ok(Page { unreadable, ..page })
+    /// Reads a page of runs and passes each entry that has an ID to a function.
+    ///
+    /// # Errors
+    /// The body is not JSON, has no list under `data`, has a `hasMore` that is not a boolean, or
+    /// has a field twice. Entries that were passed on before an error must be discarded.
+    pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<RunsPage, ReadError> {
+        read_page(body, Fields::into_run, each)
     }
 
-    /// Whether the run has ended: its status says so, or its status is not a known one and it has a time of its end.
+    /// Whether the run has ended: its status is a final one, or it is unknown and the run has a
+    /// `finishedAt`.
     pub fn ended(&self) -> bool {
         self.status.ended_at(self.finished_at.as_deref())
     }
 
-    /// Cuts the error text to at most so many bytes, and says how many are left of it.
-    pub fn shorten_error(&mut self, most: usize) -> usize {
-        if let Some(error) = self.error.as_mut().filter(|error| error.len() > most) {
-            // A copy: a text that is cut keeps its room.
-            *error = beginning(error, most).into();
+    /// Cuts the error text to at most `max` bytes and returns its length in bytes after the cut.
+    pub fn truncate_error(&mut self, max: usize) -> usize {
+        if let Some(error) = self.error.as_mut().filter(|error| error.len() > max) {
+            // A copy, because truncating a `String` keeps its capacity.
+            *error = prefix(error, max).into();
         }
         self.error.as_ref().map_or(0, String::len)
     }
 }
 
-/// Reads an entry of a list of runs. `None` if it is not an object or has no ID.
-fn read_run(entry: Json<'_>) -> Result<Option<Run>, Unreadable> {
-    let names = [
-        "id",
-        "status",
-        "error",
-        "createdAt",
-        "startedAt",
-        "finishedAt",
-        "querySize",
-        "completionRatio",
-        "plannedRows",
-        "successfulRows",
-        "failedRows",
-    ];
-    let Some(fields) = entry.fields(names)? else { return Ok(None) };
-    let [id, status, error, created, started, finished, size, ratio, planned, successful, failed] = fields;
-    let word = |field: Option<Json<'_>>| field.and_then(|field| field.text(WORD));
-    let (planned, successful, failed) = (read_rows(planned)?, read_rows(successful)?, read_rows(failed)?);
-    let Some(id) = id.and_then(Json::number).and_then(|id| RunId::try_from(id).ok()) else { return Ok(None) };
-    Ok(Some(Run {
-        id,
-        status: RunStatus::read(&word(status).unwrap_or_default()),
-        error: error.and_then(text_of),
-        created_at: word(created),
-        started_at: word(started),
-        finished_at: word(finished),
-        query_size: size.and_then(Json::number),
-        completion_ratio: ratio.and_then(Ratio::read),
-        planned_rows: planned,
-        successful_rows: successful,
-        failed_rows: failed,
-    }))
-}
-
-/// Reads counts of rows; none where the field is none or no object.
-fn read_rows(field: Option<Json<'_>>) -> Result<Option<RowCounts>, Unreadable> {
-    let counts = match field {
-        Some(field) => field.fields(["addedCount", "changedCount", "removedCount"])?,
-        None => None,
-    };
-    let count = |field: Option<Json<'_>>| field.and_then(Json::number).unwrap_or(0);
-    Ok(counts.map(|[added, changed, removed]| RowCounts {
-        added: count(added),
-        changed: count(changed),
-        removed: count(removed),
-    }))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-    use super::super::error::TEXT;
+    use super::super::lenient::MAX_TEXT_LEN;
     use super::*;
 
-    fn read(body: &str) -> Result<(Vec<Run>, Page), Unreadable> {
+    fn read(body: &str) -> Result<(Vec<Run>, Page), ReadError> {
         let mut runs = Vec::new();
         Run::read_page(body.as_bytes(), &mut |run| runs.push(run)).map(|page| (runs, page))
     }
@@ -168,8 +180,21 @@ mod tests {
     #[test]
     fn a_recorded_run_is_read_whole() {
         let (runs, page) = read(&format!(r#"{{"data":[{RECORDED}],"hasMore":false}}"#)).unwrap();
-        let added = |added| Some(RowCounts { added, changed: 0, removed: 0 });
-        assert_eq!(page, Page { entries: 1, unreadable: 0, has_more: Some(false) });
+        let added = |added| {
+            Some(RowCounts {
+                added,
+                changed: 0,
+                removed: 0,
+            })
+        };
+        assert_eq!(
+            page,
+            Page {
+                entries: 1,
+                unreadable: 0,
+                has_more: Some(false)
+            }
+        );
         assert_eq!(
             runs,
             [Run {
@@ -180,7 +205,10 @@ mod tests {
                 started_at: Some("2022-02-08T16:11:04.712Z".into()),
                 finished_at: Some("2022-02-08T16:11:11.698Z".into()),
                 query_size: Some(773),
-                completion_ratio: Some(Ratio { value: 0.54, written: "0.54".into() }),
+                completion_ratio: Some(Ratio {
+                    value: 0.54,
+                    json: "0.54".into()
+                }),
                 planned_rows: added(773),
                 successful_rows: added(773),
                 failed_rows: added(0),
@@ -189,10 +217,59 @@ mod tests {
     }
 
     #[test]
+    fn a_ratio_may_be_a_string_of_a_number() {
+        for (json, expected) in [
+            ("0.54", Some((0.54, "0.54"))),
+            (r#""0.54""#, Some((0.54, "0.54"))),
+            (r#"" 1 ""#, Some((1.0, "1"))),
+            ("5.4e-1", Some((0.54, "5.4e-1"))),
+            ("-7", Some((-7.0, "-7"))),
+            ("1e999", None),
+            (r#""01""#, None),
+            (r#""1,5""#, None),
+            (r#""""#, None),
+            (r#""NaN""#, None),
+            (r#""true""#, None),
+            ("true", None),
+            ("null", None),
+            ("[1]", None),
+            ("{}", None),
+            (&format!("0.{}", "3".repeat(500)), None),
+        ] {
+            let (runs, _) = read(&format!(
+                r#"{{"data":[{{"id":1,"completionRatio":{json}}}]}}"#
+            ))
+            .unwrap();
+            let ratio = runs[0].completion_ratio.as_ref();
+            assert_eq!(
+                ratio.map(|ratio| (ratio.value(), ratio.as_str())),
+                expected,
+                "{json}"
+            );
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_unicode_does_not_fail_the_page() {
+        let (runs, page) = read(
+            r#"{"data":[{"id":1,"status":"\ud800","error":"\ud83d","x":"\udc00"},"\ud800",
+                {"id":2,"\ud800":1}]}"#,
+        )
+        .unwrap();
+        assert_eq!((page.entries, page.unreadable), (3, 2));
+        assert_eq!(runs[0].status, RunStatus::default());
+        assert_eq!(runs[0].error.as_deref(), Some(r#""\ud83d""#));
+    }
+
+    #[test]
     fn ids_are_read_from_strings_and_numbers_and_statuses_in_any_case() {
-        let (runs, _) = read(r#"{"data":[{"id":"7","status":"QUEUED"},{"id":8,"status":"Success"}]}"#).unwrap();
+        let (runs, _) =
+            read(r#"{"data":[{"id":"7","status":"QUEUED"},{"id":8,"status":"Success"}]}"#).unwrap();
         assert_eq!((runs[0].id.get(), &runs[0].status), (7, &RunStatus::Queued));
-        assert_eq!((runs[1].id.get(), &runs[1].status), (8, &RunStatus::Success));
+        assert_eq!(
+            (runs[1].id.get(), &runs[1].status),
+            (8, &RunStatus::Success)
+        );
     }
 
     #[test]
@@ -203,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_of_the_wrong_type_unknown_fields_and_entries_that_are_no_runs_break_nothing() {
+    fn wrong_types_unknown_fields_and_unreadable_entries_do_not_fail_the_page() {
         let (runs, page) = read(
             r#"{"new":{"deep":[[]]},"data":[null,7,"x",[{}],true,-1,0.5,{},{"id":null},{"id":-1},
                 {"id":9,"status":7,"error":{"code":1},"createdAt":3,"querySize":"12","completionRatio":"0.5",
@@ -213,13 +290,26 @@ mod tests {
         assert_eq!((page.entries, page.has_more, runs.len()), (11, None, 1));
         let run = &runs[0];
         assert_eq!((run.query_size, run.planned_rows), (Some(12), None));
-        assert_eq!(run.completion_ratio, Some(Ratio { value: 0.5, written: "0.5".into() }));
-        assert_eq!(run.failed_rows, Some(RowCounts { added: 3, changed: 0, removed: 0 }));
+        assert_eq!(
+            run.completion_ratio,
+            Some(Ratio {
+                value: 0.5,
+                json: "0.5".into()
+            })
+        );
+        assert_eq!(
+            run.failed_rows,
+            Some(RowCounts {
+                added: 3,
+                changed: 0,
+                removed: 0
+            })
+        );
         assert_eq!(run.error.as_deref(), Some(r#"{"code":1}"#));
     }
 
     #[test]
-    fn without_a_list_under_data_the_answer_is_unreadable() {
+    fn without_a_list_under_data_the_response_is_unreadable() {
         let deep = format!(r#"{{"data":{}"#, "[".repeat(100_000));
         for body in [
             "",
@@ -239,27 +329,37 @@ mod tests {
     }
 
     #[test]
-    fn depth_in_fields_that_nobody_reads_costs_nothing() {
+    fn a_deep_field_does_not_overflow_the_stack() {
         let deep = format!(
             r#"{{"data":[{{"id":1,"status":"success","x":{}1{}}}]}}"#,
             "[".repeat(400_000),
             "]".repeat(400_000)
         );
-        // Read or refused, but never a stack that overflows.
-        let _ = read(&deep);
+        assert_eq!(read(&deep).map(|(runs, _)| runs.len()), Ok(1));
     }
 
     #[test]
-    fn of_a_text_that_is_too_long_only_what_is_kept_takes_memory() {
+    fn a_long_text_takes_only_the_memory_of_its_beginning() {
         let long = "x".repeat(100_000);
-        let (runs, _) = read(&format!(r#"{{"data":[{{"id":1,"error":"{long}","createdAt":"{long}"}}]}}"#)).unwrap();
-        let (error, created_at) = (runs[0].error.as_ref().unwrap(), runs[0].created_at.as_ref().unwrap());
-        assert_eq!((error.len(), created_at.len()), (TEXT, WORD));
-        assert!(error.capacity() < 2 * TEXT && created_at.capacity() < 2 * WORD);
+        let (runs, _) = read(&format!(
+            r#"{{"data":[{{"id":1,"error":"{long}","createdAt":"{long}"}}]}}"#
+        ))
+        .unwrap();
+        let (error, created_at) = (
+            runs[0].error.as_ref().unwrap(),
+            runs[0].created_at.as_ref().unwrap(),
+        );
+        assert_eq!(
+            (error.len(), created_at.len()),
+            (MAX_TEXT_LEN, MAX_SHORT_TEXT_LEN)
+        );
+        assert!(
+            error.capacity() < 2 * MAX_TEXT_LEN && created_at.capacity() < 2 * MAX_SHORT_TEXT_LEN
+        );
     }
 
     #[test]
-    fn whether_there_is_another_page_is_read_leniently_and_nothing_else_is_guessed() {
+    fn has_more_is_a_boolean_or_a_string_of_one() {
         for (value, expected) in [
             ("true", Some(Some(true))),
             ("false", Some(Some(false))),
@@ -271,21 +371,34 @@ mod tests {
             ("[]", None),
         ] {
             let body = format!(r#"{{"data":[],"hasMore":{value}}}"#);
-            assert_eq!(read(&body).ok().map(|(_, page)| page.has_more), expected, "{value}");
+            assert_eq!(
+                read(&body).ok().map(|(_, page)| page.has_more),
+                expected,
+                "{value}"
+            );
         }
         assert_eq!(read(r#"{"data":[]}"#).unwrap().1.has_more, None);
     }
 
     #[test]
-    fn an_unknown_status_is_an_end_only_with_the_time_of_the_end() {
+    fn an_unknown_status_is_final_only_with_finished_at() {
         for (rest, expected) in [
             (r#""status":"verifying""#, false),
             (r#""status":"verifying","finishedAt":null"#, false),
             (r#""status":"verifying","finishedAt":"soon""#, false),
-            (r#""status":"verifying","finishedAt":"0001-01-01T00:00:00Z""#, false),
-            (r#""status":"completed","finishedAt":"2022-02-08T16:11:11.698Z""#, true),
+            (
+                r#""status":"verifying","finishedAt":"0001-01-01T00:00:00Z""#,
+                false,
+            ),
+            (
+                r#""status":"completed","finishedAt":"2022-02-08T16:11:11.698Z""#,
+                true,
+            ),
             (r#""finishedAt":"2022-02-08T16:11:11.698Z""#, true),
-            (r#""status":"processing","finishedAt":"2022-02-08T16:11:11.698Z""#, false),
+            (
+                r#""status":"processing","finishedAt":"2022-02-08T16:11:11.698Z""#,
+                false,
+            ),
             (r#""status":"failed""#, true),
         ] {
             let (runs, _) = read(&format!(r#"{{"data":[{{"id":1,{rest}}}]}}"#)).unwrap();

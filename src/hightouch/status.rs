@@ -1,39 +1,42 @@
-//! Where runs stand, in the API's words.
+//! The statuses of runs.
 
-use super::Moment;
+use serde::de::{Deserialize, Deserializer};
 
-/// Declares the statuses of one kind of run once: the variant, the word for it, and whether a run in it has ended.
+use super::{Timestamp, lenient};
+
+/// Declares the statuses of one kind of run: for each the variant, the API's name, and whether a
+/// run with this status has ended.
 macro_rules! statuses {
-    ($(#[$about:meta])* $name:ident: $($(#[$doc:meta])* $variant:ident $word:literal ended $ended:literal,)*) => {
+    ($(#[$about:meta])* $name:ident: $($(#[$doc:meta])* $variant:ident $name_in_api:literal ended $ended:literal,)*) => {
         $(#[$about])*
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum $name {
             $($(#[$doc])* $variant,)*
-            /// A status that is not known, as it was written.
+            /// An unknown status, as Hightouch wrote it.
             Other(String),
         }
 
         impl $name {
-            /// Every status that is known.
+            /// Every known status.
             pub const KNOWN: &[Self] = &[$(Self::$variant),*];
 
-            /// The API's word for it.
+            /// Returns the API's name of the status.
             pub fn as_str(&self) -> &str {
                 match self {
-                    $(Self::$variant => $word,)*
-                    Self::Other(word) => word,
+                    $(Self::$variant => $name_in_api,)*
+                    Self::Other(name) => name,
                 }
             }
 
-            /// Reads the API's word, in whatever letter case.
-            pub fn read(word: &str) -> Self {
-                match word.trim_ascii() {
-                    $(known if known.eq_ignore_ascii_case($word) => Self::$variant,)*
-                    _ => Self::Other(word.into()),
+            /// Reads the API's name of a status, in any letter case and with blanks around it.
+            pub fn read(name: &str) -> Self {
+                match name.trim_ascii() {
+                    $(known if known.eq_ignore_ascii_case($name_in_api) => Self::$variant,)*
+                    _ => Self::Other(name.into()),
                 }
             }
 
-            /// Whether a run in this status has ended. An unknown status alone does not say so.
+            /// Whether a run with this status has ended. It is false for an unknown status.
             pub fn ended(&self) -> bool {
                 match self {
                     $(Self::$variant => $ended,)*
@@ -41,51 +44,69 @@ macro_rules! statuses {
                 }
             }
         }
+
+        /// The status of a run that has none.
+        impl Default for $name {
+            fn default() -> Self {
+                Self::Other(String::new())
+            }
+        }
+
+        /// Any value but a string counts as missing.
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let name = lenient::short_text(deserializer)?;
+                Ok(Self::read(&name.unwrap_or_default()))
+            }
+        }
     };
 }
 
 statuses! {
-    /// Where a run of a sync stands.
+    /// The status of a run of a sync.
     RunStatus:
-    /// Waits for its turn.
+    /// The run is queued.
     Queued "queued" ended false,
-    /// The warehouse query runs.
+    /// The warehouse query is running.
     Querying "querying" ended false,
-    /// Rows go to the destination.
+    /// Rows are being sent to the destination.
     Processing "processing" ended false,
-    /// Results are being written down.
+    /// Results are being recorded.
     Reporting "reporting" ended false,
-    /// Ended well.
+    /// The run succeeded.
     Success "success" ended true,
-    /// Ended; some rows were rejected.
+    /// The run ended, and the destination rejected some rows.
     Warning "warning" ended true,
-    /// Ended in failure.
+    /// The run failed.
     Failed "failed" ended true,
-    /// Ended by a person.
+    /// A user cancelled the run.
     Cancelled "cancelled" ended true,
-    /// Ended by Hightouch.
+    /// Hightouch interrupted the run.
     Interrupted "interrupted" ended true,
 }
 
 statuses! {
-    /// Where a run of a sequence stands.
+    /// The status of a run of a sequence.
     SequenceStatus:
-    /// Waits for its turn.
+    /// The run is queued.
     Pending "pending" ended false,
-    /// Its syncs run.
+    /// The syncs of the sequence are running.
     Running "running" ended false,
-    /// Ended. How, its sync runs tell: they may hold warnings and failures.
+    /// The run ended. Its sync runs may have ended with warnings or failures.
     Done "done" ended true,
-    /// Ended in failure.
+    /// The run failed.
     Failed "failed" ended true,
-    /// Ended by a person.
+    /// A user cancelled the run.
     Cancelled "cancelled" ended true,
 }
 
 impl RunStatus {
-    /// Whether a run in this status has ended, if this is its `finishedAt`: an unknown status with a time of the end is an end too.
+    /// Whether a run with this status and this `finishedAt` has ended. A run with an unknown status
+    /// has ended if it has a `finishedAt` after 1970.
     pub fn ended_at(&self, finished_at: Option<&str>) -> bool {
-        let finished = finished_at.and_then(Moment::rfc3339).is_some_and(|finished| finished.millis() > 0);
+        let finished = finished_at
+            .and_then(Timestamp::rfc3339)
+            .is_some_and(|finished| finished.millis() > 0);
         self.ended() || matches!(self, Self::Other(_)) && finished
     }
 }
@@ -95,17 +116,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_status_reads_back_from_its_word() {
+    fn every_status_is_read_from_its_name() {
         for status in RunStatus::KNOWN {
             assert_eq!(&RunStatus::read(status.as_str()), status);
         }
         for status in SequenceStatus::KNOWN {
-            assert_eq!(&SequenceStatus::read(&status.as_str().to_ascii_uppercase()), status);
+            assert_eq!(
+                &SequenceStatus::read(&status.as_str().to_ascii_uppercase()),
+                status
+            );
         }
     }
 
     #[test]
-    fn a_status_of_the_one_is_none_of_the_other() {
+    fn sync_runs_and_sequence_runs_do_not_share_final_statuses() {
         assert!(!RunStatus::read("done").ended() && !SequenceStatus::read("success").ended());
     }
 }

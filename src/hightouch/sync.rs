@@ -1,35 +1,55 @@
-//! Syncs, as `GET /syncs` lists them: only what tells which is which.
+//! Syncs, as `GET /syncs` lists them.
 
-use super::json::Json;
+use serde::Deserialize;
+use serde::de::Deserializer;
+use serde_json::value::RawValue;
+
+use super::id::MAX_SLUG_LEN;
 use super::page::{Page, read_page};
-use super::{SyncId, Unreadable};
+use super::{ReadError, SyncId, lenient};
 
-/// One entry of a list of syncs.
+/// One entry of a list of syncs: the fields that identify a sync.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncEntry {
     /// `id`.
     pub id: SyncId,
-    /// `slug`; empty where it is missing.
+    /// `slug`; empty if it is missing. It is cut if it is longer than a [`Slug`](super::Slug) can
+    /// be.
     pub slug: String,
 }
 
-/// What a page of syncs was, less its entries.
+/// The metadata of a page of syncs, without its entries.
 pub type SyncsPage = Page;
 
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Fields {
+    #[serde(deserialize_with = "lenient::id")]
+    id: Option<SyncId>,
+    #[serde(deserialize_with = "slug")]
+    slug: Option<String>,
+}
+
+/// Reads a slug for `deserialize_with`. A longer text than a slug's is one byte longer after the
+/// cut, and so never equals a slug.
+fn slug<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(|value| lenient::as_text(value, MAX_SLUG_LEN + 1))
+}
+
 impl SyncEntry {
-    /// Reads a page of syncs and hands over each entry that has an ID.
-    /// After an error, what was handed over counts for nothing.
-    pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<SyncsPage, Unreadable> {
-        let mut unreadable = 0;
-        let page = read_page(body, &mut |entry| {
-            let [id, slug] = entry.fields(["id", "slug"])?.unwrap_or_default();
-            match id.and_then(Json::number).and_then(|id| SyncId::try_from(id).ok()) {
-                Some(id) => each(Self { id, slug: slug.and_then(Json::string).map(Into::into).unwrap_or_default() }),
-                None => unreadable += 1,
-            }
-            Ok(())
-        })?;
-        Ok(Page { unreadable, ..page })
+    /// Reads a page of syncs and passes each entry that has an ID to a function.
+    ///
+    /// # Errors
+    /// The body is not JSON, has no list under `data`, has a `hasMore` that is not a boolean, or
+    /// has a field twice. Entries that were passed on before an error must be discarded.
+    pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<SyncsPage, ReadError> {
+        let convert = |fields: Fields| {
+            Some(Self {
+                id: fields.id?,
+                slug: fields.slug.unwrap_or_default(),
+            })
+        };
+        read_page(body, convert, each)
     }
 }
 

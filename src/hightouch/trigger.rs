@@ -1,58 +1,85 @@
-//! Starting a run.
+//! The trigger of a run of a sync: `POST /syncs/{syncId}/trigger`.
 
-use super::json::Json;
-use super::{RunId, Unreadable};
+use core::ops::Not;
 
-/// What a run does beyond sending the rows that changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+use serde::{Deserialize, Serialize};
+
+use super::{ReadError, RunId, lenient};
+
+/// The ways in which a run can do more than send the rows that have changed. Its JSON is the
+/// trigger's body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Resync {
-    /// `fullResync`: send every row again, also those that were sent before.
+    /// `fullResync`: sends every row again, including the rows that were sent before.
+    #[serde(rename = "fullResync", skip_serializing_if = "Not::not")]
     pub full: bool,
-    /// `resetCDC`: take every row as seen without changing the destination.
+    /// `resetCDC`: marks every row as sent without changing the destination.
+    #[serde(rename = "resetCDC", skip_serializing_if = "Not::not")]
     pub reset_cdc: bool,
-    /// `clearAndFill`: empty the audience, then fill it.
+    /// `clearAndFill`: empties the audience and fills it again.
+    #[serde(rename = "clearAndFill", skip_serializing_if = "Not::not")]
     pub clear_and_fill: bool,
 }
 
 impl Resync {
-    /// Whether anything beyond the ordinary is asked for.
+    /// Whether any of the three is requested.
     pub fn any(self) -> bool {
         self != Self::default()
     }
 
-    /// The trigger's body; none where nothing beyond the ordinary is asked for.
+    /// Returns the trigger's body; `None` for an ordinary run.
     pub(super) fn to_json(self) -> Option<String> {
-        let flags = [(self.full, "fullResync"), (self.reset_cdc, "resetCDC"), (self.clear_and_fill, "clearAndFill")];
-        let mut json = String::new();
-        for (_, name) in flags.iter().filter(|(set, _)| *set) {
-            json += if json.is_empty() { "{\"" } else { ",\"" };
-            json += name;
-            json += "\":true";
-        }
-        self.any().then_some(json + "}")
+        // A struct of booleans can always be serialized.
+        self.any()
+            .then(|| serde_json::to_string(&self).ok())
+            .flatten()
     }
 }
 
-/// Reads the answer to a trigger, `{"id":"…"}`: the ID of the run that was started.
-///
-/// An envelope of an error, which comes with status 200 too, has no ID and is therefore unreadable here;
-/// [`ApiError::read`](super::ApiError::read) reads it.
-pub fn read_trigger(body: &[u8]) -> Result<RunId, Unreadable> {
-    let [id] = Json::check(body)?.fields(["id"])?.unwrap_or_default();
-    let id = id.and_then(Json::number);
-    id.and_then(|id| RunId::try_from(id).ok()).ok_or(Unreadable::Missing("id"))
-}
-
-/// Every run ID in the body of a response to a trigger that [`read_trigger`] does not take: one that was cut off after the ID, or names two.
-pub fn trigger_ids(body: &[u8]) -> Vec<RunId> {
-    let Ok(json) = Json::check(body) else { return Vec::new() };
-    let members = json.members().into_iter().flatten().filter(|(name, _)| name.is_text("id"));
-    let ids = members.filter_map(|(_, id)| id.number()).filter_map(|id| RunId::try_from(id).ok());
-    ids.take(MAX_IDS).collect()
-}
-
-/// Maximum number of IDs that are read from one response to a trigger.
+/// Maximum number of run IDs that are read from one response to a trigger.
 const MAX_IDS: usize = 10;
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Fields {
+    #[serde(deserialize_with = "lenient::id")]
+    id: Option<RunId>,
+}
+
+/// Reads the response to a trigger, `{"id":"…"}`, and returns the ID of the run that it started.
+///
+/// # Errors
+/// The body is not JSON, or does not have exactly one usable `id`. An error envelope has none, even
+/// if its status is 200; [`ApiError::read`](super::ApiError::read) reads it.
+pub fn read_trigger(body: &[u8]) -> Result<RunId, ReadError> {
+    lenient::read_object(body)?
+        .and_then(|Fields { id }| id)
+        .ok_or(ReadError::Missing("id"))
+}
+
+/// Returns every run ID in the body of a response to a trigger, at most ten. It also returns the
+/// IDs that [`read_trigger`] refuses, such as two IDs in one body.
+pub fn trigger_ids(body: &[u8]) -> Vec<RunId> {
+    #[derive(Deserialize)]
+    #[serde(field_identifier, rename_all = "camelCase")]
+    enum Field {
+        Id,
+        #[serde(other)]
+        Other,
+    }
+
+    let mut ids = Vec::new();
+    let json = lenient::body_text(body).unwrap_or_default();
+    let read = lenient::for_each_member(json, |name, value| {
+        if matches!(name, Field::Id) && ids.len() < MAX_IDS {
+            ids.extend(lenient::as_id::<RunId>(value));
+        }
+    });
+    match read {
+        Ok(()) => ids,
+        Err(_) => Vec::new(),
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -61,13 +88,17 @@ mod tests {
 
     #[test]
     fn the_run_id_is_read_from_a_string_or_a_number() {
-        for body in [r#"{"id":"42"}"#, r#"{"id":42}"#, r#" {"new":[1],"id":"42","more":{}} "#] {
+        for body in [
+            r#"{"id":"42"}"#,
+            r#"{"id":42}"#,
+            r#" {"new":[1],"id":"42","more":{}} "#,
+        ] {
             assert_eq!(read_trigger(body.as_bytes()).unwrap().get(), 42, "{body}");
         }
     }
 
     #[test]
-    fn without_a_run_id_the_answer_is_unreadable() {
+    fn without_a_run_id_the_response_is_unreadable() {
         for body in [
             "",
             "{",
@@ -89,6 +120,25 @@ mod tests {
             r#"{"id":"42""#,
         ] {
             assert!(read_trigger(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn every_run_id_of_a_response_is_returned() {
+        let ids = |body: &str| -> Vec<u64> {
+            let ids = trigger_ids(body.as_bytes()).into_iter();
+            ids.map(RunId::get).collect()
+        };
+        assert_eq!(
+            ids(r#"{"id":"42","x":{"id":1},"\u0069d":43,"id":0}"#),
+            [42, 43]
+        );
+        assert_eq!(
+            ids(&format!("{{{}\"id\":1}}", "\"id\":1,".repeat(50))).len(),
+            MAX_IDS
+        );
+        for body in ["", "[42]", "42", "{}", r#"{"id":42"#] {
+            assert!(ids(body).is_empty(), "{body}");
         }
     }
 }

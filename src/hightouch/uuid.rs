@@ -1,18 +1,26 @@
-//! The UUIDs of sequences and of their runs, made safe at the border: what exists can stand in a request's path as it is.
+//! The UUIDs of sequences and of their runs. A value of these types can be part of a request's path
+//! without escaping.
 
 use core::fmt;
 use core::str::FromStr;
 
 use super::InvalidId;
 
-/// How long the text of a UUID is, and where its hyphens stand.
-const LENGTH: usize = 36;
+/// Length in bytes of a UUID's text (RFC 9562, section 4).
+pub(super) const UUID_LEN: usize = 36;
+/// Positions of the hyphens in it.
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
-/// Whether a text is a UUID (RFC 9562, section 4), of whatever version.
+/// Whether a text is a UUID of any version.
 fn is_uuid(text: &str) -> bool {
-    let fits = |(at, byte): (usize, u8)| if HYPHENS.contains(&at) { byte == b'-' } else { byte.is_ascii_hexdigit() };
-    text.len() == LENGTH && text.bytes().enumerate().all(fits)
+    let matches = |(at, byte): (usize, u8)| {
+        if HYPHENS.contains(&at) {
+            byte == b'-'
+        } else {
+            byte.is_ascii_hexdigit()
+        }
+    };
+    text.len() == UUID_LEN && text.bytes().enumerate().all(matches)
 }
 
 macro_rules! uuid {
@@ -22,14 +30,14 @@ macro_rules! uuid {
         pub struct $name(String);
 
         impl $name {
-            /// The UUID as text, as it was written.
+            /// Returns the UUID in the letter case in which it was written.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
         }
 
         impl PartialEq for $name {
-            /// Letter case tells no two apart.
+            /// Compares without regard to letter case.
             fn eq(&self, other: &Self) -> bool {
                 self.0.eq_ignore_ascii_case(&other.0)
             }
@@ -71,7 +79,7 @@ mod tests {
     const UUID: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
 
     #[test]
-    fn a_uuid_can_stand_in_a_path_as_it_is() {
+    fn a_uuid_needs_no_escaping_in_a_path() {
         for text in [
             "",
             "runs",
@@ -92,9 +100,11 @@ mod tests {
     }
 
     #[test]
-    fn letter_case_tells_no_two_apart() {
-        let (lower, upper): (SequenceRunId, SequenceRunId) =
-            (UUID.parse().unwrap(), UUID.to_ascii_uppercase().parse().unwrap());
+    fn uuids_are_compared_without_regard_to_letter_case() {
+        let (lower, upper): (SequenceRunId, SequenceRunId) = (
+            UUID.parse().unwrap(),
+            UUID.to_ascii_uppercase().parse().unwrap(),
+        );
         assert_eq!(lower, upper);
         assert_eq!(upper.to_string(), UUID.to_ascii_uppercase());
     }

@@ -1,103 +1,178 @@
-//! Which Hightouch to speak to.
+//! The connection to Hightouch, and the removal of its API key from everything that is reported.
 
-use crate::engine::{Event, Outcome, Standing};
-use crate::hightouch::{Answer, ApiKey, ApiOrigin, Run, RunStatus, SequenceRun, SequenceStatus, SyncRun};
+use crate::engine::{Event, Failure, Outcome, SequenceReport, SyncReport};
+use crate::hightouch::{
+    ApiKey, ApiOrigin, Response, RowCounts, Run, RunStatus, SequenceRun, SequenceStatus, SyncRun,
+};
 
-/// An origin, the key for it, and what goes along.
+/// The origin of the API, the API key, and the trace headers.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
     pub(crate) origin: ApiOrigin,
     pub(crate) key: ApiKey,
-    /// `traceparent` and `tracestate` of whoever asked for this, to go out with every request.
+    /// The caller's `traceparent` and `tracestate`. They are sent with each request.
     pub(crate) trace: Vec<(&'static str, String)>,
 }
 
 impl Connection {
-    /// Empties a response that gives the key as the ID of anything: it names nothing, and the key must not show as an ID.
+    /// Empties a response that contains the API key as an ID. Such a response is an echo: it names
+    /// nothing, and an ID must not show the key.
     pub(super) fn without_echo(&self, event: Event) -> Event {
         match event {
-            Event::Answer(answer) if self.key.is_named_by(&answer.body) => {
-                Event::Answer(Answer { body: Vec::new(), ..answer })
+            Event::Response(response) if self.key.is_echoed_as_id(&response.body) => {
+                Event::Response(Response {
+                    body: Vec::new(),
+                    ..response
+                })
             }
             event => event,
         }
     }
 
-    /// Takes the key out of what an answer may have echoed, then cuts the texts to their length.
-    pub(super) fn redacted(&self, outcome: Outcome) -> Outcome {
+    /// Removes the API key from an outcome, then shortens the texts of a failure.
+    pub(super) fn redacted<R: Redact>(&self, outcome: Outcome<R>) -> Outcome<R> {
         match outcome {
-            Ok(mut standing) => {
-                self.redact(&mut standing);
-                Ok(standing)
+            Ok(mut report) => {
+                report.redact(&self.key);
+                Ok(report)
             }
             Err(mut failure) => {
-                self.key.redact(&mut failure.message);
-                if let Some(details) = &mut failure.details {
-                    self.key.redact(details);
-                }
-                if let Some(report) = &mut failure.report {
-                    self.redact_run(&mut report.status, &mut report.jobs);
-                }
-                if let Some(run) = &mut failure.sequence {
-                    self.redact_sequence_run(run);
-                }
+                failure.redact(&self.key);
                 Err(failure.trimmed())
             }
         }
     }
+}
 
-    pub(super) fn redact(&self, standing: &mut Standing) {
-        match standing {
-            Standing::Sync(report) => self.redact_run(&mut report.status, &mut report.jobs),
-            Standing::Sequence(report) => self.redact_sequence_run(&mut report.run),
+/// A value that may contain texts from Hightouch.
+///
+/// Every implementation names all fields, so that a new field does not compile until it is
+/// redacted.
+pub(crate) trait Redact {
+    /// Removes the API key from all texts.
+    fn redact(&mut self, key: &ApiKey);
+}
+
+impl Redact for SyncReport {
+    fn redact(&mut self, key: &ApiKey) {
+        let Self {
+            run: _,
+            status,
+            jobs,
+            joined: _,
+            requests: _,
+            elapsed: _,
+        } = self;
+        status.redact(key);
+        jobs.iter_mut().for_each(|job| job.redact(key));
+    }
+}
+
+impl Redact for SequenceReport {
+    fn redact(&mut self, key: &ApiKey) {
+        let Self {
+            run,
+            requests: _,
+            elapsed: _,
+        } = self;
+        run.redact(key);
+    }
+}
+
+impl<R: Redact> Redact for Failure<R> {
+    fn redact(&mut self, key: &ApiKey) {
+        let Self {
+            kind: _,
+            message,
+            details,
+            http_status: _,
+            retry_after: _,
+            sync: _,
+            report,
+            requests: _,
+            elapsed: _,
+        } = self;
+        key.redact(message);
+        details.iter_mut().for_each(|details| key.redact(details));
+        report.iter_mut().for_each(|report| report.redact(key));
+    }
+}
+
+impl Redact for Run {
+    fn redact(&mut self, key: &ApiKey) {
+        let Self {
+            id: _,
+            status,
+            error,
+            created_at,
+            started_at,
+            finished_at,
+            query_size,
+            completion_ratio,
+            planned_rows,
+            successful_rows,
+            failed_rows,
+        } = self;
+        status.redact(key);
+        for text in [error, created_at, started_at, finished_at]
+            .into_iter()
+            .flatten()
+        {
+            key.redact(text);
+        }
+        query_size.take_if(|size| key.is_number(*size));
+        completion_ratio.take_if(|ratio| key.is(ratio.as_str()));
+        for rows in [planned_rows, successful_rows, failed_rows] {
+            rows.take_if(|rows| contains(rows, key));
         }
     }
+}
 
-    fn redact_run(&self, status: &mut RunStatus, jobs: &mut [Run]) {
-        for job in jobs {
-            let Run {
-                id: _,
-                status,
-                error,
-                created_at,
-                started_at,
-                finished_at,
-                query_size,
-                completion_ratio,
-                planned_rows,
-                successful_rows,
-                failed_rows,
-            } = job;
-            query_size.take_if(|size| self.key.is_number(*size));
-            completion_ratio.take_if(|ratio| self.key.is(ratio.as_str()));
-            for rows in [planned_rows, successful_rows, failed_rows] {
-                rows.take_if(|rows| {
-                    [rows.added, rows.changed, rows.removed].iter().any(|count| self.key.is_number(*count))
-                });
-            }
-            self.redact_status(status);
-            for text in [error, created_at, started_at, finished_at].into_iter().flatten() {
-                self.key.redact(text);
-            }
+/// Returns whether one of the counts is the API key.
+fn contains(rows: &RowCounts, key: &ApiKey) -> bool {
+    let RowCounts {
+        added,
+        changed,
+        removed,
+    } = *rows;
+    [added, changed, removed]
+        .iter()
+        .any(|count| key.is_number(*count))
+}
+
+impl Redact for SequenceRun {
+    fn redact(&mut self, key: &ApiKey) {
+        let Self {
+            id: _,
+            status,
+            sync_runs,
+        } = self;
+        if let SequenceStatus::Other(word) = status {
+            key.redact(word);
         }
-        self.redact_status(status);
+        sync_runs
+            .iter_mut()
+            .for_each(|sync_run| sync_run.redact(key));
     }
+}
 
-    fn redact_sequence_run(&self, run: &mut SequenceRun) {
-        if let SequenceStatus::Other(word) = &mut run.status {
-            self.key.redact(word);
-        }
-        for SyncRun { status, finished_at, .. } in &mut run.sync_runs {
-            self.redact_status(status);
-            if let Some(text) = finished_at {
-                self.key.redact(text);
-            }
-        }
+impl Redact for SyncRun {
+    fn redact(&mut self, key: &ApiKey) {
+        let Self {
+            sync: _,
+            run: _,
+            status,
+            finished_at,
+        } = self;
+        status.redact(key);
+        finished_at.iter_mut().for_each(|text| key.redact(text));
     }
+}
 
-    fn redact_status(&self, status: &mut RunStatus) {
-        if let RunStatus::Other(word) = status {
-            self.key.redact(word);
+impl Redact for RunStatus {
+    fn redact(&mut self, key: &ApiKey) {
+        if let Self::Other(word) = self {
+            key.redact(word);
         }
     }
 }

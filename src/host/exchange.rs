@@ -1,42 +1,59 @@
-//! One request and its answer, without blocking.
+//! One request and its response, without blocking.
 
 use waki::bindings::wasi::http::outgoing_handler;
 use waki::bindings::wasi::http::types::{
-    Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method as WasiMethod, OutgoingRequest,
-    Scheme as WasiScheme,
+    Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method as WasiMethod,
+    OutgoingRequest, Scheme as WasiScheme,
 };
 use waki::bindings::wasi::io::poll::Pollable;
 use waki::bindings::wasi::io::streams::{InputStream, StreamError};
 
 use super::connection::Connection;
-use super::trouble::{from_code, lost, unsent};
+use super::transport_error::{from_code, lost, unsent};
 use super::upload::Upload;
-use crate::engine::{Event, Instant, Trouble, TroubleKind};
-use crate::hightouch::{Answer, BodyEnd, Method, Request, Scheme};
+use crate::engine::{Event, Instant, TransportError, TransportErrorKind};
+use crate::hightouch::{BodyEnd, MAX_BODY_LEN, Method, Request, Response, Scheme};
 
-/// The most of an answer that is read.
-const MOST: usize = 1 << 20;
-/// How much is read at a time.
+/// Maximum number of bytes to read at a time.
 const CHUNK: u64 = 64 * 1024;
 
-/// A request that was sent.
+/// A request in flight.
 pub(super) struct Exchange {
     stage: Stage,
     upload: Option<Upload>,
     sent: Instant,
-    /// When to give it up.
+    /// The deadline for the response.
     pub(super) give_up: Instant,
 }
 
-/// How far the answer is. Children stand before parents: they must be dropped first.
+/// The part of the response that is awaited.
+///
+/// A child resource stands before its parent: WASI requires that it is dropped first.
 enum Stage {
-    Head { ready: Pollable, response: FutureIncomingResponse },
-    Body { ready: Pollable, stream: InputStream, _body: IncomingBody, answer: Answer },
+    Head {
+        ready: Pollable,
+        future: FutureIncomingResponse,
+    },
+    Body {
+        ready: Pollable,
+        stream: InputStream,
+        _body: IncomingBody,
+        response: Response,
+    },
 }
 
 impl Exchange {
     /// Sends a request.
-    pub(super) fn start(request: Request, to: &Connection, sent: Instant, give_up: Instant) -> Result<Self, Trouble> {
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the host did not send the request.
+    pub(super) fn start(
+        request: Request,
+        to: &Connection,
+        sent: Instant,
+        give_up: Instant,
+    ) -> Result<Self, TransportError> {
         let bytes = request.body.unwrap_or_default().into_bytes();
         let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
         let mut header = |name: &str, value: &str| headers.push((name.into(), value.into()));
@@ -44,9 +61,12 @@ impl Exchange {
         header("accept", "application/json");
         // No host decodes a response, and neither does this component.
         header("accept-encoding", "identity");
-        // A list that was kept on the way would not show a run that was started since.
+        // A cached list would not show a run that was started since.
         header("cache-control", "no-cache");
-        header("user-agent", concat!("hightouch-sync/", env!("CARGO_PKG_VERSION")));
+        header(
+            "user-agent",
+            concat!("hightouch-sync/", env!("CARGO_PKG_VERSION")),
+        );
         for (name, value) in &to.trace {
             header(name, value);
         }
@@ -56,9 +76,13 @@ impl Exchange {
         if !bytes.is_empty() {
             header("content-type", "application/json");
         }
-        // What the setters below refuse was checked when origin, IDs and key were taken; a host that refuses all the same has not sent it.
-        let unset = |()| Trouble { kind: TroubleKind::NotSent, text: "the host refused the request's form".into() };
-        let fields = Fields::from_list(&headers).map_err(|_| unset(()))?;
+        // The origin, the IDs and the key were validated when they were read, so the setters below
+        // do not fail. If they fail, nothing was sent.
+        let invalid = |()| TransportError {
+            kind: TransportErrorKind::NotSent,
+            text: "the host rejected the request".into(),
+        };
+        let fields = Fields::from_list(&headers).map_err(|_| invalid(()))?;
         let outgoing = OutgoingRequest::new(fields);
         let method = match request.method {
             Method::Get => WasiMethod::Get,
@@ -68,112 +92,174 @@ impl Exchange {
             Scheme::Http => WasiScheme::Http,
             Scheme::Https => WasiScheme::Https,
         };
-        outgoing.set_method(&method).map_err(unset)?;
-        outgoing.set_scheme(Some(&scheme)).map_err(unset)?;
-        outgoing.set_authority(Some(to.origin.authority())).map_err(unset)?;
-        outgoing.set_path_with_query(Some(&request.target)).map_err(unset)?;
-        let body = outgoing.body().map_err(unset)?;
+        outgoing.set_method(&method).map_err(invalid)?;
+        outgoing.set_scheme(Some(&scheme)).map_err(invalid)?;
+        outgoing
+            .set_authority(Some(to.origin.authority()))
+            .map_err(invalid)?;
+        outgoing
+            .set_path_with_query(Some(&request.target))
+            .map_err(invalid)?;
+        let body = outgoing.body().map_err(invalid)?;
 
-        // No options: a host may turn a timeout into another one (see `trouble`), and the deadline is enforced here.
-        let response = outgoing_handler::handle(outgoing, None).map_err(|code| unsent(&code))?;
-        let ready = response.subscribe();
-        Ok(Self { stage: Stage::Head { ready, response }, upload: Upload::start(body, bytes), sent, give_up })
+        // No request options: a host may turn one timeout into another. This type enforces the
+        // deadline itself.
+        let future = outgoing_handler::handle(outgoing, None).map_err(|code| unsent(&code))?;
+        let ready = future.subscribe();
+        Ok(Self {
+            stage: Stage::Head { ready, future },
+            upload: Upload::start(body, bytes),
+            sent,
+            give_up,
+        })
     }
 
-    /// What to wait for.
+    /// Adds the pollables that show progress.
     pub(super) fn pollables<'a>(&'a self, all: &mut Vec<&'a Pollable>) {
         let (Stage::Head { ready, .. } | Stage::Body { ready, .. }) = &self.stage;
         all.push(ready);
         all.extend(self.upload.as_ref().map(Upload::pollable));
     }
 
-    /// Goes as far as it goes without waiting: the exchange as it then is, or what came of it.
+    /// Advances without blocking.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reply as an error if the exchange is over.
     pub(super) fn advance(mut self, now: Instant) -> Result<Self, Event> {
         self.upload = self.upload.and_then(Upload::advance);
         loop {
             self.stage = match self.stage {
-                Stage::Head { ready, response } => match response.get() {
+                Stage::Head { ready, future } => match future.get() {
                     None => {
-                        self.stage = Stage::Head { ready, response };
+                        self.stage = Stage::Head { ready, future };
                         break;
                     }
                     Some(head) => {
-                        // Children before parents: left to themselves, these two go the other way round.
-                        drop((ready, response));
+                        // Dropped in this order: the child before its parent.
+                        drop((ready, future));
                         let stage = match head {
                             Ok(Ok(incoming)) => open(incoming),
                             Ok(Err(code)) => Err(from_code(&code)),
-                            Err(()) => Err(lost("the host gave the answer to nobody")),
+                            Err(()) => Err(lost("the host reported the response as already taken")),
                         };
-                        stage.map_err(Event::Trouble)?
+                        stage.map_err(Event::TransportError)?
                     }
                 },
-                Stage::Body { ready, stream, _body, mut answer } => {
+                Stage::Body {
+                    ready,
+                    stream,
+                    _body,
+                    mut response,
+                } => {
                     match stream.read(CHUNK) {
                         Ok(bytes) if bytes.is_empty() => {
-                            self.stage = Stage::Body { ready, stream, _body, answer };
+                            self.stage = Stage::Body {
+                                ready,
+                                stream,
+                                _body,
+                                response,
+                            };
                             break;
                         }
-                        Ok(bytes) if answer.body.len() + bytes.len() > MOST => answer.end = BodyEnd::TooLong,
+                        Ok(bytes) if response.body.len() + bytes.len() > MAX_BODY_LEN => {
+                            response.end = BodyEnd::TooLong
+                        }
                         Ok(bytes) => {
-                            take(&mut answer.body, &bytes);
-                            self.stage = Stage::Body { ready, stream, _body, answer };
+                            append(&mut response.body, &bytes);
+                            self.stage = Stage::Body {
+                                ready,
+                                stream,
+                                _body,
+                                response,
+                            };
                             continue;
                         }
                         Err(StreamError::Closed) => {}
-                        Err(StreamError::LastOperationFailed(_)) => answer.end = BodyEnd::Cut,
+                        Err(StreamError::LastOperationFailed(_)) => {
+                            response.end = BodyEnd::Incomplete
+                        }
                     }
-                    // Children before parents.
+                    // Dropped in this order: the child before its parent.
                     drop((ready, stream));
-                    return Err(Event::Answer(answer));
+                    return Err(Event::Response(response));
                 }
             };
         }
-        if now < self.give_up { Ok(self) } else { Err(self.given_up()) }
+        if now < self.give_up {
+            Ok(self)
+        } else {
+            Err(self.timed_out())
+        }
     }
 
-    /// What came of it where the wait for it is over.
-    fn given_up(self) -> Event {
+    /// Returns the reply of an exchange at its deadline.
+    fn timed_out(self) -> Event {
         match self.stage {
             Stage::Head { .. } => {
-                let waited = self.give_up.since(self.sent);
-                let text = format!("no answer came within {}.{} s", waited.as_secs(), waited.subsec_millis() / 100);
-                Event::Trouble(Trouble { kind: TroubleKind::TimedOut, text })
+                let waited = self.give_up.duration_since(self.sent);
+                let text = format!(
+                    "no response arrived within {}.{} s",
+                    waited.as_secs(),
+                    waited.subsec_millis() / 100
+                );
+                Event::TransportError(TransportError {
+                    kind: TransportErrorKind::TimedOut,
+                    text,
+                })
             }
-            Stage::Body { answer, .. } => Event::Answer(Answer { end: BodyEnd::Cut, ..answer }),
+            Stage::Body { response, .. } => Event::Response(Response {
+                end: BodyEnd::Incomplete,
+                ..response
+            }),
         }
     }
 }
 
-/// Adds to a body. What is longer than one read gets all the room that it may need at once: room that grows by and by leaves as much again
-/// behind, which nothing of that size fits into.
-fn take(body: &mut Vec<u8>, bytes: &[u8]) {
+/// Appends bytes to a body.
+///
+/// A body of more than one chunk reserves the maximum at once: repeated growth would leave freed
+/// blocks that are too small to reuse.
+fn append(body: &mut Vec<u8>, bytes: &[u8]) {
     if body.capacity() - body.len() < bytes.len() {
         let length = body.len() + bytes.len();
-        // What comes in pieces may still be short.
-        let room = [CHUNK as usize, MOST].into_iter().find(|room| length <= *room);
-        let room = if body.is_empty() { length } else { room.unwrap_or(length) };
-        body.reserve_exact(room - body.len());
+        // A body that arrives in parts may still be short.
+        let capacity = [CHUNK as usize, MAX_BODY_LEN]
+            .into_iter()
+            .find(|capacity| length <= *capacity);
+        let capacity = if body.is_empty() {
+            length
+        } else {
+            capacity.unwrap_or(length)
+        };
+        body.reserve_exact(capacity - body.len());
     }
     body.extend_from_slice(bytes);
 }
 
-/// Goes from the head of an answer to its body.
-fn open(incoming: IncomingResponse) -> Result<Stage, Trouble> {
+/// Reads the head of a response and opens its body.
+fn open(incoming: IncomingResponse) -> Result<Stage, TransportError> {
     let status = incoming.status();
     if status < 200 {
-        return Err(lost(format!("an answer with status {status}, which is none of an answer")));
+        return Err(lost(format!(
+            "an informational status ({status}) instead of a final response"
+        )));
     }
-    let mut answer = Answer::new(status, "");
+    let mut response = Response::new(status, "");
     let headers = incoming.headers();
-    for name in Answer::HEADERS {
+    for name in Response::HEADERS {
         for value in headers.get(&String::from(*name)) {
-            answer.note_header(name, &value);
+            response.record_header(name, &value);
         }
     }
     drop(headers);
-    let taken = |()| lost("the host gave the answer's body to nobody");
+    let taken = |()| lost("the host reported the response body as already taken");
     let body = incoming.consume().map_err(taken)?;
     let stream = body.stream().map_err(taken)?;
-    Ok(Stage::Body { ready: stream.subscribe(), stream, _body: body, answer })
+    Ok(Stage::Body {
+        ready: stream.subscribe(),
+        stream,
+        _body: body,
+        response,
+    })
 }

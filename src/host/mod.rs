@@ -1,17 +1,16 @@
 //! Carries out what the engine asks for, over wasi:http, wasi:io and wasi:clocks.
 //!
-//! Nothing here blocks but [`Drive::wait`]: a `poll` over everything that any operation waits for, and the
-//! nearest deadline. Hosts' own timeouts are neither set nor relied upon: a host may turn one timeout into another (see `trouble`).
+//! Only [`Driver::wait`] blocks: it polls everything that the operations wait for, and a timer for
+//! the next deadline. This component sets no timeouts of the host and does not rely on them: a host
+//! may turn one timeout into another (see [`transport_error`]).
 
 mod clock;
 mod connection;
 mod exchange;
-mod task;
-mod trouble;
+pub(crate) mod p2;
+mod transport_error;
 mod upload;
 
 pub(crate) use clock::Clock;
-pub(crate) use connection::Connection;
-#[cfg(feature = "endpoint")]
-pub(crate) use task::Observer;
-pub(crate) use task::{Drive, Task};
+pub(crate) use connection::{Connection, Redact};
+pub(crate) use p2::Driver;

@@ -1,10 +1,12 @@
-//! A request's body on its way out, while the answer is watched.
+//! Writes the body of a request while the response is awaited.
 
 use waki::bindings::wasi::http::types::{ErrorCode, OutgoingBody};
 use waki::bindings::wasi::io::poll::Pollable;
 use waki::bindings::wasi::io::streams::{OutputStream, StreamError};
 
-/// A body that is being written. Children stand before parents: they must be dropped first.
+/// A body that is being written.
+///
+/// A child resource stands before its parent: WASI requires that it is dropped first.
 pub(super) struct Upload {
     ready: Pollable,
     stream: OutputStream,
@@ -15,27 +17,41 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// Begins to write, if there is anything to write; whatever fails here shows in the answer.
+    /// Starts to write. Returns `None` if there is nothing to write. An error shows in the
+    /// response.
     pub(super) fn start(body: OutgoingBody, bytes: Vec<u8>) -> Option<Self> {
         if bytes.is_empty() {
             let _: Result<(), ErrorCode> = OutgoingBody::finish(body, None);
             return None;
         }
         let stream = body.write().ok()?;
-        Some(Self { ready: stream.subscribe(), stream, body, bytes, written: 0, flushed: false })
+        Some(Self {
+            ready: stream.subscribe(),
+            stream,
+            body,
+            bytes,
+            written: 0,
+            flushed: false,
+        })
     }
 
-    /// What to wait for.
+    /// Returns the pollable that shows progress.
     pub(super) fn pollable(&self) -> &Pollable {
         &self.ready
     }
 
-    /// Writes what can be written now. None when it is over: all is written, or the peer takes no more, of which the answer tells why.
+    /// Writes without blocking. Returns `None` if everything is written, or if the peer accepts no
+    /// more; the response then contains the reason.
     pub(super) fn advance(mut self) -> Option<Self> {
         match self.write() {
             Ok(false) => Some(self),
             Ok(true) => {
-                let Self { ready, stream, body, .. } = self;
+                let Self {
+                    ready,
+                    stream,
+                    body,
+                    ..
+                } = self;
                 drop(ready);
                 drop(stream);
                 let _: Result<(), ErrorCode> = OutgoingBody::finish(body, None);

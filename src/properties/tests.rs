@@ -1,4 +1,4 @@
-//! Each property, tried on its corpus and on what becomes of the corpus when it is bent.
+//! Checks each property on its corpus, on mutations of its corpus, and on random bytes.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -15,37 +15,54 @@ use serde_json::Value;
 
 use super::ALL;
 
-/// How many inputs each property is tried on.
+/// Number of random inputs for each property.
 const CASES: u32 = 1000;
 
-fn fuzz(under: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz").join(under)
+fn fuzz_path(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fuzz")
+        .join(path)
 }
 
-fn files(under: &str) -> Vec<PathBuf> {
-    let folder = fuzz(under);
-    let entries = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+fn files(path: &str) -> Vec<PathBuf> {
+    let folder = fuzz_path(path);
+    let entries =
+        fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     files.sort();
     files
 }
 
-/// What is kept of a corpus. What a fuzzer found here and nobody named has no ending.
+/// Returns the files of a corpus that are in the repository. The files that a fuzzer adds have no
+/// extension.
 fn corpus(name: &str) -> Vec<PathBuf> {
-    files(&format!("corpus/{name}")).into_iter().filter(|file| file.extension().is_some()).collect()
+    files(&format!("corpus/{name}"))
+        .into_iter()
+        .filter(|file| file.extension().is_some())
+        .collect()
 }
 
 #[test]
 fn every_property_has_a_fuzz_target_and_a_corpus() {
     let names: BTreeSet<String> = ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let stems = |under| -> BTreeSet<String> {
-        files(under).iter().map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned()).collect()
+    let stems = |path| -> BTreeSet<String> {
+        files(path)
+            .iter()
+            .map(|file| file.file_stem().unwrap().to_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(names.len(), ALL.len());
     assert_eq!(stems("fuzz_targets"), names);
     assert_eq!(stems("corpus"), names);
-    let manifest: toml::Table = fs::read_to_string(fuzz("Cargo.toml")).unwrap().parse().unwrap();
-    let built = manifest["bin"].as_array().unwrap().iter().map(|bin| bin["name"].as_str().unwrap().to_owned());
+    let manifest: toml::Table = fs::read_to_string(fuzz_path("Cargo.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let built = manifest["bin"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|bin| bin["name"].as_str().unwrap().to_owned());
     assert_eq!(built.collect::<BTreeSet<_>>(), names);
     for name in names {
         assert!(!corpus(&name).is_empty(), "{name}");
@@ -53,7 +70,7 @@ fn every_property_has_a_fuzz_target_and_a_corpus() {
 }
 
 #[test]
-fn every_property_holds_of_its_corpus() {
+fn every_property_holds_for_its_corpus() {
     for (name, property) in ALL {
         for file in corpus(name) {
             println!("{}", file.display());
@@ -63,27 +80,46 @@ fn every_property_holds_of_its_corpus() {
 }
 
 #[test]
-fn every_property_holds_of_its_corpus_bent() {
+fn every_property_holds_for_mutations_of_its_corpus() {
     for (name, property) in ALL {
-        let seeds: Vec<Vec<u8>> = corpus(name).into_iter().map(|file| fs::read(file).unwrap()).collect();
-        let bent = (select(seeds.clone()), vec(change(seeds), 0..6))
-            .prop_map(|(seed, changes)| Input(changes.into_iter().fold(seed, |bytes, change| change.made_to(bytes))));
-        tried(name, property, &bent);
+        let seeds: Vec<Vec<u8>> = corpus(name)
+            .into_iter()
+            .map(|file| fs::read(file).unwrap())
+            .collect();
+        let mutated =
+            (select(seeds.clone()), vec(mutation(seeds), 0..6)).prop_map(|(seed, mutations)| {
+                Input(
+                    mutations
+                        .into_iter()
+                        .fold(seed, |bytes, mutation| mutation.apply(bytes)),
+                )
+            });
+        check(name, property, &mutated);
     }
 }
 
 #[test]
-fn every_property_holds_of_any_bytes() {
-    let bytes = prop_oneof![vec(any::<u8>(), 0..200), any::<String>().prop_map(String::into_bytes)].prop_map(Input);
+fn every_property_holds_for_any_bytes() {
+    let bytes = prop_oneof![
+        vec(any::<u8>(), 0..200),
+        any::<String>().prop_map(String::into_bytes)
+    ]
+    .prop_map(Input);
     for (name, property) in ALL {
-        tried(name, property, &bytes);
+        check(name, property, &bytes);
     }
 }
 
-/// The same inputs each time, so that a test that passed here passes everywhere; new ones are for the fuzzer to find.
-fn tried(name: &str, property: &super::Property, inputs: &impl Strategy<Value = Input>) {
-    let config = Config { cases: CASES, failure_persistence: None, ..Config::default() };
-    let mut runner = TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
+/// Checks a property on random inputs. They are the same each time, so that the test passes
+/// everywhere or nowhere; the fuzzer finds new ones.
+fn check(name: &str, property: &super::Property, inputs: &impl Strategy<Value = Input>) {
+    let config = Config {
+        cases: CASES,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut runner =
+        TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha));
     let outcome = runner.run(inputs, |Input(bytes)| {
         property(&bytes);
         Ok(())
@@ -91,7 +127,7 @@ fn tried(name: &str, property: &super::Property, inputs: &impl Strategy<Value = 
     outcome.unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 
-/// Bytes that show as text.
+/// Bytes whose `Debug` output is text.
 #[derive(Clone)]
 struct Input(Vec<u8>);
 
@@ -103,48 +139,49 @@ impl fmt::Debug for Input {
     }
 }
 
-/// One way to bend an input.
+/// A change of an input.
 #[derive(Clone, Debug)]
-enum Change {
-    /// Ends it there.
-    Cut(Index),
-    /// Turns bits of a byte.
-    Turn(Index, u8),
-    /// Leaves out what is between.
-    LeaveOut(Index, Index),
-    /// Says something twice.
+enum Mutation {
+    /// Removes the bytes after a position.
+    Truncate(Index),
+    /// Flips bits of a byte.
+    FlipBits(Index, u8),
+    /// Removes the bytes between two positions.
+    Remove(Index, Index),
+    /// Repeats the bytes between two positions.
     Repeat(Index, Index),
-    /// Puts something in.
+    /// Inserts bytes.
     Insert(Index, Vec<u8>),
-    /// Goes on as another of the corpus does from there on.
-    GoOnAs(Index, Vec<u8>, Index),
-    /// Puts another value in the place of one, where it is JSON.
-    Retype(Index, String),
+    /// Replaces the bytes after a position by the end of another input of the corpus.
+    Splice(Index, Vec<u8>, Index),
+    /// Replaces a JSON value by another one.
+    ReplaceValue(Index, String),
 }
 
-fn change(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Change> {
+fn mutation(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Mutation> {
     let at = || any::<Index>();
     let insert = prop_oneof![
         vec(any::<u8>(), 1..20),
         select(vec![
-            "\"", "\\", "{", "[", ",", "0", " ", "\r\n", "/", "..", "%2f", "?", "&", "=", ";", "\u{0}", "é", "9"
+            "\"", "\\", "{", "[", ",", "0", " ", "\r\n", "/", "..", "%2f", "?", "&", "=", ";",
+            "\u{0}", "é", "9"
         ])
         .prop_map(|text| text.as_bytes().to_vec()),
         (1_usize..2000).prop_map(|times| b"x".repeat(times)),
     ];
     prop_oneof![
-        1 => at().prop_map(Change::Cut),
-        2 => (at(), any::<u8>()).prop_map(|(at, bits)| Change::Turn(at, bits)),
-        2 => (at(), at()).prop_map(|(from, to)| Change::LeaveOut(from, to)),
-        2 => (at(), at()).prop_map(|(from, to)| Change::Repeat(from, to)),
-        3 => (at(), insert).prop_map(|(at, bytes)| Change::Insert(at, bytes)),
-        1 => (at(), select(seeds), at()).prop_map(|(at, other, from)| Change::GoOnAs(at, other, from)),
-        6 => (at(), json()).prop_map(|(at, value)| Change::Retype(at, value)),
+        1 => at().prop_map(Mutation::Truncate),
+        2 => (at(), any::<u8>()).prop_map(|(at, bits)| Mutation::FlipBits(at, bits)),
+        2 => (at(), at()).prop_map(|(from, to)| Mutation::Remove(from, to)),
+        2 => (at(), at()).prop_map(|(from, to)| Mutation::Repeat(from, to)),
+        3 => (at(), insert).prop_map(|(at, bytes)| Mutation::Insert(at, bytes)),
+        1 => (at(), select(seeds), at()).prop_map(|(at, other, from)| Mutation::Splice(at, other, from)),
+        6 => (at(), json_value()).prop_map(|(at, value)| Mutation::ReplaceValue(at, value)),
     ]
 }
 
-/// A value in JSON, of a kind that may not have been thought of.
-fn json() -> impl Strategy<Value = String> {
+/// Returns a JSON value of any type, often an unusual one.
+fn json_value() -> impl Strategy<Value = String> {
     let plain = [
         "null",
         "true",
@@ -190,58 +227,65 @@ fn json() -> impl Strategy<Value = String> {
     ]
 }
 
-impl Change {
-    fn made_to(self, mut bytes: Vec<u8>) -> Vec<u8> {
-        let place = |at: Index, bytes: &[u8]| at.index(bytes.len() + 1);
+impl Mutation {
+    fn apply(self, mut bytes: Vec<u8>) -> Vec<u8> {
+        let position = |at: Index, bytes: &[u8]| at.index(bytes.len() + 1);
         let between = |from: Index, to: Index, bytes: &[u8]| {
-            let (from, to) = (place(from, bytes), place(to, bytes));
+            let (from, to) = (position(from, bytes), position(to, bytes));
             from.min(to)..from.max(to)
         };
         match self {
-            Self::Cut(at) => bytes.truncate(place(at, &bytes)),
-            Self::Turn(at, bits) if !bytes.is_empty() => {
+            Self::Truncate(at) => bytes.truncate(position(at, &bytes)),
+            Self::FlipBits(at, bits) if !bytes.is_empty() => {
                 let at = at.index(bytes.len());
                 bytes[at] ^= bits;
             }
-            Self::Turn(..) => {}
-            Self::LeaveOut(from, to) => drop(bytes.drain(between(from, to, &bytes))),
+            Self::FlipBits(..) => {}
+            Self::Remove(from, to) => drop(bytes.drain(between(from, to, &bytes))),
             Self::Repeat(from, to) => {
                 let range = between(from, to, &bytes);
-                let (said, end) = (bytes[range.clone()].to_vec(), range.end);
-                bytes.splice(end..end, said);
+                let (repeated, end) = (bytes[range.clone()].to_vec(), range.end);
+                bytes.splice(end..end, repeated);
             }
             Self::Insert(at, more) => {
-                let at = place(at, &bytes);
+                let at = position(at, &bytes);
                 bytes.splice(at..at, more);
             }
-            Self::GoOnAs(at, other, from) => {
-                bytes.truncate(place(at, &bytes));
-                bytes.extend_from_slice(&other[place(from, &other)..]);
+            Self::Splice(at, other, from) => {
+                bytes.truncate(position(at, &bytes));
+                bytes.extend_from_slice(&other[position(from, &other)..]);
             }
-            Self::Retype(at, value) => return retyped(&bytes, at, &value).unwrap_or(bytes),
+            Self::ReplaceValue(at, value) => {
+                return with_value(&bytes, at, &value).unwrap_or(bytes);
+            }
         }
         bytes
     }
 }
 
-/// The same JSON with another value in one place.
-fn retyped(bytes: &[u8], at: Index, value: &str) -> Option<Vec<u8>> {
-    const HERE: &str = "here it goes";
+/// Returns the same JSON with another value at one position; `None` if the bytes are not JSON.
+fn with_value(bytes: &[u8], at: Index, value: &str) -> Option<Vec<u8>> {
+    const PLACEHOLDER: &str = "placeholder of the value";
     let mut json: Value = serde_json::from_slice(bytes).ok()?;
-    let mut left = at.index(values(&json));
-    *nth(&mut json, &mut left)? = Value::from(HERE);
-    Some(json.to_string().replacen(&format!("\"{HERE}\""), value, 1).into_bytes())
+    let mut left = at.index(count_values(&json));
+    *nth(&mut json, &mut left)? = Value::from(PLACEHOLDER);
+    Some(
+        json.to_string()
+            .replacen(&format!("\"{PLACEHOLDER}\""), value, 1)
+            .into_bytes(),
+    )
 }
 
-/// How many values there are in one, itself among them.
-fn values(json: &Value) -> usize {
+/// Returns the number of values in a JSON value, including itself.
+fn count_values(json: &Value) -> usize {
     1 + match json {
-        Value::Array(list) => list.iter().map(values).sum(),
-        Value::Object(fields) => fields.values().map(values).sum(),
+        Value::Array(list) => list.iter().map(count_values).sum(),
+        Value::Object(fields) => fields.values().map(count_values).sum(),
         _ => 0,
     }
 }
 
+/// Returns the value at a position, counted in the same order.
 fn nth<'a>(json: &'a mut Value, left: &mut usize) -> Option<&'a mut Value> {
     if *left == 0 {
         return Some(json);

@@ -1,16 +1,17 @@
-//! An answer of any size or depth costs a few MiB of memory, and ends in an error or is passed over: never in a trap.
+//! A response of any size or depth costs at most a few MiB of memory. It causes an error or is
+//! ignored, but never a trap.
 
-use super::calls::{Case, MEMORY, Way, carry_out};
-use super::cases::each;
-use super::raw::{Fault, Place};
-use super::stage::stage;
+use super::support::calls::{CallKind, Case, MEMORY, run_case};
+use super::support::cases::each;
+use super::support::raw::{Fault, Place};
+use super::support::stage::stage;
 
-/// The most memory that a fault may cost, in bytes.
+/// Returns the maximum memory for a fault, in bytes.
 fn most(fault: Fault) -> usize {
     match fault {
-        // Headers that matter to nobody are not read.
+        // Irrelevant headers are not read.
         Fault::TenThousandHeaders | Fault::LongHeader => 256 << 10,
-        // 1 MiB is read of a body, and no more.
+        // At most 1 MiB of a body is read.
         Fault::HugeBody | Fault::HugeChunks | Fault::HugeUntilClosed => 3 << 19,
         _ => MEMORY,
     }
@@ -21,15 +22,24 @@ fn the_most_that_a_peer_can_send_fits() {
     let mut cases = Vec::new();
     for &fault in Fault::ALL.iter().filter(|fault| fault.large()) {
         for place in [Place::TriggerCarriedOut, Place::Reads] {
-            cases.extend(Way::ALL.map(|way| Case { fault, place, way, wait: 2_000 }));
+            cases.extend(CallKind::ALL.map(|way| Case {
+                fault,
+                place,
+                way,
+                wait: 2_000,
+            }));
         }
     }
     cases.retain(|case| !(case.way.awaits() && case.place == Place::TriggerCarriedOut));
     each(&cases, |case| {
         stage(async |stage| {
-            // A component that asks for more than it may have traps.
-            let (ended, world) = carry_out(case, &stage).await;
-            assert!(world.memory <= most(case.fault), "{} KiB: {ended:?}", world.memory >> 10);
+            // A component that exceeds its memory limit traps.
+            let (ended, world) = run_case(case, &stage).await;
+            assert!(
+                world.memory <= most(case.fault),
+                "{} KiB: {ended:?}",
+                world.memory >> 10
+            );
         });
     });
 }

@@ -1,69 +1,122 @@
-//! Of many callers at once, some of whose requests go wrong, each gets its own run's true end.
+//! Many callers at the same time, while some requests fail: each caller receives the result of its
+//! own run.
 
 use std::time::Duration;
 
-use hightouch_sync_host::build::Kind;
-use hightouch_sync_host::hightouch::{self as local, LocalHightouch, Mishap, Mishaps, Options, RateLimit};
-use hightouch_sync_host::load::{Caller, Judgement, Plan, Story, Truth, check, client, converse_all, truths};
 use serde_json::{Value, json};
 use tokio::time::Instant;
+use xtask::build::Kind;
+use xtask::load::{
+    Actual, Caller, Plan, Record, Summary, actual_states, check, client, run_callers,
+};
+use xtask::local_hightouch::{self as local, LocalHightouch, Mishap, Mishaps, Options, RateLimit};
 
-use super::stage::{Stage, stage, with_each_endpoint};
+use super::support::stage::{Stage, stage, with_each_endpoint};
 
-/// What callers were told, and what is true.
+/// The callers, their records and the actual states.
 struct Course {
     callers: Vec<Caller>,
-    stories: Vec<Story>,
-    truths: Vec<Truth>,
+    records: Vec<Record>,
+    actual_states: Vec<Actual>,
 }
 
 impl Course {
     async fn run(stage: Stage, kind: Kind, count: u64, options: Options) -> Self {
-        let callers = Plan { callers: count, seed: 1, longest: Duration::from_secs(20) }.callers();
+        let callers = Plan {
+            callers: count,
+            seed: 1,
+            longest: Duration::from_secs(20),
+        }
+        .callers();
         let syncs = callers.iter().map(|caller| caller.sync.clone()).collect();
-        let hightouch = LocalHightouch::start(Options { syncs, sequences: Vec::new(), ..options }).await.unwrap();
+        let hightouch = LocalHightouch::start(Options {
+            syncs,
+            sequences: Vec::new(),
+            ..options
+        })
+        .await
+        .unwrap();
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await.serving;
-        let stories = converse_all(&callers, Instant::now(), &endpoint.url(), local::KEY, &client().unwrap()).await;
-        let truths = truths(&callers, &hightouch);
-        Self { callers, stories, truths }
+        let records = run_callers(
+            &callers,
+            Instant::now(),
+            &endpoint.url(),
+            local::KEY,
+            &client().unwrap(),
+        )
+        .await;
+        let actual_states = actual_states(&callers, &hightouch);
+        Self {
+            callers,
+            records,
+            actual_states,
+        }
     }
 
-    fn judgement(&self) -> Judgement {
-        Judgement::of(&self.callers, &self.stories, &self.truths)
+    fn summary(&self) -> Summary {
+        Summary::of(&self.callers, &self.records, &self.actual_states)
     }
 }
 
 fn without_limit() -> Options {
-    let rate_limit = RateLimit { requests: usize::MAX, ..RateLimit::default() };
-    Options { rate_limit, ..Options::default() }
+    let rate_limit = RateLimit {
+        requests: usize::MAX,
+        ..RateLimit::default()
+    };
+    Options {
+        rate_limit,
+        ..Options::default()
+    }
 }
 
 fn with_mishaps(percent: u64, kinds: impl IntoIterator<Item = Mishap>) -> Options {
-    let mishaps = Mishaps { seed: 1, percent, kinds: kinds.into_iter().collect() };
-    Options { mishaps: Some(mishaps), ..without_limit() }
+    let mishaps = Mishaps {
+        seed: 1,
+        percent,
+        kinds: kinds.into_iter().collect(),
+    };
+    Options {
+        mishaps: Some(mishaps),
+        ..without_limit()
+    }
 }
 
 fn quick() -> impl Iterator<Item = Mishap> {
-    Mishap::ALL.iter().copied().filter(|mishap| !mishap.takes_time())
+    Mishap::ALL
+        .iter()
+        .copied()
+        .filter(|mishap| !mishap.takes_time())
 }
 
 #[test]
 fn a_hundred_at_once_with_a_third_of_all_requests_going_wrong() {
     with_each_endpoint(async |stage, kind| {
         let course = Course::run(stage, kind, 100, with_mishaps(33, quick())).await;
-        let judgement = course.judgement();
-        assert!(judgement.wrong.is_empty(), "{}", judgement.wrong.join("\n"));
-        assert!(judgement.mishaps.len() == quick().count() && judgement.endings.len() > 5, "{judgement:?}");
+        let summary = course.summary();
+        assert!(summary.wrong.is_empty(), "{}", summary.wrong.join("\n"));
+        assert!(
+            summary.mishaps.len() == quick().count() && summary.endings.len() > 5,
+            "{summary:?}"
+        );
     });
 }
 
 #[test]
 fn answers_that_are_late_or_never_come() {
     stage(async |stage| {
-        let course = Course::run(stage, Kind::Endpoint, 40, with_mishaps(20, Mishap::ALL.iter().copied())).await;
-        let judgement = course.judgement();
-        assert!(judgement.wrong.is_empty(), "{}", judgement.wrong.join("\n"));
-        assert!(judgement.mishaps.keys().any(|mishap| mishap.takes_time()), "{judgement:?}");
+        let course = Course::run(
+            stage,
+            Kind::Endpoint,
+            40,
+            with_mishaps(20, Mishap::ALL.iter().copied()),
+        )
+        .await;
+        let summary = course.summary();
+        assert!(summary.wrong.is_empty(), "{}", summary.wrong.join("\n"));
+        assert!(
+            summary.mishaps.keys().any(|mishap| mishap.takes_time()),
+            "{summary:?}"
+        );
     });
 }
 
@@ -71,70 +124,140 @@ fn answers_that_are_late_or_never_come() {
 fn under_a_rate_limit_that_is_far_too_low_for_all() {
     stage(async |stage| {
         let course = Course::run(stage, Kind::Endpoint, 100, Options::default()).await;
-        let judgement = course.judgement();
-        assert!(judgement.wrong.is_empty(), "{}", judgement.wrong.join("\n"));
-        assert!(judgement.mishaps.contains_key(&Mishap::TooMany), "{judgement:?}");
+        let summary = course.summary();
+        assert!(summary.wrong.is_empty(), "{}", summary.wrong.join("\n"));
+        assert!(
+            summary.mishaps.contains_key(&Mishap::TooMany),
+            "{summary:?}"
+        );
     });
 }
 
-/// What is told that is not true, of whom, and how his story becomes so.
-type Lie<'a> = (&'static str, usize, &'a dyn Fn(&mut Story));
+/// A false statement: its description, the index of the caller, and a change of the record.
+type Lie<'a> = (&'static str, usize, &'a dyn Fn(&mut Record));
 
-/// Without this, the tests above would hold of a check that lets everything pass.
+/// Shows that the check of the other tests detects errors.
 #[test]
 fn a_story_that_is_not_true_is_found_out() {
     stage(async |stage| {
         let course = Course::run(stage, Kind::Endpoint, 40, without_limit()).await;
-        assert!(course.judgement().wrong.is_empty(), "{}", course.judgement().wrong.join("\n"));
+        assert!(
+            course.summary().wrong.is_empty(),
+            "{}",
+            course.summary().wrong.join("\n")
+        );
         let with_status = |status| {
-            let has = |story: &Story| story.last().unwrap().status == status;
-            course.stories.iter().position(has).expect("such an end is among them")
+            let has = |record: &Record| record.last().unwrap().status == status;
+            course
+                .records
+                .iter()
+                .position(has)
+                .expect("such an end is among them")
         };
         let (well, badly) = (with_status(200), with_status(424));
-        let followed = course.stories.iter().position(|story| story.exchanges.len() > 1).expect("one was told 202");
+        let followed = course
+            .records
+            .iter()
+            .position(|record| record.exchanges.len() > 1)
+            .expect("one was told 202");
 
-        let told = |index: usize, change: &dyn Fn(&mut Story)| {
-            let mut story = course.stories[index].clone();
-            change(&mut story);
-            check(&course.callers[index], &story, &course.truths[index])
+        let received = |index: usize, change: &dyn Fn(&mut Record)| {
+            let mut record = course.records[index].clone();
+            change(&mut record);
+            check(
+                &course.callers[index],
+                &record,
+                &course.actual_states[index],
+            )
         };
-        assert!(told(well, &|_| {}).is_ok());
-        let body = |story: &mut Story, pointer: &str, value: Value| {
-            let answer = story.exchanges.last_mut().unwrap().answer.as_mut().unwrap();
-            *answer.body.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value;
+        assert!(received(well, &|_| {}).is_ok());
+        let body = |record: &mut Record, pointer: &str, value: Value| {
+            let response = record
+                .exchanges
+                .last_mut()
+                .unwrap()
+                .response
+                .as_mut()
+                .unwrap();
+            *response
+                .body
+                .pointer_mut(pointer)
+                .unwrap_or_else(|| panic!("{pointer}")) = value;
         };
-        let status = |story: &mut Story, status| {
-            story.exchanges.last_mut().unwrap().answer.as_mut().unwrap().status = status;
+        let status = |record: &mut Record, status| {
+            record
+                .exchanges
+                .last_mut()
+                .unwrap()
+                .response
+                .as_mut()
+                .unwrap()
+                .status = status;
         };
-        let lies: [Lie<'_>; 13] = [
-            ("another caller's story", well, &|story| *story = course.stories[well + 1].clone()),
-            ("a run of somebody else's", well, &|story| body(story, "/runId", 999_999.into())),
-            ("another sync", well, &|story| body(story, "/syncId", 1.into())),
-            ("a better end than the true one", badly, &|story| status(story, 200)),
-            ("a worse end than the true one", well, &|story| status(story, 424)),
-            ("another status", well, &|story| body(story, "/status", "warning".into())),
-            ("another status of a job", badly, &|story| body(story, "/jobs/0/status", "processing".into())),
-            ("a job too few", well, &|story| body(story, "/jobs", json!([]))),
-            ("other rows", well, &|story| body(story, "/jobs/0/plannedRows/addedCount", 0.into())),
-            ("an end at another time", well, &|story| body(story, "/jobs/0/finishedAt", Value::Null)),
-            ("a request too few", well, &|story| body(story, "/requests", 1.into())),
-            ("no end", followed, &|story| drop(story.exchanges.pop())),
-            ("no answer", well, &|story| story.exchanges.last_mut().unwrap().answer = Err("cut off".into())),
+        let makes_false_statements: [Lie<'_>; 13] = [
+            ("another caller's record", well, &|record| {
+                *record = course.records[well + 1].clone()
+            }),
+            ("a run of somebody else's", well, &|record| {
+                body(record, "/runId", 999_999.into())
+            }),
+            ("another sync", well, &|record| {
+                body(record, "/syncId", 1.into())
+            }),
+            ("a better end than the true one", badly, &|record| {
+                status(record, 200)
+            }),
+            ("a worse end than the true one", well, &|record| {
+                status(record, 424)
+            }),
+            ("another status", well, &|record| {
+                body(record, "/status", "warning".into())
+            }),
+            ("another status of a job", badly, &|record| {
+                body(record, "/jobs/0/status", "processing".into())
+            }),
+            ("a job too few", well, &|record| {
+                body(record, "/jobs", json!([]))
+            }),
+            ("other rows", well, &|record| {
+                body(record, "/jobs/0/plannedRows/addedCount", 0.into())
+            }),
+            ("an end at another time", well, &|record| {
+                body(record, "/jobs/0/finishedAt", Value::Null)
+            }),
+            ("a request too few", well, &|record| {
+                body(record, "/requests", 1.into())
+            }),
+            ("no end", followed, &|record| drop(record.exchanges.pop())),
+            ("no response", well, &|record| {
+                record.exchanges.last_mut().unwrap().response = Err("cut off".into())
+            }),
         ];
-        for (lie, index, change) in lies {
-            assert!(told(index, change).is_err(), "{lie} passes for the truth");
+        for (lie, index, change) in makes_false_statements {
+            assert!(received(index, change).is_err(), "{lie} is not detected");
         }
 
-        let really = |change: &dyn Fn(&mut Truth)| {
-            let mut truth = course.truths[well].clone();
-            change(&mut truth);
-            check(&course.callers[well], &course.stories[well], &truth)
+        let really = |change: &dyn Fn(&mut Actual)| {
+            let mut actual = course.actual_states[well].clone();
+            change(&mut actual);
+            check(&course.callers[well], &course.records[well], &actual)
         };
-        let twice = really(&|truth| truth.runs.push(truth.runs[0].clone()));
-        assert!(twice.unwrap_err().iter().any(|sentence| sentence.contains("2 runs")));
-        assert!(really(&|truth| truth.runs.clear()).is_err(), "a run that is not there passes for one");
-        assert!(really(&|truth| truth.strays.push(truth.requests[0].clone())).is_err());
-        assert!(really(&|truth| truth.requests[0].headers = vec![("traceparent".into(), "x".into())]).is_err());
+        let twice = really(&|actual| actual.runs.push(actual.runs[0].clone()));
+        assert!(
+            twice
+                .unwrap_err()
+                .iter()
+                .any(|sentence| sentence.contains("2 runs"))
+        );
+        assert!(
+            really(&|actual| actual.runs.clear()).is_err(),
+            "a run that is not there passes for one"
+        );
+        assert!(really(&|actual| actual.strays.push(actual.requests[0].clone())).is_err());
+        assert!(
+            really(&|actual| actual.requests[0].headers = vec![("traceparent".into(), "x".into())])
+                .is_err()
+        );
     });
 }
 
@@ -142,21 +265,34 @@ fn a_story_that_is_not_true_is_found_out() {
 fn not_to_know_is_true_only_where_it_could_not_be_known() {
     stage(async |stage| {
         let course = Course::run(stage, Kind::Endpoint, 40, without_limit()).await;
-        let (caller, truth) = (&course.callers[0], &course.truths[0]);
-        let run = truth.runs[0].id;
+        let (caller, actual) = (&course.callers[0], &course.actual_states[0]);
+        let run = actual.runs[0].id;
         let unconfirmed = |details: String, mishap: Option<Mishap>| {
-            let mut story = course.stories[0].clone();
-            story.exchanges.truncate(1);
-            let answer = story.exchanges[0].answer.as_mut().unwrap();
-            (answer.status, answer.location) = (502, None);
-            answer.body = json!({"kind": "trigger-unconfirmed", "details": details, "requests": truth.requests.len()});
-            let mut truth = truth.clone();
-            truth.requests.iter_mut().filter(|request| request.method == "POST").for_each(|one| one.mishap = mishap);
-            check(caller, &story, &truth)
+            let mut record = course.records[0].clone();
+            record.exchanges.truncate(1);
+            let response = record.exchanges[0].response.as_mut().unwrap();
+            (response.status, response.location) = (502, None);
+            response.body = json!({"kind": "trigger-unconfirmed", "details": details, "requests": actual.requests.len()});
+            let mut actual = actual.clone();
+            actual
+                .requests
+                .iter_mut()
+                .filter(|request| request.method == "POST")
+                .for_each(|one| one.mishap = mishap);
+            check(caller, &record, &actual)
         };
         assert!(unconfirmed(format!("It may be {run}."), Some(Mishap::LostAnswer)).is_ok());
-        assert!(unconfirmed(format!("It may be {run}."), None).is_err(), "its trigger was answered");
-        assert!(unconfirmed(format!("It may be {run}."), Some(Mishap::TooMany)).is_err(), "a 429 hides no run");
-        assert!(unconfirmed(String::new(), Some(Mishap::LostAnswer)).is_err(), "the list showed the run");
+        assert!(
+            unconfirmed(format!("It may be {run}."), None).is_err(),
+            "its trigger was answered"
+        );
+        assert!(
+            unconfirmed(format!("It may be {run}."), Some(Mishap::TooMany)).is_err(),
+            "a 429 hides no run"
+        );
+        assert!(
+            unconfirmed(String::new(), Some(Mishap::LostAnswer)).is_err(),
+            "the list showed the run"
+        );
     });
 }

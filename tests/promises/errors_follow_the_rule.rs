@@ -1,13 +1,14 @@
-//! HTTP errors are told by a fixed rule: 401 with Hightouch's own message; 404 and any other with the standard reason phrase.
+//! HTTP errors have fixed messages: 401 has Hightouch's own message, and 404 and all others have
+//! the standard reason phrase.
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use hightouch_sync_host::build::{Kind, components};
-use hightouch_sync_host::hightouch::LocalHightouch;
-use hightouch_sync_host::host::{Config, FailureKind, Host, Outbound, RunOptions, RunRef, SyncRef};
+use xtask::build::{Kind, components};
+use xtask::embedder::{Config, FailureKind, Host, Outbound, RunOptions, RunRef, SyncRef};
+use xtask::local_hightouch::LocalHightouch;
 
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -16,16 +17,25 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use super::stage::{Library, Say, Scripted, connection, options, say, stage, tell, with_each_endpoint, with_key};
+use super::support::stage::{
+    Library, Scripted, ScriptedResponse, connection, options, respond_with, send_request, stage,
+    with_each_endpoint, with_key,
+};
 
 #[test]
 fn a_401_is_told_in_hightouchs_own_words() {
     stage(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
-        let library = Library { connection: connection(&hightouch.origin(), "wrong"), ..library };
+        let library = Library {
+            connection: connection(&hightouch.origin(), "wrong"),
+            ..library
+        };
         let failure = library.run_sync(1, options()).await.unwrap_err();
-        assert_eq!((failure.kind, failure.http_status), (FailureKind::Unauthorized, Some(401)));
+        assert_eq!(
+            (failure.kind, failure.http_status),
+            (FailureKind::Unauthorized, Some(401))
+        );
         assert_eq!(failure.message, "Authentication error");
         assert_eq!(failure.details.as_deref(), Some("Token is invalid"));
         assert_eq!(hightouch.triggers(), 0);
@@ -39,9 +49,17 @@ fn a_404_is_not_found() {
         let library = stage.library(&hightouch.origin());
         let by_id = library.run_sync(404, options()).await.unwrap_err();
         let slug = SyncRef::Slug("no-such-sync".into());
-        let by_slug = library.host.run_sync(&library.connection, &slug, options()).await.unwrap().unwrap_err();
+        let by_slug = library
+            .host
+            .run_sync(&library.connection, &slug, options())
+            .await
+            .unwrap()
+            .unwrap_err();
         for failure in [by_id, by_slug] {
-            assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::NotFound, "Not Found"));
+            assert_eq!(
+                (failure.kind, failure.message.as_str()),
+                (FailureKind::NotFound, "Not Found")
+            );
             assert!(failure.run.is_none());
         }
     });
@@ -61,26 +79,54 @@ fn any_other_error_code_is_its_reason_phrase_whatever_the_body() {
         (503, "Service Unavailable"),
         (504, "Gateway Timeout"),
     ] {
-        for body in
-            ["", "<html>oops", r#"{"message":"Validation failed","details":{"x":1}}"#, r#""Internal Server Error""#]
-        {
+        for body in [
+            "",
+            "<html>oops",
+            r#"{"message":"Validation failed","details":{"x":1}}"#,
+            r#""Internal Server Error""#,
+        ] {
             stage(async |stage| {
-                let hightouch = Scripted::start(move |_, _| say(code, body)).await;
+                let hightouch = Scripted::start(move |_, _| respond_with(code, body)).await;
                 let library = stage.library(hightouch.origin());
                 let failure = library.run_sync(1, options()).await.unwrap_err();
-                assert_eq!((failure.message.as_str(), failure.http_status), (reason, Some(code)), "{body}");
+                assert_eq!(
+                    (failure.message.as_str(), failure.http_status),
+                    (reason, Some(code)),
+                    "{body}"
+                );
                 assert_eq!(hightouch.triggers(), 1);
-                // What a server error did before it came cannot be told where the list of runs fails too.
-                let expected = if code >= 500 { FailureKind::TriggerUnconfirmed } else { FailureKind::Api };
+                // If the list of runs fails too, nobody knows what the server did before its error.
+                let expected = if code >= 500 {
+                    FailureKind::TriggerUnconfirmed
+                } else {
+                    FailureKind::Api
+                };
                 assert_eq!(failure.kind, expected, "{code} {body}");
                 if code < 500 && body.contains("Validation") {
-                    assert_eq!(failure.details.as_deref(), Some(r#"Validation failed: {"x":1}"#));
+                    assert_eq!(
+                        failure.details.as_deref(),
+                        Some(r#"Validation failed: {"x":1}"#)
+                    );
                 }
 
-                let run = RunRef { sync_id: 1, run_id: 42 };
-                let once = RunOptions { max_wait_ms: Some(0), ..options() };
-                let failure = library.host.await_run(&library.connection, run, once).await.unwrap().unwrap_err();
-                assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Api, reason));
+                let run = RunRef {
+                    sync_id: 1,
+                    run_id: 42,
+                };
+                let once = RunOptions {
+                    max_wait_ms: Some(0),
+                    ..options()
+                };
+                let failure = library
+                    .host
+                    .await_run(&library.connection, run, once)
+                    .await
+                    .unwrap()
+                    .unwrap_err();
+                assert_eq!(
+                    (failure.kind, failure.message.as_str()),
+                    (FailureKind::Api, reason)
+                );
                 assert_eq!(failure.run.unwrap().run_id, 42);
             });
         }
@@ -93,25 +139,65 @@ fn the_text_of_an_error_is_told_in_whichever_form_it_comes() {
     const JSON: &str = "application/json";
     with_each_endpoint(async |stage, kind| {
         for (status, media_type, body, detail, details) in [
-            (422, JSON, r#"{"error":"Sync is archived"}"#, "Unprocessable Entity", Some("Sync is archived")),
-            (403, JSON, r#"{"error":{"code":"plan_limit"}}"#, "Forbidden", Some(r#"{"code":"plan_limit"}"#)),
-            (403, PLAIN, " upstream refused\n", "Forbidden", Some("upstream refused")),
-            (401, JSON, r#"{"error":"Key was revoked"}"#, "Key was revoked", None),
+            (
+                422,
+                JSON,
+                r#"{"error":"Sync is archived"}"#,
+                "Unprocessable Entity",
+                Some("Sync is archived"),
+            ),
+            (
+                403,
+                JSON,
+                r#"{"error":{"code":"plan_limit"}}"#,
+                "Forbidden",
+                Some(r#"{"code":"plan_limit"}"#),
+            ),
+            (
+                403,
+                PLAIN,
+                " upstream refused\n",
+                "Forbidden",
+                Some("upstream refused"),
+            ),
+            (
+                401,
+                JSON,
+                r#"{"error":"Key was revoked"}"#,
+                "Key was revoked",
+                None,
+            ),
             (401, PLAIN, "Key was revoked", "Key was revoked", None),
             (403, "text/html", "<html><h1>Forbidden", "Forbidden", None),
             (403, "text/html", "upstream refused", "Forbidden", None),
-            // An envelope of an error that comes with a status of success started nothing.
-            (200, JSON, r#"{"error":"Sync is archived"}"#, "Sync is archived", None),
+            // An error envelope with a success status means that nothing was started.
+            (
+                200,
+                JSON,
+                r#"{"error":"Sync is archived"}"#,
+                "Sync is archived",
+                None,
+            ),
         ] {
-            let hightouch = Scripted::start(move |_, _| Say {
+            let hightouch = Scripted::start(move |_, _| ScriptedResponse {
                 headers: vec![("content-type", media_type.into())],
-                ..say(status, body)
+                ..respond_with(status, body)
             })
             .await;
             let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-            let told = tell(with_key(endpoint.post("/syncs/1/runs"))).await.json();
-            assert_eq!((&told["detail"], told["details"].as_str()), (&json!(detail), details), "{body}: {told}");
-            assert_eq!((&told["hightouchStatus"], hightouch.triggers()), (&json!(status), 1), "{body}");
+            let received = send_request(with_key(endpoint.post("/syncs/1/runs")))
+                .await
+                .json();
+            assert_eq!(
+                (&received["detail"], received["details"].as_str()),
+                (&json!(detail), details),
+                "{body}: {received}"
+            );
+            assert_eq!(
+                (&received["hightouchStatus"], hightouch.triggers()),
+                (&json!(status), 1),
+                "{body}"
+            );
         }
     });
 }
@@ -120,17 +206,27 @@ fn the_text_of_an_error_is_told_in_whichever_form_it_comes() {
 fn a_text_of_an_error_is_bounded_and_shows_no_key() {
     const KEY: &str = "ht-9f27c1aa41b8d0e6";
     with_each_endpoint(async |stage, kind| {
-        for (media_type, open, close) in [("text/plain", "", ""), ("application/json", r#"{"error":""#, r#""}"#)] {
+        for (media_type, open, close) in [
+            ("text/plain", "", ""),
+            ("application/json", r#"{"error":""#, r#""}"#),
+        ] {
             let hightouch = Scripted::start(move |_, key| {
                 let body = format!("{open}{key} {}{close}", "x".repeat(500_000));
-                Say { headers: vec![("content-type", media_type.into())], ..say(403, body) }
+                ScriptedResponse {
+                    headers: vec![("content-type", media_type.into())],
+                    ..respond_with(403, body)
+                }
             })
             .await;
             let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-            let told = tell(endpoint.post("/syncs/1/runs").bearer_auth(KEY)).await;
-            let details = told.json()["details"].as_str().unwrap().len();
+            let received = send_request(endpoint.post("/syncs/1/runs").bearer_auth(KEY)).await;
+            let details = received.json()["details"].as_str().unwrap().len();
             assert!((1000..=1024).contains(&details), "{details}");
-            assert!(!told.text.contains(KEY) && !stage.stderr.text().contains(KEY), "{}", told.text);
+            assert!(
+                !received.text.contains(KEY) && !stage.stderr.text().contains(KEY),
+                "{}",
+                received.text
+            );
         }
     });
 }
@@ -139,11 +235,22 @@ fn a_text_of_an_error_is_bounded_and_shows_no_key() {
 fn a_server_error_after_which_no_run_is_listed_started_none() {
     stage(async |stage| {
         let hightouch = Scripted::start(|what, _| {
-            if what.starts_with("POST") { say(502, "<html>") } else { say(200, r#"{"data":[],"hasMore":false}"#) }
+            if what.starts_with("POST") {
+                respond_with(502, "<html>")
+            } else {
+                respond_with(200, r#"{"data":[],"hasMore":false}"#)
+            }
         })
         .await;
-        let failure = stage.library(hightouch.origin()).run_sync(1, options()).await.unwrap_err();
-        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Api, "Bad Gateway"));
+        let failure = stage
+            .library(hightouch.origin())
+            .run_sync(1, options())
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (failure.kind, failure.message.as_str()),
+            (FailureKind::Api, "Bad Gateway")
+        );
         assert_eq!(hightouch.triggers(), 1);
     });
 }
@@ -155,17 +262,27 @@ fn a_hightouch_that_is_not_there_is_unreachable() {
             let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             format!("http://{}", listener.local_addr().unwrap())
         };
-        let failure = stage.library(&gone).run_sync(1, options()).await.unwrap_err();
+        let failure = stage
+            .library(&gone)
+            .run_sync(1, options())
+            .await
+            .unwrap_err();
         assert_eq!(failure.kind, FailureKind::Unreachable, "{failure:?}");
-        assert!(failure.message.contains("refused") && failure.message.contains("No run was started"), "{failure:?}");
+        assert!(
+            failure.message.contains("refused") && failure.message.contains("No run was started"),
+            "{failure:?}"
+        );
     });
 }
 
-/// A TLS server whose certificate nobody trusts, and how often it was connected to. It stops when dropped.
+/// Starts a TLS server with an untrusted certificate, and returns its connection count. Dropping it
+/// stops it.
 async fn untrusted() -> (String, Arc<AtomicUsize>, JoinSet<()>) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key);
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key);
     let acceptor = TlsAcceptor::from(Arc::new(config.unwrap()));
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let origin = format!("https://{}", listener.local_addr().unwrap());
@@ -176,7 +293,10 @@ async fn untrusted() -> (String, Arc<AtomicUsize>, JoinSet<()>) {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             counted.fetch_add(1, Ordering::SeqCst);
-            assert!(acceptor.accept(stream).await.is_err(), "the certificate was trusted");
+            assert!(
+                acceptor.accept(stream).await.is_err(),
+                "the certificate was trusted"
+            );
         }
     });
     (origin, connected, server)
@@ -188,21 +308,45 @@ fn a_certificate_that_is_not_trusted_is_told_at_once() {
         let (origin, connected, _server) = untrusted().await;
         let library = stage.library(&origin);
         let failure = library.run_sync(1, options()).await.unwrap_err();
-        let run = RunRef { sync_id: 1, run_id: 42 };
-        let awaited = library.host.await_run(&library.connection, run, options()).await.unwrap().unwrap_err();
+        let run = RunRef {
+            sync_id: 1,
+            run_id: 42,
+        };
+        let awaited = library
+            .host
+            .await_run(&library.connection, run, options())
+            .await
+            .unwrap()
+            .unwrap_err();
         for failure in [&failure, &awaited] {
-            assert_eq!((failure.kind, failure.requests), (FailureKind::Unreachable, 1), "{failure:?}");
-            assert!(failure.message.contains("TLS certificate is not trusted"), "{failure:?}");
-            assert!(Duration::from_millis(failure.elapsed_ms) < Duration::from_secs(2), "{failure:?}");
+            assert_eq!(
+                (failure.kind, failure.requests),
+                (FailureKind::Unreachable, 1),
+                "{failure:?}"
+            );
+            assert!(
+                failure.message.contains("TLS certificate is not trusted"),
+                "{failure:?}"
+            );
+            assert!(
+                Duration::from_millis(failure.elapsed_ms) < Duration::from_secs(2),
+                "{failure:?}"
+            );
         }
-        assert!(failure.message.contains("No run was started"), "{failure:?}");
+        assert!(
+            failure.message.contains("No run was started"),
+            "{failure:?}"
+        );
         assert_eq!(connected.load(Ordering::SeqCst), 2);
     });
 }
 
-/// A response whose body is compressed.
-fn compressed(status: u16) -> Say {
-    Say { headers: vec![("content-encoding", "gzip".into())], ..say(status, b"\x1f\x8b\x08\x00") }
+/// Returns a response with a compressed body.
+fn compressed(status: u16) -> ScriptedResponse {
+    ScriptedResponse {
+        headers: vec![("content-encoding", "gzip".into())],
+        ..respond_with(status, b"\x1f\x8b\x08\x00")
+    }
 }
 
 #[test]
@@ -211,15 +355,37 @@ fn a_content_coding_that_nobody_asked_for_is_named_at_once() {
         let hightouch = Scripted::start(|_, _| compressed(200)).await;
         let library = stage.library(hightouch.origin());
         let failure = library.run_sync(1, options()).await.unwrap_err();
-        assert_eq!((failure.kind, hightouch.triggers()), (FailureKind::TriggerUnconfirmed, 1), "{failure:?}");
-        assert!(format!("{failure:?}").contains("encoded as `gzip`"), "{failure:?}");
+        assert_eq!(
+            (failure.kind, hightouch.triggers()),
+            (FailureKind::TriggerUnconfirmed, 1),
+            "{failure:?}"
+        );
+        assert!(
+            format!("{failure:?}").contains("encoded as `gzip`"),
+            "{failure:?}"
+        );
         assert!(failure.elapsed_ms < 2_000, "{failure:?}");
     });
     stage(async |stage| {
         let hightouch = Scripted::start(|_, _| compressed(403)).await;
-        let failure = stage.library(hightouch.origin()).run_sync(1, options()).await.unwrap_err();
-        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::Api, "Forbidden"), "{failure:?}");
-        assert!(failure.details.as_ref().unwrap().contains("encoded as `gzip`"), "{failure:?}");
+        let failure = stage
+            .library(hightouch.origin())
+            .run_sync(1, options())
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (failure.kind, failure.message.as_str()),
+            (FailureKind::Api, "Forbidden"),
+            "{failure:?}"
+        );
+        assert!(
+            failure
+                .details
+                .as_ref()
+                .unwrap()
+                .contains("encoded as `gzip`"),
+            "{failure:?}"
+        );
     });
 }
 
@@ -227,12 +393,21 @@ fn a_content_coding_that_nobody_asked_for_is_named_at_once() {
 fn a_call_that_the_host_refuses_names_the_setting() {
     stage(async |stage| {
         let hightouch: LocalHightouch = stage.local().await;
-        let config = Config { outbound: Outbound::default(), ..stage.config(&hightouch.origin()) };
+        let config = Config {
+            outbound: Outbound::default(),
+            ..stage.config(&hightouch.origin())
+        };
         let host = Host::new(components().unwrap().path(Kind::Library), config).unwrap();
-        let library = Library { host, connection: connection(&hightouch.origin(), "local") };
+        let library = Library {
+            host,
+            connection: connection(&hightouch.origin(), "local"),
+        };
         let failure = library.run_sync(1, options()).await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::NotGranted);
-        assert!(failure.message.contains("allowed_outbound_hosts"), "{failure:?}");
+        assert!(
+            failure.message.contains("allowed_outbound_hosts"),
+            "{failure:?}"
+        );
         assert!(hightouch.requests().is_empty());
     });
 }

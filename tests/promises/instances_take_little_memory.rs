@@ -1,34 +1,35 @@
-//! An instance takes little memory, at first and while it reads all that Hightouch puts on a page.
+//! An instance takes little memory, at its start and while it reads a full page of a Hightouch list.
 
-use hightouch_sync_host::build::{Kind, components};
+use xtask::build::{Kind, components};
+use xtask::load::instance_memory::{
+    new_instance_pages, peak_pages_with_100_jobs, peak_pages_with_100_runs,
+};
 
-use super::pages::{at_most_with_a_list_of_runs, at_most_with_a_run_of_jobs, fresh};
-
-/// The pages of 64 KiB that an instance may have to begin with.
-const FRESH: usize = 4;
-/// The pages that it may have while it reads 100 entries.
-const READING: usize = 16;
+/// Maximum memory of a new instance, in pages of 64 KiB.
+const MAX_NEW: usize = 4;
+/// Maximum memory of an instance that reads 100 entries, in pages of 64 KiB.
+const MAX_READING: usize = 16;
 
 #[test]
 fn a_fresh_instance_is_small() {
     for kind in Kind::ALL {
-        let pages = fresh(components().unwrap().path(kind));
-        assert!(pages <= FRESH, "{kind:?}: {pages} pages");
+        let pages = new_instance_pages(components().unwrap().path(kind)).unwrap();
+        assert!(pages <= MAX_NEW, "{kind:?}: {pages} pages");
     }
 }
 
 #[test]
 fn a_hundred_runs_fit() {
     for kind in Kind::ALL {
-        let pages = at_most_with_a_list_of_runs(kind);
-        assert!(pages <= READING, "{kind:?}: {pages} pages");
+        let pages = peak_pages_with_100_runs(kind).unwrap();
+        assert!(pages <= MAX_READING, "{kind:?}: {pages} pages");
     }
 }
 
 #[test]
 fn a_hundred_jobs_fit() {
     for kind in Kind::ALL {
-        let pages = at_most_with_a_run_of_jobs(kind);
-        assert!(pages <= READING, "{kind:?}: {pages} pages");
+        let pages = peak_pages_with_100_jobs(kind).unwrap();
+        assert!(pages <= MAX_READING, "{kind:?}: {pages} pages");
     }
 }

@@ -1,16 +1,19 @@
-//! A key is sent to Hightouch and shows nowhere else, not even where a server echoes it.
+//! A key is sent to Hightouch and appears nowhere else, even if a server echoes it.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use hightouch_sync_host::build::components;
-use hightouch_sync_host::host::{Config, Host, Outbound, RunOptions};
+use xtask::build::components;
+use xtask::embedder::{Config, Host, Outbound, RunOptions};
 
-use super::cases::{each, hidden_in};
-use super::stage::{ENDPOINTS, Endpoint, Library, Scripted, connection, options, say, stage, tell, with_each_endpoint};
+use super::support::cases::{each, find_leak};
+use super::support::stage::{
+    ENDPOINTS, Endpoint, Library, Scripted, connection, options, respond_with, send_request, stage,
+    with_each_endpoint,
+};
 
 const MARKED: &str = "marked-key-7f3a";
 
-/// A Hightouch that puts the caller's `Authorization` header into every text it can.
+/// Starts a mock of Hightouch that puts the caller's `Authorization` header into all its texts.
 async fn echoing(status: u16) -> Scripted {
     Scripted::start(move |what, authorization| {
         let run = |status: &str| {
@@ -19,11 +22,11 @@ async fn echoing(status: u16) -> Scripted {
             )
         };
         match (status, what.starts_with("POST")) {
-            (200, true) => say(200, r#"{"id":"42"}"#),
-            (200, false) => say(200, run("failed")),
-            (201, true) => say(200, r#"{"id":"42"}"#),
-            (201, false) => say(200, run(authorization)),
-            _ => say(status, format!(r#"{{"message":"{authorization}","details":{{"sent":"{authorization}"}}}}"#)),
+            (200, true) => respond_with(200, r#"{"id":"42"}"#),
+            (200, false) => respond_with(200, run("failed")),
+            (201, true) => respond_with(200, r#"{"id":"42"}"#),
+            (201, false) => respond_with(200, run(authorization)),
+            _ => respond_with(status, format!(r#"{{"message":"{authorization}","details":{{"sent":"{authorization}"}}}}"#)),
         }
     })
     .await
@@ -34,19 +37,32 @@ fn no_answer_no_failure_and_no_log_shows_it() {
     for status in [200, 201, 401, 404, 422, 500] {
         stage(async |stage| {
             let hightouch = echoing(status).await;
-            let short = RunOptions { max_wait_ms: Some(5_000), ..options() };
+            let short = RunOptions {
+                max_wait_ms: Some(5_000),
+                ..options()
+            };
             let library = stage.library(hightouch.origin());
-            let library = Library { connection: connection(hightouch.origin(), MARKED), ..library };
+            let library = Library {
+                connection: connection(hightouch.origin(), MARKED),
+                ..library
+            };
             let failure = library.run_sync(1, short).await.unwrap_err();
             assert!(!format!("{failure:?}").contains(MARKED), "{failure:?}");
             for kind in ENDPOINTS {
                 let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-                let request = endpoint.post("/syncs/1/runs").bearer_auth(MARKED).header("prefer", "wait=5");
-                let told = tell(request).await;
-                assert!(!told.text.contains(MARKED), "{}", told.text);
-                assert!(!format!("{:?}", told.headers).contains(MARKED));
+                let request = endpoint
+                    .post("/syncs/1/runs")
+                    .bearer_auth(MARKED)
+                    .header("prefer", "wait=5");
+                let received = send_request(request).await;
+                assert!(!received.text.contains(MARKED), "{}", received.text);
+                assert!(!format!("{:?}", received.headers).contains(MARKED));
             }
-            assert!(!stage.stderr.text().contains(MARKED), "{}", stage.stderr.text());
+            assert!(
+                !stage.stderr.text().contains(MARKED),
+                "{}",
+                stage.stderr.text()
+            );
         });
     }
 }
@@ -57,11 +73,17 @@ fn a_text_that_is_cut_in_the_middle_of_the_key_shows_none_of_it() {
         for before in 980..1_030 {
             let hightouch = Scripted::start(move |_, authorization| {
                 let key = authorization.trim_start_matches("Bearer ");
-                say(401, format!(r#"{{"message":"{}{key}"}}"#, "x".repeat(before)))
+                respond_with(
+                    401,
+                    format!(r#"{{"message":"{}{key}"}}"#, "x".repeat(before)),
+                )
             })
             .await;
             let library = stage.library(hightouch.origin());
-            let library = Library { connection: connection(hightouch.origin(), MARKED), ..library };
+            let library = Library {
+                connection: connection(hightouch.origin(), MARKED),
+                ..library
+            };
             let failure = library.run_sync(1, options()).await.unwrap_err();
             assert!(
                 !failure.message.contains("mark") && failure.message.len() <= 1024,
@@ -76,20 +98,27 @@ fn a_text_that_is_cut_in_the_middle_of_the_key_shows_none_of_it() {
 fn it_is_sent_as_a_bearer_token() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = Scripted::start(|_, authorization| {
-            say(if authorization == format!("Bearer {MARKED}") { 403 } else { 401 }, "")
+            respond_with(
+                if authorization == format!("Bearer {MARKED}") {
+                    403
+                } else {
+                    401
+                },
+                "",
+            )
         })
         .await;
         let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-        let told = tell(endpoint.post("/syncs/1/runs").bearer_auth(MARKED)).await;
-        assert_eq!(told.json()["hightouchStatus"], 403);
+        let received = send_request(endpoint.post("/syncs/1/runs").bearer_auth(MARKED)).await;
+        assert_eq!(received.json()["hightouchStatus"], 403);
     });
 }
 
-/// A key with all that anybody escapes, and a token that is no key.
+/// A key with all characters that may be escaped, and a token that is not an API key.
 const KEY: &str = "k3y/7f3a+\"9b&c1=<d5>%e8'2a";
 const TOKEN: &str = "t0k-5c0a77e2f913";
 
-/// How a server writes what it echoes.
+/// The encoding of an echoed secret.
 #[derive(Clone, Copy, Debug)]
 enum Form {
     AsItIs,
@@ -128,8 +157,19 @@ impl Form {
 
     fn of(self, secret: &str) -> String {
         let each = |form: &dyn Fn(char) -> String| secret.chars().map(form).collect::<String>();
-        let json = |text: &str| serde_json::to_string(text).unwrap().trim_matches('"').to_owned();
-        let url = |byte: char| if byte.is_ascii_alphanumeric() { byte.into() } else { format!("%{:02X}", byte as u32) };
+        let json = |text: &str| {
+            serde_json::to_string(text)
+                .unwrap()
+                .trim_matches('"')
+                .to_owned()
+        };
+        let url = |byte: char| {
+            if byte.is_ascii_alphanumeric() {
+                byte.into()
+            } else {
+                format!("%{:02X}", byte as u32)
+            }
+        };
         match self {
             Self::AsItIs => secret.into(),
             Self::InAUrl => each(&url),
@@ -137,9 +177,11 @@ impl Form {
             Self::InJson => json(secret),
             Self::InAsciiJson => each(&|byte| format!("\\u{:04x}", byte as u32)),
             Self::InJsonInJson => json(&each(&|byte| format!("\\u{:04x}", byte as u32))),
-            Self::InHtml => {
-                secret.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-            }
+            Self::InHtml => secret
+                .replace('&', "&amp;")
+                .replace('<', "&lt;")
+                .replace('>', "&gt;")
+                .replace('"', "&quot;"),
             Self::InHtmlNumbers => each(&|byte| format!("&#{};", byte as u32)),
             Self::TheFirstHalf => secret.split_at(secret.len() / 2).0.into(),
             Self::TheSecondHalf => secret.split_at(secret.len() / 2).1.into(),
@@ -151,12 +193,12 @@ impl Form {
     }
 }
 
-/// Where a server puts it.
+/// The place of an echoed secret.
 #[derive(Clone, Copy, Debug)]
 enum Echo {
     Message,
     Details,
-    /// As JSON that is written into the details as it is, so that the escapes stay.
+    /// JSON text inside the details, so that its escapes remain.
     RawDetails,
     Headers,
     Body,
@@ -164,7 +206,7 @@ enum Echo {
     RawError,
     Status,
     Times,
-    /// At the end of what is kept of a text.
+    /// At the end of a text that will be truncated.
     Cut,
 }
 
@@ -182,31 +224,52 @@ impl Echo {
         Self::Cut,
     ];
 
-    /// What is answered to a request that starts a run, or that reads.
-    fn answer(self, triggers: bool, echoed: &str) -> super::stage::Say {
+    /// Returns the response to a request that triggers or reads.
+    fn response(self, triggers: bool, echoed: &str) -> super::support::stage::ScriptedResponse {
         let json = |text: &str| serde_json::to_string(text).unwrap();
-        // What is JSON already stands as it is, else as a text.
+        // Valid JSON is used directly, other text as a string.
         let raw = format!("\"{echoed}\"");
-        let raw = if serde_json::from_str::<String>(&raw).is_ok() { raw } else { json(echoed) };
+        let raw = if serde_json::from_str::<String>(&raw).is_ok() {
+            raw
+        } else {
+            json(echoed)
+        };
         let text = json(&format!("it says {echoed}, it does"));
-        let list = |fields: String| say(200, format!(r#"{{"data":[{{"id":42,{fields}}}],"hasMore":false}}"#));
+        let list = |fields: String| {
+            respond_with(
+                200,
+                format!(r#"{{"data":[{{"id":42,{fields}}}],"hasMore":false}}"#),
+            )
+        };
         match self {
-            Self::Message => say(401, format!(r#"{{"message":{text}}}"#)),
-            Self::Details => say(422, format!(r#"{{"message":"m","details":{text}}}"#)),
-            Self::RawDetails => say(422, format!(r#"{{"message":"m","details":{{"sent":[{raw}],"again":{raw}}}}}"#)),
-            Self::Body => say(500, echoed),
+            Self::Message => respond_with(401, format!(r#"{{"message":{text}}}"#)),
+            Self::Details => respond_with(422, format!(r#"{{"message":"m","details":{text}}}"#)),
+            Self::RawDetails => respond_with(
+                422,
+                format!(r#"{{"message":"m","details":{{"sent":[{raw}],"again":{raw}}}}}"#),
+            ),
+            Self::Body => respond_with(500, echoed),
             Self::Headers => {
-                let names = ["x-echo", "retry-after", "www-authenticate", "location", "date"];
+                let names = [
+                    "x-echo",
+                    "retry-after",
+                    "www-authenticate",
+                    "location",
+                    "date",
+                ];
                 let headers = names.map(|name| (name, echoed.to_owned())).to_vec();
-                super::stage::Say { headers, ..say(503, "") }
+                super::support::stage::ScriptedResponse {
+                    headers,
+                    ..respond_with(503, "")
+                }
             }
-            _ if triggers => say(200, r#"{"id":"42"}"#),
+            _ if triggers => respond_with(200, r#"{"id":"42"}"#),
             Self::Error => list(format!(r#""status":"failed","error":{text}"#)),
             Self::RawError => list(format!(r#""status":"failed","error":{{"sent":{raw}}}"#)),
             Self::Status => list(format!(r#""status":{}"#, json(echoed))),
-            Self::Times => {
-                list(format!(r#""status":"failed","createdAt":{text},"startedAt":{raw},"finishedAt":{text}"#))
-            }
+            Self::Times => list(format!(
+                r#""status":"failed","createdAt":{text},"startedAt":{raw},"finishedAt":{text}"#
+            )),
             Self::Cut => {
                 let long = json(&format!("{}{echoed}", "x".repeat(16 * 1024 - 12)));
                 list(format!(
@@ -220,39 +283,63 @@ impl Echo {
 
 #[test]
 fn it_shows_in_no_form_and_at_no_place() {
-    let all: Vec<(Form, Echo)> = Form::ALL.iter().flat_map(|form| Echo::ALL.map(|echo| (*form, echo))).collect();
+    let all: Vec<(Form, Echo)> = Form::ALL
+        .iter()
+        .flat_map(|form| Echo::ALL.map(|echo| (*form, echo)))
+        .collect();
     each(&all, |&(form, echo)| {
         stage(async |stage| {
             let hightouch = Scripted::start(move |what, authorization| {
                 let key = authorization.trim_start_matches("Bearer ");
                 assert_eq!(key, KEY, "the token is for the endpoint alone");
-                echo.answer(what.starts_with("POST"), &form.of(key))
+                echo.response(what.starts_with("POST"), &form.of(key))
             })
             .await;
             let origin = hightouch.origin();
             let mut output = String::new();
-            let short = RunOptions { max_wait_ms: Some(5_000), ..options() };
-            let library = Library { connection: connection(origin, KEY), ..stage.library(origin) };
+            let short = RunOptions {
+                max_wait_ms: Some(5_000),
+                ..options()
+            };
+            let library = Library {
+                connection: connection(origin, KEY),
+                ..stage.library(origin)
+            };
             output += &format!("{:?}", library.run_sync(1, short).await.unwrap_err());
             for kind in ENDPOINTS {
-                let mut config = Config { outbound: Outbound::only([origin]), ..stage.config(origin) };
+                let mut config = Config {
+                    outbound: Outbound::only([origin]),
+                    ..stage.config(origin)
+                };
                 for (name, value) in [("ENDPOINT_TOKEN", TOKEN), ("HIGHTOUCH_API_KEY_ONE", KEY)] {
                     config.environment.push((name.into(), value.into()));
-                    config.variables.insert(name.to_ascii_lowercase(), value.into());
+                    config
+                        .variables
+                        .insert(name.to_ascii_lowercase(), value.into());
                 }
-                let endpoint = Endpoint::serve(&Host::new(components().unwrap().path(kind), config).unwrap()).await;
+                let endpoint =
+                    Endpoint::serve(&Host::new(components().unwrap().path(kind), config).unwrap())
+                        .await;
                 for accept in ["*/*", "text/event-stream"] {
-                    let request =
-                        endpoint.post("/syncs/1/runs?account=one").bearer_auth(TOKEN).header("prefer", "wait=2");
-                    output += &format!("{:?}", tell(request.header("accept", accept)).await);
+                    let request = endpoint
+                        .post("/syncs/1/runs?account=one")
+                        .bearer_auth(TOKEN)
+                        .header("prefer", "wait=2");
+                    output +=
+                        &format!("{:?}", send_request(request.header("accept", accept)).await);
                 }
             }
             assert!(hightouch.triggers() >= 5, "{}", hightouch.triggers());
             output += &stage.stderr.text();
             for secret in [KEY, TOKEN] {
-                assert_eq!(hidden_in(secret, &output), None, "{output}");
-                assert_eq!(hidden_in(&secret.to_uppercase(), &output.to_uppercase()), None, "{output}");
-                // Neither the whole form nor a half of it, whose first and last characters depend on what stands beside it.
+                assert_eq!(find_leak(secret, &output), None, "{output}");
+                assert_eq!(
+                    find_leak(&secret.to_uppercase(), &output.to_uppercase()),
+                    None,
+                    "{output}"
+                );
+                // Neither the whole form nor half of it may appear. The first and last characters
+                // are ignored, because they depend on the neighbouring text.
                 let form = form.of(secret);
                 let half = form.get(form.len() / 4..form.len() * 3 / 4).unwrap();
                 assert!(!output.contains(half), "{half} in {output}");
@@ -266,21 +353,31 @@ fn a_key_that_comes_back_as_an_id_is_told_as_none() {
     const KEY: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
     for kind in ENDPOINTS {
         stage(async |stage| {
-            let hightouch = Scripted::start(|_, _| say(200, format!(r#"{{"id":"{KEY}"}}"#))).await;
+            let hightouch =
+                Scripted::start(|_, _| respond_with(200, format!(r#"{{"id":"{KEY}"}}"#))).await;
             let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-            let request = endpoint.post("/sync-sequences/5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d/runs").bearer_auth(KEY);
-            let told = tell(request).await;
-            assert_eq!((told.status, &told.json()["kind"]), (502, &serde_json::json!("trigger-unconfirmed")));
-            let headers = format!("{:?}", told.headers);
-            for text in [told.text, headers, stage.stderr.text()] {
+            let request = endpoint
+                .post("/sync-sequences/5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d/runs")
+                .bearer_auth(KEY);
+            let received = send_request(request).await;
+            assert_eq!(
+                (received.status, &received.json()["kind"]),
+                (502, &serde_json::json!("trigger-unconfirmed"))
+            );
+            let headers = format!("{:?}", received.headers);
+            for text in [received.text, headers, stage.stderr.text()] {
                 assert!(!text.contains(KEY), "the key shows");
             }
-            assert_eq!(hightouch.seen().len(), 1, "and nothing is asked for under its name");
+            assert_eq!(
+                hightouch.seen().len(),
+                1,
+                "and nothing is asked for under its name"
+            );
         });
     }
 }
 
-/// Secrets that read as slugs, so that one of them can be given as the name of a sync by mistake.
+/// Secrets that are valid slugs, so that a user can confuse one with the name of a sync.
 const SLUG_KEY: &str = "hightouch-key-4b1d9c";
 const SLUG_TOKEN: &str = "endpoint-token-77e2f9";
 const SLUG_SECRET: &str = "whs_5b0f1d7c93a4";
@@ -293,10 +390,15 @@ fn a_secret_that_is_given_as_a_name_is_refused_and_neither_logged_nor_quoted_nor
         ("DBT_WEBHOOK_SECRET", "another-secret, whs_5b0f1d7c93a4"),
     ];
     with_each_endpoint(async |stage, kind| {
-        let hightouch = Scripted::start(|_, _| say(200, r#"{"data":[],"hasMore":false}"#)).await;
-        let endpoint =
-            super::stored_keys_are_for_those_who_show_the_token::configured(&stage, kind, hightouch.origin(), SETTINGS)
-                .await;
+        let hightouch =
+            Scripted::start(|_, _| respond_with(200, r#"{"data":[],"hasMore":false}"#)).await;
+        let endpoint = super::stored_keys_are_for_those_who_show_the_token::configured(
+            &stage,
+            kind,
+            hightouch.origin(),
+            SETTINGS,
+        )
+        .await;
         let mut output = String::new();
         for secret in [SLUG_KEY, SLUG_TOKEN, SLUG_SECRET] {
             let body = super::a_dbt_job_gates_the_sync::success();
@@ -304,20 +406,27 @@ fn a_secret_that_is_given_as_a_name_is_refused_and_neither_logged_nor_quoted_nor
             let syncs = serde_json::json!({"syncs": [1, secret, secret]});
             for (token, status) in [(SLUG_TOKEN, 400), ("wrong", 401)] {
                 let requests = [
-                    endpoint.post(&format!("/syncs/{secret}/runs")).bearer_auth(token),
-                    endpoint.post(&format!("/syncs/{}/runs", secret.to_uppercase())).bearer_auth(token),
+                    endpoint
+                        .post(&format!("/syncs/{secret}/runs"))
+                        .bearer_auth(token),
+                    endpoint
+                        .post(&format!("/syncs/{}/runs", secret.to_uppercase()))
+                        .bearer_auth(token),
                     endpoint.post("/runs").bearer_auth(token).json(&syncs),
                 ];
                 for request in requests {
-                    let told = tell(request).await;
-                    assert_eq!(told.status, status, "{}", told.text.len());
-                    output += &format!("{told:?}");
+                    let received = send_request(request).await;
+                    assert_eq!(received.status, status, "{}", received.text.len());
+                    output += &format!("{received:?}");
                 }
             }
-            let hook = endpoint.post(&format!("/hooks/dbt/{secret}")).header("authorization", signature).body(body);
-            let told = tell(hook.header("content-type", "application/json")).await;
-            assert_eq!(told.status, 400, "{}", told.text.len());
-            output += &format!("{told:?}");
+            let hook = endpoint
+                .post(&format!("/hooks/dbt/{secret}"))
+                .header("authorization", signature)
+                .body(body);
+            let received = send_request(hook.header("content-type", "application/json")).await;
+            assert_eq!(received.status, 400, "{}", received.text.len());
+            output += &format!("{received:?}");
         }
         output += &stage.stderr.text();
         for secret in [SLUG_KEY, SLUG_TOKEN, SLUG_SECRET] {
@@ -330,17 +439,33 @@ fn a_secret_that_is_given_as_a_name_is_refused_and_neither_logged_nor_quoted_nor
 #[test]
 fn a_caller_who_gives_the_own_key_as_a_name_is_told_so_without_it() {
     stage(async |stage| {
-        let hightouch = Scripted::start(|_, _| say(200, r#"{"data":[],"hasMore":false}"#)).await;
+        let hightouch =
+            Scripted::start(|_, _| respond_with(200, r#"{"data":[],"hasMore":false}"#)).await;
         for kind in ENDPOINTS {
             let endpoint = stage.endpoint(kind, hightouch.origin()).await;
-            let told = tell(endpoint.post(&format!("/syncs/{SLUG_KEY}/runs")).bearer_auth(SLUG_KEY)).await;
-            assert_eq!((told.status, &told.json()["kind"]), (400, &"invalid-input".into()));
-            assert!(!told.text.contains(SLUG_KEY));
+            let received = send_request(
+                endpoint
+                    .post(&format!("/syncs/{SLUG_KEY}/runs"))
+                    .bearer_auth(SLUG_KEY),
+            )
+            .await;
+            assert_eq!(
+                (received.status, &received.json()["kind"]),
+                (400, &"invalid-input".into())
+            );
+            assert!(!received.text.contains(SLUG_KEY));
         }
-        let library =
-            Library { connection: connection(hightouch.origin(), SLUG_KEY), ..stage.library(hightouch.origin()) };
-        let named = hightouch_sync_host::host::SyncRef::Slug(SLUG_KEY.into());
-        let failure = library.host.run_sync(&library.connection, &named, options()).await.unwrap().unwrap_err();
+        let library = Library {
+            connection: connection(hightouch.origin(), SLUG_KEY),
+            ..stage.library(hightouch.origin())
+        };
+        let named = xtask::embedder::SyncRef::Slug(SLUG_KEY.into());
+        let failure = library
+            .host
+            .run_sync(&library.connection, &named, options())
+            .await
+            .unwrap()
+            .unwrap_err();
         assert!(!format!("{failure:?}").contains(SLUG_KEY));
         assert!(!stage.stderr.text().contains(SLUG_KEY));
         assert_eq!(hightouch.seen(), [""; 0], "nothing is sent");

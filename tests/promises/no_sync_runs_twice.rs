@@ -1,16 +1,25 @@
-//! One `run-sync` starts at most one run, also when the answer to its trigger is lost.
+//! One `run-sync` starts at most one run, even if the response to its trigger is lost.
 
-use hightouch_sync_host::hightouch::{LocalHightouch, Options, Scenario};
-use hightouch_sync_host::host::{FailureKind, IfRunning, Resync, RunOptions};
+use xtask::embedder::{FailureKind, IfRunning, Resync, RunOptions};
+use xtask::local_hightouch::{LocalHightouch, Options, Scenario};
 
-use super::stage::{options, stage};
+use super::support::stage::{options, stage};
 
 #[test]
 fn a_run_whose_trigger_was_answered_to_nobody_is_found_and_followed() {
-    for scenario in [Scenario::LostTriggerAnswer, Scenario::TriggerTimeout, Scenario::CutOffTrigger] {
+    for scenario in [
+        Scenario::LostTriggerAnswer,
+        Scenario::TriggerTimeout,
+        Scenario::TruncatedTrigger,
+    ] {
         stage(async |stage| {
-            let hightouch = LocalHightouch::start(Options::default().with_scenario(scenario)).await.unwrap();
-            let report = stage.library(&hightouch.origin()).run_sync(1, options()).await;
+            let hightouch = LocalHightouch::start(Options::default().with_scenario(scenario))
+                .await
+                .unwrap();
+            let report = stage
+                .library(&hightouch.origin())
+                .run_sync(1, options())
+                .await;
             let report = report.unwrap_or_else(|failure| panic!("{scenario}: {failure:?}"));
             assert_eq!(report.run.run_id, hightouch.runs(1)[0].id, "{scenario}");
             assert_eq!(hightouch.triggers(), 1, "{scenario}");
@@ -23,11 +32,24 @@ fn with_resync_flags_it_is_named_and_not_followed() {
     stage(async |stage| {
         let lost = Options::default().with_scenario(Scenario::LostTriggerAnswer);
         let hightouch = LocalHightouch::start(lost).await.unwrap();
-        let full = RunOptions { resync: Resync::FULL, ..options() };
-        let failure = stage.library(&hightouch.origin()).run_sync(1, full).await.unwrap_err();
+        let full = RunOptions {
+            resync: Resync::FULL,
+            ..options()
+        };
+        let failure = stage
+            .library(&hightouch.origin())
+            .run_sync(1, full)
+            .await
+            .unwrap_err();
         assert_eq!(failure.kind, FailureKind::TriggerUnconfirmed);
-        assert!(failure.run.is_none(), "it may be somebody else's: {failure:?}");
-        assert!(failure.details.unwrap().contains(&format!("These runs may be it: {}.", hightouch.runs(1)[0].id)));
+        assert!(
+            failure.run.is_none(),
+            "it may be somebody else's: {failure:?}"
+        );
+        assert!(failure.details.unwrap().contains(&format!(
+            "These runs may be the one that the request started: {}.",
+            hightouch.runs(1)[0].id
+        )));
         assert!(hightouch.runs(1)[0].flags.full_resync);
         assert_eq!(hightouch.triggers(), 1);
     });
@@ -38,13 +60,24 @@ fn a_trigger_of_which_no_run_came_is_sent_again_only_after_the_list_shows_that()
     stage(async |stage| {
         let dropped = Options::default().with_scenario(Scenario::DroppedTrigger);
         let hightouch = LocalHightouch::start(dropped).await.unwrap();
-        let outcome = stage.library(&hightouch.origin()).run_sync(1, options()).await;
+        let outcome = stage
+            .library(&hightouch.origin())
+            .run_sync(1, options())
+            .await;
         assert!(hightouch.triggers() <= 1, "{outcome:?}");
         let requests = hightouch.requests();
-        let posts: Vec<_> = requests.iter().filter(|request| request.method == "POST").collect();
+        let posts: Vec<_> = requests
+            .iter()
+            .filter(|request| request.method == "POST")
+            .collect();
         assert!(posts.len() > 1, "{outcome:?}");
         for pair in posts.windows(2) {
-            assert!((pair[1].at - pair[0].at).as_secs() >= 8, "{:?} {:?}", pair[0].at, pair[1].at);
+            assert!(
+                (pair[1].at - pair[0].at).as_secs() >= 8,
+                "{:?} {:?}",
+                pair[0].at,
+                pair[1].at
+            );
         }
     });
 }
@@ -54,7 +87,10 @@ fn a_run_that_is_going_is_queued_behind_joined_or_refused() {
     stage(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
-        let with = |if_running| RunOptions { if_running, ..options() };
+        let with = |if_running| RunOptions {
+            if_running,
+            ..options()
+        };
         let (first, queued) = tokio::join!(library.run_sync(1, options()), async {
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             let joined = library.run_sync(1, with(IfRunning::Join)).await.unwrap();
@@ -66,11 +102,20 @@ fn a_run_that_is_going_is_queued_behind_joined_or_refused() {
 
         let (first, (refused, second)) = tokio::join!(library.run_sync(1, options()), async {
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-            let refused = library.run_sync(1, with(IfRunning::Refuse)).await.unwrap_err();
-            (refused, library.run_sync(1, with(IfRunning::Queue)).await.unwrap())
+            let refused = library
+                .run_sync(1, with(IfRunning::Refuse))
+                .await
+                .unwrap_err();
+            (
+                refused,
+                library.run_sync(1, with(IfRunning::Queue)).await.unwrap(),
+            )
         });
         let first = first.unwrap();
-        assert_eq!((refused.kind, refused.run.unwrap().run_id), (FailureKind::Busy, first.run.run_id));
+        assert_eq!(
+            (refused.kind, refused.run.unwrap().run_id),
+            (FailureKind::Busy, first.run.run_id)
+        );
         assert!(second.run.run_id > first.run.run_id && !second.joined);
         assert_eq!(hightouch.triggers(), 3);
     });

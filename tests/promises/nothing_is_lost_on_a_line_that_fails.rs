@@ -1,33 +1,38 @@
-//! Whatever the line to Hightouch does: no call outlasts its wait, none says what is not so, no run is lost and none started twice, and no
-//! key shows anywhere.
+//! Whatever happens to the connection to Hightouch: no call takes longer than its timeout or makes
+//! a false statement, no run is lost or started twice, and no key appears anywhere.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::calls::{Case, Ended, SECRETS, Way, World, carry_out};
-use super::cases::{each, hidden_in, said};
-use super::raw::{Arrived, Fault, Place};
-use super::stage::stage;
+use super::support::calls::{CallKind, CallResult, Case, FinalState, SECRETS, run_case};
+use super::support::cases::{each, find_leak, panic_message};
+use super::support::raw::{Arrived, Fault, Place};
+use super::support::stage::stage;
 
-/// How much of host time beyond its wait a call may take.
+/// Maximum host time of a call beyond its timeout.
 const GRACE: Duration = Duration::from_millis(250);
 
-/// A wait in which whatever passes has passed.
+/// A timeout after which every temporary fault has ended, in milliseconds.
 const LONG: u64 = 60_000;
 
-/// Every call that makes sense.
+/// Returns every useful combination.
 fn all() -> Vec<Case> {
     let mut all = Vec::new();
     for &fault in Fault::ALL {
         for &place in Place::ALL {
-            for way in Way::ALL {
+            for way in CallKind::ALL {
                 let waits: &[u64] = match way {
-                    Way::RunSync => &[0, 1_500, LONG],
-                    Way::AwaitRun => &[0],
-                    Way::Post | Way::Get => &[2_000],
-                    Way::Events => &[2_000, LONG],
+                    CallKind::RunSync => &[0, 1_500, LONG],
+                    CallKind::AwaitRun => &[0],
+                    CallKind::Post | CallKind::Get => &[2_000],
+                    CallKind::Events => &[2_000, LONG],
                 };
-                let cases = waits.iter().map(|&wait| Case { fault, place, way, wait });
+                let cases = waits.iter().map(|&wait| Case {
+                    fault,
+                    place,
+                    way,
+                    wait,
+                });
                 all.extend(cases.filter(makes_sense));
             }
         }
@@ -36,81 +41,127 @@ fn all() -> Vec<Case> {
 }
 
 fn makes_sense(case: &Case) -> bool {
-    let Case { fault, place, way, wait } = *case;
-    // Time passes at once; bytes do not.
-    if fault.large() && (way != Way::RunSync || wait == 0 || wait == LONG && fault.lies()) {
+    let Case {
+        fault,
+        place,
+        way,
+        wait,
+    } = *case;
+    // Virtual time is instant, but large bodies take real time, so they are tested in fewer
+    // combinations.
+    if fault.large()
+        && (way != CallKind::RunSync || wait == 0 || wait == LONG && fault.makes_false_statements())
+    {
         return false;
     }
     match place {
         Place::TriggerCarriedOut | Place::TriggerLost if way.awaits() => false,
-        // Whoever cannot reach a server, or is told that it did nothing, has started nothing.
-        Place::TriggerCarriedOut => !fault.at_the_door() && !fault.denies(),
-        Place::TwoReads | Place::Reads if way.awaits() => !fault.at_the_door(),
+        // Combinations in which no request arrives or the server denies the run cannot start a run.
+        Place::TriggerCarriedOut => !fault.prevents_connection() && !fault.denies_run(),
+        Place::TwoReads | Place::Reads if way.awaits() => !fault.prevents_connection(),
         _ => true,
     }
 }
 
-/// Holds what happened against the promises.
-fn judge(case: &Case, ended: &Ended, world: &World) {
-    let Case { fault, place, way, wait } = *case;
+/// Checks the results against the promises.
+fn check_promises(case: &Case, ended: &CallResult, world: &FinalState) {
+    let Case {
+        fault,
+        place,
+        way,
+        wait,
+    } = *case;
     let kind = ended.kind.as_deref();
 
     let bound = way.bound(wait) + GRACE;
     assert!(ended.took <= bound, "it took {:?}", ended.took);
-    assert!(ended.elapsed.is_none_or(|elapsed| elapsed <= bound), "it says that it took {:?}", ended.elapsed);
+    assert!(
+        ended.elapsed.is_none_or(|elapsed| elapsed <= bound),
+        "it says that it took {:?}",
+        ended.elapsed
+    );
 
     assert!(world.started <= 1, "{} runs were started", world.started);
-    assert!(world.arrived.iter().all(|arrived| arrived.identity), "no content coding is accepted");
-    let triggers: Vec<&Arrived> = world.arrived.iter().filter(|arrived| arrived.triggers).collect();
+    assert!(
+        world.arrived.iter().all(|arrived| arrived.identity),
+        "no content coding is accepted"
+    );
+    let triggers: Vec<&Arrived> = world
+        .arrived
+        .iter()
+        .filter(|arrived| arrived.triggers)
+        .collect();
     for pair in triggers.windows(2) {
         let looked = world.arrived.iter().any(|other| {
-            !other.triggers && !other.spoiled && other.at >= pair[0].at + SETTLE && other.at <= pair[1].at
+            !other.triggers
+                && !other.damaged
+                && other.at >= pair[0].at + SETTLE
+                && other.at <= pair[1].at
         });
         assert!(
-            looked || fault.denies(),
+            looked || fault.denies_run(),
             "sent again at {:?} before the list was seen: {:?}",
             pair[1].at,
             world.arrived
         );
     }
-    // The last look comes when the wait ends, not after it.
-    for pair in world
-        .arrived
-        .windows(2)
-        .filter(|pair| pair[0].spoiled && pair[0].at + 2 * fault.asks_for() < Duration::from_millis(wait))
-    {
-        assert!(pair[1].at - pair[0].at >= fault.asks_for(), "it was asked to wait: {:?}", world.arrived);
+    // The last poll is sent when the timeout ends, not after it.
+    for pair in world.arrived.windows(2).filter(|pair| {
+        pair[0].damaged && pair[0].at + 2 * fault.retry_after() < Duration::from_millis(wait)
+    }) {
+        assert!(
+            pair[1].at - pair[0].at >= fault.retry_after(),
+            "it was asked to wait: {:?}",
+            world.arrived
+        );
     }
 
     match (kind, world.run) {
-        (None, Some((run, succeeded))) => assert!(succeeded && ended.run == Some(run), "a success that was none"),
+        (None, Some((run, succeeded))) => assert!(
+            succeeded && ended.run == Some(run),
+            "a success that was none"
+        ),
         (None, None) => panic!("a success of nothing"),
         (Some(kind), Some((run, _))) => {
             assert!(!ended.output.contains("No run was started"), "one was");
-            assert!(ended.run.is_none_or(|told| told == run), "another run than {run}");
+            assert!(
+                ended.run.is_none_or(|received| received == run),
+                "another run than {run}"
+            );
             let was_told = way.awaits() || matches!(place, Place::TwoReads | Place::Reads);
-            // Where the list says that nothing is there, it is believed.
-            let may_be_unknown = !was_told && (kind == "trigger-unconfirmed" || fault.lies());
+            // The component trusts a list that does not contain a run.
+            let may_be_unknown =
+                !was_told && (kind == "trigger-unconfirmed" || fault.makes_false_statements());
             assert!(ended.run.is_some() || may_be_unknown, "run {run} is lost");
         }
-        (Some(_), None) => assert!(ended.run.is_none() && !ended.told_before, "there is no run"),
+        (Some(_), None) => assert!(
+            ended.run.is_none() && !ended.reported_before,
+            "there is no run"
+        ),
     }
-    // What may be said of a run that is known, and of one that is not.
+    // The permitted failures for a known run and for an unknown one.
     if let Some(kind) = kind {
         let may = match ended.run {
-            // Nothing but a list that is too long to read is worth giving up a run for; where nothing ever told that an awaited run
-            // exists, what stood in the way is told.
-            Some(_) if fault.lies() => &["still-running", "malformed-answer"][..],
+            // The only permitted reason to give up a run is a list that is too long to read. If the
+            // existence of an awaited run was never confirmed, the failure is the connection's.
+            Some(_) if fault.makes_false_statements() => &["still-running", "malformed-answer"][..],
             Some(_) if way.awaits() => &["still-running", "unreachable", "api", "malformed-answer"],
             Some(_) => &["still-running"],
             None if fault.proves_that_nothing_was_sent() => &["unreachable"],
-            None => &["trigger-unconfirmed", "unreachable", "api", "malformed-answer"],
+            None => &[
+                "trigger-unconfirmed",
+                "unreachable",
+                "api",
+                "malformed-answer",
+            ],
         };
         assert!(may.contains(&kind), "{kind} is not so");
     }
 
     let long = wait == LONG;
-    if long && !fault.lies() && place == Place::TwoReads || fault.harmless() && place == Place::Everything && long {
+    if long && !fault.makes_false_statements() && place == Place::TwoReads
+        || fault.harmless() && place == Place::Everything && long
+    {
         assert_eq!(kind, None, "it passed");
     }
     if long && place == Place::TriggerCarriedOut {
@@ -118,26 +169,26 @@ fn judge(case: &Case, ended: &Ended, world: &World) {
     }
 
     for secret in SECRETS {
-        assert_eq!(hidden_in(secret, &ended.output), None);
+        assert_eq!(find_leak(secret, &ended.output), None);
     }
 }
 
-/// How long a run may take to be listed.
+/// Maximum time until a run is listed.
 const SETTLE: Duration = Duration::from_secs(8);
 
 #[test]
 fn whatever_fails_wherever_it_fails_however_long_the_wait() {
     each(&all(), |case| {
         stage(async |stage| {
-            let (ended, world) = carry_out(case, &stage).await;
+            let (ended, world) = run_case(case, &stage).await;
             let judged = catch_unwind(AssertUnwindSafe(|| {
-                judge(case, &ended, &world);
+                check_promises(case, &ended, &world);
                 for secret in SECRETS {
-                    assert_eq!(hidden_in(secret, &stage.stderr.text()), None, "on stderr");
+                    assert_eq!(find_leak(secret, &stage.stderr.text()), None, "on stderr");
                 }
             }));
             if let Err(cause) = judged {
-                panic!("{}\n    {ended:?}", said(cause.as_ref()));
+                panic!("{}\n    {ended:?}", panic_message(cause.as_ref()));
             }
         });
     });

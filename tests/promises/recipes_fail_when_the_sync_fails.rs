@@ -1,18 +1,18 @@
-//! What tests/recipes holds can be read by whom it is written for, and fails when the sync fails.
+//! The files in tests/recipes are valid, and the recipes fail if the sync fails.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use hightouch_sync_host::build::{Guest, Kind, components, exports, guest, imports, workspace};
-use hightouch_sync_host::hightouch::{KEY, LocalHightouch, Options};
-use hightouch_sync_host::host::{Captured, Config, Host, Outbound, Stderr};
 use serde::Deserialize as _;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpListener;
 use toml::Table;
+use xtask::build::{Guest, Kind, components, exports, guest, imports, workspace};
+use xtask::embedder::{Captured, Config, Host, Outbound, Stderr};
+use xtask::local_hightouch::{KEY, LocalHightouch, Options};
 
-use super::stage::{Scripted, say};
+use super::support::stage::{Scripted, respond_with};
 
 fn recipe(name: &str) -> PathBuf {
     workspace().join("tests/recipes").join(name)
@@ -24,10 +24,12 @@ fn text(name: &str) -> String {
 
 fn yaml(name: &str) -> Vec<Value> {
     let text = text(name);
-    serde_yaml_ng::Deserializer::from_str(&text).map(|document| Value::deserialize(document).unwrap()).collect()
+    serde_yaml_ng::Deserializer::from_str(&text)
+        .map(|document| Value::deserialize(document).unwrap())
+        .collect()
 }
 
-/// The script, where there is a curl that knows all that it asks of it.
+/// Runs the script if curl has the required options. Otherwise returns `None`.
 async fn run_sync(endpoint: String, sync: &'static str) -> Option<Output> {
     let curl = Command::new("curl").arg("--version").output().ok()?;
     let version: Vec<u32> = String::from_utf8_lossy(&curl.stdout)
@@ -41,11 +43,18 @@ async fn run_sync(endpoint: String, sync: &'static str) -> Option<Output> {
         return None;
     }
     let mut script = Command::new("sh");
-    script.arg(recipe("run-sync.sh")).arg(sync).env("ENDPOINT", endpoint).env("TOKEN", KEY).env("no_proxy", "*");
-    tokio::task::spawn_blocking(move || script.output().ok()).await.unwrap()
+    script
+        .arg(recipe("run-sync.sh"))
+        .arg(sync)
+        .env("ENDPOINT", endpoint)
+        .env("TOKEN", KEY)
+        .env("no_proxy", "*");
+    tokio::task::spawn_blocking(move || script.output().ok())
+        .await
+        .unwrap()
 }
 
-/// On the real clock, for what the script waits for is real.
+/// This test uses the real clock, because the script waits in real time.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_script_succeeds_only_if_the_sync_did() {
     let local = LocalHightouch::start(Options::default()).await.unwrap();
@@ -56,16 +65,21 @@ async fn the_script_succeeds_only_if_the_sync_did() {
         ..Config::default()
     };
     let host = Host::new(components().unwrap().path(Kind::Endpoint), config).unwrap();
-    let serving = host.serve((std::net::Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
-    for (sync, succeeds, says) in
-        [("demo-empty", true, r#""status":"success""#), ("3", false, "sync-failed"), ("404", false, "not-found")]
-    {
+    let serving = host
+        .serve((std::net::Ipv4Addr::LOCALHOST, 0).into())
+        .await
+        .unwrap();
+    for (sync, succeeds, expected_text) in [
+        ("demo-empty", true, r#""status":"success""#),
+        ("3", false, "sync-failed"),
+        ("404", false, "not-found"),
+    ] {
         let Some(output) = run_sync(serving.url(), sync).await else {
             return;
         };
         let out = String::from_utf8_lossy(&output.stdout);
         assert_eq!(output.status.success(), succeeds, "{sync}: {output:?}");
-        assert!(out.contains(says), "{sync}: {output:?}");
+        assert!(out.contains(expected_text), "{sync}: {output:?}");
     }
     assert_eq!(local.triggers(), 2);
 }
@@ -76,27 +90,41 @@ async fn the_script_goes_on_asking_while_a_run_is_going_and_starts_it_once() {
         let mut asked = 0;
         let endpoint = Scripted::start(move |what, _| {
             asked += 1;
-            let mut answer = say(if asked < 3 { 202 } else { end }, r#"{"runId":42}"#);
+            let mut response = respond_with(if asked < 3 { 202 } else { end }, r#"{"runId":42}"#);
             if asked < 3 {
-                answer.headers = vec![("location", "/syncs/1/runs/42".into()), ("retry-after", "1".into())];
+                response.headers = vec![
+                    ("location", "/syncs/1/runs/42".into()),
+                    ("retry-after", "1".into()),
+                ];
             }
             assert_eq!(what.starts_with("POST"), asked == 1);
-            answer
+            response
         })
         .await;
-        let Some(output) = run_sync(endpoint.origin().to_owned(), "1").await else { return };
+        let Some(output) = run_sync(endpoint.origin().to_owned(), "1").await else {
+            return;
+        };
         assert_eq!(output.status.success(), succeeds, "{output:?}");
-        assert_eq!(endpoint.seen(), ["POST /syncs/1/runs", "GET /syncs/1/runs/42", "GET /syncs/1/runs/42"]);
+        assert_eq!(
+            endpoint.seen(),
+            [
+                "POST /syncs/1/runs",
+                "GET /syncs/1/runs/42",
+                "GET /syncs/1/runs/42"
+            ]
+        );
     }
 }
 
-/// Answers one request after the other with these bytes, each on a connection of its own.
-async fn answers(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
-    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+/// Sends these bytes as responses to consecutive requests, each on its own connection.
+async fn responses(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))
+        .await
+        .unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let asked = tokio::spawn(async move {
         let mut asked = Vec::new();
-        for answer in all {
+        for response in all {
             let mut stream = BufReader::new(listener.accept().await.unwrap().0);
             let mut line = String::new();
             stream.read_line(&mut line).await.unwrap();
@@ -105,7 +133,7 @@ async fn answers(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<Strin
                 line.clear();
                 stream.read_line(&mut line).await.unwrap();
             }
-            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.write_all(response.as_bytes()).await.unwrap();
         }
         asked
     });
@@ -127,19 +155,39 @@ async fn the_script_goes_on_asking_where_an_answer_is_lost_or_an_error_passes() 
     ];
     for (end, succeeds) in [
         (whole("200 OK", r#"{"status":"success"}"#), true),
-        (whole("424 Failed Dependency", r#"{"kind":"sync-failed"}"#), false),
-        (whole("502 Bad Gateway", r#"{"kind":"unauthorized"}"#), false),
+        (
+            whole("424 Failed Dependency", r#"{"kind":"sync-failed"}"#),
+            false,
+        ),
+        (
+            whole("502 Bad Gateway", r#"{"kind":"unauthorized"}"#),
+            false,
+        ),
     ] {
-        let all = std::iter::once(going.to_owned()).chain(lost.clone()).chain([end.clone()]);
-        let (origin, asked) = answers(all.collect()).await;
-        let Some(output) = run_sync(origin, "1").await else { return };
+        let all = std::iter::once(going.to_owned())
+            .chain(lost.clone())
+            .chain([end.clone()]);
+        let (origin, asked) = responses(all.collect()).await;
+        let Some(output) = run_sync(origin, "1").await else {
+            return;
+        };
         assert_eq!(output.status.success(), succeeds, "{output:?}");
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert_eq!(out.trim_end(), end.split("\r\n\r\n").nth(1).unwrap(), "the last answer and nothing else");
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert_eq!(
+            out.trim_end(),
+            end.split("\r\n\r\n").nth(1).unwrap(),
+            "the last answer and nothing else"
+        );
         assert!(err.contains("still running: /syncs/1/runs/42"), "{err}");
         let asked = asked.await.unwrap();
         assert_eq!(asked[0], "POST /syncs/1/runs");
-        assert!(asked.len() == 6 && asked[1..].iter().all(|what| what == "GET /syncs/1/runs/42"), "{asked:?}");
+        assert!(
+            asked.len() == 6 && asked[1..].iter().all(|what| what == "GET /syncs/1/runs/42"),
+            "{asked:?}"
+        );
     }
 }
 
@@ -153,7 +201,10 @@ fn the_cron_job_runs_the_script_once_and_is_not_tried_again() {
     assert_eq!(pod["restartPolicy"], "Never");
     let container = &pod["containers"][0];
     let script = Path::new(container["command"][1].as_str().unwrap());
-    assert_eq!(script.parent().unwrap().to_str(), container["volumeMounts"][0]["mountPath"].as_str());
+    assert_eq!(
+        script.parent().unwrap().to_str(),
+        container["volumeMounts"][0]["mountPath"].as_str()
+    );
     assert!(recipe(script.file_name().unwrap().to_str().unwrap()).is_file());
     assert_eq!(names(&container["env"]), ["ENDPOINT", "TOKEN"]);
 }
@@ -166,26 +217,47 @@ fn the_workflow_runs_the_script_after_the_data_was_tested() {
     assert!(sync["timeout-minutes"].is_number());
     let step = &sync["steps"][1];
     assert!(step["run"].as_str().unwrap().contains("run-sync.sh "));
-    assert!(step["env"]["ENDPOINT"].is_string() && step["env"]["TOKEN"].as_str().unwrap().contains("secrets."));
+    assert!(
+        step["env"]["ENDPOINT"].is_string()
+            && step["env"]["TOKEN"].as_str().unwrap().contains("secrets.")
+    );
 }
 
 #[test]
 fn what_spinkube_is_told_fits_the_spin_manifest() {
     let [app, scaler] = yaml("spinkube.yaml").try_into().unwrap();
-    let manifest: Table = std::fs::read_to_string(workspace().join("spin.toml")).unwrap().parse().unwrap();
+    let manifest: Table = std::fs::read_to_string(workspace().join("spin.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
     for name in names(&app["spec"]["variables"]) {
-        assert_eq!(manifest["variables"][&name]["secret"].as_bool(), Some(true), "{name}");
+        assert_eq!(
+            manifest["variables"][&name]["secret"].as_bool(),
+            Some(true),
+            "{name}"
+        );
     }
-    assert_eq!(scaler["spec"]["scaleTargetRef"]["name"], app["metadata"]["name"]);
+    assert_eq!(
+        scaler["spec"]["scaleTargetRef"]["name"],
+        app["metadata"]["name"]
+    );
     assert_eq!(app["spec"]["enableAutoscaling"], true);
-    assert!(app["spec"]["replicas"].is_null(), "with autoscaling there is no fixed number");
+    assert!(
+        app["spec"]["replicas"].is_null(),
+        "with autoscaling there is no fixed number"
+    );
 }
 
 fn names(list: &Value) -> Vec<String> {
-    list.as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap().to_owned()).collect()
+    list.as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["name"].as_str().unwrap().to_owned())
+        .collect()
 }
 
-/// Spin matches an entry with every import of the package, or of its one interface, and wants the dependency to export each of them.
+/// Spin matches an entry with every import of the package or of its only interface, and requires
+/// that the dependency exports each of them.
 #[test]
 fn spin_finds_in_the_library_what_its_manifests_take_from_it() {
     let wanted = imports(&guest(Guest::Consumer).unwrap()).unwrap();
@@ -197,19 +269,35 @@ fn spin_finds_in_the_library_what_its_manifests_take_from_it() {
         let dependencies = component["dependencies"].as_table().unwrap();
         assert_eq!(dependencies.len(), 1);
         for (entry, dependency) in dependencies {
-            let of_entry =
-                |import: &&String| import.split('@').next() == Some(entry) || import.starts_with(&format!("{entry}/"));
+            let of_entry = |import: &&String| {
+                import.split('@').next() == Some(entry) || import.starts_with(&format!("{entry}/"))
+            };
             let matched: Vec<_> = wanted.iter().filter(of_entry).collect();
-            assert!(!matched.is_empty(), "{name}: {entry} matches none of {wanted:?}");
-            assert!(matched.iter().all(|import| given.contains(import)), "{name}: {matched:?} of {given:?}");
+            assert!(
+                !matched.is_empty(),
+                "{name}: {entry} matches none of {wanted:?}"
+            );
+            assert!(
+                matched.iter().all(|import| given.contains(import)),
+                "{name}: {matched:?} of {given:?}"
+            );
             let path = recipe(name).with_file_name(dependency["path"].as_str().unwrap());
-            assert_eq!(path.canonicalize().unwrap(), library.canonicalize().unwrap());
+            assert_eq!(
+                path.canonicalize().unwrap(),
+                library.canonicalize().unwrap()
+            );
             let inherited = dependency["inherit_configuration"].as_array().unwrap();
             assert_eq!(
-                inherited.iter().map(|one| one.as_str().unwrap()).collect::<Vec<_>>(),
+                inherited
+                    .iter()
+                    .map(|one| one.as_str().unwrap())
+                    .collect::<Vec<_>>(),
                 ["allowed_outbound_hosts"]
             );
         }
-        assert_eq!(component["allowed_outbound_hosts"][0].as_str(), Some("https://api.hightouch.com"));
+        assert_eq!(
+            component["allowed_outbound_hosts"][0].as_str(),
+            Some("https://api.hightouch.com")
+        );
     }
 }

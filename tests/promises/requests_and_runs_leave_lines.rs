@@ -1,22 +1,26 @@
-//! Each run leaves a line of JSON on stderr as soon as Hightouch has named it, and each request one when it is answered; a caller's trace goes out
-//! with the calls to Hightouch, and none is made up.
+//! Each run writes a line of JSON to stderr as soon as Hightouch has returned its ID. Each request
+//! writes one when it is answered. A caller's trace is sent to Hightouch, and no trace is invented.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;
 use std::time::Duration;
 
-use hightouch_sync_host::build::{Kind, components};
-use hightouch_sync_host::hightouch::{LocalHightouch, Options, SequenceFixture};
-use hightouch_sync_host::host::{Config, Host, Outbound};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use xtask::build::{Kind, components};
+use xtask::embedder::{Config, Host, Outbound};
+use xtask::local_hightouch::{LocalHightouch, Options, SequenceFixture};
 
 use super::a_dbt_job_gates_the_sync::{signature, success};
-use super::stage::{ENDPOINTS, Endpoint, stage, tell, with_each_endpoint, with_key};
 use super::stored_keys_are_for_those_who_show_the_token::configured;
+use super::support::stage::{
+    ENDPOINTS, Endpoint, send_request, stage, with_each_endpoint, with_key,
+};
 
 fn lines(log: &str) -> Vec<Value> {
-    log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    log.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}")))
+        .collect()
 }
 
 #[test]
@@ -25,7 +29,7 @@ fn a_line_of_json_tells_what_was_asked_and_what_came_of_it() {
         stage(async |stage| {
             let hightouch = stage.local().await;
             let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
-            let mut told = 0;
+            let mut received = 0;
             for (request, expected) in [
                 (
                     with_key(endpoint.post("/syncs/5/runs")),
@@ -35,11 +39,23 @@ fn a_line_of_json_tells_what_was_asked_and_what_came_of_it() {
                     with_key(endpoint.post("/syncs/3/runs")),
                     &[("sync", "3"), ("status", "failed"), ("kind", "sync-failed")][..],
                 ),
-                (with_key(endpoint.post("/syncs/demo-empty/runs")), &[("sync", "5"), ("status", "success")][..]),
-                (with_key(endpoint.post("/syncs/no-such/runs")), &[("sync", "no-such"), ("kind", "not-found")][..]),
-                (endpoint.post("/syncs/1/runs"), &[("request", "run"), ("kind", "unauthenticated")][..]),
+                (
+                    with_key(endpoint.post("/syncs/demo-empty/runs")),
+                    &[("sync", "5"), ("status", "success")][..],
+                ),
+                (
+                    with_key(endpoint.post("/syncs/no-such/runs")),
+                    &[("sync", "no-such"), ("kind", "not-found")][..],
+                ),
+                (
+                    endpoint.post("/syncs/1/runs"),
+                    &[("request", "run"), ("kind", "unauthenticated")][..],
+                ),
                 (endpoint.get("/healthz"), &[("request", "health")][..]),
-                (endpoint.get("/secret-path"), &[("request", "unknown"), ("kind", "invalid-input")][..]),
+                (
+                    endpoint.get("/secret-path"),
+                    &[("request", "unknown"), ("kind", "invalid-input")][..],
+                ),
                 (
                     with_key(endpoint.post("/syncs/5/runs")).header("accept", "text/event-stream"),
                     &[("request", "run"), ("sync", "5"), ("status", "success")][..],
@@ -49,28 +65,44 @@ fn a_line_of_json_tells_what_was_asked_and_what_came_of_it() {
                     &[("sync", "3"), ("status", "failed"), ("kind", "sync-failed")][..],
                 ),
             ] {
-                let answer = tell(request).await;
-                // The line is written after the answer.
+                let response = send_request(request).await;
+                // The line is written after the response.
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
                 let log = stage.stderr.text();
                 let lines = lines(&log);
-                let (line, started) = lines[told..].split_last().unwrap();
-                told = lines.len();
+                let (line, started) = lines[received..].split_last().unwrap();
+                received = lines.len();
                 let status = line["status"].as_str();
-                assert_eq!(started.len(), usize::from(status.is_some()), "one line for each run: {log}");
+                assert_eq!(
+                    started.len(),
+                    usize::from(status.is_some()),
+                    "one line for each run: {log}"
+                );
                 for started in started {
-                    let fields = ["event", "request", "sync", "run", "status"].map(|field| started[field].clone());
-                    let expected =
-                        [json!("started"), json!("run"), line["sync"].clone(), line["run"].clone(), json!("queued")];
+                    let fields = ["event", "request", "sync", "run", "status"]
+                        .map(|field| started[field].clone());
+                    let expected = [
+                        json!("started"),
+                        json!("run"),
+                        line["sync"].clone(),
+                        line["run"].clone(),
+                        json!("queued"),
+                    ];
                     assert_eq!(fields, expected, "{log}");
                 }
                 assert_eq!(line["event"], "answered");
                 for (field, value) in expected {
                     assert_eq!(line[field], *value, "{line}");
                 }
-                assert_eq!(line["http"], answer.status);
-                assert!(line["elapsedMs"].is_u64() && line["requests"].is_u64(), "{line}");
-                assert!(!log.contains("secret-path") && !log.contains("Bearer"), "{log}");
+                assert_eq!(line["http"], response.status);
+                assert!(
+                    line["elapsedMs"].is_u64() && line["requests"].is_u64(),
+                    "{line}"
+                );
+                assert!(
+                    !log.contains("secret-path") && !log.contains("Bearer"),
+                    "{log}"
+                );
             }
         });
     }
@@ -82,24 +114,57 @@ fn the_line_of_several_syncs_names_each_and_how_many_ended_how() {
         let hightouch = stage.local().await;
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         let body = json!({"syncs": [5, "no-such", "demo-failed"]});
-        let told = tell(with_key(endpoint.post("/runs")).json(&body)).await.json();
-        tell(endpoint.post("/runs").bearer_auth("wrong").json(&body)).await;
+        let received = send_request(with_key(endpoint.post("/runs")).json(&body))
+            .await
+            .json();
+        send_request(endpoint.post("/runs").bearer_auth("wrong").json(&body)).await;
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         let log = stage.stderr.text();
-        let (lines, started): (Vec<Value>, Vec<Value>) =
-            lines(&log).into_iter().partition(|line| line["event"] == "answered");
-        let [ended, refused] = lines.as_slice() else { panic!("{log}") };
-        let named: BTreeMap<&str, u64> =
-            started.iter().map(|line| (line["sync"].as_str().unwrap(), line["run"].as_u64().unwrap())).collect();
-        let runs = [("3", hightouch.runs(3)[0].id), ("5", hightouch.runs(5)[0].id)];
+        let (lines, started): (Vec<Value>, Vec<Value>) = lines(&log)
+            .into_iter()
+            .partition(|line| line["event"] == "answered");
+        let [ended, refused] = lines.as_slice() else {
+            panic!("{log}")
+        };
+        let named: BTreeMap<&str, u64> = started
+            .iter()
+            .map(|line| {
+                (
+                    line["sync"].as_str().unwrap(),
+                    line["run"].as_u64().unwrap(),
+                )
+            })
+            .collect();
+        let runs = [
+            ("3", hightouch.runs(3)[0].id),
+            ("5", hightouch.runs(5)[0].id),
+        ];
         assert_eq!((named, started.len()), (BTreeMap::from(runs), 2), "{log}");
-        let runs = format!("{},-,{}", told["runs"][0]["report"]["runId"], told["runs"][2]["problem"]["runId"]);
-        assert_eq!((&ended["sync"], &ended["runs"]), (&json!("5,no-such,demo-failed"), &json!(runs)));
-        assert_eq!((&ended["succeeded"], &ended["running"], &ended["failed"]), (&json!(1), &json!(0), &json!(2)));
-        assert_eq!((&ended["http"], &ended["requests"]), (&json!(424), &told["requests"]));
-        assert_eq!((&refused["sync"], &refused["runs"]), (&json!("5,no-such,demo-failed"), &json!("-,-,-")));
+        let runs = format!(
+            "{},-,{}",
+            received["runs"][0]["report"]["runId"], received["runs"][2]["problem"]["runId"]
+        );
+        assert_eq!(
+            (&ended["sync"], &ended["runs"]),
+            (&json!("5,no-such,demo-failed"), &json!(runs))
+        );
+        assert_eq!(
+            (&ended["succeeded"], &ended["running"], &ended["failed"]),
+            (&json!(1), &json!(0), &json!(2))
+        );
+        assert_eq!(
+            (&ended["http"], &ended["requests"]),
+            (&json!(424), &received["requests"])
+        );
+        assert_eq!(
+            (&refused["sync"], &refused["runs"]),
+            (&json!("5,no-such,demo-failed"), &json!("-,-,-"))
+        );
         let (kind, requests) = (&refused["kind"], &refused["requests"]);
-        assert_eq!((kind, &refused["http"], requests), (&json!("unauthorized"), &json!(401), &json!(3)));
+        assert_eq!(
+            (kind, &refused["http"], requests),
+            (&json!("unauthorized"), &json!(401), &json!(3))
+        );
     });
 }
 
@@ -112,7 +177,12 @@ fn a_trace_of_the_caller_goes_out_with_every_call() {
             let hightouch = stage.local().await;
             let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
             let request = with_key(endpoint.post("/syncs/demo-empty/runs"));
-            tell(request.header("traceparent", PARENT).header("tracestate", "vendor=1")).await;
+            send_request(
+                request
+                    .header("traceparent", PARENT)
+                    .header("tracestate", "vendor=1"),
+            )
+            .await;
             let requests = hightouch.requests();
             assert!(requests.len() >= 3);
             for request in &requests {
@@ -121,9 +191,12 @@ fn a_trace_of_the_caller_goes_out_with_every_call() {
                     (Some(PARENT), Some("vendor=1"))
                 );
             }
-            tell(with_key(endpoint.post("/syncs/5/runs"))).await;
+            send_request(with_key(endpoint.post("/syncs/5/runs"))).await;
             for request in &hightouch.requests()[requests.len()..] {
-                assert_eq!((request.header("traceparent"), request.header("tracestate")), (None, None));
+                assert_eq!(
+                    (request.header("traceparent"), request.header("tracestate")),
+                    (None, None)
+                );
             }
         });
     }
@@ -137,7 +210,11 @@ fn a_trace_in_several_lines_is_one_and_what_is_too_long_stays_behind() {
         let (most, long) = ("x".repeat(512), "x".repeat(60_000));
         let parent = Some(PARENT);
         for (parents, states, expected) in [
-            (&[PARENT][..], &["a=1", "b=2"][..], (parent, Some("a=1,b=2"))),
+            (
+                &[PARENT][..],
+                &["a=1", "b=2"][..],
+                (parent, Some("a=1,b=2")),
+            ),
             (&[PARENT], &[&most], (parent, Some(most.as_str()))),
             (&[PARENT], &[&most, "b=2"], (parent, None)),
             (&[PARENT], &[&long], (parent, None)),
@@ -152,12 +229,15 @@ fn a_trace_in_several_lines_is_one_and_what_is_too_long_stays_behind() {
             for value in states {
                 request = request.header("tracestate", *value);
             }
-            let told = tell(request).await;
-            assert_eq!(told.status, 200, "{}", told.text);
+            let received = send_request(request).await;
+            assert_eq!(received.status, 200, "{}", received.text);
             let requests = hightouch.requests();
             assert!(requests.len() > before);
             for request in &requests[before..] {
-                assert_eq!((request.header("traceparent"), request.header("tracestate")), expected);
+                assert_eq!(
+                    (request.header("traceparent"), request.header("tracestate")),
+                    expected
+                );
             }
         }
     });
@@ -175,19 +255,38 @@ fn a_run_is_named_as_started_or_adopted_on_every_route() {
         ];
         let endpoint = configured(&stage, kind, &hightouch.origin(), &settings).await;
         let post = |path: &str, body: Value| {
-            tell(endpoint.post(path).bearer_auth("t").header("prefer", "respond-async").json(&body))
+            send_request(
+                endpoint
+                    .post(path)
+                    .bearer_auth("t")
+                    .header("prefer", "respond-async")
+                    .json(&body),
+            )
         };
         let dbt = || {
             let body = success();
-            tell(endpoint.post("/hooks/dbt/4?account=two").header("authorization", signature(&body, "s")).body(body))
+            send_request(
+                endpoint
+                    .post("/hooks/dbt/4?account=two")
+                    .header("authorization", signature(&body, "s"))
+                    .body(body),
+            )
         };
-        let mut told = 0;
+        let mut received = 0;
         let mut news = || {
             let lines = lines(&stage.stderr.text());
-            let news = lines[told..].to_vec();
-            told = lines.len();
+            let news = lines[received..].to_vec();
+            received = lines.len();
             news.iter()
-                .map(|line| [&line["event"], &line["request"], &line["run"], &line["account"]].map(Value::clone))
+                .map(|line| {
+                    [
+                        &line["event"],
+                        &line["request"],
+                        &line["run"],
+                        &line["account"],
+                    ]
+                    .map(Value::clone)
+                })
                 .collect::<Vec<_>>()
         };
         let soon = || tokio::time::sleep(Duration::from_millis(10));
@@ -197,19 +296,38 @@ fn a_run_is_named_as_started_or_adopted_on_every_route() {
 
         let run = post("/syncs/6/runs", json!({})).await.json()["runId"].clone();
         soon().await;
-        assert_eq!(news(), ["started", "answered"].map(|event| line(event, "run", &run, &Value::Null)));
+        assert_eq!(
+            news(),
+            ["started", "answered"].map(|event| line(event, "run", &run, &Value::Null))
+        );
         post("/syncs/6/runs", json!({"ifRunning": "join"})).await;
         soon().await;
-        assert_eq!(news(), ["adopted", "answered"].map(|event| line(event, "run", &run, &Value::Null)));
-        assert_eq!(post("/syncs/6/runs", json!({"ifRunning": "refuse"})).await.status, 409);
-        soon().await;
-        assert_eq!(news(), [line("answered", "run", &run, &Value::Null)], "a run in the way is nobody's");
-        let told =
-            tell(endpoint.get(&format!("/syncs/6/runs/{run}")).bearer_auth("t").header("prefer", "respond-async"))
-                .await;
+        assert_eq!(
+            news(),
+            ["adopted", "answered"].map(|event| line(event, "run", &run, &Value::Null))
+        );
+        assert_eq!(
+            post("/syncs/6/runs", json!({"ifRunning": "refuse"}))
+                .await
+                .status,
+            409
+        );
         soon().await;
         assert_eq!(
-            (told.status, news()),
+            news(),
+            [line("answered", "run", &run, &Value::Null)],
+            "a run in the way is nobody's"
+        );
+        let received = send_request(
+            endpoint
+                .get(&format!("/syncs/6/runs/{run}"))
+                .bearer_auth("t")
+                .header("prefer", "respond-async"),
+        )
+        .await;
+        soon().await;
+        assert_eq!(
+            (received.status, news()),
             (202, vec![line("answered", "await", &run, &Value::Null)]),
             "its caller has named it"
         );
@@ -217,18 +335,28 @@ fn a_run_is_named_as_started_or_adopted_on_every_route() {
         for event in ["started", "adopted"] {
             let run = dbt().await.json()["runId"].clone();
             soon().await;
-            assert_eq!(news(), [event, "answered"].map(|event| line(event, "dbt-hook", &run, &json!("two"))));
+            assert_eq!(
+                news(),
+                [event, "answered"].map(|event| line(event, "dbt-hook", &run, &json!("two")))
+            );
         }
     });
 }
 
-/// Where Hightouch is, and which component to serve, for the process that is killed.
-const CHILD: [&str; 2] = ["HIGHTOUCH_SYNC_TEST_ORIGIN", "HIGHTOUCH_SYNC_TEST_COMPONENT"];
+/// Environment variables of the process that is killed: Hightouch's origin, and the component to
+/// serve.
+const CHILD: [&str; 2] = [
+    "HIGHTOUCH_SYNC_TEST_ORIGIN",
+    "HIGHTOUCH_SYNC_TEST_COMPONENT",
+];
 
-/// No test by itself: the host that the test below kills. It ends when that test's process has ended.
+/// Not a test itself: the host process that the test below kills. It ends when the process of that
+/// test has ended.
 #[test]
 fn the_host_that_is_killed() {
-    let [Ok(origin), Ok(component)] = CHILD.map(std::env::var) else { return };
+    let [Ok(origin), Ok(component)] = CHILD.map(std::env::var) else {
+        return;
+    };
     let name = "HIGHTOUCH_API_ORIGIN";
     let config = Config {
         outbound: Outbound::only([origin.as_str()]),
@@ -241,7 +369,9 @@ fn the_host_that_is_killed() {
         println!("\nSERVES {}", endpoint.serving.url());
         let mut all = Vec::new();
         let parent = tokio::io::stdin();
-        drop(tokio::time::timeout(Duration::from_secs(120), { parent }.read_to_end(&mut all)).await);
+        drop(
+            tokio::time::timeout(Duration::from_secs(120), { parent }.read_to_end(&mut all)).await,
+        );
     });
 }
 
@@ -249,12 +379,26 @@ const SEQUENCE: &str = "5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b50";
 
 async fn a_killed_host_has_named_its_runs(kind: Kind) {
     let mut options = Options::default();
-    options.sequences.push(SequenceFixture { id: SEQUENCE.into(), sync_ids: vec![4], stops_on_failure: true });
+    options.sequences.push(SequenceFixture {
+        id: SEQUENCE.into(),
+        sync_ids: vec![4],
+        stops_on_failure: true,
+    });
     let hightouch = LocalHightouch::start(options).await.unwrap();
     let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
-    command.args(["requests_and_runs_leave_lines::the_host_that_is_killed", "--exact", "--nocapture"]);
-    command.env(CHILD[0], hightouch.origin()).env(CHILD[1], components().unwrap().path(kind));
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command.args([
+        "requests_and_runs_leave_lines::the_host_that_is_killed",
+        "--exact",
+        "--nocapture",
+    ]);
+    command
+        .env(CHILD[0], hightouch.origin())
+        .env(CHILD[1], components().unwrap().path(kind));
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     let mut host = command.spawn().unwrap();
     let mut stdout = BufReader::new(host.stdout.take().unwrap()).lines();
     let mut stderr = BufReader::new(host.stderr.take().unwrap()).lines();
@@ -272,29 +416,59 @@ async fn a_killed_host_has_named_its_runs(kind: Kind) {
         ("/syncs/4/runs".into(), "text/event-stream", json!({})),
         (format!("/sync-sequences/{SEQUENCE}/runs"), "*/*", json!({})),
     ] {
-        let request = client.post(format!("{url}{path}")).header("accept", accept).header("prefer", "wait=600");
+        let request = client
+            .post(format!("{url}{path}"))
+            .header("accept", accept)
+            .header("prefer", "wait=600");
         let request = with_key(request).json(&body);
         callers.spawn(async move { request.send().await?.text().await });
     }
     let mut named = Vec::new();
     while named.len() < 5 {
-        let line = tokio::time::timeout(Duration::from_secs(60), stderr.next_line()).await.expect("each run is named");
+        let line = tokio::time::timeout(Duration::from_secs(60), stderr.next_line())
+            .await
+            .expect("each run is named");
         named.push(serde_json::from_str::<Value>(&line.unwrap().unwrap()).unwrap());
     }
     host.kill().await.unwrap();
-    assert_eq!(stderr.next_line().await.unwrap(), None, "nothing was answered");
-    while let Some(told) = callers.join_next().await {
-        assert!(told.unwrap().is_err(), "every caller was still waiting");
+    assert_eq!(
+        stderr.next_line().await.unwrap(),
+        None,
+        "nothing was answered"
+    );
+    while let Some(received) = callers.join_next().await {
+        assert!(received.unwrap().is_err(), "every caller was still waiting");
     }
-    assert!(named.iter().all(|line| line["event"] == "started"), "{named:?}");
-    let mut runs: Vec<u64> = named.iter().filter_map(|line| line["run"].as_u64()).collect();
+    assert!(
+        named.iter().all(|line| line["event"] == "started"),
+        "{named:?}"
+    );
+    let mut runs: Vec<u64> = named
+        .iter()
+        .filter_map(|line| line["run"].as_u64())
+        .collect();
     runs.sort_unstable();
-    let sequence_run = named.iter().find_map(|line| line["sequenceRun"].as_str()).unwrap();
-    assert!(named.iter().any(|line| line["sequence"] == SEQUENCE && line["sequenceRun"] == sequence_run), "{named:?}");
-    // The sequence starts a run of its own.
-    let started: Vec<u64> = [4, 6].iter().flat_map(|sync| hightouch.runs(*sync)).map(|run| run.id).collect();
+    let sequence_run = named
+        .iter()
+        .find_map(|line| line["sequenceRun"].as_str())
+        .unwrap();
+    assert!(
+        named
+            .iter()
+            .any(|line| line["sequence"] == SEQUENCE && line["sequenceRun"] == sequence_run),
+        "{named:?}"
+    );
+    // The sequence starts its own run.
+    let started: Vec<u64> = [4, 6]
+        .iter()
+        .flat_map(|sync| hightouch.runs(*sync))
+        .map(|run| run.id)
+        .collect();
     assert_eq!(runs.len(), 4, "{named:?}");
-    assert!(runs.iter().all(|run| started.contains(run)), "{runs:?} of {started:?}");
+    assert!(
+        runs.iter().all(|run| started.contains(run)),
+        "{runs:?} of {started:?}"
+    );
 }
 
 #[test]

@@ -1,8 +1,9 @@
-//! A run is a success only when it has ended and every job of it is `success`, or `warning` where the caller accepts that.
+//! A run is a success only if it has ended and every job is `success`, or `warning` if the caller
+//! accepts warnings.
 
-use hightouch_sync_host::host::{FailureKind, RunOptions, RunStatus};
+use xtask::embedder::{FailureKind, RunOptions, RunStatus};
 
-use super::stage::{lists, options, stage, tell, with_each_endpoint, with_key};
+use super::support::stage::{lists, options, send_request, stage, with_each_endpoint, with_key};
 
 #[test]
 fn every_row_of_the_status_table() {
@@ -19,13 +20,25 @@ fn every_row_of_the_status_table() {
         ("interrupted", Some(false)),
     ] {
         stage(async |stage| {
-            let hightouch =
-                lists(move |_| format!(r#"{{"data":[{{"id":42,"status":"{status}"}}],"hasMore":false}}"#)).await;
+            let hightouch = lists(move |_| {
+                format!(r#"{{"data":[{{"id":42,"status":"{status}"}}],"hasMore":false}}"#)
+            })
+            .await;
             let library = stage.library(hightouch.origin());
-            let outcome = library.run_sync(1, RunOptions { max_wait_ms: Some(60_000), ..options() }).await;
+            let outcome = library
+                .run_sync(
+                    1,
+                    RunOptions {
+                        max_wait_ms: Some(60_000),
+                        ..options()
+                    },
+                )
+                .await;
             match (ended, outcome) {
                 (Some(true), Ok(report)) => assert_eq!(report.run.run_id, 42),
-                (Some(false), Err(failure)) => assert_eq!(failure.kind, FailureKind::SyncFailed, "{status}"),
+                (Some(false), Err(failure)) => {
+                    assert_eq!(failure.kind, FailureKind::SyncFailed, "{status}")
+                }
                 (None, Err(failure)) => {
                     assert_eq!(failure.kind, FailureKind::StillRunning, "{status}");
                     assert_eq!(failure.run.unwrap().run_id, 42);
@@ -44,8 +57,15 @@ fn one_failed_job_fails_the_run() {
             r#"{"data":[{"id":42,"status":"success"},{"id":42,"status":"failed","error":"no such column"}],"hasMore":false}"#.into()
         })
         .await;
-        let failure = stage.library(hightouch.origin()).run_sync(1, options()).await.unwrap_err();
-        assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::SyncFailed, "no such column"));
+        let failure = stage
+            .library(hightouch.origin())
+            .run_sync(1, options())
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (failure.kind, failure.message.as_str()),
+            (FailureKind::SyncFailed, "no such column")
+        );
         assert_eq!(failure.jobs.len(), 2);
     });
 }
@@ -58,8 +78,20 @@ fn a_warning_counts_as_the_caller_says() {
         let failure = library.run_sync(2, options()).await.unwrap_err();
         assert_eq!(failure.kind, FailureKind::SyncFailed);
         assert!(matches!(failure.jobs[0].status, RunStatus::Warning));
-        assert!(failure.jobs[0].failed_rows.as_ref().unwrap().added > 0, "the rejected rows are told");
-        let report = library.run_sync(2, RunOptions { accept_warnings: true, ..options() }).await.unwrap();
+        assert!(
+            failure.jobs[0].failed_rows.as_ref().unwrap().added > 0,
+            "the rejected rows are told"
+        );
+        let report = library
+            .run_sync(
+                2,
+                RunOptions {
+                    accept_warnings: true,
+                    ..options()
+                },
+            )
+            .await
+            .unwrap();
         assert!(matches!(report.status, RunStatus::Warning));
     });
 }
@@ -69,11 +101,22 @@ fn an_ended_run_is_told_by_the_endpoint_as_well() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
-        for (sync, status) in [("1", 200), ("2", 424), ("3", 424), ("5", 200), ("7", 424), ("8", 424), ("demo", 200)] {
-            let told = tell(with_key(endpoint.post(&format!("/syncs/{sync}/runs")))).await;
-            assert_eq!(told.status, status, "{sync}: {}", told.text);
+        for (sync, status) in [
+            ("1", 200),
+            ("2", 424),
+            ("3", 424),
+            ("5", 200),
+            ("7", 424),
+            ("8", 424),
+            ("demo", 200),
+        ] {
+            let received =
+                send_request(with_key(endpoint.post(&format!("/syncs/{sync}/runs")))).await;
+            assert_eq!(received.status, status, "{sync}: {}", received.text);
         }
-        let accepted = endpoint.post("/syncs/2/runs").json(&serde_json::json!({"acceptWarnings": true}));
-        assert_eq!(tell(with_key(accepted)).await.status, 200);
+        let accepted = endpoint
+            .post("/syncs/2/runs")
+            .json(&serde_json::json!({"acceptWarnings": true}));
+        assert_eq!(send_request(with_key(accepted)).await.status, 200);
     });
 }

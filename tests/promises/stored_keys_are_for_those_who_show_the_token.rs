@@ -1,22 +1,37 @@
-//! A stored key is used only for a caller who shows the endpoint's token; without a token configured, every caller brings a key.
+//! A stored key is used only for a caller that sends the endpoint's token. If no token is
+//! configured, every caller sends its own key.
 
-use hightouch_sync_host::build::{Kind, components};
-use hightouch_sync_host::host::{Config, Host, Outbound};
 use serde_json::{Value, json};
+use xtask::build::{Kind, components};
+use xtask::embedder::{Config, Host, Outbound};
 
-use super::stage::{ENDPOINTS, Endpoint, Scripted, Stage, Told, say, stage, tell, with_each_endpoint};
+use super::support::stage::{
+    ENDPOINTS, Endpoint, EndpointResponse, Scripted, Stage, respond_with, send_request, stage,
+    with_each_endpoint,
+};
 
-/// An endpoint with these settings, in the environment or as Spin's variables.
-pub async fn configured(stage: &Stage, kind: Kind, origin: &str, settings: &[(&str, &str)]) -> Endpoint {
-    let mut config = Config { outbound: Outbound::only([origin]), ..stage.config(origin) };
+/// Starts an endpoint with these settings, in environment variables or in Spin's variables.
+pub async fn configured(
+    stage: &Stage,
+    kind: Kind,
+    origin: &str,
+    settings: &[(&str, &str)],
+) -> Endpoint {
+    let mut config = Config {
+        outbound: Outbound::only([origin]),
+        ..stage.config(origin)
+    };
     for (name, value) in settings {
         config.environment.push(((*name).into(), (*value).into()));
-        config.variables.insert(name.to_ascii_lowercase(), (*value).into());
+        config
+            .variables
+            .insert(name.to_ascii_lowercase(), (*value).into());
     }
     Endpoint::serve(&Host::new(components().unwrap().path(kind), config).unwrap()).await
 }
 
-/// A Hightouch that fails every call, in a message that names the key, and so tells which was used.
+/// Starts a mock of Hightouch that fails every call with a message that contains the key, so that
+/// tests see which key was used.
 async fn naming_keys() -> Scripted {
     Scripted::start(|_, key| {
         let name = match key {
@@ -24,7 +39,7 @@ async fn naming_keys() -> Scripted {
             "Bearer key-of-second" => "second",
             _ => "a stranger",
         };
-        say(403, format!(r#"{{"message":"this is {name}"}}"#))
+        respond_with(403, format!(r#"{{"message":"this is {name}"}}"#))
     })
     .await
 }
@@ -35,8 +50,13 @@ const SETTINGS: &[(&str, &str)] = &[
     ("HIGHTOUCH_API_KEY_SECOND", "key-of-second"),
 ];
 
-async fn post(endpoint: &Endpoint, query: &str, token: &str) -> Told {
-    tell(endpoint.post(&format!("/syncs/1/runs{query}")).bearer_auth(token)).await
+async fn post(endpoint: &Endpoint, query: &str, token: &str) -> EndpointResponse {
+    send_request(
+        endpoint
+            .post(&format!("/syncs/1/runs{query}"))
+            .bearer_auth(token),
+    )
+    .await
 }
 
 #[test]
@@ -46,8 +66,11 @@ fn the_token_opens_the_account_that_is_asked_for() {
             let hightouch = naming_keys().await;
             let endpoint = configured(&stage, kind, hightouch.origin(), SETTINGS).await;
             for (query, name) in [("", "default"), ("?account=second", "second")] {
-                let told = post(&endpoint, query, "open-sesame").await;
-                assert_eq!((told.status, &told.json()["details"]), (502, &json!(format!("this is {name}"))));
+                let received = post(&endpoint, query, "open-sesame").await;
+                assert_eq!(
+                    (received.status, &received.json()["details"]),
+                    (502, &json!(format!("this is {name}")))
+                );
             }
         });
     }
@@ -59,17 +82,29 @@ fn who_does_not_show_it_is_refused_alike_and_nothing_is_sent() {
         stage(async |stage| {
             let hightouch = naming_keys().await;
             let endpoint = configured(&stage, kind, hightouch.origin(), SETTINGS).await;
-            let mut answers = vec![tell(endpoint.post("/syncs/1/runs")).await];
-            for token in ["open-sesam", "open-sesame1", "Open-sesame", "key-of-default", "key-of-second"] {
+            let mut responses = vec![send_request(endpoint.post("/syncs/1/runs")).await];
+            for token in [
+                "open-sesam",
+                "open-sesame1",
+                "Open-sesame",
+                "key-of-default",
+                "key-of-second",
+            ] {
                 for query in ["", "?account=second", "?account=no_such", "?account=NO!"] {
-                    answers.push(post(&endpoint, query, token).await);
+                    responses.push(post(&endpoint, query, token).await);
                 }
             }
-            for told in &answers {
-                assert_eq!((told.status, told.header("www-authenticate")), (401, Some("Bearer")));
-                assert_eq!(told.text, answers[0].text, "an answer that differs tells something");
+            for received in &responses {
+                assert_eq!(
+                    (received.status, received.header("www-authenticate")),
+                    (401, Some("Bearer"))
+                );
+                assert_eq!(
+                    received.text, responses[0].text,
+                    "an answer that differs tells something"
+                );
             }
-            assert_eq!(answers[0].json()["kind"], "unauthenticated");
+            assert_eq!(responses[0].json()["kind"], "unauthenticated");
             assert!(hightouch.seen().is_empty());
         });
     }
@@ -81,12 +116,33 @@ fn an_account_that_is_unknown_or_no_name_is_invalid_input() {
         stage(async |stage| {
             let hightouch = naming_keys().await;
             let endpoint = configured(&stage, kind, hightouch.origin(), &SETTINGS[..1]).await;
-            assert_eq!(post(&endpoint, "?account=NO!", "open-sesame").await.status, 400, "though no key is set at all");
+            assert_eq!(
+                post(&endpoint, "?account=NO!", "open-sesame").await.status,
+                400,
+                "though no key is set at all"
+            );
             let endpoint = configured(&stage, kind, hightouch.origin(), SETTINGS).await;
-            for account in ["third", "a__b", "_", "SECOND", "se-cond", "", "a/b", &"a".repeat(65)] {
-                let told = post(&endpoint, &format!("?account={account}"), "open-sesame").await;
-                assert_eq!((told.status, &told.json()["kind"]), (400, &json!("invalid-input")), "{account}");
-                assert!(!told.text.contains("second"), "which accounts there are is not told: {}", told.text);
+            for account in [
+                "third",
+                "a__b",
+                "_",
+                "SECOND",
+                "se-cond",
+                "",
+                "a/b",
+                &"a".repeat(65),
+            ] {
+                let received = post(&endpoint, &format!("?account={account}"), "open-sesame").await;
+                assert_eq!(
+                    (received.status, &received.json()["kind"]),
+                    (400, &json!("invalid-input")),
+                    "{account}"
+                );
+                assert!(
+                    !received.text.contains("second"),
+                    "which accounts there are is not told: {}",
+                    received.text
+                );
             }
             assert!(hightouch.seen().is_empty());
         });
@@ -103,9 +159,17 @@ fn a_stored_key_without_a_token_is_a_configuration_error() {
                 settings.extend(token.map(|token| ("ENDPOINT_TOKEN", token)));
                 let endpoint = configured(&stage, kind, hightouch.origin(), &settings).await;
                 for caller in ["key-of-caller", "key-of-default"] {
-                    let told = post(&endpoint, "", caller).await;
-                    assert_eq!((told.status, &told.json()["kind"]), (500, &json!("not-configured")));
-                    assert!(told.text.contains("ENDPOINT_TOKEN") && !told.text.contains("key-of"), "{}", told.text);
+                    let received = post(&endpoint, "", caller).await;
+                    assert_eq!(
+                        (received.status, &received.json()["kind"]),
+                        (500, &json!("not-configured"))
+                    );
+                    assert!(
+                        received.text.contains("ENDPOINT_TOKEN")
+                            && !received.text.contains("key-of"),
+                        "{}",
+                        received.text
+                    );
                 }
                 assert!(hightouch.seen().is_empty());
             });
@@ -118,15 +182,25 @@ fn which_accounts_have_a_key_is_not_told_where_there_is_no_token() {
     for kind in ENDPOINTS {
         stage(async |stage| {
             let hightouch = naming_keys().await;
-            let settings = [("HIGHTOUCH_API_KEY_SECOND", "key-of-second"), ("DBT_WEBHOOK_SECRET", "secret")];
+            let settings = [
+                ("HIGHTOUCH_API_KEY_SECOND", "key-of-second"),
+                ("DBT_WEBHOOK_SECRET", "secret"),
+            ];
             let endpoint = configured(&stage, kind, hightouch.origin(), &settings).await;
-            let mut answers = Vec::new();
+            let mut responses = Vec::new();
             for query in ["", "?account=second", "?account=third"] {
-                answers.push(tell(endpoint.post(&format!("/syncs/1/runs{query}"))).await);
+                responses.push(send_request(endpoint.post(&format!("/syncs/1/runs{query}"))).await);
             }
-            for told in &answers {
-                assert_eq!((told.status, &told.text), (answers[0].status, &answers[0].text));
-                assert!(!told.text.to_ascii_lowercase().contains("second"), "{}", told.text);
+            for received in &responses {
+                assert_eq!(
+                    (received.status, &received.text),
+                    (responses[0].status, &responses[0].text)
+                );
+                assert!(
+                    !received.text.to_ascii_lowercase().contains("second"),
+                    "{}",
+                    received.text
+                );
             }
             assert!(hightouch.seen().is_empty());
         });
@@ -139,11 +213,22 @@ fn a_token_without_a_key_is_a_configuration_error_and_a_key_that_is_none_too() {
         for key in ["", "two words"] {
             stage(async |stage| {
                 let hightouch = naming_keys().await;
-                let settings = [("ENDPOINT_TOKEN", "open-sesame"), ("HIGHTOUCH_API_KEY", key)];
+                let settings = [
+                    ("ENDPOINT_TOKEN", "open-sesame"),
+                    ("HIGHTOUCH_API_KEY", key),
+                ];
                 let endpoint = configured(&stage, kind, hightouch.origin(), &settings).await;
-                let told = post(&endpoint, "", "open-sesame").await;
-                assert_eq!((told.status, &told.json()["kind"]), (500, &json!("not-configured")));
-                assert!(told.text.contains("HIGHTOUCH_API_KEY") && !told.text.contains("two words"), "{}", told.text);
+                let received = post(&endpoint, "", "open-sesame").await;
+                assert_eq!(
+                    (received.status, &received.json()["kind"]),
+                    (500, &json!("not-configured"))
+                );
+                assert!(
+                    received.text.contains("HIGHTOUCH_API_KEY")
+                        && !received.text.contains("two words"),
+                    "{}",
+                    received.text
+                );
                 assert!(hightouch.seen().is_empty());
             });
         }
@@ -155,10 +240,13 @@ fn that_hightouch_refuses_a_stored_key_is_not_the_callers_fault() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
         let endpoint = configured(&stage, kind, &hightouch.origin(), SETTINGS).await;
-        let told = post(&endpoint, "", "open-sesame").await;
-        assert_eq!((told.status, told.header("www-authenticate")), (502, None));
+        let received = post(&endpoint, "", "open-sesame").await;
         assert_eq!(
-            (&told.json()["kind"], &told.json()["detail"]),
+            (received.status, received.header("www-authenticate")),
+            (502, None)
+        );
+        assert_eq!(
+            (&received.json()["kind"], &received.json()["detail"]),
             (&json!("unauthorized"), &json!("Authentication error"))
         );
     });
@@ -177,11 +265,29 @@ fn a_report_links_to_the_run_where_the_workspace_is_configured() {
                 ("HIGHTOUCH_WORKSPACE_TWO", ""),
             ];
             let endpoint = configured(&stage, kind, &hightouch.origin(), &settings).await;
-            let one = tell(endpoint.post("/syncs/5/runs?account=one").bearer_auth("open-sesame")).await.json();
-            let url = format!("https://app.hightouch.com/acme/syncs/5/runs/{}", one["runId"]);
+            let one = send_request(
+                endpoint
+                    .post("/syncs/5/runs?account=one")
+                    .bearer_auth("open-sesame"),
+            )
+            .await
+            .json();
+            let url = format!(
+                "https://app.hightouch.com/acme/syncs/5/runs/{}",
+                one["runId"]
+            );
             assert_eq!(one["url"], url);
-            let two = tell(endpoint.post("/syncs/5/runs?account=two").bearer_auth("open-sesame")).await.json();
-            assert_eq!((&two["status"], &two["url"]), (&json!("success"), &Value::Null));
+            let two = send_request(
+                endpoint
+                    .post("/syncs/5/runs?account=two")
+                    .bearer_auth("open-sesame"),
+            )
+            .await
+            .json();
+            assert_eq!(
+                (&two["status"], &two["url"]),
+                (&json!("success"), &Value::Null)
+            );
         });
     }
 }

@@ -1,16 +1,19 @@
-//! The endpoint serves an OpenAPI document of itself, and every path and status in it can be provoked.
+//! The endpoint serves its own OpenAPI document, and tests receive every path and status in it.
 
 use std::collections::BTreeSet;
 
-use hightouch_sync_host::build::components;
-use hightouch_sync_host::hightouch::{LocalHightouch, Options, SequenceFixture, fixtures};
-use hightouch_sync_host::host::Host;
 use serde_json::{Value, json};
+use xtask::build::components;
+use xtask::embedder::Host;
+use xtask::local_hightouch::{LocalHightouch, Options, SequenceFixture, fixtures};
 
 use super::a_dbt_job_gates_the_sync::{signature, success};
-use super::openapi::declared;
-use super::stage::{ENDPOINTS, Endpoint, Scripted, Told, say, stage, tell, with_each_endpoint, with_key};
 use super::stored_keys_are_for_those_who_show_the_token::configured;
+use super::support::openapi::declared;
+use super::support::stage::{
+    ENDPOINTS, Endpoint, EndpointResponse, Scripted, respond_with, send_request, stage,
+    with_each_endpoint, with_key,
+};
 
 const SEQUENCE_OF_A_MINUTE: &str = "5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b50";
 const UNKNOWN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
@@ -20,11 +23,15 @@ fn the_document_is_served_and_has_the_crates_version() {
     for kind in ENDPOINTS {
         stage(async |stage| {
             let endpoint = stage.endpoint(kind, "http://127.0.0.1:9").await;
-            let told = tell(endpoint.get("/openapi.json")).await;
-            let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/openapi.json");
+            let received = send_request(endpoint.get("/openapi.json")).await;
+            let file =
+                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/openapi.json");
             let written: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
-            assert_eq!((told.status, told.json()), (200, written));
-            assert_eq!(told.json()["info"]["version"], env!("CARGO_PKG_VERSION"));
+            assert_eq!((received.status, received.json()), (200, written));
+            assert_eq!(
+                received.json()["info"]["version"],
+                env!("CARGO_PKG_VERSION")
+            );
         });
     }
 }
@@ -34,20 +41,28 @@ fn every_path_and_status_in_it_can_be_provoked() {
     with_each_endpoint(async |stage, kind| {
         let mut options = Options::default();
         let id = SEQUENCE_OF_A_MINUTE.to_owned();
-        options.sequences.push(SequenceFixture { id, sync_ids: vec![4], stops_on_failure: true });
+        options.sequences.push(SequenceFixture {
+            id,
+            sync_ids: vec![4],
+            stops_on_failure: true,
+        });
         let hightouch = LocalHightouch::start(options).await.unwrap();
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await;
         let mut provoked = BTreeSet::new();
-        let mut note = |operation: &str, told: &Told| provoked.insert((operation.to_owned(), told.status));
+        let mut note = |operation: &str, received: &EndpointResponse| {
+            provoked.insert((operation.to_owned(), received.status))
+        };
 
         const RUN: &str = "POST /syncs/{sync}/runs";
         let start = |sync: &str| with_key(endpoint.post(&format!("/syncs/{sync}/runs")));
-        let large = start("1").header("content-type", "application/json").body(" ".repeat(65 * 1024));
-        let going = tell(start("4").header("prefer", "respond-async")).await;
+        let large = start("1")
+            .header("content-type", "application/json")
+            .body(" ".repeat(65 * 1024));
+        let going = send_request(start("4").header("prefer", "respond-async")).await;
         note(RUN, &going);
-        let failed = tell(start("3")).await;
+        let failed = send_request(start("3")).await;
         note(RUN, &failed);
-        let ended = tell(start("5")).await;
+        let ended = send_request(start("5")).await;
         note(RUN, &ended);
         for request in [
             start("0"),
@@ -57,29 +72,57 @@ fn every_path_and_status_in_it_can_be_provoked() {
             large,
             start("1").header("content-type", "text/plain").body("x"),
         ] {
-            note(RUN, &tell(request).await);
+            note(RUN, &send_request(request).await);
         }
 
-        let run_of = |told: &Told| format!("/syncs/{}/runs/{}", told.json()["syncId"], told.json()["runId"]);
-        let paths = [run_of(&ended), run_of(&going), run_of(&failed), "/syncs/1/runs/0".into()];
+        let run_of = |received: &EndpointResponse| {
+            format!(
+                "/syncs/{}/runs/{}",
+                received.json()["syncId"],
+                received.json()["runId"]
+            )
+        };
+        let paths = [
+            run_of(&ended),
+            run_of(&going),
+            run_of(&failed),
+            "/syncs/1/runs/0".into(),
+        ];
         for method in ["GET", "HEAD"] {
             let operation = format!("{method} /syncs/{{syncId}}/runs/{{runId}}");
             for path in &paths {
-                let request = with_key(endpoint.request(method, path)).header("prefer", "respond-async");
-                note(&operation, &tell(request).await);
+                let request =
+                    with_key(endpoint.request(method, path)).header("prefer", "respond-async");
+                note(&operation, &send_request(request).await);
             }
-            note(&operation, &tell(endpoint.request(method, "/syncs/1/runs/1")).await);
-            note(&format!("{method} /healthz"), &tell(endpoint.request(method, "/healthz")).await);
-            note(&format!("{method} /openapi.json"), &tell(endpoint.request(method, "/openapi.json")).await);
+            note(
+                &operation,
+                &send_request(endpoint.request(method, "/syncs/1/runs/1")).await,
+            );
+            note(
+                &format!("{method} /healthz"),
+                &send_request(endpoint.request(method, "/healthz")).await,
+            );
+            note(
+                &format!("{method} /openapi.json"),
+                &send_request(endpoint.request(method, "/openapi.json")).await,
+            );
         }
 
         const SEVERAL: &str = "POST /runs";
-        let open = configured(&stage, kind, &hightouch.origin(), &[("HIGHTOUCH_API_KEY", "local")]).await;
+        let open = configured(
+            &stage,
+            kind,
+            &hightouch.origin(),
+            &[("HIGHTOUCH_API_KEY", "local")],
+        )
+        .await;
         let stale = [("ENDPOINT_TOKEN", "t"), ("HIGHTOUCH_API_KEY", "stale")];
         let stale = configured(&stage, kind, &hightouch.origin(), &stale).await;
         let list = |syncs: &[u64]| with_key(endpoint.post("/runs")).json(&json!({"syncs": syncs}));
-        let large =
-            with_key(endpoint.post("/runs")).header("content-type", "application/json").body(" ".repeat(65 * 1024));
+        let large = with_key(endpoint.post("/runs"))
+            .header("content-type", "application/json")
+            .body(" ".repeat(65 * 1024));
         for request in [
             list(&[1]),
             list(&[1]).header("prefer", "respond-async"),
@@ -87,35 +130,53 @@ fn every_path_and_status_in_it_can_be_provoked() {
             list(&[1, 1]),
             endpoint.post("/runs"),
             large,
-            with_key(endpoint.post("/runs")).header("content-type", "text/plain").body("x"),
+            with_key(endpoint.post("/runs"))
+                .header("content-type", "text/plain")
+                .body("x"),
             with_key(open.post("/runs")).json(&json!({"syncs": [1]})),
-            stale.post("/runs").bearer_auth("t").json(&json!({"syncs": [1, 2]})),
+            stale
+                .post("/runs")
+                .bearer_auth("t")
+                .json(&json!({"syncs": [1, 2]})),
         ] {
-            note(SEVERAL, &tell(request).await);
+            note(SEVERAL, &send_request(request).await);
         }
 
         const SEQUENCE: &str = "POST /sync-sequences/{sequenceId}/runs";
         let start = |id: &str| with_key(endpoint.post(&format!("/sync-sequences/{id}/runs")));
-        let large = start(fixtures::SEQUENCE).header("content-type", "application/json").body(" ".repeat(65 * 1024));
-        let ended = tell(start(fixtures::SEQUENCE).json(&json!({"acceptWarnings": true}))).await;
+        let large = start(fixtures::SEQUENCE)
+            .header("content-type", "application/json")
+            .body(" ".repeat(65 * 1024));
+        let ended =
+            send_request(start(fixtures::SEQUENCE).json(&json!({"acceptWarnings": true}))).await;
         note(SEQUENCE, &ended);
-        let failed = tell(start(fixtures::SEQUENCE_DONE_WITH_FAILURE)).await;
+        let failed = send_request(start(fixtures::SEQUENCE_DONE_WITH_FAILURE)).await;
         note(SEQUENCE, &failed);
-        let going = tell(start(SEQUENCE_OF_A_MINUTE).header("prefer", "respond-async")).await;
+        let going =
+            send_request(start(SEQUENCE_OF_A_MINUTE).header("prefer", "respond-async")).await;
         note(SEQUENCE, &going);
         for request in [
             start("0"),
             endpoint.post(&format!("/sync-sequences/{UNKNOWN}/runs")),
             start(UNKNOWN),
             large,
-            start(UNKNOWN).header("content-type", "text/plain").body("x"),
+            start(UNKNOWN)
+                .header("content-type", "text/plain")
+                .body("x"),
         ] {
-            note(SEQUENCE, &tell(request).await);
+            note(SEQUENCE, &send_request(request).await);
         }
-        let run_of = |told: &Told| told.json()["sequenceRunId"].as_str().unwrap().to_owned();
+        let run_of = |received: &EndpointResponse| {
+            received.json()["sequenceRunId"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        };
         for method in ["GET", "HEAD"] {
             let operation = format!("{method} /sync-sequences/runs/{{runId}}");
-            let look = |id: &str, query: &str| endpoint.request(method, &format!("/sync-sequences/runs/{id}{query}"));
+            let look = |id: &str, query: &str| {
+                endpoint.request(method, &format!("/sync-sequences/runs/{id}{query}"))
+            };
             for (id, query) in [
                 (run_of(&ended), "?acceptWarnings=true"),
                 (run_of(&failed), ""),
@@ -124,32 +185,55 @@ fn every_path_and_status_in_it_can_be_provoked() {
                 (UNKNOWN.into(), ""),
             ] {
                 let request = with_key(look(&id, query)).header("prefer", "respond-async");
-                note(&operation, &tell(request).await);
+                note(&operation, &send_request(request).await);
             }
-            note(&operation, &tell(look(UNKNOWN, "")).await);
+            note(&operation, &send_request(look(UNKNOWN, "")).await);
         }
 
         let mut refusing = vec![
-            Endpoint::serve(&Host::new(components().unwrap().path(kind), stage.config(&hightouch.origin())).unwrap())
-                .await,
+            Endpoint::serve(
+                &Host::new(
+                    components().unwrap().path(kind),
+                    stage.config(&hightouch.origin()),
+                )
+                .unwrap(),
+            )
+            .await,
         ];
         let mut scripts = Vec::new();
         for status in [404, 403, 429] {
-            let script = Scripted::start(move |_, _| say(status, "")).await;
+            let script = Scripted::start(move |_, _| respond_with(status, "")).await;
             refusing.push(stage.endpoint(kind, script.origin()).await);
             scripts.push(script);
         }
         for endpoint in &refusing {
-            note(RUN, &tell(with_key(endpoint.post("/syncs/1/runs")).header("prefer", "respond-async")).await);
+            note(
+                RUN,
+                &send_request(
+                    with_key(endpoint.post("/syncs/1/runs")).header("prefer", "respond-async"),
+                )
+                .await,
+            );
             for method in ["GET", "HEAD"] {
-                let request = with_key(endpoint.request(method, "/syncs/1/runs/1")).header("prefer", "respond-async");
-                note(&format!("{method} /syncs/{{syncId}}/runs/{{runId}}"), &tell(request).await);
-                let request = with_key(endpoint.request(method, &format!("/sync-sequences/runs/{UNKNOWN}")));
+                let request = with_key(endpoint.request(method, "/syncs/1/runs/1"))
+                    .header("prefer", "respond-async");
+                note(
+                    &format!("{method} /syncs/{{syncId}}/runs/{{runId}}"),
+                    &send_request(request).await,
+                );
+                let request =
+                    with_key(endpoint.request(method, &format!("/sync-sequences/runs/{UNKNOWN}")));
                 let request = request.header("prefer", "respond-async");
-                note(&format!("{method} /sync-sequences/runs/{{runId}}"), &tell(request).await);
+                note(
+                    &format!("{method} /sync-sequences/runs/{{runId}}"),
+                    &send_request(request).await,
+                );
             }
             let request = with_key(endpoint.post(&format!("/sync-sequences/{UNKNOWN}/runs")));
-            note(SEQUENCE, &tell(request.header("prefer", "respond-async")).await);
+            note(
+                SEQUENCE,
+                &send_request(request.header("prefer", "respond-async")).await,
+            );
         }
 
         const HOOK: &str = "POST /hooks/dbt/{sync}";
@@ -157,8 +241,12 @@ fn every_path_and_status_in_it_can_be_provoked() {
         let gate = configured(&stage, kind, &hightouch.origin(), &secret).await;
         let unset = stage.endpoint(kind, &hightouch.origin()).await;
         let signed = |endpoint: &Endpoint, sync: &str, media_type: &str, body: &str| {
-            let request = endpoint.post(&format!("/hooks/dbt/{sync}")).header("content-type", media_type);
-            request.header("authorization", signature(body, "s")).body(body.to_owned())
+            let request = endpoint
+                .post(&format!("/hooks/dbt/{sync}"))
+                .header("content-type", media_type);
+            request
+                .header("authorization", signature(body, "s"))
+                .body(body.to_owned())
         };
         let (json, body) = ("application/json", success());
         for request in [
@@ -169,11 +257,11 @@ fn every_path_and_status_in_it_can_be_provoked() {
             signed(&unset, "1", json, &body),
             gate.post("/hooks/dbt/1"),
         ] {
-            note(HOOK, &tell(request).await);
+            note(HOOK, &send_request(request).await);
         }
         for script in &scripts {
             let gate = configured(&stage, kind, script.origin(), &secret).await;
-            note(HOOK, &tell(signed(&gate, "1", json, &body)).await);
+            note(HOOK, &send_request(signed(&gate, "1", json, &body)).await);
         }
 
         let declared: BTreeSet<(String, u16)> = declared().into_iter().collect();

@@ -1,20 +1,20 @@
-//! What the local Hightouch answers validates against the OpenAPI document that Hightouch publishes.
+//! The responses of the local Hightouch match Hightouch's published OpenAPI document.
 //!
-//! The document is not part of this project, so `.ci/hightouch-document` runs this where there is a copy of it. The local Hightouch's own
-//! tests state the same facts field by field.
+//! The document is not part of this project. `.ci/hightouch-document` runs this test if a copy is
+//! available. The local Hightouch's own tests check the same facts field by field.
 
 use std::time::Duration;
 
-use hightouch_sync_host::hightouch::fixtures::{SEQUENCE, SEQUENCE_DONE_WITH_FAILURE, SEQUENCE_FAILED};
-use hightouch_sync_host::hightouch::{KEY, LocalHightouch, Options};
 use serde_json::{Value, json};
+use xtask::local_hightouch::fixtures::{SEQUENCE, SEQUENCE_DONE_WITH_FAILURE, SEQUENCE_FAILED};
+use xtask::local_hightouch::{KEY, LocalHightouch, Options};
 
-use super::stage::stage;
+use super::support::stage::stage;
 
-/// The environment variable that names the document's file.
+/// The environment variable with the path of the document.
 const DOCUMENT: &str = "HIGHTOUCH_DOCUMENT";
 
-/// Validates responses, and counts those of each path.
+/// Validates responses and counts them by path.
 struct Published {
     document: Value,
     checked: Vec<String>,
@@ -22,22 +22,30 @@ struct Published {
 
 impl Published {
     fn read() -> Self {
-        let path = std::env::var(DOCUMENT).unwrap_or_else(|_| panic!("{DOCUMENT} has to name the document's file"));
+        let path = std::env::var(DOCUMENT)
+            .unwrap_or_else(|_| panic!("{DOCUMENT} has to name the document's file"));
         let mut document = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         to_json_schema(&mut document);
-        Self { document, checked: Vec::new() }
+        Self {
+            document,
+            checked: Vec::new(),
+        }
     }
 
-    /// Validates a response to this method at this path of the document.
+    /// Validates a response to this method and path of the document.
     fn check(&mut self, method: &str, path: &str, status: u16, body: &Value) {
         let pointer = |status: &str| {
             let path = path.replace('/', "~1");
             format!("/paths/{path}/{method}/responses/{status}/content/application~1json/schema")
         };
-        let declared = self.document.pointer(&pointer(&status.to_string())).cloned();
+        let declared = self
+            .document
+            .pointer(&pointer(&status.to_string()))
+            .cloned();
         let mut schema = match (declared, status) {
             (Some(schema), _) => schema,
-            // Not declared for every path, but always of this form.
+            // The document does not declare this status for every path, but its format is always
+            // the same.
             (None, 422) => json!({"$ref": "#/components/schemas/ValidateErrorJSON"}),
             (None, _) => panic!("{method} {path} declares no body of a {status}"),
         };
@@ -52,7 +60,8 @@ impl Published {
     }
 }
 
-/// OpenAPI 3.0 says `nullable` where JSON Schema has a type of null, and its booleans may have text for a default, which is no matter here.
+/// OpenAPI 3.0 has `nullable` instead of JSON Schema's null type. Its booleans may have a text as
+/// default, which is irrelevant here.
 fn to_json_schema(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
@@ -68,8 +77,9 @@ fn to_json_schema(schema: &mut Value) {
     }
 }
 
-/// A run has nulls until its values are known, and a sequence's run until each sync run has ended. The document does not say so, but real
-/// responses do: an early null is taken for the zero or the moment that it will be.
+/// Replaces early nulls by zeros or times. A run has nulls until its values are known, and a
+/// sequence run until each sync run has ended. The document does not declare them, but real
+/// responses contain them.
 fn without_unknowns(path: &str, body: &Value) -> Value {
     let mut body = body.clone();
     let list = match path {
@@ -84,8 +94,15 @@ fn without_unknowns(path: &str, body: &Value) -> Value {
         if fields.get("error") == Some(&Value::Null) {
             fields.remove("error");
         }
-        for (name, value) in fields.iter_mut().filter(|(_, value)| value.is_null() && !has_ended) {
-            *value = if name == "querySize" { json!(0) } else { json!("2026-01-01T00:00:00.000Z") };
+        for (name, value) in fields
+            .iter_mut()
+            .filter(|(_, value)| value.is_null() && !has_ended)
+        {
+            *value = if name == "querySize" {
+                json!(0)
+            } else {
+                json!("2026-01-01T00:00:00.000Z")
+            };
         }
     }
     body
@@ -97,16 +114,24 @@ fn each_response_validates() {
     stage(async |_| {
         let mut published = Published::read();
         let hightouch = LocalHightouch::start(Options::default()).await.unwrap();
-        let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let client = reqwest::Client::builder()
+            .pool_max_idle_per_host(0)
+            .build()
+            .unwrap();
         let ask = async |method: &str, target: String, body: Option<Value>| {
             let url = format!("{}/api/v1{target}", hightouch.origin());
-            let request = client.request(method.to_uppercase().parse().unwrap(), url).bearer_auth(KEY);
+            let request = client
+                .request(method.to_uppercase().parse().unwrap(), url)
+                .bearer_auth(KEY);
             let request = match &body {
                 Some(body) => request.json(body),
                 None => request,
             };
             let response = request.send().await.unwrap();
-            (response.status().as_u16(), response.json::<Value>().await.unwrap())
+            (
+                response.status().as_u16(),
+                response.json::<Value>().await.unwrap(),
+            )
         };
         let mut sequence_runs = Vec::new();
         for sync in 1..=8 {
@@ -114,11 +139,22 @@ fn each_response_validates() {
             published.check("post", "/syncs/{syncId}/trigger", status, &body);
         }
         for sequence in [SEQUENCE, SEQUENCE_DONE_WITH_FAILURE, SEQUENCE_FAILED] {
-            let (status, body) = ask("post", format!("/sync-sequences/{sequence}/trigger"), None).await;
-            published.check("post", "/sync-sequences/{syncSequenceId}/trigger", status, &body);
+            let (status, body) =
+                ask("post", format!("/sync-sequences/{sequence}/trigger"), None).await;
+            published.check(
+                "post",
+                "/sync-sequences/{syncSequenceId}/trigger",
+                status,
+                &body,
+            );
             sequence_runs.push(body["id"].as_str().unwrap().to_owned());
         }
-        for body in [json!({"syncSlug": "demo"}), json!({"syncSlug": "nowhere"}), json!({"syncId": "404"}), json!({})] {
+        for body in [
+            json!({"syncSlug": "demo"}),
+            json!({"syncSlug": "nowhere"}),
+            json!({"syncId": "404"}),
+            json!({}),
+        ] {
             let (status, body) = ask("post", "/syncs/trigger".into(), Some(body)).await;
             published.check("post", "/syncs/trigger", status, &body);
         }
@@ -130,7 +166,11 @@ fn each_response_validates() {
                 for (path, template, id) in [
                     ("/syncs", "/syncs/{syncId}", &sync["id"]),
                     ("/models", "/models/{modelId}", &sync["modelId"]),
-                    ("/destinations", "/destinations/{destinationId}", &sync["destinationId"]),
+                    (
+                        "/destinations",
+                        "/destinations/{destinationId}",
+                        &sync["destinationId"],
+                    ),
                     ("/sources", "/sources/{sourceId}", &json!(1)),
                 ] {
                     let (status, body) = ask("get", format!("{path}/{id}"), None).await;
@@ -141,9 +181,14 @@ fn each_response_validates() {
             }
             for run in &sequence_runs {
                 let (status, body) = ask("get", format!("/sync-sequences/runs/{run}"), None).await;
-                published.check("get", "/sync-sequences/runs/{syncSequenceRunId}", status, &body);
+                published.check(
+                    "get",
+                    "/sync-sequences/runs/{syncSequenceRunId}",
+                    status,
+                    &body,
+                );
             }
-            // The rate limit counts for 10 s.
+            // The rate-limit window is 10 s.
             tokio::time::sleep(Duration::from_secs(10)).await;
         }
         let (status, body) = ask("get", "/syncs/1/runs?runId=abc&limit=0".into(), None).await;
@@ -153,7 +198,10 @@ fn each_response_validates() {
         let checked = std::mem::take(&mut published.checked);
         for (path, methods) in published.document["paths"].as_object().unwrap() {
             for method in methods.as_object().unwrap().keys() {
-                assert!(checked.contains(&format!("{method} {path}")), "{method} {path} was not asked");
+                assert!(
+                    checked.contains(&format!("{method} {path}")),
+                    "{method} {path} was not asked"
+                );
             }
         }
         println!("{} responses validate", checked.len());

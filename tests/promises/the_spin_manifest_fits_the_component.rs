@@ -1,13 +1,15 @@
-//! `spin.toml` maps every variable that the component reads, and grants the one origin that it calls.
+//! `spin.toml` maps every variable that the component reads, and allows only the origin that it
+//! calls.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use hightouch_sync_host::build::{Kind, components};
 use toml::{Table, Value};
+use xtask::build::{Kind, components};
 
 fn manifest() -> Table {
-    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("spin.toml")).unwrap();
+    let text =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("spin.toml")).unwrap();
     text.parse().unwrap()
 }
 
@@ -15,16 +17,20 @@ fn keys(value: &Value) -> BTreeSet<String> {
     value.as_table().unwrap().keys().cloned().collect()
 }
 
-/// The names of settings that the endpoint's sources hold.
+/// Returns the names of the settings in the endpoint's sources.
 fn settings() -> BTreeSet<String> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint");
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/settings");
     let mut found = BTreeSet::new();
     for file in std::fs::read_dir(sources).unwrap() {
         let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
         for part in text.split('"').skip(1).step_by(2) {
             let name = part.trim_end_matches('_');
-            if name.starts_with("HIGHTOUCH_") || matches!(name, "ENDPOINT_TOKEN" | "DBT_WEBHOOK_SECRET") {
-                let upper = name.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+            if name.starts_with("HIGHTOUCH_")
+                || matches!(name, "ENDPOINT_TOKEN" | "DBT_WEBHOOK_SECRET")
+            {
+                let upper = name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_uppercase() || byte == b'_');
                 found.extend(upper.then(|| name.to_ascii_lowercase()));
             }
         }
@@ -38,10 +44,25 @@ fn every_setting_is_a_variable_with_a_default() {
     let component = &manifest["component"]["hightouch-sync"];
     assert_eq!(keys(&component["variables"]), settings());
     for (name, variable) in manifest["variables"].as_table().unwrap() {
-        assert!(variable.get("default").is_some(), "{name}: Spin resolves every variable before any outbound call");
-        let secret = variable.get("secret").and_then(Value::as_bool).unwrap_or(false);
-        assert_eq!(secret, ["key", "token", "secret"].iter().any(|word| name.contains(word)), "{name}");
-        assert_eq!(component["variables"][name].as_str().unwrap(), format!("{{{{ {name} }}}}"));
+        assert!(
+            variable.get("default").is_some(),
+            "{name}: Spin resolves every variable before any outbound call"
+        );
+        let secret = variable
+            .get("secret")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
+        assert_eq!(
+            secret,
+            ["key", "token", "secret"]
+                .iter()
+                .any(|kind_name| name.contains(kind_name)),
+            "{name}"
+        );
+        assert_eq!(
+            component["variables"][name].as_str().unwrap(),
+            format!("{{{{ {name} }}}}")
+        );
     }
 }
 
@@ -51,6 +72,12 @@ fn the_source_is_what_the_build_command_builds() {
     let component = &manifest["component"]["hightouch-sync"];
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(component["source"].as_str().unwrap());
     assert_eq!(source, components().unwrap().path(Kind::SpinEndpoint));
-    assert_eq!(component["build"]["command"].as_str(), Some("cargo run -- build"));
-    assert_eq!(component["allowed_outbound_hosts"].as_array().unwrap()[0].as_str(), Some("{{ hightouch_api_origin }}"));
+    assert_eq!(
+        component["build"]["command"].as_str(),
+        Some("cargo run -- build")
+    );
+    assert_eq!(
+        component["allowed_outbound_hosts"].as_array().unwrap()[0].as_str(),
+        Some("{{ hightouch_api_origin }}")
+    );
 }

@@ -1,4 +1,5 @@
-//! The README's lines for the `wasmtime` command do what it says of them, where that command is there. `.ci/wasmtime install` installs it.
+//! The README's commands for `wasmtime` work as described, if `wasmtime` is installed.
+//! `.ci/wasmtime install` installs it.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::Ipv4Addr;
@@ -6,32 +7,46 @@ use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use hightouch_sync_host::build::{components, workspace};
-use hightouch_sync_host::hightouch::{KEY, LocalHightouch, Options, RateLimit, Status, SyncFixture, Timeline};
 use serde_json::Value;
 use tokio::task::JoinSet;
+use xtask::build::{components, workspace};
+use xtask::local_hightouch::{
+    KEY, LocalHightouch, Options, RateLimit, Status, SyncFixture, Timeline,
+};
 
-/// The README's block that holds a line that begins so, for a shell in the workspace's root, with `exec` before that line; none where
-/// there is no wasmtime.
+/// Returns the README's code block that contains a line with this beginning, as a script for the
+/// workspace root, with `exec` before that line. Returns `None` if wasmtime is not installed.
 fn block(begins: &str) -> Option<String> {
-    if !Command::new("wasmtime").arg("--version").output().is_ok_and(|told| told.status.success()) {
+    if !Command::new("wasmtime")
+        .arg("--version")
+        .output()
+        .is_ok_and(|received| received.status.success())
+    {
         println!("NOT TESTED: there is no wasmtime command");
         return None;
     }
     components().unwrap();
     let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
-    let mut blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
-    let block = blocks.find(|block| block.lines().any(|line| line.starts_with(begins))).unwrap();
+    let mut blocks = readme
+        .split("```sh\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next());
+    let block = blocks
+        .find(|block| block.lines().any(|line| line.starts_with(begins)))
+        .unwrap();
     Some(replaced(block, begins, &format!("exec {begins}")))
 }
 
 fn shell(block: &str) -> Command {
     let mut shell = Command::new("sh");
-    shell.args(["-ec", block]).current_dir(workspace()).stdin(Stdio::null());
+    shell
+        .args(["-ec", block])
+        .current_dir(workspace())
+        .stdin(Stdio::null());
     shell
 }
 
-/// What it replaces has to be there.
+/// Panics if there is nothing to replace.
 fn replaced(line: &str, what: &str, by: &str) -> String {
     assert!(line.contains(what), "{what}: {line}");
     line.replace(what, by)
@@ -39,41 +54,68 @@ fn replaced(line: &str, what: &str, by: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_library_is_called_from_the_command_line() {
-    let Some(line) = block("wasmtime run ") else { return };
+    let Some(line) = block("wasmtime run ") else {
+        return;
+    };
     let local = LocalHightouch::start(Options::default()).await.unwrap();
-    let connection = format!(r#"api-key: "{KEY}", api-origin: some("{}")"#, local.origin());
+    let connection = format!(
+        r#"api-key: "{KEY}", api-origin: some("{}")"#,
+        local.origin()
+    );
     let line = replaced(&line, r#"api-key: "…""#, &connection);
-    for (sync, begins, says) in
-        [(r#"slug("demo-empty")"#, "ok({", "status: success"), ("id(3)", "err({", "kind: sync-failed")]
-    {
+    for (sync, begins, expected_text) in [
+        (r#"slug("demo-empty")"#, "ok({", "status: success"),
+        ("id(3)", "err({", "kind: sync-failed"),
+    ] {
         let mut command = shell(&replaced(&line, "id(1234567)", sync));
-        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+            .await
+            .unwrap();
         let out = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && out.starts_with(begins) && out.contains(says), "{sync}: {output:?}");
+        assert!(
+            output.status.success() && out.starts_with(begins) && out.contains(expected_text),
+            "{sync}: {output:?}"
+        );
     }
     assert_eq!(local.triggers(), 2);
 }
 
-/// The README's `wasmtime serve`, in front of the local Hightouch. It ends when this is dropped.
+/// The README's `wasmtime serve` with the local Hightouch. Dropping it stops it.
 struct Serving {
     process: Child,
     url: String,
-    /// Reads what the process writes to stderr after its address: a pipe that nobody reads would block the process.
+    /// Reads the stderr of the process after its address, so that the process never blocks on a
+    /// full pipe.
     reading: Option<JoinHandle<String>>,
 }
 
 impl Serving {
     fn start(block: &str, local: &LocalHightouch) -> Self {
         let block = replaced(block, "https://api.hightouch.com", &local.origin());
-        let block = replaced(&block, "serve ", &format!("serve --addr {}:0 ", Ipv4Addr::LOCALHOST));
-        let mut process = shell(&block).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let block = replaced(
+            &block,
+            "serve ",
+            &format!("serve --addr {}:0 ", Ipv4Addr::LOCALHOST),
+        );
+        let mut process = shell(&block)
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut stderr = BufReader::new(process.stderr.take().unwrap());
-        let mut serving = Self { process, url: String::new(), reading: None };
-        let mut told = String::new();
-        while !told.contains("http://") {
-            assert_ne!(stderr.read_line(&mut told).unwrap(), 0, "{told}");
+        let mut serving = Self {
+            process,
+            url: String::new(),
+            reading: None,
+        };
+        let mut received = String::new();
+        while !received.contains("http://") {
+            assert_ne!(stderr.read_line(&mut received).unwrap(), 0, "{received}");
         }
-        let url = told.split_whitespace().find(|word| word.starts_with("http://")).unwrap();
+        let url = received
+            .split_whitespace()
+            .find(|kind_name| kind_name.starts_with("http://"))
+            .unwrap();
         serving.url = url.trim_end_matches('/').to_owned();
         serving.reading = Some(std::thread::spawn(move || {
             let mut log = String::new();
@@ -83,7 +125,7 @@ impl Serving {
         serving
     }
 
-    /// Ends it. Returns what it wrote to stderr after its address.
+    /// Stops the process. Returns its stderr after the address.
     fn log(mut self) -> String {
         self.process.kill().unwrap();
         self.reading.take().unwrap().join().unwrap()
@@ -99,78 +141,119 @@ impl Drop for Serving {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_endpoint_is_served() {
-    let Some(block) = block("wasmtime serve ") else { return };
+    let Some(block) = block("wasmtime serve ") else {
+        return;
+    };
     let local = LocalHightouch::start(Options::default()).await.unwrap();
     let serving = Serving::start(&block, &local);
     let client = reqwest::Client::new();
-    for (sync, status, says) in [("demo-empty", 200, r#""status":"success""#), ("3", 424, "sync-failed")] {
-        let request = client.post(format!("{}/syncs/{sync}/runs", serving.url)).bearer_auth(KEY);
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status(), status, "{sync}");
-        let text = answer.text().await.unwrap();
-        assert!(text.contains(says), "{text}");
+    for (sync, status, expected_text) in [
+        ("demo-empty", 200, r#""status":"success""#),
+        ("3", 424, "sync-failed"),
+    ] {
+        let request = client
+            .post(format!("{}/syncs/{sync}/runs", serving.url))
+            .bearer_auth(KEY);
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status, "{sync}");
+        let text = response.text().await.unwrap();
+        assert!(text.contains(expected_text), "{text}");
     }
     let log = serving.log();
     for event in ["started", "answered"] {
         let line = format!(r#"{{"event":"{event}","request":"run""#);
-        assert_eq!(log.matches(&line).count(), 2, "a line of log for each: {log}");
+        assert_eq!(
+            log.matches(&line).count(),
+            2,
+            "a line of log for each: {log}"
+        );
     }
     assert!(!log.contains(KEY), "{log}");
 }
 
-/// How many callers wait at the same time. Without the README's options for the pool, wasmtime serves 333.
+/// Number of simultaneous callers. Without the README's pool options, wasmtime serves 333.
 const CALLERS: u64 = 1_000;
-/// How long each of them waits. The first still waits when the last one's request arrives.
+/// Timeout of each caller. The first one still waits when the request of the last one arrives.
 const WAIT: Duration = Duration::from_secs(20);
-/// The open files of this process for each caller: its connection, and one that the local Hightouch accepted.
+/// Open files of this process for each caller: the caller's connection and the local Hightouch's.
 const FILES: u64 = 2;
 
-/// Whether this process may open the files that the callers need.
+/// Returns whether this process may open enough files for the callers.
 fn enough_files() -> bool {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let limit = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    let limit = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
     let limit = limit.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     limit.is_none_or(|limit| limit >= CALLERS * FILES + 200)
 }
 
-/// What one caller was told, and from when to when it waited.
-struct Told {
+/// The response to one caller, and the start and end of its wait.
+struct EndpointResponse {
     status: u16,
     text: String,
     began: Instant,
     ended: Instant,
 }
 
-async fn wait_for_a_run(client: reqwest::Client, url: String, sync: u64) -> Told {
-    let request = client.post(format!("{url}/syncs/{sync}/runs")).bearer_auth(KEY);
+async fn wait_for_a_run(client: reqwest::Client, url: String, sync: u64) -> EndpointResponse {
+    let request = client
+        .post(format!("{url}/syncs/{sync}/runs"))
+        .bearer_auth(KEY);
     let began = Instant::now();
-    let answer = request.header("prefer", format!("wait={}", WAIT.as_secs())).send().await.unwrap();
-    let status = answer.status().as_u16();
-    Told { status, text: answer.text().await.unwrap(), began, ended: Instant::now() }
+    let response = request
+        .header("prefer", format!("wait={}", WAIT.as_secs()))
+        .send()
+        .await
+        .unwrap();
+    let status = response.status().as_u16();
+    EndpointResponse {
+        status,
+        text: response.text().await.unwrap(),
+        began,
+        ended: Instant::now(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thousand_callers_wait_at_once() {
-    let Some(block) = block("wasmtime serve ") else { return };
+    let Some(block) = block("wasmtime serve ") else {
+        return;
+    };
     if !enough_files() {
         println!("NOT TESTED: a process may not open enough files, `ulimit -n 4096` first");
         return;
     }
     let hour = Timeline::over(Duration::from_secs(3600), Status::Success);
-    let syncs = (1..=CALLERS).map(|sync| SyncFixture::new(sync, format!("sync-{sync}"), hour.clone()));
-    let rate_limit = RateLimit { requests: usize::MAX, ..RateLimit::default() };
-    let options = Options { syncs: syncs.collect(), sequences: Vec::new(), rate_limit, ..Options::default() };
+    let syncs =
+        (1..=CALLERS).map(|sync| SyncFixture::new(sync, format!("sync-{sync}"), hour.clone()));
+    let rate_limit = RateLimit {
+        requests: usize::MAX,
+        ..RateLimit::default()
+    };
+    let options = Options {
+        syncs: syncs.collect(),
+        sequences: Vec::new(),
+        rate_limit,
+        ..Options::default()
+    };
     let local = LocalHightouch::start(options).await.unwrap();
     let serving = Serving::start(&block, &local);
-    let client = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+    let client = reqwest::Client::builder()
+        .pool_max_idle_per_host(0)
+        .build()
+        .unwrap();
     let mut waiting = JoinSet::new();
     for sync in 1..=CALLERS {
         waiting.spawn(wait_for_a_run(client.clone(), serving.url.clone(), sync));
     }
-    let told = waiting.join_all().await;
+    let received = waiting.join_all().await;
     let log = serving.log();
 
-    let not_from_the_component: Vec<_> = told.iter().filter(|told| told.status != 202).collect();
+    let not_from_the_component: Vec<_> = received
+        .iter()
+        .filter(|received| received.status != 202)
+        .collect();
     assert!(
         not_from_the_component.is_empty(),
         "{} of {CALLERS} were not told that their run goes on; the first {} {}; the host's log ends {}",
@@ -179,12 +262,15 @@ async fn a_thousand_callers_wait_at_once() {
         not_from_the_component[0].text,
         log.lines().rev().take(3).collect::<Vec<_>>().join("\n"),
     );
-    for told in &told {
-        let body: Value = serde_json::from_str(&told.text).unwrap();
+    for received in &received {
+        let body: Value = serde_json::from_str(&received.text).unwrap();
         assert!(body["runId"].is_u64(), "{body}");
     }
-    let last_began = told.iter().map(|told| told.began).max();
-    let first_ended = told.iter().map(|told| told.ended).min();
-    assert!(last_began < first_ended, "they did not all wait at the same time");
+    let last_began = received.iter().map(|received| received.began).max();
+    let first_ended = received.iter().map(|received| received.ended).min();
+    assert!(
+        last_began < first_ended,
+        "they did not all wait at the same time"
+    );
     assert_eq!(local.triggers() as u64, CALLERS);
 }

@@ -1,10 +1,12 @@
-//! The WIT package is a product: documented to the last field, rendered as a page, and what was said in it holds in later versions.
+//! The WIT package is fully documented and rendered as a page, and later versions stay compatible.
 
 use std::path::Path;
 
-use hightouch_sync_host::build::workspace;
-use hightouch_sync_host::wit::{PAGE, Wit, compatible, freeze, frozen, is_released, page};
 use toml::Table;
+use xtask::build::workspace;
+use xtask::wit::{PAGE, Wit, freeze, frozen, is_released, page};
+
+use super::support::wit_compatibility::compatible;
 
 const RENEW: &str = "`cargo run -- wit` renews it";
 
@@ -22,10 +24,13 @@ fn everything_in_it_has_a_doc_comment_and_says_since_when() {
 fn the_page_is_what_the_wit_renders_to() {
     let file = workspace().join("wit").join(PAGE);
     let written = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(written == page(&wit()).unwrap(), "wit/{PAGE} is not what the WIT says: {RENEW}");
+    assert!(
+        written == page(&wit()).unwrap(),
+        "wit/{PAGE} is not what the WIT says: {RENEW}"
+    );
 }
 
-/// Before 1.0.0 the second number is the one that promises.
+/// Before 1.0.0, versions with the same second number are compatible.
 fn promise(version: &str) -> Vec<&str> {
     let numbers: Vec<&str> = version.split('.').collect();
     numbers[..if numbers[0] == "0" { 2 } else { 1 }].to_vec()
@@ -38,7 +43,11 @@ fn what_worked_with_an_earlier_version_of_the_same_promise_works_with_this_one()
     for (earlier, text) in frozen(&workspace()).unwrap() {
         if promise(&earlier) == promise(&version) {
             let earlier_wit = Wit::parse(&earlier, &text).unwrap();
-            assert_eq!(earlier_wit.version().unwrap(), earlier, "tests/wit/{earlier}.wit holds another version");
+            assert_eq!(
+                earlier_wit.version().unwrap(),
+                earlier,
+                "tests/wit/{earlier}.wit holds another version"
+            );
             compatible(&earlier_wit, &now).unwrap_or_else(|error| {
                 let way_out = way_out(&version);
                 panic!("what was written against {earlier} does not work with {version}: {error:#}.\n{way_out}");
@@ -52,8 +61,15 @@ fn what_a_version_says_is_frozen_with_its_number() {
     let now = wit();
     let version = now.version().unwrap();
     let frozen = frozen(&workspace()).unwrap();
-    let text = frozen.iter().find(|(frozen, _)| *frozen == version).map_or("", |(_, text)| text.as_str());
-    assert!(text == freeze(&now).unwrap(), "wit/ is not what is frozen of {version}.\n{}", way_out(&version));
+    let text = frozen
+        .iter()
+        .find(|(frozen, _)| *frozen == version)
+        .map_or("", |(_, text)| text.as_str());
+    assert!(
+        text == freeze(&now).unwrap(),
+        "wit/ is not what is frozen of {version}.\n{}",
+        way_out(&version)
+    );
 }
 
 fn way_out(version: &str) -> String {
@@ -72,29 +88,61 @@ fn way_out(version: &str) -> String {
 #[test]
 fn the_package_can_be_published_from_what_is_here() {
     let folder = workspace().join("wit");
-    let manifest: Table = std::fs::read_to_string(folder.join("wkg.toml")).unwrap().parse().unwrap();
-    assert!(manifest.keys().all(|key| ["metadata", "overrides"].contains(&key.as_str())), "{manifest}");
-    let known = ["authors", "description", "licenses", "source", "homepage", "revision"];
+    let manifest: Table = std::fs::read_to_string(folder.join("wkg.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(
+        manifest
+            .keys()
+            .all(|key| ["metadata", "overrides"].contains(&key.as_str())),
+        "{manifest}"
+    );
+    let known = [
+        "authors",
+        "description",
+        "licenses",
+        "source",
+        "homepage",
+        "revision",
+    ];
     let metadata = manifest["metadata"].as_table().unwrap();
-    assert!(metadata.iter().all(|(key, value)| known.contains(&key.as_str()) && value.is_str()), "{metadata}");
-    let mut listed: Vec<_> =
-        manifest["overrides"].as_table().unwrap().iter().map(|(name, at)| (name.clone(), at)).collect();
+    assert!(
+        metadata
+            .iter()
+            .all(|(key, value)| known.contains(&key.as_str()) && value.is_str()),
+        "{metadata}"
+    );
+    let mut listed: Vec<_> = manifest["overrides"]
+        .as_table()
+        .unwrap()
+        .iter()
+        .map(|(name, at)| (name.clone(), at))
+        .collect();
     for (name, at) in &listed {
         let package = package_in(&folder.join(at["path"].as_str().unwrap()));
         assert_eq!(package.split('@').next(), Some(name.as_str()));
     }
-    let mut present: Vec<_> =
-        std::fs::read_dir(folder.join("deps")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut present: Vec<_> = std::fs::read_dir(folder.join("deps"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     present.sort();
     listed.sort_by_key(|(_, at)| at["path"].as_str().map(str::to_owned));
     assert_eq!(listed.len(), present.len(), "{present:?}");
 }
 
-/// The name of the package whose files lie in a folder.
+/// Returns the name of the package in a folder.
 fn package_in(folder: &Path) -> String {
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let files = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
     let line = files.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
-    let mut names =
-        line.filter_map(|line| line.strip_prefix("package ").map(|name| name.trim_end_matches(';').to_owned()));
-    names.next().unwrap_or_else(|| panic!("{} is no package", folder.display()))
+    let mut names = line.filter_map(|line| {
+        line.strip_prefix("package ")
+            .map(|name| name.trim_end_matches(';').to_owned())
+    });
+    names
+        .next()
+        .unwrap_or_else(|| panic!("{} is no package", folder.display()))
 }

@@ -11,7 +11,7 @@ use super::world::{Ending, Millis, Plan, World};
 pub const SYNC: u64 = 7;
 pub const SLUG: &str = "demo";
 /// When the operation begins, in milliseconds since 1970, less what the world adds.
-const START: Millis = 1_700_000_000_000;
+pub const START: Millis = 1_700_000_000_000;
 
 /// A run, as it truly is.
 #[derive(Debug)]
@@ -53,13 +53,17 @@ impl Run {
 
     /// When each job ends, the last of them last.
     fn job_ends(&self, job: usize) -> Option<Millis> {
-        let early = self.plan.takes / 4 * i64::try_from(self.plan.jobs.len() - 1 - job).unwrap() / 4;
-        (self.plan.jobs[job] != Ending::Never).then_some(self.started + self.plan.takes - early.min(self.plan.takes))
+        let early =
+            self.plan.takes / 4 * i64::try_from(self.plan.jobs.len() - 1 - job).unwrap() / 4;
+        (self.plan.jobs[job] != Ending::Never)
+            .then_some(self.started + self.plan.takes - early.min(self.plan.takes))
     }
 
     /// When all of it has ended, if it ever does.
     pub fn ends(&self) -> Option<Millis> {
-        (0..self.plan.jobs.len()).map(|job| self.job_ends(job)).try_fold(self.started, |last, end| Some(last.max(end?)))
+        (0..self.plan.jobs.len())
+            .map(|job| self.job_ends(job))
+            .try_fold(self.started, |last, end| Some(last.max(end?)))
     }
 
     /// How many jobs it has.
@@ -72,12 +76,17 @@ impl Run {
     }
 
     pub fn succeeded(&self, accept_warnings: bool) -> bool {
-        self.plan.jobs.iter().all(|job| *job == Ending::Success || accept_warnings && *job == Ending::Warning)
+        self.plan
+            .jobs
+            .iter()
+            .all(|job| *job == Ending::Success || accept_warnings && *job == Ending::Warning)
     }
 
     /// The statuses of its jobs.
     pub fn statuses(&self, now: Millis) -> Vec<&'static str> {
-        (0..self.plan.jobs.len()).map(|job| self.status(job, now)).collect()
+        (0..self.plan.jobs.len())
+            .map(|job| self.status(job, now))
+            .collect()
     }
 
     fn status(&self, job: usize, now: Millis) -> &'static str {
@@ -111,9 +120,19 @@ pub struct Hightouch<'w> {
 
 impl<'w> Hightouch<'w> {
     pub fn new(world: &'w World) -> Self {
-        let others = world.others.iter().map(|theirs| Coming { at: theirs.at, ours: false, plan: theirs.plan.clone() });
+        let others = world.others.iter().map(|theirs| Coming {
+            at: theirs.at,
+            ours: false,
+            plan: theirs.plan.clone(),
+        });
         let sequences = world.sequence.as_ref().map(Sequences::new);
-        let mut hightouch = Self { world, runs: Vec::new(), sequences, coming: others.collect(), effects: 0 };
+        let mut hightouch = Self {
+            world,
+            runs: Vec::new(),
+            sequences,
+            coming: others.collect(),
+            effects: 0,
+        };
         hightouch.go_on(0);
         hightouch
     }
@@ -124,10 +143,21 @@ impl<'w> Hightouch<'w> {
         while let Some(coming) = self.coming.first().filter(|coming| coming.at <= now) {
             let created = coming.at;
             // One after the other: a run that never ends lets the next one begin, for it does not matter here.
-            let before = self.runs.iter().map(|run| run.ends().unwrap_or(run.started)).max().unwrap_or(created);
+            let before = self
+                .runs
+                .iter()
+                .map(|run| run.ends().unwrap_or(run.started))
+                .max()
+                .unwrap_or(created);
             let Coming { ours, plan, .. } = self.coming.remove(0);
             let id = 101 + u64::try_from(self.runs.len()).unwrap();
-            self.runs.push(Run { id, ours, created, started: before.max(created + plan.queued), plan });
+            self.runs.push(Run {
+                id,
+                ours,
+                created,
+                started: before.max(created + plan.queued),
+                plan,
+            });
         }
     }
 
@@ -136,20 +166,38 @@ impl<'w> Hightouch<'w> {
         if let Some(sequences) = &mut self.sequences {
             sequences.go_on_for_ever();
         }
-        let last = self.coming.iter().filter(|coming| coming.ours).map(|coming| coming.at).max();
+        let last = self
+            .coming
+            .iter()
+            .filter(|coming| coming.ours)
+            .map(|coming| coming.at)
+            .max();
         self.go_on(last.unwrap_or(Millis::MIN));
     }
 
     /// Starts a run at this moment, which is not before now.
     pub fn trigger(&mut self, request: &Request, at: Millis) {
         if let Some(sequences) = &mut self.sequences {
-            assert_eq!(request.target, format!("/api/v1/sync-sequences/{SEQUENCE}/trigger"));
+            assert_eq!(
+                request.target,
+                format!("/api/v1/sync-sequences/{SEQUENCE}/trigger")
+            );
             return sequences.trigger(at);
         }
         assert_eq!(request.target, format!("/api/v1/syncs/{SYNC}/trigger"));
-        let plan = self.world.ours.get(self.effects).or(self.world.ours.last()).unwrap().clone();
+        let plan = self
+            .world
+            .ours
+            .get(self.effects)
+            .or(self.world.ours.last())
+            .unwrap()
+            .clone();
         self.effects += 1;
-        self.coming.push(Coming { at, ours: true, plan });
+        self.coming.push(Coming {
+            at,
+            ours: true,
+            plan,
+        });
     }
 
     /// What `createdAt` shows at this moment, in milliseconds since 1970.
@@ -175,9 +223,18 @@ impl<'w> Hightouch<'w> {
                 let shouts = self.world.server.shouts;
                 if request.method == Method::Post {
                     let id = run_id(*sequences.effects.last().unwrap());
-                    return (200, format!(r#"{{"id":"{}"}}"#, if shouts { id.to_uppercase() } else { id }));
+                    return (
+                        200,
+                        format!(
+                            r#"{{"id":"{}"}}"#,
+                            if shouts { id.to_uppercase() } else { id }
+                        ),
+                    );
                 }
-                let id = request.target.strip_prefix("/api/v1/sync-sequences/runs/").unwrap();
+                let id = request
+                    .target
+                    .strip_prefix("/api/v1/sync-sequences/runs/")
+                    .unwrap();
                 match sequences.answer(id, now, wrongs, shouts) {
                     Ok(body) => (200, body),
                     Err(status) => (status, String::new()),
@@ -191,21 +248,41 @@ impl<'w> Hightouch<'w> {
     }
 
     fn answer_of_syncs(&self, request: &Request, then: Millis) -> String {
-        let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
-        let param = |name: &str| query.split('&').filter_map(|pair| pair.split_once('=')).find(|(key, _)| *key == name);
+        let (path, query) = request
+            .target
+            .split_once('?')
+            .unwrap_or((&request.target, ""));
+        let param = |name: &str| {
+            query
+                .split('&')
+                .filter_map(|pair| pair.split_once('='))
+                .find(|(key, _)| *key == name)
+        };
         let offset = param("offset").map_or(0, |(_, value)| value.parse().unwrap());
         match path {
             _ if request.method == Method::Post => {
-                let id = self.runs.iter().rfind(|run| run.ours).map(|run| run.id).unwrap();
+                let id = self
+                    .runs
+                    .iter()
+                    .rfind(|run| run.ours)
+                    .map(|run| run.id)
+                    .unwrap();
                 format!(r#"{{"id":{}}}"#, self.id(id))
             }
             "/api/v1/syncs" => {
                 assert_eq!(param("slug"), Some(("slug", SLUG)));
-                format!(r#"{{"hasMore":false,"data":[{{"id":{},"slug":"{SLUG}"}}]}}"#, self.id(SYNC))
+                format!(
+                    r#"{{"hasMore":false,"data":[{{"id":{},"slug":"{SLUG}"}}]}}"#,
+                    self.id(SYNC)
+                )
             }
             "/api/v1/syncs/7/runs" => {
                 let wanted = param("runId").map(|(_, id)| id.parse::<u64>().unwrap());
-                self.list(wanted.filter(|_| !self.world.server.ignores_run_id), offset, then)
+                self.list(
+                    wanted.filter(|_| !self.world.server.ignores_run_id),
+                    offset,
+                    then,
+                )
             }
             _ => panic!("nobody should ask for {}", request.target),
         }
@@ -226,11 +303,25 @@ impl<'w> Hightouch<'w> {
         for (place, (run, job)) in entries.iter().skip(offset).take(server.page).enumerate() {
             let comma = if place == 0 { "" } else { "," };
             let status = run.status(*job, now);
-            let status = if server.shouts { status.to_uppercase() } else { status.into() };
+            let status = if server.shouts {
+                status.to_uppercase()
+            } else {
+                status.into()
+            };
             let created = rfc3339(self.shows(run.created));
-            write!(body, r#"{comma}{{"id":{},"createdAt":"{created}","status":"{status}""#, self.id(run.id)).unwrap();
+            write!(
+                body,
+                r#"{comma}{{"id":{},"createdAt":"{created}","status":"{status}""#,
+                self.id(run.id)
+            )
+            .unwrap();
             if server.tells_start && run.started <= now {
-                write!(body, r#","startedAt":"{}""#, rfc3339(self.shows(run.started))).unwrap();
+                write!(
+                    body,
+                    r#","startedAt":"{}""#,
+                    rfc3339(self.shows(run.started))
+                )
+                .unwrap();
             }
             body.push('}');
         }
@@ -240,11 +331,17 @@ impl<'w> Hightouch<'w> {
     }
 
     fn id(&self, id: u64) -> String {
-        if self.world.server.ids_are_text { format!("\"{id}\"") } else { id.to_string() }
+        if self.world.server.ids_are_text {
+            format!("\"{id}\"")
+        } else {
+            id.to_string()
+        }
     }
 }
 
-fn rfc3339(millis: Millis) -> String {
-    let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap();
-    time.format(&time::format_description::well_known::Rfc3339).unwrap()
+pub fn rfc3339(millis: Millis) -> String {
+    let time =
+        time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap();
+    time.format(&time::format_description::well_known::Rfc3339)
+        .unwrap()
 }

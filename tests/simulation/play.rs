@@ -4,11 +4,12 @@ use core::time::Duration;
 
 use fastrand::Rng;
 use hightouch_sync::engine::{
-    Action, Event, Goal as EngineGoal, IfRunning as EngineIfRunning, Instant, Operation, Options, Outcome, Trouble,
-    TroubleKind,
+    Action, Batch, Event, Goal as EngineGoal, IfRunning as EngineIfRunning, Instant, Operation,
+    Options, Outcome, SequenceGoal, SyncGoal, TransportError, TransportErrorKind,
 };
 use hightouch_sync::hightouch::{
-    Answer, BodyEnd, Method, Moment, Request, Resync, RetryAfter, RunId, RunRef, SyncId, SyncRef,
+    BodyEnd, Method, Request, Response, Resync, RetryAfter, RunId, RunRef, SyncId, SyncRef,
+    Timestamp,
 };
 
 use super::hightouch::{Hightouch, SLUG, SYNC, Wrongs};
@@ -33,7 +34,7 @@ pub struct Sent {
     pub asked: Option<Duration>,
     pub status: Option<u16>,
     /// Why nothing came back.
-    pub trouble: Option<TroubleKind>,
+    pub trouble: Option<TransportErrorKind>,
     /// What came back, in a word.
     pub what: String,
     /// The body that came back, if it is whole.
@@ -55,45 +56,59 @@ pub fn awaited(world: &World) -> u64 {
     100 + u64::try_from(before.max(1)).unwrap()
 }
 
-fn goal(world: &World, hightouch: &Hightouch<'_>) -> EngineGoal {
+fn sync_goal(world: &World) -> Option<SyncGoal> {
     let sync = SyncId::try_from(SYNC).unwrap();
     let slug = || SyncRef::Slug(SLUG.parse().unwrap());
     match world.call.goal {
-        Goal::Run => EngineGoal::Run(SyncRef::Id(sync)),
-        Goal::RunBySlug => EngineGoal::Run(slug()),
-        Goal::Start => EngineGoal::Start(SyncRef::Id(sync)),
-        Goal::StartBySlug => EngineGoal::Start(slug()),
-        Goal::Await => EngineGoal::Await(RunRef { sync, run: RunId::try_from(awaited(world)).unwrap() }),
-        Goal::RunSequence => EngineGoal::RunSequence(SEQUENCE.parse().unwrap()),
-        Goal::StartSequence => EngineGoal::StartSequence(SEQUENCE.parse().unwrap()),
+        Goal::Run => Some(SyncGoal::Run(SyncRef::Id(sync))),
+        Goal::RunBySlug => Some(SyncGoal::Run(slug())),
+        Goal::Start => Some(SyncGoal::Start(SyncRef::Id(sync))),
+        Goal::StartBySlug => Some(SyncGoal::Start(slug())),
+        Goal::Await => Some(SyncGoal::Await(RunRef {
+            sync,
+            run: RunId::try_from(awaited(world)).unwrap(),
+        })),
+        Goal::RunSequence | Goal::StartSequence | Goal::AwaitSequence => None,
+    }
+}
+
+fn sequence_goal(world: &World, hightouch: &Hightouch<'_>) -> SequenceGoal {
+    match world.call.goal {
+        Goal::StartSequence => SequenceGoal::Start(SEQUENCE.parse().unwrap()),
         Goal::AwaitSequence => {
             let awaited = hightouch.sequences.as_ref().unwrap().awaited;
-            EngineGoal::AwaitSequence(sequences::run_id(awaited).parse().unwrap())
+            SequenceGoal::Await(sequences::run_id(awaited).parse().unwrap())
         }
+        _ => SequenceGoal::Run(SEQUENCE.parse().unwrap()),
     }
 }
 
 fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
     let call = &world.call;
     Options {
-        resync: Resync { full: call.resync, ..Resync::default() },
+        resync: Resync {
+            full: call.resync,
+            ..Resync::default()
+        },
         accept_warnings: call.accept_warnings,
         if_running: match call.if_running {
             IfRunning::Queue => EngineIfRunning::Queue,
             IfRunning::Join => EngineIfRunning::Join,
             IfRunning::Refuse => EngineIfRunning::Refuse,
         },
-        unless_since: call.unless_since.map(|moment| Moment::from_millis(hightouch.shows(moment))),
+        unless_since: call
+            .unless_since
+            .map(|moment| Timestamp::from_millis(hightouch.shows(moment))),
         max_wait: span(call.max_wait),
         answer_wait: span(call.answer_wait),
     }
 }
 
-fn span(millis: Millis) -> Duration {
+pub fn span(millis: Millis) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap())
 }
 
-fn millis(instant: Instant) -> Millis {
+pub fn millis(instant: Instant) -> Millis {
     // Up, so that a wait is never cut short.
     Millis::try_from(instant.since_start().as_nanos().div_ceil(1_000_000)).unwrap()
 }
@@ -115,18 +130,82 @@ impl Lateness {
 
 /// Runs the operation of a world to its end. An error where it breaks the engine's own rules, or goes on for ever.
 pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
+    match sync_goal(world) {
+        Some(goal) => drive(world, goal),
+        None => drive(world, sequence_goal(world, &Hightouch::new(world))),
+    }
+}
+
+/// The driver's side of an operation.
+///
+/// An operation that is alone runs in a batch of one. An operation that shares the key with others
+/// runs without them: the simulation of batches covers what the others do.
+enum Caller<G: EngineGoal> {
+    Batch(Batch<G>),
+    Operation(Box<Operation<G>>),
+}
+
+impl<G: EngineGoal> Caller<G> {
+    fn new(goal: G, options: Options, now: Instant, world: &World) -> Self {
+        let (seed, operations) = (world.call.seed, world.call.among);
+        if operations == 1 {
+            Self::Batch(Batch::new(vec![goal], options, now, seed))
+        } else {
+            Self::Operation(Box::new(
+                Operation::new(goal, options, now, seed).sharing_with(operations),
+            ))
+        }
+    }
+
+    fn step(&mut self, now: Instant, event: Event) -> Action<G::Report> {
+        let batch = match self {
+            Self::Batch(batch) => batch,
+            Self::Operation(operation) => return operation.step(now, event),
+        };
+        if !matches!(event, Event::Woke) {
+            batch.on_reply(0, event);
+        }
+        if let Some(send) = batch.next_request(now) {
+            return Action::Send {
+                request: send.request,
+                give_up: send.give_up,
+            };
+        }
+        match batch.take_outcome(0) {
+            Some(outcome) => Action::Done(Box::new(outcome)),
+            None => Action::Wait {
+                until: batch.wake_at().expect("a batch of one waits or sends"),
+            },
+        }
+    }
+}
+
+fn drive<G: EngineGoal>(world: &World, goal: G) -> Result<Played<'_>, (String, Vec<Sent>)> {
     let mut now: Millis = 0;
     let at = |now| Instant::after_start(span(now));
     let mut hightouch = Hightouch::new(world);
-    let (goal, options) = (goal(world, &hightouch), options(world, &hightouch));
-    let mut operation = Operation::new(goal, options, at(0), world.call.seed).among(world.call.among);
+    let options = options(world, &hightouch);
+    let mut caller = Caller::new(goal, options, at(0), world);
     let mut sent: Vec<Sent> = Vec::new();
     let mut event = Event::Woke;
-    let mut lateness = Lateness { rng: Rng::with_seed(world.call.seed), more: world.call.oversleeps };
+    let mut lateness = Lateness {
+        rng: Rng::with_seed(world.call.seed),
+        more: world.call.oversleeps,
+    };
     let end = world.call.max_wait.max(world.call.answer_wait);
     for _ in 0..50_000 {
-        match operation.step(at(now), event) {
-            Action::Done(outcome) => return Ok(Played { world, hightouch, sent, outcome: *outcome, over: now }),
+        match caller.step(at(now), event) {
+            Action::Done(outcome) => {
+                return Ok(Played {
+                    world,
+                    hightouch,
+                    sent,
+                    outcome: outcome
+                        .map(Into::into)
+                        .map_err(|failure| failure.map_report(Into::into)),
+                    over: now,
+                });
+            }
             Action::Wait { until } => {
                 let until = millis(until);
                 if until < now || until > end {
@@ -138,7 +217,10 @@ pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
             Action::Send { request, give_up } => {
                 let give_up = millis(give_up);
                 if give_up <= now || give_up > end {
-                    return Err((format!("at {now} ms a request that is given up at {give_up} ms"), sent));
+                    return Err((
+                        format!("at {now} ms a request that is given up at {give_up} ms"),
+                        sent,
+                    ));
                 }
                 let late = lateness.next();
                 let (back, said) = send(world, &mut hightouch, &sent, &request, now, give_up, late);
@@ -160,15 +242,26 @@ fn send(
     give_up: Millis,
     late: Millis,
 ) -> (Millis, (Sent, Event)) {
-    let exchange = world.exchanges.get(before.len()).unwrap_or(&world.afterwards);
-    let outage = world.outages.iter().find(|outage| (outage.from..outage.to).contains(&now));
-    let (arrives, fault) = (now + exchange.there, outage.map(|outage| &outage.fault).or(exchange.fault.as_ref()));
+    let exchange = world
+        .exchanges
+        .get(before.len())
+        .unwrap_or(&world.afterwards);
+    let outage = world
+        .outages
+        .iter()
+        .find(|outage| (outage.from..outage.to).contains(&now));
+    let (arrives, fault) = (
+        now + exchange.there,
+        outage
+            .map(|outage| &outage.fault)
+            .or(exchange.fault.as_ref()),
+    );
     let trigger = request.method == Method::Post;
     let list = request.target.contains("/runs?") && !request.target.contains("runId=");
     let (what, came, as_of) = fare(hightouch, before, request, fault, arrives);
     let (back, came) = match came {
         Some(came) if arrives + exchange.back <= give_up => (arrives + exchange.back, came),
-        _ => (give_up + late, Err(TroubleKind::TimedOut)),
+        _ => (give_up + late, Err(TransportErrorKind::TimedOut)),
     };
     let mut said = Sent {
         at: now,
@@ -188,21 +281,28 @@ fn send(
     let event = match came {
         Err(kind) => {
             said.trouble = Some(kind);
-            Event::Trouble(Trouble { kind, text: "as the world has it".into() })
+            Event::TransportError(TransportError {
+                kind,
+                text: "as the world has it".into(),
+            })
         }
         Ok(answer) => {
             said.status = Some(answer.status);
-            said.asked = answer.wait_asked();
+            said.asked = answer.retry_delay();
             if answer.status == 200 && answer.end == BodyEnd::Complete {
                 said.body = String::from_utf8(answer.body.clone()).ok();
-                let id = said.body.as_deref().and_then(|body| body.strip_prefix(r#"{"id":"#)).filter(|_| trigger);
+                let id = said
+                    .body
+                    .as_deref()
+                    .and_then(|body| body.strip_prefix(r#"{"id":"#))
+                    .filter(|_| trigger);
                 let id = id.map(|id| id.trim_matches(['"', '}']));
                 said.named = match world.sequence {
                     Some(_) => id.and_then(sequences::number),
                     None => id.and_then(|id| id.parse().ok()),
                 };
             }
-            Event::Answer(answer)
+            Event::Response(answer)
         }
     };
     (back, (said, event))
@@ -215,7 +315,7 @@ fn fare(
     request: &Request,
     fault: Option<&Fault>,
     arrives: Millis,
-) -> (String, Option<Result<Answer, TroubleKind>>, Millis) {
+) -> (String, Option<Result<Response, TransportErrorKind>>, Millis) {
     let trigger = request.method == Method::Post;
     let late = |hightouch: &mut Hightouch<'_>, takes_effect: Millis| {
         if trigger {
@@ -227,34 +327,42 @@ fn fare(
     let list = request.target.contains("/runs?limit=") && !request.target.contains("offset=");
     let mut kept = 0;
     match fault {
-        Some(Fault::Refused) => return trouble(TroubleKind::NotSent),
-        Some(Fault::NotGranted) => return trouble(TroubleKind::NotGranted),
-        Some(Fault::LostBefore) => return trouble(TroubleKind::Lost),
+        Some(Fault::Refused) => return trouble(TransportErrorKind::NotSent),
+        Some(Fault::NotGranted) => return trouble(TransportErrorKind::NotGranted),
+        Some(Fault::LostBefore) => return trouble(TransportErrorKind::Lost),
         Some(Fault::LostAfter { takes_effect }) => {
             late(hightouch, *takes_effect);
-            return trouble(TroubleKind::Lost);
+            return trouble(TransportErrorKind::Lost);
         }
         Some(Fault::SilentBefore) => return ("silence".into(), None, arrives),
         Some(Fault::SilentAfter { takes_effect }) => {
             late(hightouch, *takes_effect);
             return ("silence".into(), None, arrives);
         }
-        Some(Fault::Status { code, retry_after, takes_effect }) => {
+        Some(Fault::Status {
+            code,
+            retry_after,
+            takes_effect,
+        }) => {
             if let Some(takes_effect) = takes_effect {
                 late(hightouch, *takes_effect);
             }
             let mut answer = dated(hightouch, arrives, *code, "");
             answer.retry_after = retry_after.map(|asked| match asked {
                 Asked::Seconds(seconds) => RetryAfter::Delay(Duration::from_secs(seconds)),
-                Asked::Date(ahead) => {
-                    RetryAfter::Moment(Moment::from_millis(hightouch.date(arrives).unwrap_or(0) + ahead))
-                }
+                Asked::Date(ahead) => RetryAfter::Timestamp(Timestamp::from_millis(
+                    hightouch.date(arrives).unwrap_or(0) + ahead,
+                )),
             });
             return (format!("{code}"), Some(Ok(answer)), arrives);
         }
         Some(Fault::Envelope) => {
             let body = r#"{"message":"Validation failed","details":{"sync":"is locked"}}"#;
-            return ("an envelope".into(), Some(Ok(dated(hightouch, arrives, 200, body))), arrives);
+            return (
+                "an envelope".into(),
+                Some(Ok(dated(hightouch, arrives, 200, body))),
+                arrives,
+            );
         }
         Some(Fault::Repeated) if !trigger => {
             if let Some((answer, as_of)) = again(before, hightouch, request, arrives) {
@@ -265,9 +373,17 @@ fn fare(
         Some(Fault::Kept { by }) if list => kept = *by,
         Some(Fault::Behind { by }) if !request.target.contains("offset=") => wrongs.behind = *by,
         Some(Fault::Short { by }) => {
-            let of_it = |sent: &&Sent| sent.target == request.target && sent.fault != Some(Fault::OfAnother);
-            let told = before.iter().filter(of_it).filter_map(|sent| sent.body.as_deref());
-            wrongs.told_before = told.map(|body| body.matches("syncRunId").count()).max().unwrap_or(0);
+            let of_it = |sent: &&Sent| {
+                sent.target == request.target && sent.fault != Some(Fault::OfAnother)
+            };
+            let told = before
+                .iter()
+                .filter(of_it)
+                .filter_map(|sent| sent.body.as_deref());
+            wrongs.told_before = told
+                .map(|body| body.matches("syncRunId").count())
+                .max()
+                .unwrap_or(0);
             wrongs.short = *by;
         }
         Some(Fault::OfAnother) => wrongs.of_another = true,
@@ -278,16 +394,21 @@ fn fare(
     if request.target.contains("/runs?") {
         match fault {
             Some(Fault::Nonsense(Nonsense::NoTimes)) => body = body.replace(r#"edAt":"#, r#"":"#),
-            Some(Fault::Nonsense(Nonsense::NoIds)) => body = body.replace(r#""id":"#, r#""runId":"#),
-            Some(Fault::Nonsense(Nonsense::EmptyPage)) => body = r#"{"data":[],"hasMore":true}"#.into(),
+            Some(Fault::Nonsense(Nonsense::NoIds)) => {
+                body = body.replace(r#""id":"#, r#""runId":"#)
+            }
+            Some(Fault::Nonsense(Nonsense::EmptyPage)) => {
+                body = r#"{"data":[],"hasMore":true}"#.into()
+            }
             Some(Fault::Nonsense(Nonsense::MoreAsText)) => {
                 body = body
                     .replace(r#""hasMore":true"#, r#""hasMore":"true""#)
                     .replace(r#""hasMore":false"#, r#""hasMore":"false""#);
             }
             Some(Fault::Nonsense(Nonsense::StrangeEntry)) => {
-                if let Some((before, (_, behind))) =
-                    body.split_once("[{").and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
+                if let Some((before, (_, behind))) = body
+                    .split_once("[{")
+                    .and_then(|(before, rest)| Some((before, rest.split_once('}')?)))
                 {
                     body = format!(r#"{before}["failed"{behind}"#);
                 }
@@ -296,11 +417,11 @@ fn fare(
         }
     }
     let mut answer = dated(hightouch, arrives - kept, status, &body);
-    answer.is_old = kept > 0;
+    answer.is_from_cache = kept > 0;
     match fault {
         Some(Fault::Cut { percent }) => {
             answer.body.truncate(answer.body.len() * percent / 100);
-            answer.end = BodyEnd::Cut;
+            answer.end = BodyEnd::Incomplete;
         }
         Some(Fault::Nonsense(nonsense)) => match nonsense {
             Nonsense::Html => answer.body = b"<html><body>Sign in</body></html>".to_vec(),
@@ -309,7 +430,7 @@ fn fare(
             Nonsense::WrongTypes => answer.body = br#"{"id":[],"data":{"id":true}}"#.to_vec(),
             Nonsense::TooLong => answer.end = BodyEnd::TooLong,
             Nonsense::Part => answer.status = 206,
-            Nonsense::CutBehind => answer.end = BodyEnd::Cut,
+            Nonsense::CutBehind => answer.end = BodyEnd::Incomplete,
             Nonsense::NoTimes
             | Nonsense::NoIds
             | Nonsense::EmptyPage
@@ -318,19 +439,30 @@ fn fare(
         },
         _ => {}
     }
-    (format!("{status} {}", String::from_utf8_lossy(&answer.body)), Some(Ok(answer)), arrives - wrongs.behind + kept)
+    (
+        format!("{status} {}", String::from_utf8_lossy(&answer.body)),
+        Some(Ok(answer)),
+        arrives - wrongs.behind + kept,
+    )
 }
 
-fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Answer {
-    let mut answer = Answer::new(status, body);
-    answer.date = hightouch.date(now).map(Moment::from_millis);
+fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Response {
+    let mut answer = Response::new(status, body);
+    answer.date = hightouch.date(now).map(Timestamp::from_millis);
     answer
 }
 
 /// The answer that came before, if the same was asked, and of when it is.
-fn again(before: &[Sent], hightouch: &Hightouch<'_>, request: &Request, now: Millis) -> Option<(Answer, Millis)> {
-    let last = before.last().filter(|last| last.target == request.target && last.fault.is_none())?;
+fn again(
+    before: &[Sent],
+    hightouch: &Hightouch<'_>,
+    request: &Request,
+    now: Millis,
+) -> Option<(Response, Millis)> {
+    let last = before
+        .last()
+        .filter(|last| last.target == request.target && last.fault.is_none())?;
     let mut answer = dated(hightouch, last.at, 200, last.body.as_deref()?);
-    answer.is_old = now - last.at >= 1_000;
+    answer.is_from_cache = now - last.at >= 1_000;
     Some((answer, last.as_of))
 }

@@ -42,7 +42,11 @@ impl Run {
         if !self.is_done() {
             return Some(over);
         }
-        let goes_on = self.plan.syncs.iter().any(|(_, ending)| *ending == Ending::Never);
+        let goes_on = self
+            .plan
+            .syncs
+            .iter()
+            .any(|(_, ending)| *ending == Ending::Never);
         (!goes_on && !self.plan.syncs.is_empty()).then_some(over + self.plan.whole_after)
     }
 
@@ -52,8 +56,12 @@ impl Run {
 
     /// Whether it is a success when it has ended.
     pub fn succeeds(&self, accept_warnings: bool) -> bool {
-        let good = |ending: &Ending| *ending == Ending::Success || accept_warnings && *ending == Ending::Warning;
-        self.is_done() && !self.plan.syncs.is_empty() && self.plan.syncs.iter().all(|(_, ending)| good(ending))
+        let good = |ending: &Ending| {
+            *ending == Ending::Success || accept_warnings && *ending == Ending::Warning
+        };
+        self.is_done()
+            && !self.plan.syncs.is_empty()
+            && self.plan.syncs.iter().all(|(_, ending)| good(ending))
     }
 
     /// From when on it is known.
@@ -95,7 +103,9 @@ impl Run {
     /// What is told of them.
     fn told(&self, now: Millis) -> Vec<SyncRun> {
         match (self.over(), self.plan.lags) {
-            (Some(over), Lag::Empty) if (over..over + self.plan.whole_after).contains(&now) => Vec::new(),
+            (Some(over), Lag::Empty) if (over..over + self.plan.whole_after).contains(&now) => {
+                Vec::new()
+            }
             (Some(over), Lag::Before) if (over..over + self.plan.whole_after).contains(&now) => {
                 self.sync_runs(over - 1)
             }
@@ -124,9 +134,19 @@ pub struct Sequences<'w> {
 
 impl<'w> Sequences<'w> {
     pub fn new(world: &'w Sequence) -> Self {
-        let coming = world.others.iter().map(|theirs| Coming { at: theirs.at, ours: false, plan: &theirs.plan });
-        let mut sequences =
-            Self { world, runs: Vec::new(), effects: Vec::new(), awaited: 0, coming: coming.collect(), triggers: 0 };
+        let coming = world.others.iter().map(|theirs| Coming {
+            at: theirs.at,
+            ours: false,
+            plan: &theirs.plan,
+        });
+        let mut sequences = Self {
+            world,
+            runs: Vec::new(),
+            effects: Vec::new(),
+            awaited: 0,
+            coming: coming.collect(),
+            triggers: 0,
+        };
         sequences.go_on(0);
         sequences.awaited = sequences.runs.last().map_or(1, |run| run.number);
         sequences
@@ -139,7 +159,11 @@ impl<'w> Sequences<'w> {
             let at = coming.at;
             let Coming { ours, plan, .. } = self.coming.remove(0);
             let goes = |run: &&Run| run.over().is_none_or(|over| at < over);
-            let there = self.runs.last().filter(goes).filter(|run| self.world.joins || at < run.started);
+            let there = self
+                .runs
+                .last()
+                .filter(goes)
+                .filter(|run| self.world.joins || at < run.started);
             let number = match there {
                 Some(run) => run.number,
                 None => self.make(at, plan),
@@ -152,23 +176,47 @@ impl<'w> Sequences<'w> {
 
     fn make(&mut self, created: Millis, plan: &SequencePlan) -> u64 {
         // One after the other: a run that never ends lets the next one begin, for it does not matter here.
-        let before = self.runs.iter().map(|run| run.over().unwrap_or(run.started)).max().unwrap_or(created);
+        let before = self
+            .runs
+            .iter()
+            .map(|run| run.over().unwrap_or(run.started))
+            .max()
+            .unwrap_or(created);
         let number = 1 + u64::try_from(self.runs.len()).unwrap();
-        self.runs.push(Run { number, created, started: before.max(created + plan.pending), plan: plan.clone() });
+        self.runs.push(Run {
+            number,
+            created,
+            started: before.max(created + plan.pending),
+            plan: plan.clone(),
+        });
         number
     }
 
     /// Lets be everything that is still to come of the operation's own requests.
     pub fn go_on_for_ever(&mut self) {
-        let last = self.coming.iter().filter(|coming| coming.ours).map(|coming| coming.at).max();
+        let last = self
+            .coming
+            .iter()
+            .filter(|coming| coming.ours)
+            .map(|coming| coming.at)
+            .max();
         self.go_on(last.unwrap_or(Millis::MIN));
     }
 
     /// A trigger takes effect at this moment, which is not before now.
     pub fn trigger(&mut self, at: Millis) {
-        let plan = self.world.ours.get(self.triggers).or(self.world.ours.last()).unwrap();
+        let plan = self
+            .world
+            .ours
+            .get(self.triggers)
+            .or(self.world.ours.last())
+            .unwrap();
         self.triggers += 1;
-        self.coming.push(Coming { at, ours: true, plan });
+        self.coming.push(Coming {
+            at,
+            ours: true,
+            plan,
+        });
     }
 
     pub fn run(&self, number: u64) -> Option<&Run> {
@@ -176,12 +224,26 @@ impl<'w> Sequences<'w> {
     }
 
     /// The answer about a run; or the status of one that is not known.
-    pub fn answer(&self, id: &str, now: Millis, wrongs: Wrongs, shouts: bool) -> Result<String, u16> {
+    pub fn answer(
+        &self,
+        id: &str,
+        now: Millis,
+        wrongs: Wrongs,
+        shouts: bool,
+    ) -> Result<String, u16> {
         let then = now - wrongs.behind;
         let known = |run: &&Run| run.known() <= then;
-        let asked = self.runs.iter().filter(known).find(|run| run_id(run.number).eq_ignore_ascii_case(id));
+        let asked = self
+            .runs
+            .iter()
+            .filter(known)
+            .find(|run| run_id(run.number).eq_ignore_ascii_case(id));
         let run = asked.ok_or(self.world.unknown)?;
-        let another = self.runs.iter().filter(known).find(|other| other.number != run.number);
+        let another = self
+            .runs
+            .iter()
+            .filter(known)
+            .find(|other| other.number != run.number);
         if let Some(another) = another.filter(|_| wrongs.of_another) {
             return Ok(said(another, then, &another.told(then), shouts));
         }
@@ -205,13 +267,23 @@ pub fn number(id: &str) -> Option<u64> {
 }
 
 fn said(run: &Run, then: Millis, told: &[SyncRun], shouts: bool) -> String {
-    let case = |text: &str| if shouts { text.to_uppercase() } else { text.into() };
+    let case = |text: &str| {
+        if shouts {
+            text.to_uppercase()
+        } else {
+            text.into()
+        }
+    };
     let (id, status) = (case(&run_id(run.number)), case(run.status(then)));
     let mut body = format!(r#"{{"id":"{id}","status":"{status}","syncRuns":["#);
     for (place, (sync, sync_run, status)) in told.iter().enumerate() {
         let comma = if place == 0 { "" } else { "," };
         let status = case(status);
-        write!(body, r#"{comma}{{"syncId":{sync},"syncRunId":{sync_run},"status":"{status}"}}"#).unwrap();
+        write!(
+            body,
+            r#"{comma}{{"syncId":{sync},"syncRunId":{sync_run},"status":"{status}"}}"#
+        )
+        .unwrap();
     }
     body += "]}";
     body

@@ -9,7 +9,10 @@ pub fn shrunk(world: &World, promise: &str) -> World {
     std::panic::set_hook(Box::new(|_| {}));
     let still = |world: &World| run(world).is_err_and(|(broken, _)| broken.promise == promise);
     let mut small = world.clone();
-    while let Some(smaller) = candidates(&small).into_iter().find(|candidate| still(candidate)) {
+    while let Some(smaller) = candidates(&small)
+        .into_iter()
+        .find(|candidate| still(candidate))
+    {
         small = smaller;
     }
     std::panic::set_hook(hook);
@@ -63,7 +66,10 @@ fn candidates(world: &World) -> Vec<World> {
             let plan = |world: &mut World, change: &dyn Fn(&mut SequencePlan) -> bool| {
                 let sequence = world.sequence.as_mut().unwrap();
                 let others = sequence.others.iter_mut().map(|theirs| &mut theirs.plan);
-                others.chain(&mut sequence.ours).nth(place).is_some_and(change)
+                others
+                    .chain(&mut sequence.ours)
+                    .nth(place)
+                    .is_some_and(change)
             };
             offer(&|world| plan(world, &|plan| plan.syncs.pop().is_some()));
             offer(&|world| plan(world, &|plan| set(&mut plan.known_after, 0)));
@@ -93,7 +99,11 @@ fn candidates(world: &World) -> Vec<World> {
 }
 
 fn plain() -> Exchange {
-    Exchange { there: 50, back: 50, fault: None }
+    Exchange {
+        there: 50,
+        back: 50,
+        fault: None,
+    }
 }
 
 /// Sets it, and says whether that changed anything.

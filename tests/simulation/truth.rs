@@ -2,12 +2,12 @@
 
 use core::time::Duration;
 
-#[path = "truth/sequences.rs"]
 mod sequences;
-#[path = "truth/since.rs"]
 mod since;
 
-use hightouch_sync::engine::{AT_ONCE, Failure, FailureKind, Outcome, Report, Standing};
+use hightouch_sync::engine::{
+    Failure, FailureKind, MAX_CONCURRENT_RUNS, Outcome, Report, SyncReport,
+};
 use hightouch_sync::hightouch::SequenceRun;
 
 use super::hightouch::Run;
@@ -83,8 +83,23 @@ impl Came {
 pub fn check(mut played: Played<'_>) -> Result<Vec<Came>, Box<(Broken, Played<'_>)>> {
     played.hightouch.go_on_for_ever();
     let checks = match played.world.sequence {
-        None => [once, since::gated, never_false, never_lost, patient, never_hangs, polite].as_slice(),
-        Some(_) => &[sequences::once, sequences::never_false, sequences::patient, never_hangs, polite],
+        None => [
+            once,
+            since::gated,
+            never_false,
+            never_lost,
+            patient,
+            never_hangs,
+            polite,
+        ]
+        .as_slice(),
+        Some(_) => &[
+            sequences::once,
+            sequences::never_false,
+            sequences::patient,
+            never_hangs,
+            polite,
+        ],
     };
     match checks.iter().try_for_each(|check| check(&played)) {
         Ok(()) => Ok(came(&played)),
@@ -100,23 +115,32 @@ pub struct Broken {
 }
 
 fn broken(promise: &'static str, how: impl Into<String>) -> Result<(), Broken> {
-    Err(Broken { promise, how: how.into() })
+    Err(Broken {
+        promise,
+        how: how.into(),
+    })
 }
 
 /// The sequence's run that is told of.
 fn sequence_run(outcome: &Outcome) -> Option<&SequenceRun> {
     match outcome {
-        Ok(Standing::Sequence(report)) => Some(&report.run),
-        Ok(Standing::Sync(_)) => None,
-        Err(failure) => failure.sequence.as_deref(),
+        Ok(Report::Sequence(report)) => Some(&report.run),
+        Ok(Report::Sync(_)) => None,
+        Err(failure) => match &failure.report {
+            Some(Report::Sequence(report)) => Some(&report.run),
+            _ => None,
+        },
     }
 }
 
-fn report(outcome: &Outcome) -> Option<&Report> {
+fn report(outcome: &Outcome) -> Option<&SyncReport> {
     match outcome {
-        Ok(Standing::Sync(report)) => Some(report),
-        Ok(Standing::Sequence(_)) => None,
-        Err(failure) => failure.report.as_ref(),
+        Ok(Report::Sync(report)) => Some(report),
+        Ok(Report::Sequence(_)) => None,
+        Err(failure) => match &failure.report {
+            Some(Report::Sync(report)) => Some(report),
+            _ => None,
+        },
     }
 }
 
@@ -157,9 +181,20 @@ fn once(played: &Played<'_>) -> Result<(), Broken> {
     if ours.len() > 1 {
         return broken("once", format!("it started the runs {ours:?}"));
     }
-    let arrived = |sent: &&Sent| sent.trigger && sent.fault != Some(Fault::Refused) && sent.status != Some(429);
-    let first = played.sent.iter().find(arrived).filter(|_| played.world.call.resync);
-    if first.is_some_and(|first| played.sent.iter().any(|sent| sent.trigger && sent.at > first.at)) {
+    let arrived = |sent: &&Sent| {
+        sent.trigger && sent.fault != Some(Fault::Refused) && sent.status != Some(429)
+    };
+    let first = played
+        .sent
+        .iter()
+        .find(arrived)
+        .filter(|_| played.world.call.resync);
+    if first.is_some_and(|first| {
+        played
+            .sent
+            .iter()
+            .any(|sent| sent.trigger && sent.at > first.at)
+    }) {
         return broken("once", "a resync that may have arrived was sent again");
     }
     if played.world.call.goal == Goal::Await && played.sent.iter().any(|sent| sent.trigger) {
@@ -174,25 +209,34 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let call = &played.world.call;
     let Some(report) = report(&played.outcome) else {
         let claims = |failure: &Failure| failure.kind != FailureKind::TriggerUnconfirmed;
-        return match (played.outcome.as_ref().is_err_and(claims), played.ours().next()) {
+        return match (
+            played.outcome.as_ref().is_err_and(claims),
+            played.ours().next(),
+        ) {
             (true, Some(run)) => broken(format!("it passes over run {}, which it started", run.id)),
             _ => Ok(()),
         };
     };
     let Some(run) = played.run(report.run.run.get()) else {
-        let unknown =
-            call.goal == Goal::Await && report.run.run.get() == awaited(played.world) && report.jobs.is_empty();
+        let unknown = call.goal == Goal::Await
+            && report.run.run.get() == awaited(played.world)
+            && report.jobs.is_empty();
         return if unknown && played.outcome.is_err() {
             Ok(())
         } else {
             broken(format!("there is no run {}", report.run))
         };
     };
-    let is_denied = |failure: &Failure| failure.kind == FailureKind::NotFound && !played.last_word();
+    let is_denied =
+        |failure: &Failure| failure.kind == FailureKind::NotFound && !played.last_word();
     if played.outcome.as_ref().is_err_and(is_denied) && run.created <= played.over {
         return broken(format!("run {} is said not to exist", run.id));
     }
-    let first_trigger = played.sent.iter().find(|sent| sent.trigger).map(|sent| sent.at);
+    let first_trigger = played
+        .sent
+        .iter()
+        .find(|sent| sent.trigger)
+        .map(|sent| sent.at);
     match (call.goal, first_trigger) {
         (Goal::Await, _) if run.id != awaited(played.world) => {
             return broken(format!("run {} was not awaited", run.id));
@@ -204,18 +248,35 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
                 return broken(format!("it did not join run {}", run.id));
             }
         }
-        (_, None) => return broken(format!("run {} was taken for one that was never triggered", run.id)),
+        (_, None) => {
+            return broken(format!(
+                "run {} was taken for one that was never triggered",
+                run.id
+            ));
+        }
         (_, Some(_)) if run.ours => {}
         (_, Some(sent)) => {
             if played.ours().next().is_some() {
-                return broken(format!("run {} is somebody else's, and there is one of its own", run.id));
+                return broken(format!(
+                    "run {} is somebody else's, and there is one of its own",
+                    run.id
+                ));
             }
-            let kept = played.sent.iter().any(|sent| sent.fault == Some(Fault::Repeated));
+            let kept = played
+                .sent
+                .iter()
+                .any(|sent| sent.fault == Some(Fault::Repeated));
             if run.created < sent - SAME_MOMENT - if kept { KEPT } else { 0 } {
-                return broken(format!("run {} was there before the trigger was sent", run.id));
+                return broken(format!(
+                    "run {} was there before the trigger was sent",
+                    run.id
+                ));
             }
             if call.resync {
-                return broken(format!("run {} is somebody else's, and resyncs nothing", run.id));
+                return broken(format!(
+                    "run {} is somebody else's, and resyncs nothing",
+                    run.id
+                ));
             }
         }
     }
@@ -223,10 +284,17 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let ended = run.has_ended(played.over);
     let succeeded = run.succeeded(call.accept_warnings);
     match &played.outcome {
-        Ok(_) if waits && !ended => broken(format!("run {} is said to have succeeded while it was going", run.id)),
-        Ok(_) if waits && !succeeded => broken(format!("run {} is said to have succeeded and did not", run.id)),
-        Ok(Standing::Sync(report)) if waits => {
-            let mut statuses: Vec<&str> = report.jobs.iter().map(|job| job.status.as_str()).collect();
+        Ok(_) if waits && !ended => broken(format!(
+            "run {} is said to have succeeded while it was going",
+            run.id
+        )),
+        Ok(_) if waits && !succeeded => broken(format!(
+            "run {} is said to have succeeded and did not",
+            run.id
+        )),
+        Ok(Report::Sync(report)) if waits => {
+            let mut statuses: Vec<&str> =
+                report.jobs.iter().map(|job| job.status.as_str()).collect();
             let mut truth = run.statuses(played.over);
             statuses.sort_unstable();
             truth.sort_unstable();
@@ -235,7 +303,11 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
                 statuses.dedup();
                 truth.dedup();
             }
-            if statuses == truth { Ok(()) } else { broken(format!("the jobs are {truth:?}, not {statuses:?}")) }
+            if statuses == truth {
+                Ok(())
+            } else {
+                broken(format!("the jobs are {truth:?}, not {statuses:?}"))
+            }
         }
         Err(failure) if failure.kind == FailureKind::SyncFailed && (!ended || succeeded) => {
             broken(format!("run {} is said to have failed", run.id))
@@ -249,19 +321,38 @@ fn never_lost(played: &Played<'_>) -> Result<(), Broken> {
     let known = report(&played.outcome).map(|report| report.run.run.get());
     let named = played.sent.iter().find_map(|sent| sent.named);
     if named.is_some() && known != named {
-        return broken("never lost", format!("run {named:?} was named by Hightouch, and {known:?} is told"));
+        return broken(
+            "never lost",
+            format!("run {named:?} was named by Hightouch, and {known:?} is told"),
+        );
     }
-    let Err(failure) = &played.outcome else { return Ok(()) };
+    let Err(failure) = &played.outcome else {
+        return Ok(());
+    };
     if failure.kind != FailureKind::TriggerUnconfirmed {
         return Ok(());
     }
-    let listed = played.sent.iter().rfind(|sent| sent.list && sent.body.is_some());
+    let listed = played
+        .sent
+        .iter()
+        .rfind(|sent| sent.list && sent.body.is_some());
     let details = failure.details.as_deref().unwrap_or_default();
     match (listed, played.ours().next()) {
-        (Some(list), Some(run)) if run.listed() < list.at && played.one_page() && list.fault.is_none() => {
+        (Some(list), Some(run))
+            if run.listed() < list.at && played.one_page() && list.fault.is_none() =>
+        {
             let id = run.id.to_string();
-            let is_named = details.split(|other: char| !other.is_ascii_digit()).any(|word| word == id);
-            if is_named { Ok(()) } else { broken("never lost", format!("run {id} was listed, and is not named")) }
+            let is_named = details
+                .split(|other: char| !other.is_ascii_digit())
+                .any(|word| word == id);
+            if is_named {
+                Ok(())
+            } else {
+                broken(
+                    "never lost",
+                    format!("run {id} was listed, and is not named"),
+                )
+            }
         }
         _ => Ok(()),
     }
@@ -270,14 +361,21 @@ fn never_lost(played: &Played<'_>) -> Result<(), Broken> {
 /// It ends in time.
 fn never_hangs(played: &Played<'_>) -> Result<(), Broken> {
     let call = &played.world.call;
-    let told = played.sent.iter().find(|sent| sent.named.is_some()).map(|sent| sent.back);
+    let told = played
+        .sent
+        .iter()
+        .find(|sent| sent.named.is_some())
+        .map(|sent| sent.back);
     let most = match told {
         Some(told) => call.max_wait.max(told),
         None => call.max_wait.max(call.answer_wait),
     } + call.oversleeps
         + LATEST_WAKE;
     if played.over > most {
-        return broken("never hangs", format!("it was over after {} ms, not after {most} ms", played.over));
+        return broken(
+            "never hangs",
+            format!("it was over after {} ms, not after {most} ms", played.over),
+        );
     }
     Ok(())
 }
@@ -286,7 +384,9 @@ fn never_hangs(played: &Played<'_>) -> Result<(), Broken> {
 fn patient(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("patient", how);
     let call = &played.world.call;
-    let Err(failure) = &played.outcome else { return Ok(()) };
+    let Err(failure) = &played.outcome else {
+        return Ok(());
+    };
     let Some(report) = report(&played.outcome) else {
         return patient_with_rate_limit(played, failure);
     };
@@ -294,16 +394,30 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
         FailureKind::SyncFailed | FailureKind::Busy => Ok(()),
         FailureKind::StillRunning => {
             if played.over < call.max_wait - 1_000 {
-                return broken(format!("the wait was over after {} ms of {} ms", played.over, call.max_wait));
+                return broken(format!(
+                    "the wait was over after {} ms of {} ms",
+                    played.over, call.max_wait
+                ));
             }
             let room = (1_000 / usize::try_from(call.among).unwrap()).max(100);
             // What is too much to be kept cannot be seen to its end.
-            let run = played.run(report.run.run.get()).filter(|run| run.jobs() <= room);
-            let Some(end) = run.and_then(|run| Some(run.ends()?.max(run.listed()))) else { return Ok(()) };
-            let troubled = played.sent.iter().filter(|sent| sent.fault.is_some()).map(over).max();
+            let run = played
+                .run(report.run.run.get())
+                .filter(|run| run.jobs() <= room);
+            let Some(end) = run.and_then(|run| Some(run.ends()?.max(run.listed()))) else {
+                return Ok(());
+            };
+            let troubled = played
+                .sent
+                .iter()
+                .filter(|sent| sent.fault.is_some())
+                .map(over)
+                .max();
             let from = end.max(troubled.unwrap_or(0));
             if from.saturating_add(LONGEST_PAUSE) < call.max_wait && played.one_page() {
-                return broken(format!("nothing stood in the way from {from} ms, when the run had ended"));
+                return broken(format!(
+                    "nothing stood in the way from {from} ms, when the run had ended"
+                ));
             }
             Ok(())
         }
@@ -311,13 +425,23 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
         // A run that does not exist, as newer ones show.
         FailureKind::NotFound
             if call.goal == Goal::Await
-                && played.run(awaited(played.world)).is_none_or(|run| run.created > played.over) =>
+                && played
+                    .run(awaited(played.world))
+                    .is_none_or(|run| run.created > played.over) =>
         {
             Ok(())
         }
         // A run that nobody has told of is given up with what stood in the way.
-        _ if call.goal == Goal::Await && report.jobs.is_empty() && played.over >= call.max_wait - 1_000 => Ok(()),
-        kind => broken(format!("{kind:?} ended the wait for run {} after {} ms", report.run, played.over)),
+        _ if call.goal == Goal::Await
+            && report.jobs.is_empty()
+            && played.over >= call.max_wait - 1_000 =>
+        {
+            Ok(())
+        }
+        kind => broken(format!(
+            "{kind:?} ended the wait for run {} after {} ms",
+            report.run, played.over
+        )),
     }
 }
 
@@ -325,11 +449,26 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
 fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure) -> Result<(), Broken> {
     let max_wait = played.world.call.max_wait;
     let last = played.sent.last().and_then(|last| last.status);
-    if last == Some(429) && failure.http_status != Some(429) && failure.kind != FailureKind::TriggerUnconfirmed {
-        return broken("patient", format!("a rate limit was the last word, and it ended in {:?}", failure.kind));
+    if last == Some(429)
+        && failure.http_status != Some(429)
+        && failure.kind != FailureKind::TriggerUnconfirmed
+    {
+        return broken(
+            "patient",
+            format!(
+                "a rate limit was the last word, and it ended in {:?}",
+                failure.kind
+            ),
+        );
     }
     if failure.http_status == Some(429) && played.over < max_wait - 4_000 {
-        return broken("patient", format!("a rate limit was a failure after {} ms of {max_wait} ms", played.over));
+        return broken(
+            "patient",
+            format!(
+                "a rate limit was a failure after {} ms of {max_wait} ms",
+                played.over
+            ),
+        );
     }
     Ok(())
 }
@@ -340,14 +479,20 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
     let call = &played.world.call;
     let end = call.max_wait.max(call.answer_wait);
     // The last try before the deadline comes however soon that is.
-    let last_try = |sent: &Sent| [call.max_wait, end].iter().any(|end| (end - sent.at).abs() <= 4_000);
+    let last_try = |sent: &Sent| {
+        [call.max_wait, end]
+            .iter()
+            .any(|end| (end - sent.at).abs() <= 4_000)
+    };
     for pair in played.sent.windows(2) {
         let [one, next] = pair else { continue };
         let pause = next.at - one.back;
         let Some(asked) = one.asked else { continue };
         let asked = millis(asked);
         if pause < asked && !last_try(next) {
-            return broken(format!("it was asked to stay away for {asked} ms and came back after {pause} ms"));
+            return broken(format!(
+                "it was asked to stay away for {asked} ms and came back after {pause} ms"
+            ));
         }
     }
     let troubled = |sent: &&Sent| {
@@ -359,20 +504,33 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
         // What came of a trigger is asked at once.
         let follows_trigger = one.trigger && !next.trigger;
         if troubled(&one) && !follows_trigger && next.at - one.back < 400 && !last_try(next) {
-            return broken(format!("after trouble at {} ms it came back at {} ms", one.back, next.at));
+            return broken(format!(
+                "after trouble at {} ms it came back at {} ms",
+                one.back, next.at
+            ));
         }
     }
-    let apart = SHARE * Millis::from(call.among.min(AT_ONCE)) * 95 / 100;
+    let apart = SHARE * Millis::from(call.among.min(MAX_CONCURRENT_RUNS)) * 95 / 100;
     for pair in played.sent.windows(2) {
         let [one, next] = pair else { continue };
         let is_look = one.target == next.target && !one.trigger && !one.list && one.fault.is_none();
-        if is_look && one.status == Some(200) && next.at - one.back < apart && call.among > 1 && !last_try(next) {
-            return broken(format!("among {} it looked at {} ms and again at {} ms", call.among, one.back, next.at));
+        if is_look
+            && one.status == Some(200)
+            && next.at - one.back < apart
+            && call.among > 1
+            && !last_try(next)
+        {
+            return broken(format!(
+                "among {} it looked at {} ms and again at {} ms",
+                call.among, one.back, next.at
+            ));
         }
     }
     if played.one_page() {
         for ten_seconds in played.sent.windows(30) {
-            let (Some(first), Some(last)) = (ten_seconds.first(), ten_seconds.last()) else { continue };
+            let (Some(first), Some(last)) = (ten_seconds.first(), ten_seconds.last()) else {
+                continue;
+            };
             if last.at - first.at < 10_000 {
                 return broken(format!("30 requests in ten seconds from {} ms", first.at));
             }
@@ -414,8 +572,15 @@ fn came(played: &Played<'_>) -> Vec<Came> {
             FailureKind::SyncFailed => Came::SyncFailed,
             FailureKind::StillRunning => Came::StillRunning,
             FailureKind::TriggerUnconfirmed => {
-                let named = failure.details.as_ref().is_some_and(|details| details.contains("These runs"));
-                if named { Came::UnconfirmedAndNamed } else { Came::Unconfirmed }
+                let named = failure
+                    .details
+                    .as_ref()
+                    .is_some_and(|details| details.contains("These runs"));
+                if named {
+                    Came::UnconfirmedAndNamed
+                } else {
+                    Came::Unconfirmed
+                }
             }
             FailureKind::Busy => Came::Busy,
             FailureKind::NotGranted => Came::NotGranted,

@@ -65,7 +65,10 @@ pub enum Goal {
 
 impl Goal {
     pub fn is_of_sequence(self) -> bool {
-        matches!(self, Self::RunSequence | Self::StartSequence | Self::AwaitSequence)
+        matches!(
+            self,
+            Self::RunSequence | Self::StartSequence | Self::AwaitSequence
+        )
     }
 
     /// Whether it starts nothing.
@@ -202,7 +205,11 @@ pub enum Fault {
     /// Nothing comes; the request takes effect, so much later.
     SilentAfter { takes_effect: Millis },
     /// This status comes instead; the request takes effect so much later, or not.
-    Status { code: u16, retry_after: Option<Asked>, takes_effect: Option<Millis> },
+    Status {
+        code: u16,
+        retry_after: Option<Asked>,
+        takes_effect: Option<Millis>,
+    },
     /// The answer is cut off.
     Cut { percent: usize },
     /// Something else comes with status 200, after the request took effect.
@@ -277,7 +284,11 @@ impl World {
             others: Vec::new(),
             ours: (0..4).map(|_| plan(rng)).collect(),
             exchanges: Vec::new(),
-            afterwards: Exchange { there: rng.i64(5..400), back: rng.i64(5..400), fault: None },
+            afterwards: Exchange {
+                there: rng.i64(5..400),
+                back: rng.i64(5..400),
+                fault: None,
+            },
             outages: Vec::new(),
             sequence: of_sequence.then(|| sequence(rng)),
             call,
@@ -285,7 +296,10 @@ impl World {
         // Runs of long ago, and of late.
         for _ in 0..rng.usize(0..4) {
             let at = -pick(rng, &[40_000, 90_000, 600_000, 86_400_000]) - rng.i64(0..30_000);
-            world.others.push(Theirs { at, plan: settled(plan(rng)) });
+            world.others.push(Theirs {
+                at,
+                plan: settled(plan(rng)),
+            });
         }
         let (trigger, reads) = match kind {
             0..10 => (0.0, 0.0),
@@ -298,10 +312,18 @@ impl World {
         // Requests of one kind come at about the same places: the trigger among the first.
         for place in 0..rng.usize(2..40) {
             let share = if place < 3 { trigger } else { reads };
-            let fault = if rng.f64() < share { Some(fault(rng, of_sequence)) } else { None };
+            let fault = if rng.f64() < share {
+                Some(fault(rng, of_sequence))
+            } else {
+                None
+            };
             let slow = rng.u32(0..12) == 0;
             let most = if slow { 5_000 } else { 600 };
-            world.exchanges.push(Exchange { there: rng.i64(1..most), back: rng.i64(1..most), fault });
+            world.exchanges.push(Exchange {
+                there: rng.i64(1..most),
+                back: rng.i64(1..most),
+                fault,
+            });
         }
         match kind {
             // What was lost may take effect at any time, and nobody else starts anything.
@@ -310,9 +332,11 @@ impl World {
                     let late = rng.i64(0..120_000);
                     match &mut exchange.fault {
                         Some(Fault::SilentAfter { takes_effect }) => *takes_effect = late,
-                        Some(Fault::Status { code: 408 | 504, takes_effect: Some(takes_effect), .. }) => {
-                            *takes_effect = late
-                        }
+                        Some(Fault::Status {
+                            code: 408 | 504,
+                            takes_effect: Some(takes_effect),
+                            ..
+                        }) => *takes_effect = late,
                         _ => {}
                     }
                 }
@@ -323,8 +347,16 @@ impl World {
             }
             _ => {
                 for _ in 0..rng.usize(0..4) {
-                    let at = pick(rng, &[-20_000, -3_000, -1_500, 0, 500, 2_000, 5_000, 12_000, 30_000]);
-                    world.others.push(Theirs { at: at + rng.i64(-500..1_500), plan: plan(rng) });
+                    let at = pick(
+                        rng,
+                        &[
+                            -20_000, -3_000, -1_500, 0, 500, 2_000, 5_000, 12_000, 30_000,
+                        ],
+                    );
+                    world.others.push(Theirs {
+                        at: at + rng.i64(-500..1_500),
+                        plan: plan(rng),
+                    });
                 }
             }
         }
@@ -337,23 +369,47 @@ impl World {
                         Fault::Refused,
                         Fault::LostBefore,
                         Fault::SilentBefore,
-                        Fault::Status { code: 503, retry_after: None, takes_effect: None },
-                        Fault::Status { code: 429, retry_after: Some(Asked::Seconds(7)), takes_effect: None },
-                        Fault::Status { code: 429, retry_after: None, takes_effect: None },
+                        Fault::Status {
+                            code: 503,
+                            retry_after: None,
+                            takes_effect: None,
+                        },
+                        Fault::Status {
+                            code: 429,
+                            retry_after: Some(Asked::Seconds(7)),
+                            takes_effect: None,
+                        },
+                        Fault::Status {
+                            code: 429,
+                            retry_after: None,
+                            takes_effect: None,
+                        },
                     ],
                 );
                 let lasts = pick(rng, &[1_000, 8_000, 40_000, 400_000]);
-                world.outages.push(Outage { from, to: from + rng.i64(0..lasts), fault });
+                world.outages.push(Outage {
+                    from,
+                    to: from + rng.i64(0..lasts),
+                    fault,
+                });
             }
         }
         if !world.server.sends_date {
             // An answer from the past that does not say so cannot be told from one that lags behind.
             let repeats = |exchange: &&mut Exchange| exchange.fault == Some(Fault::Repeated);
-            world.exchanges.iter_mut().filter(repeats).for_each(|exchange| exchange.fault = Some(Fault::LostBefore));
+            world
+                .exchanges
+                .iter_mut()
+                .filter(repeats)
+                .for_each(|exchange| exchange.fault = Some(Fault::LostBefore));
         }
         if world.server.page < 100 {
             // So many that nobody reads them all.
-            let plans = world.others.iter_mut().map(|theirs| &mut theirs.plan).chain(&mut world.ours);
+            let plans = world
+                .others
+                .iter_mut()
+                .map(|theirs| &mut theirs.plan)
+                .chain(&mut world.ours);
             plans.for_each(|plan| plan.jobs.truncate(4));
         }
         if of_sequence {
@@ -390,15 +446,25 @@ fn call(rng: &mut Rng) -> Call {
             Goal::AwaitSequence,
         ],
     );
-    let max_wait =
-        pick(rng, &[0, 300, 2_500, 9_000, 25_000, 25_000, 60_000, 600_000, 3_600_000, 3_600_000, 21_600_000]);
+    let max_wait = pick(
+        rng,
+        &[
+            0, 300, 2_500, 9_000, 25_000, 25_000, 60_000, 600_000, 3_600_000, 3_600_000, 21_600_000,
+        ],
+    );
     Call {
         goal,
         resync: rng.u32(0..10) == 0,
         accept_warnings: rng.bool(),
         if_running: pick(
             rng,
-            &[IfRunning::Queue, IfRunning::Queue, IfRunning::Queue, IfRunning::Join, IfRunning::Refuse],
+            &[
+                IfRunning::Queue,
+                IfRunning::Queue,
+                IfRunning::Queue,
+                IfRunning::Join,
+                IfRunning::Refuse,
+            ],
         ),
         unless_since: None,
         among: pick(rng, &[1, 1, 1, 1, 1, 2, 10, 50, 400]),
@@ -434,8 +500,12 @@ fn moment(rng: &mut Rng, others: &[Theirs]) -> Millis {
 fn sequence(rng: &mut Rng) -> Sequence {
     let mut others = Vec::new();
     for _ in 0..rng.usize(0..3) {
-        let at = pick(rng, &[-86_400_000, -90_000, -20_000, -3_000, 0, 500, 5_000]) + rng.i64(-500..1_500);
-        others.push(Theirs { at, plan: sequence_plan(rng) });
+        let at = pick(rng, &[-86_400_000, -90_000, -20_000, -3_000, 0, 500, 5_000])
+            + rng.i64(-500..1_500);
+        others.push(Theirs {
+            at,
+            plan: sequence_plan(rng),
+        });
     }
     others.sort_by_key(|theirs| theirs.at);
     Sequence {
@@ -448,11 +518,18 @@ fn sequence(rng: &mut Rng) -> Sequence {
 
 fn sequence_plan(rng: &mut Rng) -> SequencePlan {
     let longest = pick(rng, &[500, 2_000, 10_000, 60_000, 600_000]);
-    let syncs = if rng.u32(0..20) == 0 { 0 } else { rng.usize(1..5) };
+    let syncs = if rng.u32(0..20) == 0 {
+        0
+    } else {
+        rng.usize(1..5)
+    };
     let smooth = rng.bool();
     let ending = |rng: &mut Rng| match rng.u32(0..12) {
         _ if smooth => Ending::Success,
-        0 => pick(rng, &[Ending::Cancelled, Ending::Interrupted, Ending::Never]),
+        0 => pick(
+            rng,
+            &[Ending::Cancelled, Ending::Interrupted, Ending::Never],
+        ),
         1 | 2 => Ending::Failed,
         3 | 4 => Ending::Warning,
         _ => Ending::Success,
@@ -462,7 +539,9 @@ fn sequence_plan(rng: &mut Rng) -> SequencePlan {
     SequencePlan {
         known_after: rng.i64(0..known),
         pending: rng.i64(0..2_000),
-        syncs: (0..syncs).map(|_| (rng.i64(100..longest), ending(rng))).collect(),
+        syncs: (0..syncs)
+            .map(|_| (rng.i64(100..longest), ending(rng)))
+            .collect(),
         ends: match rng.u32(0..20) {
             0 => SequenceEnding::Failed,
             1 => SequenceEnding::Cancelled,
@@ -478,16 +557,39 @@ fn plan(rng: &mut Rng) -> Plan {
     let longest = pick(rng, &[500, 2_000, 10_000, 60_000, 600_000, 3_600_000]);
     let jobs = match rng.u32(0..10) {
         0..6 => vec![Ending::Success],
-        6..8 => vec![pick(rng, &[Ending::Warning, Ending::Failed, Ending::Cancelled, Ending::Interrupted])],
+        6..8 => vec![pick(
+            rng,
+            &[
+                Ending::Warning,
+                Ending::Failed,
+                Ending::Cancelled,
+                Ending::Interrupted,
+            ],
+        )],
         // More than the room that is left among many.
         8 if rng.u32(0..40) == 0 => vec![Ending::Success; rng.usize(95..106)],
         8 => (0..rng.usize(2..5))
-            .map(|_| pick(rng, &[Ending::Success, Ending::Success, Ending::Warning, Ending::Failed]))
+            .map(|_| {
+                pick(
+                    rng,
+                    &[
+                        Ending::Success,
+                        Ending::Success,
+                        Ending::Warning,
+                        Ending::Failed,
+                    ],
+                )
+            })
             .collect(),
         _ => vec![pick(rng, &[Ending::Success, Ending::Failed, Ending::Never])],
     };
     let listed = pick(rng, &[10, 10, 1_000, LISTED]);
-    Plan { listed_after: rng.i64(0..listed), queued: rng.i64(0..2_000), takes: rng.i64(100..longest), jobs }
+    Plan {
+        listed_after: rng.i64(0..listed),
+        queued: rng.i64(0..2_000),
+        takes: rng.i64(100..longest),
+        jobs,
+    }
 }
 
 /// The same, but it ends: what was started long ago does not stand in the way for ever.
@@ -507,9 +609,13 @@ fn fault(rng: &mut Rng, of_sequence: bool) -> Fault {
         0 | 1 => Fault::Refused,
         2 if rng.u32(0..4) == 0 => Fault::NotGranted,
         3..6 => Fault::LostBefore,
-        6..10 => Fault::LostAfter { takes_effect: effect(rng) },
+        6..10 => Fault::LostAfter {
+            takes_effect: effect(rng),
+        },
         10 => Fault::SilentBefore,
-        11 | 12 => Fault::SilentAfter { takes_effect: effect(rng) },
+        11 | 12 => Fault::SilentAfter {
+            takes_effect: effect(rng),
+        },
         13 | 14 => Fault::Status {
             code: pick(rng, &[500, 502, 503, 504, 408]),
             retry_after: None,
@@ -529,10 +635,14 @@ fn fault(rng: &mut Rng, of_sequence: bool) -> Fault {
             ),
             takes_effect: None,
         },
-        17 if rng.u32(0..4) == 0 => {
-            Fault::Status { code: pick(rng, &[401, 403, 404, 422, 400]), retry_after: None, takes_effect: None }
-        }
-        18 => Fault::Cut { percent: rng.usize(0..100) },
+        17 if rng.u32(0..4) == 0 => Fault::Status {
+            code: pick(rng, &[401, 403, 404, 422, 400]),
+            retry_after: None,
+            takes_effect: None,
+        },
+        18 => Fault::Cut {
+            percent: rng.usize(0..100),
+        },
         19 | 20 => Fault::Nonsense(pick(
             rng,
             &[
@@ -551,11 +661,21 @@ fn fault(rng: &mut Rng, of_sequence: bool) -> Fault {
             ],
         )),
         21 if rng.u32(0..3) == 0 => Fault::Envelope,
-        22 if of_sequence => {
-            pick(rng, &[Fault::Short { by: 1 }, Fault::Short { by: 3 }, Fault::OfAnother, Fault::Behind { by: BEHIND }])
-        }
-        22 if rng.u32(0..4) == 0 => Fault::Kept { by: pick(rng, &[1_000, 10_000, 100_000]) + rng.i64(0..9_000) },
-        22 => Fault::Behind { by: rng.i64(0..BEHIND) },
+        22 if of_sequence => pick(
+            rng,
+            &[
+                Fault::Short { by: 1 },
+                Fault::Short { by: 3 },
+                Fault::OfAnother,
+                Fault::Behind { by: BEHIND },
+            ],
+        ),
+        22 if rng.u32(0..4) == 0 => Fault::Kept {
+            by: pick(rng, &[1_000, 10_000, 100_000]) + rng.i64(0..9_000),
+        },
+        22 => Fault::Behind {
+            by: rng.i64(0..BEHIND),
+        },
         _ => Fault::Repeated,
     }
 }

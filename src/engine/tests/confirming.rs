@@ -1,165 +1,284 @@
-//! After a trigger whose answer never came or told nothing.
+//! Finding out whether a trigger without a usable response started a run.
 
 use super::*;
 use crate::hightouch::Resync;
 
-/// The server's clock when the script begins.
+/// The server's clock at the start of the script.
 const DATE: &str = "Tue, 08 Feb 2022 16:11:00 GMT";
 
-/// A list of runs by ID, status and by how many seconds they are older than the script.
-fn listed(at: Duration, entries: &[(u64, &str, f64)]) -> Say {
+/// A list of runs, each with its ID, its status and its age in seconds at the start of the script.
+fn dated_list(at: Duration, entries: &[(u64, &str, f64)]) -> Reply {
     use ::time::format_description::well_known::Rfc2822;
     let start = ::time::OffsetDateTime::parse(DATE, &Rfc2822).unwrap();
-    let stamp = |moment: ::time::OffsetDateTime| {
+    let rfc3339 = |time: ::time::OffsetDateTime| {
         format!(
             "{}T{:02}:{:02}:{:02}.{:03}Z",
-            moment.date(),
-            moment.hour(),
-            moment.minute(),
-            moment.second(),
-            moment.millisecond()
+            time.date(),
+            time.hour(),
+            time.minute(),
+            time.second(),
+            time.millisecond()
         )
     };
     let entries: Vec<String> = entries
         .iter()
         .map(|(id, status, age)| {
-            let created = stamp(start - ::time::Duration::seconds_f64(*age));
+            let created = rfc3339(start - ::time::Duration::seconds_f64(*age));
             format!(r#"{{"id":{id},"status":"{status}","createdAt":"{created}"}}"#)
         })
         .collect();
-    let mut answer = Answer::new(200, format!(r#"{{"data":[{}],"hasMore":false}}"#, entries.join(",")));
-    answer.date = Some(crate::hightouch::Moment::from_millis((start + at).unix_timestamp() * 1000));
-    Say::Answer(answer)
+    let mut response = Response::new(
+        200,
+        format!(r#"{{"data":[{}],"hasMore":false}}"#, entries.join(",")),
+    );
+    response.date = Some(crate::hightouch::Timestamp::from_millis(
+        (start + at).unix_timestamp() * 1000,
+    ));
+    Reply::Response(response)
 }
 
-/// Runs sync 7; the first trigger ends so, and the list is as the script says.
-fn unclear(options: Options, first: Say, mut list: impl FnMut(Duration) -> Say) -> Played {
+/// Runs sync 7. The first trigger gets the reply `first`. Requests for the list get the reply that
+/// `list` returns.
+fn run_with_first_reply(
+    options: Options,
+    first: Reply,
+    mut list: impl FnMut(Duration) -> Reply,
+) -> Execution<SyncReport> {
     let mut first = Some(first);
-    play(Goal::Run(sync()), options, |request, at| match request {
-        request if is_trigger(request) => first.take().unwrap_or_else(triggered),
-        request if request.target.contains("runId=") => runs(&[(42, "success")]),
-        _ => list(at),
-    })
+    execute(
+        SyncGoal::Run(sync_7()),
+        options,
+        |request, at| match request {
+            request if is_trigger(request) => first.take().unwrap_or_else(trigger_response),
+            request if request.target.contains("runId=") => run_list(&[(42, "success")]),
+            _ => list(at),
+        },
+    )
 }
 
-fn lost() -> Say {
-    Say::Trouble(TroubleKind::Lost)
+fn lost() -> Reply {
+    Reply::TransportError(TransportErrorKind::Lost)
 }
 
 #[test]
-fn a_run_that_came_of_it_is_taken_up_and_none_is_started_beside_it() {
-    for first in [lost(), Say::Silence, status(502), status(408), ok("<html>"), ok("")] {
-        let played = unclear(Options::default(), first, |at| {
-            // Listed only three seconds after.
+fn the_run_of_an_unclear_trigger_is_adopted_and_no_second_run_is_started() {
+    for first in [
+        lost(),
+        Reply::Silence,
+        status(502),
+        status(408),
+        ok("<html>"),
+        ok(""),
+    ] {
+        let execution = run_with_first_reply(Options::default(), first, |at| {
+            // The list shows the new run with a delay of three seconds.
             let old = (41, "success", 300.0);
-            if at < seconds(3) { listed(at, &[old]) } else { listed(at, &[(42, "queued", -0.05), old]) }
+            if at < seconds(3) {
+                dated_list(at, &[old])
+            } else {
+                dated_list(at, &[(42, "queued", -0.05), old])
+            }
         });
-        assert_eq!((played.report().run, played.triggers()), (the_run(), 1));
+        assert_eq!(
+            (execution.report().run, execution.trigger_count()),
+            (run_42(), 1)
+        );
     }
 }
 
 #[test]
-fn where_none_came_of_it_a_trigger_that_was_lost_is_sent_again() {
-    let played = unclear(Options::default(), lost(), |at| listed(at, &[(41, "success", 300.0)]));
-    assert_eq!((played.report().run, played.triggers()), (the_run(), 2));
-    let second = played.sent.iter().filter(|(_, request)| is_trigger(request)).nth(1).unwrap().0;
-    assert!(second > seconds(8), "a list may lag behind: {second:?}");
+fn a_lost_trigger_is_sent_again_if_it_started_no_run() {
+    let execution = run_with_first_reply(Options::default(), lost(), |at| {
+        dated_list(at, &[(41, "success", 300.0)])
+    });
+    assert_eq!(
+        (execution.report().run, execution.trigger_count()),
+        (run_42(), 2)
+    );
+    let second = execution
+        .sent
+        .iter()
+        .filter(|(_, request)| is_trigger(request))
+        .nth(1)
+        .unwrap()
+        .0;
+    assert!(
+        second > seconds(8),
+        "the list may show the run with a delay: {second:?}"
+    );
 }
 
 #[test]
-fn where_none_came_of_it_an_error_status_fails_by_the_rule() {
-    let played = unclear(Options::default(), status(502), |at| listed(at, &[]));
-    let failure = played.failure();
+fn an_error_status_is_reported_if_the_trigger_started_no_run() {
+    let execution = run_with_first_reply(Options::default(), status(502), |at| dated_list(at, &[]));
+    let failure = execution.failure();
     assert_eq!(
         (failure.kind, failure.message.as_str(), failure.http_status),
         (FailureKind::Api, "Bad Gateway", Some(502))
     );
-    assert_eq!(played.triggers(), 1);
+    assert_eq!(execution.trigger_count(), 1);
 }
 
 #[test]
-fn a_trigger_that_is_always_lost_is_not_sent_for_ever() {
-    let played =
-        play(
-            Goal::Run(sync()),
-            Options::default(),
-            |request, at| {
-                if is_trigger(request) { lost() } else { listed(at, &[]) }
-            },
+fn a_trigger_that_is_always_lost_is_sent_three_times() {
+    let execution = execute(
+        SyncGoal::Run(sync_7()),
+        Options::default(),
+        |request, at| {
+            if is_trigger(request) {
+                lost()
+            } else {
+                dated_list(at, &[])
+            }
+        },
+    );
+    assert_eq!(
+        (execution.failure().kind, execution.trigger_count()),
+        (FailureKind::Unreachable, 3)
+    );
+}
+
+#[test]
+fn an_ambiguous_trigger_is_not_sent_again_and_its_possible_runs_are_listed() {
+    let flags = Options {
+        resync: Resync {
+            full: true,
+            ..Resync::default()
+        },
+        ..Options::default()
+    };
+    let new_run = (42, "queued", -0.05);
+
+    let execution = run_with_first_reply(flags, lost(), |at| dated_list(at, &[new_run]));
+    let failure = execution.failure();
+    assert_eq!(
+        (failure.kind, execution.trigger_count(), &failure.report),
+        (FailureKind::TriggerUnconfirmed, 1, &None)
+    );
+    assert!(
+        failure
+            .details
+            .as_ref()
+            .unwrap()
+            .contains("These runs may be the one that the request started: 42."),
+        "{failure:?}"
+    );
+
+    let execution = run_with_first_reply(Options::default(), lost(), |at| {
+        dated_list(at, &[(43, "queued", -0.06), new_run])
+    });
+    let failure = execution.failure();
+    assert_eq!(
+        (failure.kind, execution.trigger_count(), &failure.report),
+        (FailureKind::TriggerUnconfirmed, 1, &None)
+    );
+    assert!(
+        failure.details.as_ref().unwrap().contains("43, 42"),
+        "{failure:?}"
+    );
+
+    // Without the server's clock, the age of a run is unknown.
+    let execution =
+        run_with_first_reply(Options::default(), lost(), |_| run_list(&[(42, "queued")]));
+    assert_eq!(
+        (execution.failure().kind, execution.trigger_count()),
+        (FailureKind::TriggerUnconfirmed, 1)
+    );
+}
+
+#[test]
+fn a_trigger_is_unconfirmed_if_the_list_cannot_be_read() {
+    for list in [status as fn(u16) -> Reply, |_| lost(), |_| ok("{")] {
+        let execution = run_with_first_reply(Options::default(), lost(), |_| list(503));
+        assert_eq!(
+            (execution.failure().kind, execution.trigger_count()),
+            (FailureKind::TriggerUnconfirmed, 1)
         );
-    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::Unreachable, 3));
-}
-
-#[test]
-fn where_it_cannot_be_told_nothing_is_sent_again_and_the_runs_are_named() {
-    let flags = Options { resync: Resync { full: true, ..Resync::default() }, ..Options::default() };
-    let new = (42, "queued", -0.05);
-
-    let played = unclear(flags, lost(), |at| listed(at, &[new]));
-    let failure = played.failure();
-    assert_eq!((failure.kind, played.triggers(), &failure.report), (FailureKind::TriggerUnconfirmed, 1, &None));
-    assert!(failure.details.as_ref().unwrap().contains("These runs may be it: 42."), "{failure:?}");
-
-    let played = unclear(Options::default(), lost(), |at| listed(at, &[(43, "queued", -0.06), new]));
-    let failure = played.failure();
-    assert_eq!((failure.kind, played.triggers(), &failure.report), (FailureKind::TriggerUnconfirmed, 1, &None));
-    assert!(failure.details.as_ref().unwrap().contains("43, 42"), "{failure:?}");
-
-    // Without the server's clock, no run's age can be told.
-    let played = unclear(Options::default(), lost(), |_| runs(&[(42, "queued")]));
-    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
-}
-
-#[test]
-fn where_the_list_cannot_be_read_it_cannot_be_told() {
-    for list in [status as fn(u16) -> Say, |_| lost(), |_| ok("{")] {
-        let played = unclear(Options::default(), lost(), |_| list(503));
-        assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
-        assert!(played.over < seconds(40), "{:?}", played.over);
+        assert!(execution.ended_at < seconds(40), "{:?}", execution.ended_at);
     }
-    let played = play(Goal::Run(sync()), Options::default(), |_, _| status(502));
-    let failure = played.failure();
-    assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::TriggerUnconfirmed, "Bad Gateway"));
-    assert_eq!((failure.http_status, played.triggers()), (Some(502), 1));
+    let execution = execute(SyncGoal::Run(sync_7()), Options::default(), |_, _| {
+        status(502)
+    });
+    let failure = execution.failure();
+    assert_eq!(
+        (failure.kind, failure.message.as_str()),
+        (FailureKind::TriggerUnconfirmed, "Bad Gateway")
+    );
+    assert_eq!(
+        (failure.http_status, execution.trigger_count()),
+        (Some(502), 1)
+    );
 }
 
 #[test]
-fn where_the_wait_is_over_first_it_cannot_be_told() {
+fn a_trigger_is_unconfirmed_if_the_deadline_passes_first() {
     for millis in [300, 3_000, 8_000] {
         let max_wait = Duration::from_millis(millis);
-        let played = unclear(wait(max_wait), lost(), |at| listed(at, &[]));
-        assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1), "{millis}");
-        assert!(played.over <= max_wait);
+        let execution =
+            run_with_first_reply(with_max_wait(max_wait), lost(), |at| dated_list(at, &[]));
+        assert_eq!(
+            (execution.failure().kind, execution.trigger_count()),
+            (FailureKind::TriggerUnconfirmed, 1),
+            "{millis}"
+        );
+        assert!(execution.ended_at <= max_wait);
     }
 }
 
 #[test]
-fn a_run_that_was_there_before_is_not_taken_for_the_one_in_question() {
-    // By its age: it was made a minute before the trigger was sent, whatever the local clock says.
-    let played = unclear(Options::default(), lost(), |at| listed(at, &[(41, "processing", 60.0)]));
-    assert_eq!((played.report().run, played.triggers()), (the_run(), 2));
-    // Clocks may differ by three seconds, so this one may be it.
-    let played = unclear(Options::default(), lost(), |at| listed(at, &[(41, "processing", 3.0)]));
-    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
-    // By its ID, where a look was made before.
-    let options = Options { if_running: IfRunning::Refuse, ..Options::default() };
-    let played = unclear(options, lost(), |_| runs(&[(41, "success")]));
-    assert_eq!((played.report().run, played.triggers()), (the_run(), 2));
+fn an_older_run_is_not_adopted() {
+    // The run's age rules it out: it was created a minute before the trigger by the server's clock.
+    let execution = run_with_first_reply(Options::default(), lost(), |at| {
+        dated_list(at, &[(41, "processing", 60.0)])
+    });
+    assert_eq!(
+        (execution.report().run, execution.trigger_count()),
+        (run_42(), 2)
+    );
+    // Clocks may differ by three seconds, so the trigger may have started this run.
+    let execution = run_with_first_reply(Options::default(), lost(), |at| {
+        dated_list(at, &[(41, "processing", 3.0)])
+    });
+    assert_eq!(
+        (execution.failure().kind, execution.trigger_count()),
+        (FailureKind::TriggerUnconfirmed, 1)
+    );
+    // The run's ID rules it out: the list contained it before the trigger was sent.
+    let options = Options {
+        if_running: IfRunning::Refuse,
+        ..Options::default()
+    };
+    let execution = run_with_first_reply(options, lost(), |_| run_list(&[(41, "success")]));
+    assert_eq!(
+        (execution.report().run, execution.trigger_count()),
+        (run_42(), 2)
+    );
 }
 
 #[test]
-fn a_trigger_that_the_server_may_still_be_at_is_not_sent_again_however_empty_the_list() {
-    for first in [Say::Silence, Say::Trouble(TroubleKind::TimedOut), status(504), status(408)] {
-        let played = unclear(Options::default(), first, |at| listed(at, &[(41, "success", 300.0)]));
-        assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
+fn a_trigger_that_the_server_may_still_process_is_not_sent_again() {
+    for first in [
+        Reply::Silence,
+        Reply::TransportError(TransportErrorKind::TimedOut),
+        status(504),
+        status(408),
+    ] {
+        let execution = run_with_first_reply(Options::default(), first, |at| {
+            dated_list(at, &[(41, "success", 300.0)])
+        });
+        assert_eq!(
+            (execution.failure().kind, execution.trigger_count()),
+            (FailureKind::TriggerUnconfirmed, 1)
+        );
     }
 }
 
 #[test]
-fn a_list_counts_from_when_it_was_asked_for() {
-    // The first list takes nine seconds to come, and the run is listed from three seconds on.
+fn a_list_shows_the_state_at_the_time_of_its_request() {
+    // The response to the first list request takes nine seconds. The server lists the run after
+    // three seconds.
     let mut now = Instant::default();
-    let mut operation = Operation::new(Goal::Run(sync()), Options::default(), now, 1);
+    let mut operation = Operation::new(SyncGoal::Run(sync_7()), Options::default(), now, 1);
     let (mut event, mut triggers, mut lists) = (Event::Woke, 0, 0);
     let outcome = loop {
         match operation.step(now, event) {
@@ -167,87 +286,149 @@ fn a_list_counts_from_when_it_was_asked_for() {
             Action::Wait { until } => (now, event) = (until, Event::Woke),
             Action::Send { request, .. } if is_trigger(&request) => {
                 triggers += 1;
-                now = now.plus(LATENCY);
-                event = Event::Trouble(Trouble { kind: TroubleKind::Lost, text: "lost".into() });
+                now = now + LATENCY;
+                event = Event::TransportError(TransportError {
+                    kind: TransportErrorKind::Lost,
+                    text: "lost".into(),
+                });
             }
             Action::Send { request, .. } => {
-                let asked = now.since_start();
-                let looks = request.target.contains("runId=");
-                let said = match looks {
-                    true => runs(&[(42, "success")]),
-                    false if asked < seconds(3) => listed(asked, &[]),
-                    false => listed(asked, &[(42, "queued", -0.05)]),
+                let requested = now.since_start();
+                let is_poll = request.target.contains("runId=");
+                let reply = match is_poll {
+                    true => run_list(&[(42, "success")]),
+                    false if requested < seconds(3) => dated_list(requested, &[]),
+                    false => dated_list(requested, &[(42, "queued", -0.05)]),
                 };
-                now = now.plus(if looks || lists > 0 { LATENCY } else { seconds(9) });
-                lists += u32::from(!looks);
-                let Say::Answer(answer) = said else { panic!("a list") };
-                event = Event::Answer(answer);
+                now = now
+                    + if is_poll || lists > 0 {
+                        LATENCY
+                    } else {
+                        seconds(9)
+                    };
+                lists += u32::from(!is_poll);
+                let Reply::Response(response) = reply else {
+                    panic!("the reply is not a response")
+                };
+                event = Event::Response(response);
             }
         }
     };
-    let Ok(Standing::Sync(report)) = outcome else { panic!("{outcome:?}") };
-    assert_eq!((report.run, triggers), (the_run(), 1));
+    let Ok(report) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!((report.run, triggers), (run_42(), 1));
 }
 
 #[test]
-fn an_answer_that_may_be_news_of_a_run_is_not_taken_for_a_refusal() {
-    for body in [r#"{"runId":"42","message":"ok"}"#, r#"{"data":{"id":"42"},"message":"ok"}"#] {
-        let played = unclear(Options::default(), ok(body), |at| listed(at, &[(42, "queued", -0.05)]));
-        assert_eq!((played.report().run, played.triggers()), (the_run(), 1), "{body}");
+fn a_response_that_may_report_a_run_is_not_a_rejection() {
+    for body in [
+        r#"{"runId":"42","message":"ok"}"#,
+        r#"{"data":{"id":"42"},"message":"ok"}"#,
+    ] {
+        let execution = run_with_first_reply(Options::default(), ok(body), |at| {
+            dated_list(at, &[(42, "queued", -0.05)])
+        });
+        assert_eq!(
+            (execution.report().run, execution.trigger_count()),
+            (run_42(), 1),
+            "{body}"
+        );
     }
 }
 
 #[test]
-fn a_run_beside_it_that_is_listed_later_is_seen_before_one_is_taken_for_it() {
-    // Somebody else's, started just after ours, is listed at once; ours five seconds later.
-    let played = unclear(Options::default(), lost(), |at| {
-        let theirs = (43, "success", -0.2);
-        if at < seconds(5) { listed(at, &[theirs]) } else { listed(at, &[theirs, (42, "failed", -0.05)]) }
+fn two_possible_runs_are_ambiguous_even_if_one_is_listed_later() {
+    // Somebody else starts run 43 just after our run 42. The list shows run 43 at once and run 42
+    // five seconds later.
+    let execution = run_with_first_reply(Options::default(), lost(), |at| {
+        let other_run = (43, "success", -0.2);
+        if at < seconds(5) {
+            dated_list(at, &[other_run])
+        } else {
+            dated_list(at, &[other_run, (42, "failed", -0.05)])
+        }
     });
-    let failure = played.failure();
-    assert_eq!((failure.kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
-    assert!(failure.details.as_ref().unwrap().contains("43, 42"), "{failure:?}");
+    let failure = execution.failure();
+    assert_eq!(
+        (failure.kind, execution.trigger_count()),
+        (FailureKind::TriggerUnconfirmed, 1)
+    );
+    assert!(
+        failure.details.as_ref().unwrap().contains("43, 42"),
+        "{failure:?}"
+    );
 }
 
 #[test]
-fn a_run_that_surely_is_older_does_not_stand_in_the_way_of_the_one_that_is_newer() {
-    let played = unclear(Options::default(), lost(), |at| listed(at, &[(42, "queued", -0.05), (41, "success", 10.0)]));
-    assert_eq!((played.report().run, played.triggers()), (the_run(), 1));
+fn an_older_run_does_not_prevent_the_adoption_of_a_newer_run() {
+    let execution = run_with_first_reply(Options::default(), lost(), |at| {
+        dated_list(at, &[(42, "queued", -0.05), (41, "success", 10.0)])
+    });
+    assert_eq!(
+        (execution.report().run, execution.trigger_count()),
+        (run_42(), 1)
+    );
 }
 
 #[test]
-fn a_clock_that_contradicts_itself_tells_nothing() {
-    // It goes back by a minute between two answers; or runs are listed that it says are yet to come.
-    for (back, age) in [(60, 300.0), (0, -20.0)] {
-        let played = unclear(Options::default(), lost(), |at| {
-            let shown = if at < seconds(1) { at } else { at.saturating_sub(seconds(back)) };
-            listed(shown, &[(41, "success", age)])
+fn an_inconsistent_server_clock_leaves_the_trigger_unconfirmed() {
+    // In the first case, the clock goes back by a minute between two responses. In the second case,
+    // the list contains a run with a creation time in the future.
+    for (step_back, age) in [(60, 300.0), (0, -20.0)] {
+        let execution = run_with_first_reply(Options::default(), lost(), |at| {
+            let clock = if at < seconds(1) {
+                at
+            } else {
+                at.saturating_sub(seconds(step_back))
+            };
+            dated_list(clock, &[(41, "success", age)])
         });
-        assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1), "{back} {age}");
+        assert_eq!(
+            (execution.failure().kind, execution.trigger_count()),
+            (FailureKind::TriggerUnconfirmed, 1),
+            "{step_back} {age}"
+        );
     }
 }
 
 #[test]
 fn a_resync_is_never_sent_again() {
-    let flags = Options { resync: Resync { reset_cdc: true, ..Resync::default() }, ..Options::default() };
-    let played = unclear(flags, lost(), |at| listed(at, &[]));
-    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
+    let flags = Options {
+        resync: Resync {
+            reset_cdc: true,
+            ..Resync::default()
+        },
+        ..Options::default()
+    };
+    let execution = run_with_first_reply(flags, lost(), |at| dated_list(at, &[]));
+    assert_eq!(
+        (execution.failure().kind, execution.trigger_count()),
+        (FailureKind::TriggerUnconfirmed, 1)
+    );
 }
 
 #[test]
-fn a_list_of_what_cannot_be_read_does_not_prove_that_there_is_no_run() {
+fn a_list_with_unreadable_entries_does_not_prove_that_no_run_was_started() {
     for data in ["[[]]", "[null]", r#"[{"status":"queued"}]"#, r#"["42"]"#] {
         let body = format!(r#"{{"data":{data},"hasMore":false}}"#);
         for first in [lost(), ok("<html>")] {
-            let played = unclear(Options::default(), first, |_| ok(body.clone()));
-            assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1), "{data}");
+            let execution = run_with_first_reply(Options::default(), first, |_| ok(body.clone()));
+            assert_eq!(
+                (execution.failure().kind, execution.trigger_count()),
+                (FailureKind::TriggerUnconfirmed, 1),
+                "{data}"
+            );
         }
     }
 }
 
 #[test]
-fn a_response_of_success_that_cannot_be_read_is_never_taken_for_no_run() {
-    let cut = Say::Answer(Answer { end: crate::hightouch::BodyEnd::Cut, ..Answer::new(200, r#"{"id":"42"}"#) });
+fn an_unreadable_success_response_does_not_prove_that_no_run_was_started() {
+    let cut = Reply::Response(Response {
+        end: crate::hightouch::BodyEnd::Incomplete,
+        ..Response::new(200, r#"{"id":"42"}"#)
+    });
     for (first, ids) in [
         (cut, &["42"][..]),
         (ok(r#"{"id":"42","id":"43"}"#), &["42", "43"]),
@@ -255,34 +436,65 @@ fn a_response_of_success_that_cannot_be_read_is_never_taken_for_no_run() {
         (ok("<html>"), &[]),
         (ok(""), &[]),
     ] {
-        let played = unclear(Options::default(), first, |at| listed(at, &[(41, "success", 300.0)]));
-        let failure = played.failure();
-        assert_eq!((failure.kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1), "{failure:?}");
+        let execution = run_with_first_reply(Options::default(), first, |at| {
+            dated_list(at, &[(41, "success", 300.0)])
+        });
+        let failure = execution.failure();
+        assert_eq!(
+            (failure.kind, execution.trigger_count()),
+            (FailureKind::TriggerUnconfirmed, 1),
+            "{failure:?}"
+        );
         let details = failure.details.as_ref().unwrap();
-        assert!(ids.iter().all(|id| details.contains(id)), "{ids:?}: {details}");
+        assert!(
+            ids.iter().all(|id| details.contains(id)),
+            "{ids:?}: {details}"
+        );
     }
 }
 
 #[test]
-fn a_run_that_was_there_before_the_trigger_is_not_believed_to_be_the_one_it_started() {
-    // By its ID, where the list was read before.
-    let options = Options { if_running: IfRunning::Refuse, ..Options::default() };
-    let played = play(Goal::Run(sync()), options, |request, _| match request {
-        request if is_trigger(request) => triggered(),
-        _ => list(&[(42, "success"), (41, "success")], request, 100),
-    });
-    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
-    assert!(played.failure().details.as_ref().unwrap().contains("42"), "{:?}", played.failure());
-    // By the time of its end, where the list was not read.
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+fn a_trigger_response_that_names_an_older_run_is_unconfirmed() {
+    // The run's ID rules it out: the list contained it before the trigger was sent.
+    let options = Options {
+        if_running: IfRunning::Refuse,
+        ..Options::default()
+    };
+    let execution = execute(
+        SyncGoal::Run(sync_7()),
+        options,
+        |request, _| match request {
+            request if is_trigger(request) => trigger_response(),
+            _ => run_page(&[(42, "success"), (41, "success")], request, 100),
+        },
+    );
+    assert_eq!(
+        (execution.failure().kind, execution.trigger_count()),
+        (FailureKind::TriggerUnconfirmed, 1)
+    );
+    assert!(
+        execution.failure().details.as_ref().unwrap().contains("42"),
+        "{:?}",
+        execution.failure()
+    );
+    // The run's end time rules it out: the list was not read before the trigger was sent.
+    let execution = execute(SyncGoal::Run(sync_7()), Options::default(), |request, _| {
         let body = match is_trigger(request) {
             true => r#"{"id":"42"}"#,
-            false => r#"{"data":[{"id":42,"status":"success","finishedAt":"2022-02-08T15:11:00Z"}],"hasMore":false}"#,
+            false => {
+                r#"{"data":[{"id":42,"status":"success","finishedAt":"2022-02-08T15:11:00Z"}],"hasMore":false}"#
+            }
         };
-        let mut answer = Answer::new(200, body);
-        answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
-        Say::Answer(answer)
+        let mut response = Response::new(200, body);
+        response.record_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
+        Reply::Response(response)
     });
-    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::TriggerUnconfirmed, 1));
-    assert_eq!(played.failure().report.as_ref().map(|report| report.run), Some(the_run()));
+    assert_eq!(
+        (execution.failure().kind, execution.trigger_count()),
+        (FailureKind::TriggerUnconfirmed, 1)
+    );
+    assert_eq!(
+        execution.failure().report.as_ref().map(|report| report.run),
+        Some(run_42())
+    );
 }

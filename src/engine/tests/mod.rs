@@ -1,6 +1,11 @@
-//! The engine against scripted answers, in virtual time.
+//! Runs the engine against scripted responses, in virtual time.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
 
 mod awaiting;
 mod confirming;
@@ -12,96 +17,115 @@ mod starting;
 use core::time::Duration;
 
 use super::*;
-use crate::hightouch::{Answer, Method, Request, RunId, RunRef, SyncId, SyncRef};
+use crate::hightouch::{Method, Request, Response, RunId, RunRef, SyncId, SyncRef};
 
-/// What came of an operation.
+/// One execution of an operation against a script.
 #[derive(Debug)]
-struct Played {
-    outcome: Outcome,
-    /// What was sent, and when.
+struct Execution<R> {
+    outcome: Outcome<R>,
+    /// The requests, each with its time since the start.
     sent: Vec<(Duration, Request)>,
-    /// When it was over.
-    over: Duration,
+    /// The time from the start to the end of the operation.
+    ended_at: Duration,
 }
 
-impl Played {
-    fn report(&self) -> &Report {
-        match &self.outcome {
-            Ok(Standing::Sync(report)) => report,
-            other => panic!("no run of a sync that succeeded: {other:#?}"),
-        }
+impl<R: core::fmt::Debug> Execution<R> {
+    fn report(&self) -> &R {
+        self.outcome.as_ref().expect("a success")
     }
 
-    fn sequence(&self) -> &SequenceReport {
-        match &self.outcome {
-            Ok(Standing::Sequence(report)) => report,
-            other => panic!("no run of a sequence that succeeded: {other:#?}"),
-        }
-    }
-
-    fn failure(&self) -> &Failure {
+    fn failure(&self) -> &Failure<R> {
         self.outcome.as_ref().expect_err("a failure")
     }
 
-    fn triggers(&self) -> usize {
-        self.sent.iter().filter(|(_, request)| request.method == Method::Post).count()
+    fn trigger_count(&self) -> usize {
+        self.sent
+            .iter()
+            .filter(|(_, request)| request.method == Method::Post)
+            .count()
     }
 
     fn targets(&self) -> Vec<&str> {
-        self.sent.iter().map(|(_, request)| request.target.strip_prefix("/api/v1").unwrap()).collect()
+        self.sent
+            .iter()
+            .map(|(_, request)| request.target.strip_prefix("/api/v1").unwrap())
+            .collect()
     }
 }
 
-/// What a script answers.
-enum Say {
-    Answer(Answer),
-    Trouble(TroubleKind),
-    /// Nothing, ever.
+/// The reply of a script to one request.
+enum Reply {
+    Response(Response),
+    TransportError(TransportErrorKind),
+    /// No response ever arrives.
     Silence,
 }
 
-/// How long every answer takes.
+/// The latency of every response.
 const LATENCY: Duration = Duration::from_millis(100);
 
-/// The most by which the tests' clock wakes late, as real clocks do.
-const LATEST_WAKE: Duration = Duration::from_millis(20);
+/// The maximum delay with which the tests' clock wakes an operation. Real clocks wake late too.
+const MAX_WAKE_DELAY: Duration = Duration::from_millis(20);
 
-/// By how much each wake is late: pseudo-random, up to [`LATEST_WAKE`], the same in each run.
+/// Pseudo-random wake delays up to [`MAX_WAKE_DELAY`]. The sequence is the same in every test.
 #[derive(Default)]
-struct Lateness(u32);
+struct WakeDelays(u32);
 
-impl Lateness {
+impl WakeDelays {
     fn next(&mut self) -> Duration {
         self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        LATEST_WAKE.mul_f64(f64::from(self.0 >> 16) / f64::from(u16::MAX))
+        MAX_WAKE_DELAY.mul_f64(f64::from(self.0 >> 16) / f64::from(u16::MAX))
     }
 }
 
-/// Carries out an operation against a script, which sees each request and when it was sent.
-fn play(goal: Goal, options: Options, mut script: impl FnMut(&Request, Duration) -> Say) -> Played {
+/// Executes an operation against a script. The script receives each request and its time since the
+/// start.
+fn execute<G: Goal>(
+    goal: G,
+    options: Options,
+    mut script: impl FnMut(&Request, Duration) -> Reply,
+) -> Execution<G::Report> {
     let mut now = Instant::default();
     let mut operation = Operation::new(goal, options, now, 1);
     let mut sent = Vec::new();
     let mut event = Event::Woke;
-    let mut lateness = Lateness::default();
+    let mut wake_delays = WakeDelays::default();
     for _ in 0..100_000 {
         match operation.step(now, event) {
-            Action::Done(outcome) => return Played { outcome: *outcome, sent, over: now.since_start() },
+            Action::Done(outcome) => {
+                return Execution {
+                    outcome: *outcome,
+                    sent,
+                    ended_at: now.since_start(),
+                };
+            }
             Action::Wait { until } => {
-                assert!(until > now, "a wait that is over");
-                now = until.plus(lateness.next());
+                assert!(until > now, "a wait that has already ended");
+                now = until + wake_delays.next();
                 event = Event::Woke;
             }
             Action::Send { request, give_up } => {
-                assert!(give_up > now, "a request that is given up before it is sent");
-                let said = script(&request, now.since_start());
+                assert!(give_up > now, "a request whose deadline has already passed");
+                let reply = script(&request, now.since_start());
                 sent.push((now.since_start(), request));
-                let answered = now.plus(LATENCY);
-                let lost = |kind| Event::Trouble(Trouble { kind, text: "as the script says".into() });
-                (now, event) = match said {
-                    Say::Answer(answer) if answered <= give_up => (answered, Event::Answer(answer)),
-                    Say::Trouble(kind) if answered <= give_up => (answered, lost(kind)),
-                    _ => (give_up.plus(lateness.next()), lost(TroubleKind::TimedOut)),
+                let arrival = now + LATENCY;
+                let error_event = |kind| {
+                    Event::TransportError(TransportError {
+                        kind,
+                        text: "the error that the script replies with".into(),
+                    })
+                };
+                (now, event) = match reply {
+                    Reply::Response(response) if arrival <= give_up => {
+                        (arrival, Event::Response(response))
+                    }
+                    Reply::TransportError(kind) if arrival <= give_up => {
+                        (arrival, error_event(kind))
+                    }
+                    _ => (
+                        (give_up + wake_delays.next()),
+                        error_event(TransportErrorKind::TimedOut),
+                    ),
                 };
             }
         }
@@ -109,47 +133,68 @@ fn play(goal: Goal, options: Options, mut script: impl FnMut(&Request, Duration)
     panic!("the operation does not end");
 }
 
-fn sync() -> SyncRef {
+fn sync_7() -> SyncRef {
     SyncRef::Id(SyncId::try_from(7).unwrap())
 }
 
-fn the_run() -> RunRef {
-    RunRef { sync: SyncId::try_from(7).unwrap(), run: RunId::try_from(42).unwrap() }
+fn run_42() -> RunRef {
+    RunRef {
+        sync: SyncId::try_from(7).unwrap(),
+        run: RunId::try_from(42).unwrap(),
+    }
 }
 
-fn ok(body: impl Into<Vec<u8>>) -> Say {
-    Say::Answer(Answer::new(200, body))
+fn ok(body: impl Into<Vec<u8>>) -> Reply {
+    Reply::Response(Response::new(200, body))
 }
 
-fn status(status: u16) -> Say {
-    Say::Answer(Answer::new(status, ""))
+fn status(status: u16) -> Reply {
+    Reply::Response(Response::new(status, ""))
 }
 
-/// The answer to a trigger that started run 42.
-fn triggered() -> Say {
+/// The response to a trigger that started run 42.
+fn trigger_response() -> Reply {
     ok(r#"{"id":"42"}"#)
 }
 
-/// A list of runs by ID and status.
-fn runs(runs: &[(u64, &str)]) -> Say {
-    let runs: Vec<String> = runs.iter().map(|(id, status)| format!(r#"{{"id":{id},"status":"{status}"}}"#)).collect();
-    ok(format!(r#"{{"data":[{}],"hasMore":false}}"#, runs.join(",")))
+/// A list of runs with these IDs and statuses.
+fn run_list(runs: &[(u64, &str)]) -> Reply {
+    let runs: Vec<String> = runs
+        .iter()
+        .map(|(id, status)| format!(r#"{{"id":{id},"status":"{status}"}}"#))
+        .collect();
+    ok(format!(
+        r#"{{"data":[{}],"hasMore":false}}"#,
+        runs.join(",")
+    ))
 }
 
-/// The page of a list that a request asks for, of a server with pages of at most `page` entries.
-fn list(all: &[(u64, &str)], request: &Request, page: usize) -> Say {
+/// The requested page of a list, from a server that returns at most `max_page` entries per page.
+fn run_page(all: &[(u64, &str)], request: &Request, max_page: usize) -> Reply {
     let param = |name: &str| {
-        let value = request.target.split(['?', '&']).find_map(|pair| pair.strip_prefix(name))?;
+        let value = request
+            .target
+            .split(['?', '&'])
+            .find_map(|pair| pair.strip_prefix(name))?;
         value.parse::<usize>().ok()
     };
-    let (offset, limit) = (param("offset=").unwrap_or(0), param("limit=").unwrap_or(100).min(page));
-    let shown: Vec<String> = all
+    let (offset, limit) = (
+        param("offset=").unwrap_or(0),
+        param("limit=").unwrap_or(100).min(max_page),
+    );
+    let entries: Vec<String> = all
         .iter()
         .skip(offset)
         .take(limit)
-        .map(|(id, status)| format!(r#"{{"id":{id},"status":"{status}","createdAt":"2022-02-01T00:00:00Z"}}"#))
+        .map(|(id, status)| {
+            format!(r#"{{"id":{id},"status":"{status}","createdAt":"2022-02-01T00:00:00Z"}}"#)
+        })
         .collect();
-    ok(format!(r#"{{"data":[{}],"hasMore":{}}}"#, shown.join(","), offset.saturating_add(limit) < all.len()))
+    ok(format!(
+        r#"{{"data":[{}],"hasMore":{}}}"#,
+        entries.join(","),
+        offset.saturating_add(limit) < all.len()
+    ))
 }
 
 fn is_trigger(request: &Request) -> bool {
@@ -160,6 +205,9 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-fn wait(span: Duration) -> Options {
-    Options { max_wait: span, ..Options::default() }
+fn with_max_wait(max_wait: Duration) -> Options {
+    Options {
+        max_wait,
+        ..Options::default()
+    }
 }

@@ -1,33 +1,46 @@
-//! A run from its start to its end.
+//! Running a sync from the trigger to the end of the run.
 
 use super::*;
-use crate::hightouch::{RunStatus, Unreadable};
+use crate::hightouch::{ReadError, RunStatus};
 
-/// Runs sync 7; its run 42 goes through these statuses, one a look.
-fn run_through(options: Options, statuses: &[&str]) -> Played {
-    let mut left = statuses.iter();
-    play(Goal::Run(sync()), options, |request, _| match request {
-        request if is_trigger(request) => triggered(),
-        _ => runs(&[(42, left.next().expect("a look after the run's end"))]),
-    })
+/// Runs sync 7. Each poll of run 42 returns the next of these statuses.
+fn run_through(options: Options, statuses: &[&str]) -> Execution<SyncReport> {
+    let mut remaining = statuses.iter();
+    execute(
+        SyncGoal::Run(sync_7()),
+        options,
+        |request, _| match request {
+            request if is_trigger(request) => trigger_response(),
+            _ => run_list(&[(
+                42,
+                remaining.next().expect("a poll after the end of the run"),
+            )]),
+        },
+    )
 }
 
 #[test]
-fn a_run_that_ends_in_success_is_a_success() {
-    let played = run_through(Options::default(), &["queued", "querying", "processing", "reporting", "success"]);
-    let report = played.report();
+fn a_run_with_the_final_status_success_succeeds() {
+    let execution = run_through(
+        Options::default(),
+        &["queued", "querying", "processing", "reporting", "success"],
+    );
+    let report = execution.report();
     assert_eq!(
         (report.run, &report.status, report.joined, report.requests),
-        (the_run(), &RunStatus::Success, false, 6)
+        (run_42(), &RunStatus::Success, false, 6)
     );
     assert_eq!(report.jobs.len(), 1);
-    assert_eq!(report.elapsed, played.over);
-    assert_eq!(played.targets()[..2], ["/syncs/7/trigger", "/syncs/7/runs?runId=42"]);
+    assert_eq!(report.elapsed, execution.ended_at);
+    assert_eq!(
+        execution.targets()[..2],
+        ["/syncs/7/trigger", "/syncs/7/runs?runId=42"]
+    );
 }
 
 #[test]
-fn each_status_counts_as_the_table_says() {
-    for (word, accept_warnings, success) in [
+fn each_final_status_decides_the_outcome() {
+    for (final_status, accept_warnings, success) in [
         ("success", false, true),
         ("SUCCESS", false, true),
         ("warning", true, true),
@@ -36,249 +49,369 @@ fn each_status_counts_as_the_table_says() {
         ("cancelled", true, false),
         ("interrupted", true, false),
     ] {
-        let played = run_through(Options { accept_warnings, ..Options::default() }, &["processing", word]);
-        assert_eq!(played.outcome.is_ok(), success, "{word}");
-        if let Err(failure) = &played.outcome {
-            assert_eq!(failure.kind, FailureKind::SyncFailed, "{word}");
+        let execution = run_through(
+            Options {
+                accept_warnings,
+                ..Options::default()
+            },
+            &["processing", final_status],
+        );
+        assert_eq!(execution.outcome.is_ok(), success, "{final_status}");
+        if let Err(failure) = &execution.outcome {
+            assert_eq!(failure.kind, FailureKind::SyncFailed, "{final_status}");
             let report = failure.report.as_ref().unwrap();
-            assert_eq!((report.run, report.status.as_str(), report.jobs.len()), (the_run(), word, 1));
+            assert_eq!(
+                (report.run, report.status.as_str(), report.jobs.len()),
+                (run_42(), final_status, 1)
+            );
         }
     }
 }
 
 #[test]
-fn one_job_that_failed_fails_the_run_once_all_have_ended() {
-    let mut looks = 0;
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+fn one_failed_job_fails_the_run_after_all_jobs_end() {
+    let mut polls = 0;
+    let execution = execute(SyncGoal::Run(sync_7()), Options::default(), |request, _| {
         if is_trigger(request) {
-            return triggered();
+            return trigger_response();
         }
-        looks += 1;
-        let second = if looks < 3 { "processing" } else { "success" };
+        polls += 1;
+        let second = if polls < 3 { "processing" } else { "success" };
         ok(format!(
             r#"{{"data":[{{"id":42,"status":"failed","error":"column gone"}},{{"id":42,"status":"{second}"}}],"hasMore":false}}"#
         ))
     });
-    let failure = played.failure();
-    assert_eq!((failure.kind, failure.message.as_str(), looks), (FailureKind::SyncFailed, "column gone", 3));
+    let failure = execution.failure();
+    assert_eq!(
+        (failure.kind, failure.message.as_str(), polls),
+        (FailureKind::SyncFailed, "column gone", 3)
+    );
     assert_eq!(failure.report.as_ref().unwrap().jobs.len(), 2);
 }
 
 #[test]
-fn nothing_listed_and_other_runs_are_not_yet() {
-    let mut looks = 0;
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+fn a_run_is_polled_until_the_list_shows_it() {
+    let mut polls = 0;
+    let execution = execute(SyncGoal::Run(sync_7()), Options::default(), |request, _| {
         if is_trigger(request) {
-            return triggered();
+            return trigger_response();
         }
-        looks += 1;
-        match looks {
-            1 => runs(&[]),
-            2 => runs(&[(41, "success"), (40, "success")]),
-            3 => runs(&[(41, "success"), (42, "processing")]),
-            _ => runs(&[(43, "failed"), (42, "success"), (41, "failed")]),
+        polls += 1;
+        match polls {
+            1 => run_list(&[]),
+            2 => run_list(&[(41, "success"), (40, "success")]),
+            3 => run_list(&[(41, "success"), (42, "processing")]),
+            _ => run_list(&[(43, "failed"), (42, "success"), (41, "failed")]),
         }
     });
-    assert_eq!((played.report().run, played.report().jobs.len(), looks), (the_run(), 1, 4));
+    assert_eq!(
+        (execution.report().run, execution.report().jobs.len(), polls),
+        (run_42(), 1, 4)
+    );
 }
 
 #[test]
-fn an_unknown_status_is_polled_through_and_reported_as_it_was_written() {
-    assert!(run_through(Options::default(), &["Verifying", "success"]).outcome.is_ok());
-    let played = play(Goal::Run(sync()), wait(seconds(30)), |request, _| {
-        if is_trigger(request) { triggered() } else { runs(&[(42, "Verifying")]) }
-    });
-    let failure = played.failure();
+fn an_unknown_status_counts_as_in_progress_and_is_reported_verbatim() {
+    assert!(
+        run_through(Options::default(), &["Verifying", "success"])
+            .outcome
+            .is_ok()
+    );
+    let execution = execute(
+        SyncGoal::Run(sync_7()),
+        with_max_wait(seconds(30)),
+        |request, _| {
+            if is_trigger(request) {
+                trigger_response()
+            } else {
+                run_list(&[(42, "Verifying")])
+            }
+        },
+    );
+    let failure = execution.failure();
     assert_eq!(failure.kind, FailureKind::StillRunning);
-    assert_eq!(failure.report.as_ref().unwrap().status, RunStatus::Other("Verifying".into()));
+    assert_eq!(
+        failure.report.as_ref().unwrap().status,
+        RunStatus::Other("Verifying".into())
+    );
 }
 
 #[test]
-fn a_run_of_an_hour_is_followed_to_its_end_with_few_requests() {
-    let played = play(Goal::Run(sync()), wait(seconds(7200)), |request, at| match request {
-        request if is_trigger(request) => triggered(),
-        _ if at < seconds(3600) => runs(&[(42, "processing")]),
-        _ => runs(&[(42, "success")]),
-    });
-    assert!(played.outcome.is_ok());
-    assert!(played.over < seconds(3600 + 70), "{:?}", played.over);
-    assert!(played.sent.len() < 270, "{} requests", played.sent.len());
+fn a_run_of_an_hour_takes_few_requests() {
+    let execution = execute(
+        SyncGoal::Run(sync_7()),
+        with_max_wait(seconds(7200)),
+        |request, at| match request {
+            request if is_trigger(request) => trigger_response(),
+            _ if at < seconds(3600) => run_list(&[(42, "processing")]),
+            _ => run_list(&[(42, "success")]),
+        },
+    );
+    assert!(execution.outcome.is_ok());
+    assert!(
+        execution.ended_at < seconds(3600 + 70),
+        "{:?}",
+        execution.ended_at
+    );
+    assert!(
+        execution.sent.len() < 270,
+        "{} requests",
+        execution.sent.len()
+    );
 }
 
 #[test]
-fn a_deadline_that_passes_names_the_run_and_no_call_outlasts_it() {
+fn a_timeout_reports_the_run_and_never_comes_after_the_deadline() {
     for millis in [1, 50, 150, 700, 2_000, 25_000, 61_000] {
         let max_wait = Duration::from_millis(millis);
-        let played = play(Goal::Run(sync()), wait(max_wait), |request, _| {
-            if is_trigger(request) { triggered() } else { runs(&[(42, "processing")]) }
-        });
-        let failure = played.failure();
-        assert!(played.over <= max_wait + LATEST_WAKE, "{millis}: {:?}", played.over);
+        let execution = execute(
+            SyncGoal::Run(sync_7()),
+            with_max_wait(max_wait),
+            |request, _| {
+                if is_trigger(request) {
+                    trigger_response()
+                } else {
+                    run_list(&[(42, "processing")])
+                }
+            },
+        );
+        let failure = execution.failure();
+        assert!(
+            execution.ended_at <= max_wait + MAX_WAKE_DELAY,
+            "{millis}: {:?}",
+            execution.ended_at
+        );
         if millis >= 700 {
             assert_eq!(failure.kind, FailureKind::StillRunning, "{millis}");
-            assert_eq!(failure.report.as_ref().unwrap().run, the_run());
-            assert!(played.over + seconds(1) > max_wait, "gave up early: {:?} of {max_wait:?}", played.over);
+            assert_eq!(failure.report.as_ref().unwrap().run, run_42());
+            assert!(
+                execution.ended_at + seconds(1) > max_wait,
+                "ended before the deadline: {:?} of {max_wait:?}",
+                execution.ended_at
+            );
         }
     }
 }
 
 #[test]
-fn a_silent_server_is_given_up_at_the_deadline_at_the_latest() {
+fn a_silent_server_does_not_delay_the_end_beyond_the_deadline() {
     for millis in [100, 5_000, 60_000] {
         let max_wait = Duration::from_millis(millis);
-        let played = play(Goal::Await(the_run()), wait(max_wait), |_, _| Say::Silence);
-        assert!(played.over <= max_wait + LATEST_WAKE, "{:?}", played.over);
-        assert_eq!(played.failure().kind, FailureKind::Unreachable);
-        assert_eq!(played.failure().report.as_ref().unwrap().run, the_run());
+        let execution = execute(
+            SyncGoal::Await(run_42()),
+            with_max_wait(max_wait),
+            |_, _| Reply::Silence,
+        );
+        assert!(
+            execution.ended_at <= max_wait + MAX_WAKE_DELAY,
+            "{:?}",
+            execution.ended_at
+        );
+        assert_eq!(execution.failure().kind, FailureKind::Unreachable);
+        assert_eq!(execution.failure().report.as_ref().unwrap().run, run_42());
     }
 }
 
 #[test]
-fn polls_survive_an_outage_of_any_kind() {
-    let played = play(Goal::Run(sync()), Options::default(), |request, at| {
-        if is_trigger(request) {
-            return triggered();
-        }
-        match at.as_secs() / 10 {
-            1 => Say::Trouble(TroubleKind::NotSent),
-            2 => Say::Trouble(TroubleKind::Lost),
-            3 => status(503),
-            4 => ok("<html>"),
-            5 => Say::Answer(Answer { end: crate::hightouch::BodyEnd::Cut, ..Answer::new(200, r#"{"data":["#) }),
-            6 => status(408),
-            7 => Say::Silence,
-            8 => status(429),
-            9 => Say::Answer(Answer::new(500, r#""Internal Server Error""#)),
-            // A proxy that wants a sign-in, or moves for a while.
-            10 => status(302),
-            11 => status(307),
-            0 | 12 => runs(&[(42, "processing")]),
-            _ => runs(&[(42, "success")]),
-        }
-    });
-    assert!(played.outcome.is_ok(), "{:#?}", played.outcome);
-    assert_eq!(played.triggers(), 1);
+fn polling_survives_every_transient_error() {
+    let execution = execute(
+        SyncGoal::Run(sync_7()),
+        Options::default(),
+        |request, at| {
+            if is_trigger(request) {
+                return trigger_response();
+            }
+            match at.as_secs() / 10 {
+                1 => Reply::TransportError(TransportErrorKind::NotSent),
+                2 => Reply::TransportError(TransportErrorKind::Lost),
+                3 => status(503),
+                4 => ok("<html>"),
+                5 => Reply::Response(Response {
+                    end: crate::hightouch::BodyEnd::Incomplete,
+                    ..Response::new(200, r#"{"data":["#)
+                }),
+                6 => status(408),
+                7 => Reply::Silence,
+                8 => status(429),
+                9 => Reply::Response(Response::new(500, r#""Internal Server Error""#)),
+                // A proxy requires a sign-in or redirects temporarily.
+                10 => status(302),
+                11 => status(307),
+                0 | 12 => run_list(&[(42, "processing")]),
+                _ => run_list(&[(42, "success")]),
+            }
+        },
+    );
+    assert!(execution.outcome.is_ok(), "{:#?}", execution.outcome);
+    assert_eq!(execution.trigger_count(), 1);
 }
 
 #[test]
-fn what_will_not_pass_ends_the_wait_and_names_the_run() {
+fn a_permanent_error_ends_polling_and_reports_the_run() {
     for (code, kind) in [
         (401, FailureKind::Unauthorized),
         (403, FailureKind::Api),
         (404, FailureKind::NotFound),
         (422, FailureKind::Api),
     ] {
-        let played =
-            play(
-                Goal::Run(sync()),
-                Options::default(),
-                |request, _| {
-                    if is_trigger(request) { triggered() } else { status(code) }
-                },
-            );
-        let failure = played.failure();
-        assert_eq!((failure.kind, failure.http_status, played.sent.len()), (kind, Some(code), 2), "{code}");
-        assert_eq!(failure.message, crate::hightouch::reason(code));
-        assert_eq!(failure.report.as_ref().unwrap().run, the_run());
+        let execution = execute(SyncGoal::Run(sync_7()), Options::default(), |request, _| {
+            if is_trigger(request) {
+                trigger_response()
+            } else {
+                status(code)
+            }
+        });
+        let failure = execution.failure();
+        assert_eq!(
+            (failure.kind, failure.http_status, execution.sent.len()),
+            (kind, Some(code), 2),
+            "{code}"
+        );
+        assert_eq!(failure.message, crate::hightouch::reason_phrase(code));
+        assert_eq!(failure.report.as_ref().unwrap().run, run_42());
     }
 }
 
 #[test]
-fn a_rate_limit_is_waited_out_for_as_long_as_it_asks() {
-    let mut limited = Some(());
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+fn retry_after_delays_the_next_poll() {
+    let mut first_poll = Some(());
+    let execution = execute(SyncGoal::Run(sync_7()), Options::default(), |request, _| {
         if is_trigger(request) {
-            return triggered();
+            return trigger_response();
         }
-        if limited.take().is_some() {
-            let mut answer = Answer::new(429, "");
-            answer.note_header("retry-after", b"17");
-            return Say::Answer(answer);
+        if first_poll.take().is_some() {
+            let mut response = Response::new(429, "");
+            response.record_header("retry-after", b"17");
+            return Reply::Response(response);
         }
-        runs(&[(42, "success")])
+        run_list(&[(42, "success")])
     });
-    assert!(played.outcome.is_ok());
-    let (before, after) = (played.sent[1].0, played.sent[2].0);
-    assert!(after - before >= seconds(17) && after - before <= seconds(19), "{before:?} {after:?}");
+    assert!(execution.outcome.is_ok());
+    let (before, after) = (execution.sent[1].0, execution.sent[2].0);
+    assert!(
+        after - before >= seconds(17) && after - before <= seconds(19),
+        "{before:?} {after:?}"
+    );
 }
 
 #[test]
 fn an_absurd_retry_after_is_capped_by_the_deadline() {
-    let played = play(Goal::Run(sync()), wait(seconds(60)), |request, at| {
-        if is_trigger(request) {
-            return triggered();
-        }
-        if at > seconds(50) {
-            return runs(&[(42, "success")]);
-        }
-        let mut answer = Answer::new(503, "");
-        answer.note_header("retry-after", b"99999999999999999999999999");
-        Say::Answer(answer)
-    });
-    assert!(played.outcome.is_ok(), "{:#?}", played.outcome);
-    assert!(played.over <= seconds(60));
+    let execution = execute(
+        SyncGoal::Run(sync_7()),
+        with_max_wait(seconds(60)),
+        |request, at| {
+            if is_trigger(request) {
+                return trigger_response();
+            }
+            if at > seconds(50) {
+                return run_list(&[(42, "success")]);
+            }
+            let mut response = Response::new(503, "");
+            response.record_header("retry-after", b"99999999999999999999999999");
+            Reply::Response(response)
+        },
+    );
+    assert!(execution.outcome.is_ok(), "{:#?}", execution.outcome);
+    assert!(execution.ended_at <= seconds(60));
 }
 
 #[test]
-fn a_wait_that_ends_after_a_rate_limit_says_how_long_hightouch_asks_to_be_left_alone() {
-    let played = play(Goal::Run(sync()), wait(seconds(25)), |request, _| {
-        if is_trigger(request) {
-            return triggered();
-        }
-        let mut answer = Answer::new(429, "");
-        answer.note_header("retry-after", b"40");
-        Say::Answer(answer)
-    });
-    let failure = played.failure();
-    assert_eq!((failure.kind, failure.retry_after), (FailureKind::StillRunning, Some(seconds(40))));
-}
-
-#[test]
-fn a_run_that_this_call_started_is_no_older_than_the_call_whatever_its_times_say() {
-    let played = play(Goal::Run(sync()), wait(seconds(60)), |request, _| {
-        if is_trigger(request) {
-            return triggered();
-        }
-        let mut answer = Answer::new(
-            200,
-            r#"{"data":[{"id":42,"status":"processing","createdAt":"2001-02-08T15:11:00.000Z"}],"hasMore":false}"#,
-        );
-        answer.note_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
-        Say::Answer(answer)
-    });
-    assert!(played.sent.len() > 20, "{} requests", played.sent.len());
-}
-
-#[test]
-fn an_unknown_status_with_the_time_of_the_end_is_an_end_without_success() {
-    let played = play(Goal::Run(sync()), wait(seconds(60)), |request, _| {
-        if is_trigger(request) {
-            return triggered();
-        }
-        ok(r#"{"data":[{"id":42,"status":"Completed with care","finishedAt":"2022-02-08T16:11:11Z"}],"hasMore":false}"#)
-    });
-    let failure = played.failure();
-    assert_eq!((failure.kind, played.sent.len()), (FailureKind::SyncFailed, 2));
-    assert!(failure.message.contains("`Completed with care`"), "{}", failure.message);
-    assert_eq!(failure.report.as_ref().unwrap().status.as_str(), "Completed with care");
-}
-
-#[test]
-fn a_page_over_the_size_limit_is_asked_for_in_smaller_pages() {
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
-        if is_trigger(request) {
-            return triggered();
-        }
-        let limit: usize =
-            request.target.split("limit=").nth(1).map_or(100, |rest| rest.split('&').next().unwrap().parse().unwrap());
-        if limit > 4 {
-            return Say::Answer(Answer { end: crate::hightouch::BodyEnd::TooLong, ..Answer::new(200, "") });
-        }
-        list(&[(42, "success"); 6], request, limit)
-    });
-    assert_eq!(played.report().jobs.len(), 6);
+fn a_timeout_after_a_rate_limit_reports_retry_after() {
+    let execution = execute(
+        SyncGoal::Run(sync_7()),
+        with_max_wait(seconds(25)),
+        |request, _| {
+            if is_trigger(request) {
+                return trigger_response();
+            }
+            let mut response = Response::new(429, "");
+            response.record_header("retry-after", b"40");
+            Reply::Response(response)
+        },
+    );
+    let failure = execution.failure();
     assert_eq!(
-        played.targets()[1..],
+        (failure.kind, failure.retry_after),
+        (FailureKind::StillRunning, Some(seconds(40)))
+    );
+}
+
+#[test]
+fn a_started_run_is_never_considered_older_than_the_operation() {
+    let execution = execute(
+        SyncGoal::Run(sync_7()),
+        with_max_wait(seconds(60)),
+        |request, _| {
+            if is_trigger(request) {
+                return trigger_response();
+            }
+            let mut response = Response::new(
+                200,
+                r#"{"data":[{"id":42,"status":"processing","createdAt":"2001-02-08T15:11:00.000Z"}],"hasMore":false}"#,
+            );
+            response.record_header("date", b"Tue, 08 Feb 2022 16:11:00 GMT");
+            Reply::Response(response)
+        },
+    );
+    assert!(
+        execution.sent.len() > 20,
+        "{} requests",
+        execution.sent.len()
+    );
+}
+
+#[test]
+fn an_unknown_status_with_an_end_time_is_a_failure() {
+    let execution = execute(
+        SyncGoal::Run(sync_7()),
+        with_max_wait(seconds(60)),
+        |request, _| {
+            if is_trigger(request) {
+                return trigger_response();
+            }
+            ok(
+                r#"{"data":[{"id":42,"status":"Completed with care","finishedAt":"2022-02-08T16:11:11Z"}],"hasMore":false}"#,
+            )
+        },
+    );
+    let failure = execution.failure();
+    assert_eq!(
+        (failure.kind, execution.sent.len()),
+        (FailureKind::SyncFailed, 2)
+    );
+    assert!(
+        failure.message.contains("`Completed with care`"),
+        "{}",
+        failure.message
+    );
+    assert_eq!(
+        failure.report.as_ref().unwrap().status.as_str(),
+        "Completed with care"
+    );
+}
+
+#[test]
+fn a_page_over_the_size_limit_is_requested_again_in_smaller_pages() {
+    let execution = execute(SyncGoal::Run(sync_7()), Options::default(), |request, _| {
+        if is_trigger(request) {
+            return trigger_response();
+        }
+        let limit: usize = request
+            .target
+            .split("limit=")
+            .nth(1)
+            .map_or(100, |rest| rest.split('&').next().unwrap().parse().unwrap());
+        if limit > 4 {
+            return Reply::Response(Response {
+                end: crate::hightouch::BodyEnd::TooLong,
+                ..Response::new(200, "")
+            });
+        }
+        run_page(&[(42, "success"); 6], request, limit)
+    });
+    assert_eq!(execution.report().jobs.len(), 6);
+    assert_eq!(
+        execution.targets()[1..],
         [
             "/syncs/7/runs?runId=42",
             "/syncs/7/runs?runId=42&limit=20",
@@ -289,9 +422,9 @@ fn a_page_over_the_size_limit_is_asked_for_in_smaller_pages() {
 }
 
 #[test]
-fn nothing_is_concluded_from_a_list_that_was_not_read_whole() {
+fn an_incomplete_list_is_never_a_success() {
     for pages in [
-        // An empty page before the end.
+        // An empty page that is not the last page.
         [r#"{"data":[],"hasMore":true}"#, ""],
         [
             r#"{"data":[{"id":42,"status":"success"}],"hasMore":"true"}"#,
@@ -305,125 +438,218 @@ fn nothing_is_concluded_from_a_list_that_was_not_read_whole() {
             r#"{"data":[{"id":42,"status":"success"},{"id":41,"status":"success"},{"status":"failed"}],"hasMore":false}"#,
             "",
         ],
-        [r#"{"data":[{"id":42,"status":"success"},"failed"],"hasMore":false}"#, ""],
+        [
+            r#"{"data":[{"id":42,"status":"success"},"failed"],"hasMore":false}"#,
+            "",
+        ],
         [r#"{"data":[{"id":42,"status":"success"}],"hasMore":1}"#, ""],
     ] {
-        let played = play(Goal::Run(sync()), wait(seconds(30)), |request, _| match request {
-            request if is_trigger(request) => triggered(),
-            request => ok(pages[usize::from(request.target.contains("offset="))]),
-        });
-        assert!(played.outcome.is_err(), "{pages:?}");
+        let execution = execute(
+            SyncGoal::Run(sync_7()),
+            with_max_wait(seconds(30)),
+            |request, _| match request {
+                request if is_trigger(request) => trigger_response(),
+                request => ok(pages[usize::from(request.target.contains("offset="))]),
+            },
+        );
+        assert!(execution.outcome.is_err(), "{pages:?}");
     }
-    let part = play(Goal::Run(sync()), wait(seconds(30)), |request, _| match request {
-        request if is_trigger(request) => triggered(),
-        _ => Say::Answer(Answer::new(206, r#"{"data":[{"id":42,"status":"success"}],"hasMore":false}"#)),
-    });
-    assert_eq!(part.failure().kind, FailureKind::StillRunning, "206 is a part");
+    let partial = execute(
+        SyncGoal::Run(sync_7()),
+        with_max_wait(seconds(30)),
+        |request, _| match request {
+            request if is_trigger(request) => trigger_response(),
+            _ => Reply::Response(Response::new(
+                206,
+                r#"{"data":[{"id":42,"status":"success"}],"hasMore":false}"#,
+            )),
+        },
+    );
+    assert_eq!(
+        partial.failure().kind,
+        FailureKind::StillRunning,
+        "a response with status 206 is partial"
+    );
 }
 
 #[test]
-fn a_server_that_ignores_the_run_id_is_read_page_by_page() {
-    // 250 older runs, oldest first, and the one in question on the third page.
+fn the_list_is_read_page_by_page_if_the_server_ignores_the_run_id() {
+    // The list begins with 250 older runs, so the awaited run is on the third page.
     let ids: Vec<u64> = (1000..1250).chain([1250]).collect();
-    let goal = Goal::Await(RunRef { run: RunId::try_from(1250).unwrap(), ..the_run() });
-    let played = play(goal, Options::default(), |request, _| {
-        let offset: usize = request.target.split("offset=").nth(1).map_or(0, |offset| offset.parse().unwrap());
-        let page: Vec<String> =
-            ids.iter().skip(offset).take(100).map(|id| format!(r#"{{"id":{id},"status":"success"}}"#)).collect();
-        ok(format!(r#"{{"data":[{}],"hasMore":{}}}"#, page.join(","), offset + 100 < ids.len()))
+    let goal = SyncGoal::Await(RunRef {
+        run: RunId::try_from(1250).unwrap(),
+        ..run_42()
     });
-    assert_eq!((played.report().jobs.len(), played.sent.len()), (1, 3));
+    let execution = execute(goal, Options::default(), |request, _| {
+        let offset: usize = request
+            .target
+            .split("offset=")
+            .nth(1)
+            .map_or(0, |offset| offset.parse().unwrap());
+        let page: Vec<String> = ids
+            .iter()
+            .skip(offset)
+            .take(100)
+            .map(|id| format!(r#"{{"id":{id},"status":"success"}}"#))
+            .collect();
+        ok(format!(
+            r#"{{"data":[{}],"hasMore":{}}}"#,
+            page.join(","),
+            offset + 100 < ids.len()
+        ))
+    });
+    assert_eq!(
+        (execution.report().jobs.len(), execution.sent.len()),
+        (1, 3)
+    );
 }
 
 #[test]
-fn a_list_that_does_not_end_is_an_error() {
-    let played = play(Goal::Await(the_run()), Options::default(), |_, _| {
+fn a_list_without_an_end_is_an_error() {
+    let execution = execute(SyncGoal::Await(run_42()), Options::default(), |_, _| {
         ok(r#"{"data":[{"id":1,"status":"success"}],"hasMore":true}"#)
     });
-    let failure = played.failure();
+    let failure = execution.failure();
     assert_eq!(failure.kind, FailureKind::MalformedAnswer);
-    assert_eq!(failure.message, Unreadable::TooManyPages(20).to_string());
-    assert_eq!(played.sent.len(), 20);
+    assert_eq!(failure.message, ReadError::TooManyPages(20).to_string());
+    assert_eq!(execution.sent.len(), 20);
 }
 
 #[test]
-fn what_was_seen_of_a_run_stands_when_later_looks_show_nothing() {
-    let mut looks = 0;
-    let played = play(Goal::Run(sync()), wait(seconds(20)), |request, _| {
-        if is_trigger(request) {
-            return triggered();
-        }
-        looks += 1;
-        if looks == 1 { runs(&[(42, "processing")]) } else { runs(&[]) }
-    });
-    let report = played.failure().report.clone().unwrap();
-    assert_eq!((report.status, report.jobs.len()), (RunStatus::Processing, 1));
+fn the_last_known_status_is_kept_if_later_polls_list_nothing() {
+    let mut polls = 0;
+    let execution = execute(
+        SyncGoal::Run(sync_7()),
+        with_max_wait(seconds(20)),
+        |request, _| {
+            if is_trigger(request) {
+                return trigger_response();
+            }
+            polls += 1;
+            if polls == 1 {
+                run_list(&[(42, "processing")])
+            } else {
+                run_list(&[])
+            }
+        },
+    );
+    let report = execution.failure().report.clone().unwrap();
+    assert_eq!(
+        (report.status, report.jobs.len()),
+        (RunStatus::Processing, 1)
+    );
 }
 
 #[test]
-fn a_job_without_an_id_and_jobs_that_have_gone_missing_are_no_success() {
+fn a_job_without_an_id_or_a_missing_job_prevents_success() {
     for bad in [
         r#"{"data":[{"id":42,"status":"success"},{"status":"failed"}],"hasMore":false}"#,
         r#"{"data":[{"id":42,"status":"success"}],"hasMore":false}"#,
     ] {
-        let mut looks = 0;
-        let played = play(Goal::Run(sync()), wait(seconds(60)), |request, _| {
-            if is_trigger(request) {
-                return triggered();
-            }
-            looks += 1;
-            if looks == 1 { runs(&[(42, "success"), (42, "processing")]) } else { ok(bad) }
-        });
-        let failure = played.failure();
+        let mut polls = 0;
+        let execution = execute(
+            SyncGoal::Run(sync_7()),
+            with_max_wait(seconds(60)),
+            |request, _| {
+                if is_trigger(request) {
+                    return trigger_response();
+                }
+                polls += 1;
+                if polls == 1 {
+                    run_list(&[(42, "success"), (42, "processing")])
+                } else {
+                    ok(bad)
+                }
+            },
+        );
+        let failure = execution.failure();
         assert_eq!(failure.kind, FailureKind::StillRunning, "{bad}");
-        assert_eq!(failure.report.as_ref().unwrap().status, RunStatus::Processing, "what was seen stands");
+        assert_eq!(
+            failure.report.as_ref().unwrap().status,
+            RunStatus::Processing,
+            "the last known status is kept"
+        );
     }
 }
 
 #[test]
-fn a_server_that_ignores_the_run_id_is_read_no_further_than_where_the_run_would_be() {
-    let mut looks = 0;
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
+fn the_list_is_not_read_beyond_the_position_of_the_run() {
+    let mut polls = 0;
+    let execution = execute(SyncGoal::Run(sync_7()), Options::default(), |request, _| {
         if is_trigger(request) {
-            return triggered();
+            return trigger_response();
         }
-        looks += 1;
-        let new = if looks > 2 { r#"{"id":42,"status":"success"},"# } else { "" };
-        let old: Vec<String> = (1..41).rev().map(|id| format!(r#"{{"id":{id},"status":"success"}}"#)).collect();
-        ok(format!(r#"{{"data":[{new}{}],"hasMore":true}}"#, old.join(",")))
+        polls += 1;
+        let new_run = if polls > 2 {
+            r#"{"id":42,"status":"success"},"#
+        } else {
+            ""
+        };
+        let old_runs: Vec<String> = (1..41)
+            .rev()
+            .map(|id| format!(r#"{{"id":{id},"status":"success"}}"#))
+            .collect();
+        ok(format!(
+            r#"{{"data":[{new_run}{}],"hasMore":true}}"#,
+            old_runs.join(",")
+        ))
     });
-    assert_eq!((played.report().run, played.sent.len()), (the_run(), 4));
+    assert_eq!(
+        (execution.report().run, execution.sent.len()),
+        (run_42(), 4)
+    );
 }
 
 #[test]
-fn of_many_jobs_with_long_errors_each_keeps_its_status_and_all_together_little_text() {
+fn every_job_is_kept_and_long_job_errors_are_truncated() {
     let error = "e".repeat(100_000);
-    let played = play(Goal::Await(the_run()), Options::default(), |request, _| {
-        let page: Vec<String> = (0..8).map(|_| format!(r#"{{"id":42,"status":"failed","error":"{error}"}}"#)).collect();
-        let more = !request.target.contains("offset=72");
-        ok(format!(r#"{{"data":[{}],"hasMore":{more}}}"#, page.join(",")))
-    });
-    let jobs = &played.failure().report.as_ref().unwrap().jobs;
-    let text: usize = jobs.iter().filter_map(|job| job.error.as_ref()).map(String::capacity).sum();
+    let execution = execute(
+        SyncGoal::Await(run_42()),
+        Options::default(),
+        |request, _| {
+            let page: Vec<String> = (0..8)
+                .map(|_| format!(r#"{{"id":42,"status":"failed","error":"{error}"}}"#))
+                .collect();
+            let more = !request.target.contains("offset=72");
+            ok(format!(
+                r#"{{"data":[{}],"hasMore":{more}}}"#,
+                page.join(",")
+            ))
+        },
+    );
+    let jobs = &execution.failure().report.as_ref().unwrap().jobs;
+    let text: usize = jobs
+        .iter()
+        .filter_map(|job| job.error.as_ref())
+        .map(String::capacity)
+        .sum();
     assert_eq!(jobs.len(), 80);
     assert!(text <= 128 * 1024 + 80 * 128, "{text} bytes");
 }
 
 #[test]
-fn a_run_with_too_many_jobs_is_an_error() {
+fn a_run_with_too_many_jobs_is_polled_until_the_deadline() {
     let page = vec![r#"{"id":42,"status":"success"}"#; 100].join(",");
-    let played = play(Goal::Run(sync()), wait(seconds(3)), |request, _| match request {
-        request if is_trigger(request) => triggered(),
-        _ => ok(format!(r#"{{"data":[{page}],"hasMore":true}}"#)),
-    });
-    let failure = played.failure();
+    let execution = execute(
+        SyncGoal::Run(sync_7()),
+        with_max_wait(seconds(3)),
+        |request, _| match request {
+            request if is_trigger(request) => trigger_response(),
+            _ => ok(format!(r#"{{"data":[{page}],"hasMore":true}}"#)),
+        },
+    );
+    let failure = execution.failure();
     assert_eq!(failure.kind, FailureKind::StillRunning);
-    assert!(failure.report.as_ref().unwrap().jobs.is_empty() && played.sent.len() > 11, "{failure:?}");
+    assert!(
+        failure.report.as_ref().unwrap().jobs.is_empty() && execution.sent.len() > 11,
+        "{failure:?}"
+    );
 }
 
 #[test]
 fn a_list_that_changes_between_two_pages_is_read_again() {
-    // The run comes into the list, newest first, after its first page was read: of its jobs, the one that failed is on that page now.
+    // The run has two jobs and is added to the top of the list between the first two responses. Its
+    // failed job then moves to the first page, which the operation has already read.
     let mut pages = [
         r#"{"data":[{"id":41,"status":"success"},{"id":41,"status":"success"}],"hasMore":true}"#,
         r#"{"data":[{"id":42,"status":"success"},{"id":41,"status":"success"}],"hasMore":true}"#,
@@ -431,9 +657,20 @@ fn a_list_that_changes_between_two_pages_is_read_again() {
         r#"{"data":[{"id":42,"status":"success"},{"id":41,"status":"success"}],"hasMore":false}"#,
     ]
     .into_iter();
-    let played = play(Goal::Run(sync()), Options::default(), |request, _| {
-        if is_trigger(request) { triggered() } else { ok(pages.next().unwrap()) }
+    let execution = execute(SyncGoal::Run(sync_7()), Options::default(), |request, _| {
+        if is_trigger(request) {
+            trigger_response()
+        } else {
+            ok(pages.next().unwrap())
+        }
     });
-    assert_eq!((played.failure().kind, played.sent.len()), (FailureKind::SyncFailed, 5));
-    assert!(played.sent[3].0 - played.sent[2].0 >= Duration::from_millis(500), "{:?}", played.sent);
+    assert_eq!(
+        (execution.failure().kind, execution.sent.len()),
+        (FailureKind::SyncFailed, 5)
+    );
+    assert!(
+        execution.sent[3].0 - execution.sent[2].0 >= Duration::from_millis(500),
+        "{:?}",
+        execution.sent
+    );
 }

@@ -1,45 +1,47 @@
-//! A run that came since a moment stands for the one that is asked for: what is asked for again starts nothing again.
+//! Starting a run unless one began since a timestamp. A repeated event then starts no second run.
 
 use super::*;
-use crate::hightouch::Moment;
+use crate::hightouch::Timestamp;
 
-/// Hightouch's clock when a script begins, in milliseconds.
+/// Hightouch's clock at the start of a script, in milliseconds since the Unix epoch.
 const BASE: i64 = 1_644_336_660_000;
 
 fn rfc3339(millis: i64) -> String {
     use ::time::format_description::well_known::Rfc3339;
-    let moment = ::time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap();
-    moment.format(&Rfc3339).unwrap()
+    let time =
+        ::time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000).unwrap();
+    time.format(&Rfc3339).unwrap()
 }
 
-/// A run of [`World`]: its times are milliseconds after [`BASE`].
+/// A run of [`FakeHightouch`]. All times are milliseconds after [`BASE`].
 struct Entry {
     id: u64,
     created: i64,
     started: i64,
     finished: i64,
-    /// From when on a list shows it.
+    /// The time from which the list shows the run.
     listed: i64,
 }
 
-/// A Hightouch that lives on between calls.
-struct World {
+/// A server that keeps its runs between operations.
+struct FakeHightouch {
     runs: Vec<Entry>,
     now: i64,
     newest_first: bool,
-    /// How long a run takes, and how long it is in no list at first.
-    takes: i64,
-    lag: i64,
-    /// What comes of the answers to the next triggers, where it is not the run's ID.
-    spoilt: Vec<Say>,
-    /// By what chance requests go wrong, where they do.
-    chance: Option<fastrand::Rng>,
+    /// The duration of a new run, in milliseconds.
+    run_duration: i64,
+    /// The delay after which the list shows a new run, in milliseconds.
+    list_delay: i64,
+    /// The replies to the next triggers. Later triggers get the ID of their run.
+    trigger_replies: Vec<Reply>,
+    /// The source of random faults, if requests may fail.
+    fault_rng: Option<fastrand::Rng>,
 }
 
-/// What can go wrong with any request.
-fn fault(rng: &mut fastrand::Rng) -> Say {
+/// A random fault that may affect any request.
+fn random_fault(rng: &mut fastrand::Rng) -> Reply {
     match rng.u8(..6) {
-        0 => Say::Silence,
+        0 => Reply::Silence,
         1 => lost(),
         2 => status(503),
         3 => status(504),
@@ -48,35 +50,52 @@ fn fault(rng: &mut fastrand::Rng) -> Say {
     }
 }
 
-impl World {
-    /// With a run of yesterday, and one that ended a minute ago.
+impl FakeHightouch {
+    /// Returns a server with one run from yesterday and one run from a minute ago.
     fn new() -> Self {
-        let entry =
-            |id, created: i64| Entry { id, created, started: created, finished: created + 7_000, listed: created };
+        let entry = |id, created: i64| Entry {
+            id,
+            created,
+            started: created,
+            finished: created + 7_000,
+            listed: created,
+        };
         Self {
             runs: vec![entry(40, -86_400_000), entry(41, -60_000)],
             now: 0,
             newest_first: true,
-            takes: 5_000,
-            lag: 0,
-            spoilt: Vec::new(),
-            chance: None,
+            run_duration: 5_000,
+            list_delay: 0,
+            trigger_replies: Vec::new(),
+            fault_rng: None,
         }
     }
 
-    fn with(mut self, id: u64, created: i64, started: i64, finished: i64) -> Self {
-        self.runs.push(Entry { id, created, started, finished, listed: created });
+    fn with_run(mut self, id: u64, created: i64, started: i64, finished: i64) -> Self {
+        self.runs.push(Entry {
+            id,
+            created,
+            started,
+            finished,
+            listed: created,
+        });
         self
     }
 
-    fn triggered(&mut self, at: i64) -> u64 {
-        let before = self.runs.last().unwrap();
-        let (id, started) = (before.id + 1, at.max(before.finished));
-        self.runs.push(Entry { id, created: at, started, finished: started + self.takes, listed: at + self.lag });
+    fn start_run(&mut self, at: i64) -> u64 {
+        let previous = self.runs.last().unwrap();
+        let (id, started) = (previous.id + 1, at.max(previous.finished));
+        self.runs.push(Entry {
+            id,
+            created: at,
+            started,
+            finished: started + self.run_duration,
+            listed: at + self.list_delay,
+        });
         id
     }
 
-    fn list(&self, at: i64) -> Say {
+    fn list(&self, at: i64) -> Reply {
         let mut entries = Vec::new();
         for run in self.runs.iter().filter(|run| run.listed <= at) {
             let status = match at {
@@ -84,179 +103,293 @@ impl World {
                 at if at < run.finished => "processing",
                 _ => "success",
             };
-            let started = if at < run.started { "null".into() } else { format!("{:?}", rfc3339(BASE + run.started)) };
+            let started = if at < run.started {
+                "null".into()
+            } else {
+                format!("{:?}", rfc3339(BASE + run.started))
+            };
             let created = rfc3339(BASE + run.created);
             let id = run.id;
-            entries.push(format!(r#"{{"id":{id},"status":"{status}","createdAt":"{created}","startedAt":{started}}}"#));
+            entries.push(format!(
+                r#"{{"id":{id},"status":"{status}","createdAt":"{created}","startedAt":{started}}}"#
+            ));
         }
         if self.newest_first {
             entries.reverse();
         }
-        let mut answer = Answer::new(200, format!(r#"{{"data":[{}],"hasMore":false}}"#, entries.join(",")));
-        answer.date = Some(Moment::from_millis((BASE + at) / 1000 * 1000));
-        Say::Answer(answer)
+        let mut response = Response::new(
+            200,
+            format!(r#"{{"data":[{}],"hasMore":false}}"#, entries.join(",")),
+        );
+        response.date = Some(Timestamp::from_millis((BASE + at) / 1000 * 1000));
+        Reply::Response(response)
     }
 
-    /// A delivery of the news that what the sync reads was tested at a moment, in milliseconds after [`BASE`].
-    fn told(&mut self, tested: i64) -> Played {
-        let since = Moment::from_millis(BASE + tested);
-        let options = Options { unless_since: Some(since), ..wait(seconds(8)) };
-        let began = self.now;
-        let played = play(Goal::Start(sync()), options, |request, at| {
-            let at = began + i64::try_from(at.as_millis()).unwrap();
-            // Whether the answer is spoilt, and whether the request did not even arrive.
-            let chance = self.chance.as_mut();
-            let (spoilt, arrives) = chance.map_or((None, true), |rng| (rng.bool().then(|| fault(rng)), rng.bool()));
+    /// Delivers the dbt event that the tests of the source data ended at this time, in milliseconds
+    /// after [`BASE`].
+    fn deliver(&mut self, tests_ended: i64) -> Execution<SyncReport> {
+        let since = Timestamp::from_millis(BASE + tests_ended);
+        let options = Options {
+            unless_since: Some(since),
+            ..with_max_wait(seconds(8))
+        };
+        let start = self.now;
+        let execution = execute(SyncGoal::Start(sync_7()), options, |request, at| {
+            let at = start + i64::try_from(at.as_millis()).unwrap();
+            // The fault of this request, if any, and whether the request reaches the server.
+            let (fault, arrives) = self.fault_rng.as_mut().map_or((None, true), |rng| {
+                (rng.bool().then(|| random_fault(rng)), rng.bool())
+            });
             if !is_trigger(request) {
-                return spoilt.unwrap_or_else(|| self.list(at));
+                return fault.unwrap_or_else(|| self.list(at));
             }
-            if let Some(spoilt) = spoilt {
-                if arrives && !matches!(&spoilt, Say::Answer(answer) if answer.status == 429) {
-                    self.triggered(at);
+            if let Some(fault) = fault {
+                if arrives && !matches!(&fault, Reply::Response(response) if response.status == 429)
+                {
+                    self.start_run(at);
                 }
-                return spoilt;
+                return fault;
             }
-            let id = self.triggered(at);
-            if self.spoilt.is_empty() { ok(format!(r#"{{"id":"{id}"}}"#)) } else { self.spoilt.remove(0) }
+            let id = self.start_run(at);
+            if self.trigger_replies.is_empty() {
+                ok(format!(r#"{{"id":"{id}"}}"#))
+            } else {
+                self.trigger_replies.remove(0)
+            }
         });
-        self.now += i64::try_from(played.over.as_millis()).unwrap();
-        played
+        self.now += i64::try_from(execution.ended_at.as_millis()).unwrap();
+        execution
     }
 
-    fn started(&self) -> usize {
+    fn new_runs(&self) -> usize {
         self.runs.iter().filter(|run| run.created >= 0).count()
     }
 }
 
-/// The run, and whether it was there before.
-fn came(played: &Played) -> (u64, bool) {
-    (played.report().run.run.get(), played.report().joined)
+/// The ID of the run, and whether it existed before the operation.
+fn run_and_joined(execution: &Execution<SyncReport>) -> (u64, bool) {
+    (execution.report().run.run.get(), execution.report().joined)
 }
 
-/// Four seconds before the first delivery.
-const TESTED: i64 = -4_000;
+/// The time when the dbt tests ended, four seconds before the first delivery.
+const TESTS_ENDED: i64 = -4_000;
 
 #[test]
-fn what_is_told_again_starts_nothing_again_whether_the_run_is_queued_goes_or_has_ended() {
+fn a_repeated_event_starts_no_second_run() {
     for newest_first in [true, false] {
-        // A run goes that began before the tests ended, so that the new one waits behind it.
-        let mut world = World { newest_first, ..World::new() }.with(42, -10_000, -10_000, 20_000);
-        assert_eq!(came(&world.told(TESTED)), (43, false));
-        for (later, status) in [(1_000, "queued"), (21_000, "processing"), (26_000, "success"), (86_400_000, "success")]
-        {
-            world.now = later;
-            let played = world.told(TESTED);
-            assert_eq!((came(&played), played.triggers()), ((43, true), 0), "after {later} ms");
-            assert_eq!((played.report().status.as_str(), played.sent.len()), (status, 1));
+        // A run that began before the tests ended is in progress, so the new run is queued.
+        let mut server = FakeHightouch {
+            newest_first,
+            ..FakeHightouch::new()
         }
-        assert_eq!(world.started(), 1);
+        .with_run(42, -10_000, -10_000, 20_000);
+        assert_eq!(run_and_joined(&server.deliver(TESTS_ENDED)), (43, false));
+        for (later, status) in [
+            (1_000, "queued"),
+            (21_000, "processing"),
+            (26_000, "success"),
+            (86_400_000, "success"),
+        ] {
+            server.now = later;
+            let execution = server.deliver(TESTS_ENDED);
+            assert_eq!(
+                (run_and_joined(&execution), execution.trigger_count()),
+                ((43, true), 0),
+                "after {later} ms"
+            );
+            assert_eq!(
+                (execution.report().status.as_str(), execution.sent.len()),
+                (status, 1)
+            );
+        }
+        assert_eq!(server.new_runs(), 1);
     }
 }
 
 #[test]
-fn where_the_first_trigger_was_lost_the_run_that_came_of_it_is_found_when_it_is_told_again() {
-    for spoilt in [Say::Trouble(TroubleKind::Lost), Say::Silence, status(502), status(504), ok("<html>")] {
-        for lag in [0, 2_000, 8_000] {
-            let mut world = World { lag, spoilt: vec![], ..World::new() };
-            world.spoilt.push(match &spoilt {
-                Say::Answer(answer) => Say::Answer(answer.clone()),
-                Say::Trouble(kind) => Say::Trouble(*kind),
-                Say::Silence => Say::Silence,
+fn a_repeated_event_finds_the_run_of_an_unclear_trigger() {
+    for reply in [
+        Reply::TransportError(TransportErrorKind::Lost),
+        Reply::Silence,
+        status(502),
+        status(504),
+        ok("<html>"),
+    ] {
+        for list_delay in [0, 2_000, 8_000] {
+            let mut server = FakeHightouch {
+                list_delay,
+                trigger_replies: vec![],
+                ..FakeHightouch::new()
+            };
+            server.trigger_replies.push(match &reply {
+                Reply::Response(response) => Reply::Response(response.clone()),
+                Reply::TransportError(kind) => Reply::TransportError(*kind),
+                Reply::Silence => Reply::Silence,
             });
-            let first = world.told(TESTED);
-            assert_eq!((first.failure().kind, first.triggers()), (FailureKind::TriggerUnconfirmed, 1), "{lag}");
-            world.now += 1_000;
-            let again = world.told(TESTED);
-            assert_eq!((came(&again), again.triggers(), world.started()), ((42, true), 0, 1), "{lag}");
+            let first = server.deliver(TESTS_ENDED);
+            assert_eq!(
+                (first.failure().kind, first.trigger_count()),
+                (FailureKind::TriggerUnconfirmed, 1),
+                "{list_delay}"
+            );
+            server.now += 1_000;
+            let second = server.deliver(TESTS_ENDED);
+            assert_eq!(
+                (
+                    run_and_joined(&second),
+                    second.trigger_count(),
+                    server.new_runs()
+                ),
+                ((42, true), 0, 1),
+                "{list_delay}"
+            );
         }
     }
 }
 
 #[test]
-fn whatever_goes_wrong_one_success_that_is_told_until_it_is_taken_starts_one_run() {
-    let mut taken = 0;
+fn repeated_deliveries_of_one_event_start_at_most_one_run_despite_errors() {
+    let mut successes = 0;
     for seed in 0..2_000 {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let (newest_first, lag) = (rng.bool(), rng.i64(..1_000));
-        let mut world = World { newest_first, lag, chance: Some(rng.fork()), ..World::new() };
+        let (newest_first, list_delay) = (rng.bool(), rng.i64(..1_000));
+        let mut server = FakeHightouch {
+            newest_first,
+            list_delay,
+            fault_rng: Some(rng.fork()),
+            ..FakeHightouch::new()
+        };
         if rng.bool() {
-            world = world.with(42, -10_000, -10_000, rng.i64(-9_000..60_000));
+            server = server.with_run(42, -10_000, -10_000, rng.i64(-9_000..60_000));
         }
-        // dbt sends each event once, and five times again.
-        let told: Vec<Played> = (0..6)
+        // dbt sends each event once and repeats it up to five times.
+        let deliveries: Vec<Execution<SyncReport>> = (0..6)
             .map(|_| {
-                let played = world.told(TESTED);
-                assert!(played.over <= seconds(8) + LATEST_WAKE && played.triggers() <= 4);
-                world.now += rng.i64(1_000..60_000);
-                played
+                let execution = server.deliver(TESTS_ENDED);
+                assert!(
+                    execution.ended_at <= seconds(8) + MAX_WAKE_DELAY
+                        && execution.trigger_count() <= 4
+                );
+                server.now += rng.i64(1_000..60_000);
+                execution
             })
             .collect();
-        assert!(world.started() <= 1, "{} runs, seed {seed}", world.started());
-        for report in told.iter().filter(|played| played.outcome.is_ok()).map(Played::report) {
-            assert_eq!(report.run.run.get(), world.runs.last().unwrap().id, "seed {seed}");
-            assert_eq!(world.started(), 1, "seed {seed}");
-            taken += 1;
+        assert!(
+            server.new_runs() <= 1,
+            "{} runs, seed {seed}",
+            server.new_runs()
+        );
+        for report in deliveries
+            .iter()
+            .filter(|execution| execution.outcome.is_ok())
+            .map(Execution::report)
+        {
+            assert_eq!(
+                report.run.run.get(),
+                server.runs.last().unwrap().id,
+                "seed {seed}"
+            );
+            assert_eq!(server.new_runs(), 1, "seed {seed}");
+            successes += 1;
         }
     }
-    assert!(taken > 4_000, "{taken}");
+    assert!(successes > 4_000, "{successes}");
 }
 
 #[test]
-fn where_no_run_came_of_it_the_next_one_starts_it() {
-    let mut world = World { spoilt: vec![Say::Trouble(TroubleKind::Lost)], ..World::new() };
-    assert_eq!(world.told(TESTED).failure().kind, FailureKind::TriggerUnconfirmed);
-    world.runs.pop();
-    world.now += 10_000;
-    assert_eq!((came(&world.told(TESTED)), world.started()), ((42, false), 1));
+fn a_repeated_event_starts_a_run_if_the_lost_trigger_started_none() {
+    let mut server = FakeHightouch {
+        trigger_replies: vec![Reply::TransportError(TransportErrorKind::Lost)],
+        ..FakeHightouch::new()
+    };
+    assert_eq!(
+        server.deliver(TESTS_ENDED).failure().kind,
+        FailureKind::TriggerUnconfirmed
+    );
+    server.runs.pop();
+    server.now += 10_000;
+    assert_eq!(
+        (
+            run_and_joined(&server.deliver(TESTS_ENDED)),
+            server.new_runs()
+        ),
+        ((42, false), 1)
+    );
 }
 
 #[test]
-fn each_new_success_starts_a_run_of_its_own() {
-    let mut world = World::new();
-    assert_eq!(came(&world.told(TESTED)), (42, false));
-    world.now = 600_000;
-    assert_eq!(came(&world.told(596_000)), (43, false));
-    // What was told before is told again, late and out of order: the first run since is named.
-    assert_eq!(came(&world.told(TESTED)), (42, true));
-    assert_eq!(world.started(), 2);
+fn each_new_event_starts_its_own_run() {
+    let mut server = FakeHightouch::new();
+    assert_eq!(run_and_joined(&server.deliver(TESTS_ENDED)), (42, false));
+    server.now = 600_000;
+    assert_eq!(run_and_joined(&server.deliver(596_000)), (43, false));
+    // The first event is repeated late and out of order. The first run since then is reported.
+    assert_eq!(run_and_joined(&server.deliver(TESTS_ENDED)), (42, true));
+    assert_eq!(server.new_runs(), 2);
 }
 
 #[test]
-fn a_run_that_began_before_does_not_stand_for_a_new_one_and_one_that_began_since_does() {
-    for (created, started, finished, stands) in [
-        // It has read what was there before, and has ended, or goes.
+fn only_a_run_that_began_since_the_timestamp_is_adopted() {
+    for (created, started, finished, is_adopted) in [
+        // The run began before the event. It has ended or is in progress.
         (-5_000, -4_001, -2_000, false),
         (-5_000, -4_001, 60_000, false),
-        // Somebody else's: it began just then, or was queued before and began after, or has yet to.
+        // Somebody else started the run. It began at the time of the event, or it was queued before
+        // the event and began later, or it has not begun.
         (-4_000, -4_000, -2_000, true),
         (-50_000, -3_000, 60_000, true),
         (-50_000, 30_000, 60_000, true),
     ] {
-        let mut world = World::new().with(42, created, started, finished);
-        let played = world.told(TESTED);
-        assert_eq!(came(&played), if stands { (42, true) } else { (43, false) }, "{created} {started}");
+        let mut server = FakeHightouch::new().with_run(42, created, started, finished);
+        let execution = server.deliver(TESTS_ENDED);
+        assert_eq!(
+            run_and_joined(&execution),
+            if is_adopted { (42, true) } else { (43, false) },
+            "{created} {started}"
+        );
     }
 }
 
 #[test]
-fn a_run_that_is_taken_up_is_followed_where_its_end_is_asked_for() {
-    let options = Options { unless_since: Some(Moment::from_millis(0)), ..Options::default() };
-    let mut looks = 0;
-    let played = play(Goal::Run(sync()), options, |_, _| {
-        looks += 1;
-        runs(&[(42, if looks < 4 { "queued" } else { "success" })])
+fn an_adopted_run_is_polled_until_it_ends() {
+    let options = Options {
+        unless_since: Some(Timestamp::from_millis(0)),
+        ..Options::default()
+    };
+    let mut polls = 0;
+    let execution = execute(SyncGoal::Run(sync_7()), options, |_, _| {
+        polls += 1;
+        run_list(&[(42, if polls < 4 { "queued" } else { "success" })])
     });
-    assert_eq!((came(&played), played.triggers(), played.sent.len()), ((42, true), 0, 4));
+    assert_eq!(
+        (
+            run_and_joined(&execution),
+            execution.trigger_count(),
+            execution.sent.len()
+        ),
+        ((42, true), 0, 4)
+    );
 }
 
-fn ask(options: Options, mut list: impl FnMut(&Request) -> Say) -> Played {
-    let options = Options { unless_since: Some(Moment::from_millis(BASE)), ..options };
-    let triggered = || ok(r#"{"id":"1042"}"#);
-    play(Goal::Start(sync()), options, |request, _| if is_trigger(request) { triggered() } else { list(request) })
+fn start_unless_since_base(
+    options: Options,
+    mut list: impl FnMut(&Request) -> Reply,
+) -> Execution<SyncReport> {
+    let options = Options {
+        unless_since: Some(Timestamp::from_millis(BASE)),
+        ..options
+    };
+    execute(SyncGoal::Start(sync_7()), options, |request, _| {
+        if is_trigger(request) {
+            ok(r#"{"id":"1042"}"#)
+        } else {
+            list(request)
+        }
+    })
 }
 
 #[test]
-fn a_list_that_may_hide_such_a_run_is_no_reason_to_start_one() {
+fn no_run_is_started_if_the_list_may_hide_a_matching_run() {
     let old = r#"{"id":40,"status":"success","createdAt":"2022-02-01T00:00:00Z"}"#;
     for entry in [
         r#"{"id":41,"status":"success"}"#,
@@ -264,66 +397,102 @@ fn a_list_that_may_hide_such_a_run_is_no_reason_to_start_one() {
         r#"{"status":"success","createdAt":"2022-02-08T16:12:00Z"}"#,
         "null",
     ] {
-        let played = ask(wait(seconds(60)), |_| ok(format!(r#"{{"data":[{entry},{old}],"hasMore":false}}"#)));
-        assert_eq!((played.failure().kind, played.triggers()), (FailureKind::MalformedAnswer, 0), "{entry}");
+        let execution = start_unless_since_base(with_max_wait(seconds(60)), |_| {
+            ok(format!(r#"{{"data":[{entry},{old}],"hasMore":false}}"#))
+        });
+        assert_eq!(
+            (execution.failure().kind, execution.trigger_count()),
+            (FailureKind::MalformedAnswer, 0),
+            "{entry}"
+        );
     }
-    let played = ask(wait(seconds(60)), |_| {
-        let mut answer = Answer::new(200, r#"{"data":[],"hasMore":false}"#);
-        answer.note_header("age", b"7");
-        Say::Answer(answer)
+    let execution = start_unless_since_base(with_max_wait(seconds(60)), |_| {
+        let mut response = Response::new(200, r#"{"data":[],"hasMore":false}"#);
+        response.record_header("age", b"7");
+        Reply::Response(response)
     });
-    assert_eq!((played.failure().kind, played.triggers()), (FailureKind::MalformedAnswer, 0));
-    for say in [status(401), status(503), lost(), ok("<html>")] {
-        let mut say = Some(say);
-        let played = ask(wait(Duration::ZERO), |_| say.take().unwrap());
-        assert!(played.outcome.is_err() && played.triggers() == 0);
+    assert_eq!(
+        (execution.failure().kind, execution.trigger_count()),
+        (FailureKind::MalformedAnswer, 0)
+    );
+    for reply in [status(401), status(503), lost(), ok("<html>")] {
+        let mut reply = Some(reply);
+        let execution =
+            start_unless_since_base(with_max_wait(Duration::ZERO), |_| reply.take().unwrap());
+        assert!(execution.outcome.is_err() && execution.trigger_count() == 0);
     }
-    // Older than one that surely began before, it can only have begun before.
-    let played = ask(wait(seconds(60)), |_| ok(format!(r#"{{"data":[{old},{{"id":39}}],"hasMore":false}}"#)));
-    assert_eq!((came(&played), played.triggers()), ((1042, false), 1));
+    // Run 39 has no timestamp. Run 40 has a higher ID and began before the event, so run 39 also
+    // began before the event.
+    let execution = start_unless_since_base(with_max_wait(seconds(60)), |_| {
+        ok(format!(r#"{{"data":[{old},{{"id":39}}],"hasMore":false}}"#))
+    });
+    assert_eq!(
+        (run_and_joined(&execution), execution.trigger_count()),
+        ((1042, false), 1)
+    );
 }
 
-fn lost() -> Say {
-    Say::Trouble(TroubleKind::Lost)
+fn lost() -> Reply {
+    Reply::TransportError(TransportErrorKind::Lost)
 }
 
 #[test]
-fn the_list_is_read_as_far_as_it_may_hold_such_a_run() {
+fn the_list_is_read_as_far_as_it_may_contain_a_matching_run() {
     let page = |ids: &[u64], created: &str| {
-        let entry = |id: &u64| format!(r#"{{"id":{id},"status":"success","createdAt":"{created}"}}"#);
-        ok(format!(r#"{{"data":[{}],"hasMore":true}}"#, ids.iter().map(entry).collect::<Vec<_>>().join(",")))
+        let entry =
+            |id: &u64| format!(r#"{{"id":{id},"status":"success","createdAt":"{created}"}}"#);
+        ok(format!(
+            r#"{{"data":[{}],"hasMore":true}}"#,
+            ids.iter().map(entry).collect::<Vec<_>>().join(",")
+        ))
     };
     let before = "2022-02-01T00:00:00Z";
     let oldest_first: Vec<u64> = (1..=100).collect();
     let newest_first: Vec<u64> = (1..=100).rev().collect();
-    let played = ask(wait(seconds(60)), |_| page(&newest_first, before));
-    assert_eq!((came(&played), played.sent.len()), ((1042, false), 2));
-    let played = ask(wait(seconds(60)), |request| match request.target.contains("offset=") {
-        true => ok(r#"{"data":[{"id":101,"status":"success","createdAt":"2022-02-08T16:11:01Z"}],"hasMore":false}"#),
-        false => page(&oldest_first, before),
+    let execution =
+        start_unless_since_base(with_max_wait(seconds(60)), |_| page(&newest_first, before));
+    assert_eq!(
+        (run_and_joined(&execution), execution.sent.len()),
+        ((1042, false), 2)
+    );
+    let execution = start_unless_since_base(with_max_wait(seconds(60)), |request| {
+        match request.target.contains("offset=") {
+            true => ok(
+                r#"{"data":[{"id":101,"status":"success","createdAt":"2022-02-08T16:11:01Z"}],"hasMore":false}"#,
+            ),
+            false => page(&oldest_first, before),
+        }
     });
-    assert_eq!((came(&played), played.sent.len()), ((101, true), 3));
+    assert_eq!(
+        (run_and_joined(&execution), execution.sent.len()),
+        ((101, true), 3)
+    );
 }
 
 #[test]
-fn the_newest_of_a_hundred_thousand_runs_are_found_within_eight_seconds_at_a_quarter_of_a_second_a_request() {
+fn the_newest_of_100_000_runs_are_found_within_eight_seconds_and_25_requests() {
     for count in [150, 1_999, 2_001, 100_000] {
         let all: Vec<(u64, &str)> = (1..=count).map(|id| (id, "success")).collect();
         let (mut now, mut event) = (Instant::default(), Event::Woke);
-        let options = Options { unless_since: Some(Moment::from_millis(BASE)), ..wait(seconds(8)) };
-        let mut operation = Operation::new(Goal::Start(sync()), options, now, 1);
+        let options = Options {
+            unless_since: Some(Timestamp::from_millis(BASE)),
+            ..with_max_wait(seconds(8))
+        };
+        let mut operation = Operation::new(SyncGoal::Start(sync_7()), options, now, 1);
         let mut requests = 0;
         let outcome = loop {
             match operation.step(now, event) {
                 Action::Send { request, .. } => {
                     requests += 1;
-                    now = now.plus(Duration::from_millis(250));
-                    let Say::Answer(answer) =
-                        (if is_trigger(&request) { ok(r#"{"id":"100001"}"#) } else { list(&all, &request, 100) })
-                    else {
+                    now = now + Duration::from_millis(250);
+                    let Reply::Response(response) = (if is_trigger(&request) {
+                        ok(r#"{"id":"100001"}"#)
+                    } else {
+                        run_page(&all, &request, 100)
+                    }) else {
                         unreachable!()
                     };
-                    event = Event::Answer(answer);
+                    event = Event::Response(response);
                 }
                 Action::Wait { until } => (now, event) = (until, Event::Woke),
                 Action::Done(outcome) => break outcome,

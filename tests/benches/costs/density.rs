@@ -1,23 +1,27 @@
-//! How many waiting runs a host can hold: real ones, over real sockets and in real time, in a host that is a process of its own.
+//! The number of waiting runs that a host can serve: measured with real runs, sockets and time, in
+//! a separate host process.
 
 use std::time::Duration;
 
-use hightouch_sync_host::build::Kind;
-use hightouch_sync_host::commands::{GuestHost, Sample};
-use hightouch_sync_host::hightouch::{KEY, LocalHightouch, Options, RateLimit, Status, SyncFixture, Timeline};
-use hightouch_sync_host::load::client;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
+use xtask::build::Kind;
+use xtask::cli::{GuestHost, Sample};
+use xtask::load::client;
+use xtask::local_hightouch::{
+    KEY, LocalHightouch, Options, RateLimit, Status, SyncFixture, Timeline,
+};
 
 use super::figure::{Figure, Section, Unit};
 
-/// How many runs wait at once.
+/// Number of simultaneous runs.
 const RUNS: u64 = 400;
-/// How many of them one call waits for, where it is several: as many as are under way at a time.
+/// Number of runs that one call waits for, if it runs a batch. It is the component's limit of runs
+/// in progress.
 const TOGETHER: u64 = 50;
-/// How long the last caller may take to be among them.
+/// Maximum time until the last caller's run is in progress.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long they are looked at then, and how often.
+/// Duration of the measurement after that.
 const LOOKED_AT: Duration = Duration::from_secs(4);
 const EVERY: Duration = Duration::from_millis(200);
 
@@ -26,40 +30,79 @@ const GIBIBYTE: f64 = (1_u64 << 30) as f64;
 pub fn measure() -> Section {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let mut figures = Vec::new();
-    for (kind, together) in [(Kind::Endpoint, 1), (Kind::Endpoint, TOGETHER), (Kind::Library, 1)] {
+    for (kind, together) in [
+        (Kind::Endpoint, 1),
+        (Kind::Endpoint, TOGETHER),
+        (Kind::Library, 1),
+    ] {
         let bytes = runtime.block_on(per_run(kind, together));
-        let to_an_instance = if together == 1 { String::new() } else { format!(" {together} to an instance,") };
+        let to_an_instance = if together == 1 {
+            String::new()
+        } else {
+            format!(" {together} to an instance,")
+        };
         let name = |what: &str| format!("{},{to_an_instance} {what}", kind.world());
-        figures.push(Figure::new(name("memory per run"), Unit::Kibibytes, bytes.map(|bytes| bytes / 1024.0)));
-        figures.push(Figure::new(name("waiting runs"), Unit::RunsPerGibibyte, bytes.map(|bytes| GIBIBYTE / bytes)));
+        figures.push(Figure::new(
+            name("memory per run"),
+            Unit::Kibibytes,
+            bytes.map(|bytes| bytes / 1024.0),
+        ));
+        figures.push(Figure::new(
+            name("waiting runs"),
+            Unit::RunsPerGibibyte,
+            bytes.map(|bytes| GIBIBYTE / bytes),
+        ));
     }
     let how = format!(
         "Resident memory of the host's process for each of {RUNS} runs that wait at once, one run to an instance where nothing else is said, beyond \
          what it had after one run. Callers and Hightouch are in another process; the library is called through a door of HTTP."
     );
-    Section { name: "density", how, figures }
+    Section {
+        name: "density",
+        how,
+        figures,
+    }
 }
 
-/// The host's bytes for one waiting run; none where the system does not tell.
+/// Returns the host's memory for one waiting run in bytes, or `None` if the system does not provide
+/// it.
 async fn per_run(kind: Kind, together: u64) -> Option<f64> {
     let hour = || Timeline::over(Duration::from_secs(3600), Status::Success);
-    let warm_up = SyncFixture::new(1, "short", Timeline::over(Duration::from_secs(1), Status::Success));
+    let warm_up = SyncFixture::new(
+        1,
+        "short",
+        Timeline::over(Duration::from_secs(1), Status::Success),
+    );
     let others = (2..2 + RUNS).map(|id| SyncFixture::new(id, format!("long-{id}"), hour()));
     let hightouch = LocalHightouch::start(Options {
         syncs: std::iter::once(warm_up).chain(others).collect(),
-        rate_limit: RateLimit { requests: usize::MAX, ..RateLimit::default() },
+        rate_limit: RateLimit {
+            requests: usize::MAX,
+            ..RateLimit::default()
+        },
         ..Options::default()
     });
     let hightouch = hightouch.await.unwrap();
-    let mut host = GuestHost::start(kind, &hightouch.origin(), u32::try_from(RUNS * 2).unwrap()).await.expect("a host");
+    let mut host = GuestHost::start(kind, &hightouch.origin(), u32::try_from(RUNS * 2).unwrap())
+        .await
+        .expect("a host");
     let (client, url) = (client().unwrap(), host.url().to_owned());
     let call = |syncs: Vec<u64>| {
         let (path, body) = match syncs.as_slice() {
             [sync] => (format!("/syncs/{sync}/runs"), "{}".to_owned()),
-            syncs => ("/runs".to_owned(), serde_json::json!({ "syncs": syncs }).to_string()),
+            syncs => (
+                "/runs".to_owned(),
+                serde_json::json!({ "syncs": syncs }).to_string(),
+            ),
         };
-        let request = client.post(format!("{url}{path}")).bearer_auth(KEY).header("prefer", "wait=600");
-        request.header("content-type", "application/json").body(body).send()
+        let request = client
+            .post(format!("{url}{path}"))
+            .bearer_auth(KEY)
+            .header("prefer", "wait=600");
+        request
+            .header("content-type", "application/json")
+            .body(body)
+            .send()
     };
     assert_eq!(call(vec![1]).await.unwrap().status(), 200);
     host.until_quiet(PATIENCE).await.unwrap();
@@ -72,17 +115,20 @@ async fn per_run(kind: Kind, together: u64) -> Option<f64> {
     }
     let fullest = fullest(&mut host, &hightouch, RUNS / together).await;
     callers.abort_all();
-    // It holds instances whose callers have gone: it is ended rather than waited for.
+    // Kill the host: waiting for instances whose callers are gone takes too long.
     drop(host);
     Some(fullest.resident?.saturating_sub(before.resident?) as f64 / RUNS as f64)
 }
 
-/// The host when it holds all the runs, each of which was looked at before.
+/// Returns the measurement of the host when all runs are in progress and each has been polled.
 async fn fullest(host: &mut GuestHost, hightouch: &LocalHightouch, instances: u64) -> Sample {
     let began = Instant::now();
     let looked_at_twice = usize::try_from(RUNS).unwrap() * 3;
     while hightouch.requests().len() < looked_at_twice {
-        assert!(began.elapsed() < PATIENCE, "not all runs wait after {PATIENCE:?}");
+        assert!(
+            began.elapsed() < PATIENCE,
+            "not all runs wait after {PATIENCE:?}"
+        );
         sleep(EVERY).await;
     }
     let mut most = host.sample().await.unwrap();
@@ -90,8 +136,15 @@ async fn fullest(host: &mut GuestHost, hightouch: &LocalHightouch, instances: u6
     while Instant::now() < end {
         sleep(EVERY).await;
         let sample = host.sample().await.unwrap();
-        assert_eq!(sample.counts.instances as u64, instances, "all of them, and no more");
-        most = if sample.resident > most.resident { sample } else { most };
+        assert_eq!(
+            sample.counts.instances as u64, instances,
+            "all of them, and no more"
+        );
+        most = if sample.resident > most.resident {
+            sample
+        } else {
+            most
+        };
     }
     most
 }

@@ -1,20 +1,20 @@
-//! Figures, and what stands beside them.
+//! Measured values and comparisons.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// Figures of one kind.
+/// Measured values of one kind.
 #[derive(Serialize)]
 pub struct Section {
     pub name: &'static str,
-    /// How they were measured, in a sentence.
+    /// A sentence about the method.
     pub how: String,
     pub figures: Vec<Figure>,
 }
 
-/// One figure. What could not be had is none.
+/// A measured value, or `None` if it could not be measured.
 #[derive(Serialize)]
 pub struct Figure {
     pub name: String,
@@ -24,7 +24,7 @@ pub struct Figure {
     pub target: Option<f64>,
 }
 
-/// The same of something else.
+/// The value of something else, for comparison.
 #[derive(Serialize)]
 pub struct Beside {
     pub what: &'static str,
@@ -33,7 +33,13 @@ pub struct Beside {
 
 impl Figure {
     pub fn new(name: impl Into<String>, unit: Unit, ours: impl Into<Option<f64>>) -> Self {
-        Self { name: name.into(), unit, ours: ours.into(), beside: None, target: None }
+        Self {
+            name: name.into(),
+            unit,
+            ours: ours.into(),
+            beside: None,
+            target: None,
+        }
     }
 
     pub fn beside(mut self, what: &'static str, amount: impl Into<Option<f64>>) -> Self {
@@ -41,7 +47,7 @@ impl Figure {
         self
     }
 
-    /// At most this much.
+    /// Sets a maximum.
     pub fn target(mut self, target: impl Into<Option<f64>>) -> Self {
         self.target = target.into();
         self
@@ -52,12 +58,12 @@ impl Figure {
 pub enum Unit {
     #[serde(rename = "KiB")]
     Kibibytes,
-    /// Of linear memory, 64 KiB each.
+    /// Pages of linear memory, 64 KiB each.
     #[serde(rename = "pages")]
     Pages,
     #[serde(rename = "µs")]
     Microseconds,
-    /// WebAssembly's or the processor's.
+    /// Instructions of WebAssembly or of the processor.
     #[serde(rename = "instructions")]
     Instructions,
     #[serde(rename = "times")]
@@ -67,7 +73,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// An amount of it, for a person.
+    /// Formats an amount with its unit.
     pub fn show(self, amount: f64) -> impl fmt::Display {
         match self {
             Self::Kibibytes => format!("{amount:.1} KiB"),
@@ -80,14 +86,19 @@ impl Unit {
     }
 }
 
-/// A whole number with its digits in threes.
+/// Formats a whole number with a separator after every three digits.
 fn grouped(amount: f64) -> String {
     let digits = format!("{amount:.0}");
-    let parts: Vec<&str> = digits.as_bytes().rchunks(3).rev().map(|part| std::str::from_utf8(part).unwrap()).collect();
+    let parts: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|part| std::str::from_utf8(part).unwrap())
+        .collect();
     parts.join(",")
 }
 
-/// Times of the same thing, measured again and again.
+/// Repeated measurements of one duration.
 #[derive(Default)]
 pub struct Times(Vec<Duration>);
 
@@ -96,7 +107,7 @@ impl Times {
         self.0.push(time);
     }
 
-    /// Such that this share of them is shorter, in microseconds.
+    /// Returns the quantile for this share, in microseconds.
     pub fn quantile(&self, share: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_unstable();

@@ -1,4 +1,4 @@
-//! The machine that figures were measured on, and whether it had anything else to do.
+//! The machine on which the values were measured, and its load.
 
 use std::fs;
 use std::time::Duration;
@@ -9,7 +9,8 @@ use serde::Serialize;
 pub struct Machine {
     pub processor: String,
     pub cores: usize,
-    /// The mean number of runnable tasks in the last minute, before and after. None where the system does not tell.
+    /// Mean number of runnable tasks in the last minute, before and after the measurement. `None`
+    /// if the system does not provide it.
     pub load_before: Option<f64>,
     pub load_after: Option<f64>,
 }
@@ -17,9 +18,13 @@ pub struct Machine {
 impl Machine {
     pub fn look() -> Self {
         let table = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = table.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+        let model = table
+            .lines()
+            .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         Self {
-            processor: model.map_or("an unnamed processor", |(_, name)| name).to_owned(),
+            processor: model
+                .map_or("an unnamed processor", |(_, name)| name)
+                .to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             load_before: load(),
             load_after: None,
@@ -30,18 +35,29 @@ impl Machine {
         self.load_after = load();
     }
 
-    /// Whether others wanted the machine just before: times say less then.
+    /// Returns whether the machine was busy just before. Durations are less reliable then.
     pub fn was_busy(&self) -> bool {
         self.load_before.is_some_and(|load| load > 0.5)
     }
 }
 
-/// How long this thread has had a processor: steadier than time where others want it too. None where the system does not tell.
+/// Returns the processor time of this thread. It is more reliable than wall time on a busy machine.
+/// `None` if the system does not provide it.
 pub fn on_processor() -> Option<Duration> {
-    let nanos = fs::read_to_string("/proc/thread-self/schedstat").ok()?.split_whitespace().next()?.parse().ok()?;
+    let nanos = fs::read_to_string("/proc/thread-self/schedstat")
+        .ok()?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()?;
     Some(Duration::from_nanos(nanos))
 }
 
 fn load() -> Option<f64> {
-    fs::read_to_string("/proc/loadavg").ok()?.split_whitespace().next()?.parse().ok()
+    fs::read_to_string("/proc/loadavg")
+        .ok()?
+        .split_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }

@@ -1,22 +1,33 @@
-//! How much linear memory an instance takes, at first and at the most.
+//! Initial and peak linear memory of an instance.
 
-use hightouch_sync_host::build::{Guest, Kind, components, guest};
+use xtask::build::{Guest, Kind, components, guest};
+
+use xtask::load::instance_memory::{
+    new_instance_pages, peak_pages_with_100_jobs, peak_pages_with_100_runs,
+};
 
 use super::figure::{Figure, Section, Unit};
-use super::pages::{at_most_with_a_list_of_runs, at_most_with_a_run_of_jobs, fresh};
 
 pub fn measure() -> Section {
-    let floor = fresh(&guest(Guest::Ok).unwrap()) as f64;
+    let floor = new_instance_pages(&guest(Guest::Ok).unwrap()).unwrap() as f64;
     let mut figures = Vec::new();
     for kind in Kind::ALL {
-        let pages = fresh(components().unwrap().path(kind)) as f64;
+        let pages = new_instance_pages(components().unwrap().path(kind)).unwrap() as f64;
         let name = format!("{}, fresh", kind.world());
-        figures.push(Figure::new(name, Unit::Pages, pages).beside("only says ok", floor).target(4.0));
+        figures.push(
+            Figure::new(name, Unit::Pages, pages)
+                .beside("only says ok", floor)
+                .target(4.0),
+        );
     }
-    let list = at_most_with_a_list_of_runs(Kind::Library) as f64;
+    let list = peak_pages_with_100_runs(Kind::Library).unwrap() as f64;
     figures.push(Figure::new("library, list of 100 runs", Unit::Pages, list).target(16.0));
-    let jobs = at_most_with_a_run_of_jobs(Kind::Library) as f64;
+    let jobs = peak_pages_with_100_jobs(Kind::Library).unwrap() as f64;
     figures.push(Figure::new("library, run of 100 jobs", Unit::Pages, jobs));
     let how = "Pages of 64 KiB of one instance, at its peak: counted.".into();
-    Section { name: "memory", how, figures }
+    Section {
+        name: "memory",
+        how,
+        figures,
+    }
 }

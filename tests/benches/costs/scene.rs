@@ -1,27 +1,27 @@
-//! A sync of six requests and what is answered to them at once: the slug is looked up, the list of runs is looked at, a run is
-//! started, and seen to go twice and to have ended once.
+//! A sync of six requests with immediate responses: it looks up the slug, lists the runs, starts a
+//! run, and polls it three times.
 
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// The sync, by its slug.
+/// The sync's slug.
 pub const SLUG: &str = "demo";
-/// How many requests are sent.
+/// Number of requests.
 pub const REQUESTS: u32 = 6;
-/// How many earlier runs are listed.
+/// Number of earlier runs in the list.
 const EARLIER: u64 = 20;
-/// Looks at the run, the last of which finds it ended.
+/// Number of polls. The last one returns an ended run.
 const LOOKS: u32 = 3;
 
-/// A Hightouch for one sync after the other.
+/// A mock of Hightouch that serves one sync after another.
 #[derive(Default)]
 pub struct Hightouch {
     looks: AtomicU32,
 }
 
 impl Hightouch {
-    /// The answer's JSON for method and target.
+    /// Returns the JSON response for a method and target.
     pub fn answer(&self, method: &str, target: &str) -> String {
         if method == "POST" {
             self.looks.store(0, Ordering::Relaxed);
@@ -56,7 +56,11 @@ fn earlier() -> &'static String {
 }
 
 fn run(id: u64, status: &str) -> String {
-    let finished = if status == "success" { r#""2026-01-05T09:01:02.000Z""# } else { "null" };
+    let finished = if status == "success" {
+        r#""2026-01-05T09:01:02.000Z""#
+    } else {
+        "null"
+    };
     format!(
         r#"{{"id":{id},"createdAt":"2026-01-05T09:00:00.000Z","startedAt":"2026-01-05T09:00:01.000Z","finishedAt":{finished},"querySize":773,"status":"{status}","completionRatio":0.5,"plannedRows":{{"addedCount":640,"changedCount":120,"removedCount":13}},"successfulRows":{{"addedCount":320,"changedCount":60,"removedCount":6}},"failedRows":{{"addedCount":0,"changedCount":0,"removedCount":0}},"error":null}}"#
     )

@@ -1,8 +1,8 @@
-//! How many bytes the components have.
+//! Size of the components' files.
 
 use std::path::Path;
 
-use hightouch_sync_host::build::{Guest, Kind, components, guest};
+use xtask::build::{Guest, Kind, components, guest};
 
 use super::figure::{Figure, Section, Unit};
 
@@ -15,12 +15,18 @@ pub fn measure() -> Section {
             Kind::SpinEndpoint => None,
         };
         let ours = kibibytes(components().unwrap().path(kind));
-        Figure::new(kind.file_name(), Unit::Kibibytes, ours).beside("only says ok", floor).target(target)
+        Figure::new(kind.file_name(), Unit::Kibibytes, ours)
+            .beside("only says ok", floor)
+            .target(target)
     });
     let how = "The component's file: counted. Beside it and below tests/guests/ok, which answers `ok` to everything, built from waki with the same \
                profile and flags."
         .into();
-    Section { name: "size", how, figures: figures.into() }
+    Section {
+        name: "size",
+        how,
+        figures: figures.into(),
+    }
 }
 
 fn kibibytes(file: &Path) -> f64 {

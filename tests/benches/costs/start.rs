@@ -1,24 +1,25 @@
-//! How long a fresh instance takes to be there and to have answered.
+//! Time from the start of an instance to the end of its response.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hightouch_sync_host::build::{Guest, Kind, components, guest};
-use hightouch_sync_host::host::{Captured, Config, Host, Stderr};
 use tokio::runtime::{Builder, Runtime};
+use xtask::build::{Guest, Kind, components, guest};
+use xtask::embedder::{Captured, Config, Host, Stderr};
 
 use super::figure::{Figure, Section, Times, Unit};
 
-/// How often each is started, in turns, so that what else happens on the machine happens to all alike.
+/// Number of starts of each component. The components take turns, so that other load affects all of
+/// them.
 const TURNS: usize = 3_000;
-/// How often before that, unmeasured.
+/// Number of starts before the measurement.
 const WARM_UP: usize = 200;
 const FLOOR: &str = "only says ok";
 
-/// A component that answers HTTP, and how long that took.
+/// A component that handles HTTP requests, and its measured times.
 struct Contender {
     name: &'static str,
-    /// What it answers at once.
+    /// A path with an immediate response.
     path: &'static str,
     host: Host,
     instance: Times,
@@ -28,7 +29,13 @@ struct Contender {
 impl Contender {
     fn new(name: &'static str, path: &'static str, component: &Path) -> Self {
         let host = Host::new(component, config(false)).unwrap();
-        Self { name, path, host, instance: Times::default(), answer: Times::default() }
+        Self {
+            name,
+            path,
+            host,
+            instance: Times::default(),
+            answer: Times::default(),
+        }
     }
 
     async fn take_turn(&mut self) -> (Duration, Duration) {
@@ -44,7 +51,11 @@ impl Contender {
 }
 
 fn config(metered: bool) -> Config {
-    Config { stderr: Stderr::Captured(Captured::new()), metered, ..Config::default() }
+    Config {
+        stderr: Stderr::Captured(Captured::new()),
+        metered,
+        ..Config::default()
+    }
 }
 
 pub fn measure() -> Section {
@@ -58,7 +69,7 @@ pub fn measure() -> Section {
     ];
     runtime.block_on(async {
         for turn in 0..WARM_UP + TURNS {
-            // Nobody comes after the same one each time.
+            // Rotate the order, so that no component always follows the same one.
             let first = turn % all.len();
             for index in (first..all.len()).chain(0..first) {
                 let contender = &mut all[index];
@@ -78,22 +89,41 @@ pub fn measure() -> Section {
         let mut times = |what: &str, ours: f64, floor: f64| {
             figures.push(Figure::new(name(what), Unit::Microseconds, ours).beside(FLOOR, floor));
         };
-        times("instance, median", contender.instance.median(), floor_times.instance.median());
-        times("answer, median", contender.answer.median(), floor_times.answer.median());
-        times("answer, 95th percentile", contender.answer.quantile(0.95), floor_times.answer.quantile(0.95));
+        times(
+            "instance, median",
+            contender.instance.median(),
+            floor_times.instance.median(),
+        );
+        times(
+            "answer, median",
+            contender.answer.median(),
+            floor_times.answer.median(),
+        );
+        times(
+            "answer, 95th percentile",
+            contender.answer.quantile(0.95),
+            floor_times.answer.quantile(0.95),
+        );
         let ratio = contender.answer.median() / floor_times.answer.median();
         figures.push(Figure::new(name("answer, to the floor's"), Unit::Times, ratio).target(1.3));
         let executed = burnt(&runtime, file, "/healthz");
-        figures.push(Figure::new(name("answer, fuel"), Unit::Instructions, executed).beside(FLOOR, floor_burnt));
+        figures.push(
+            Figure::new(name("answer, fuel"), Unit::Instructions, executed)
+                .beside(FLOOR, floor_burnt),
+        );
     }
     let how = format!(
         "From nothing to an instance, or to its answer to GET /healthz, and to it being gone again; compiled before, from a pool, no \
          socket, {TURNS} times each in turns. Fuel is what wasmtime counts, about one for each WebAssembly instruction: counted."
     );
-    Section { name: "start", how, figures }
+    Section {
+        name: "start",
+        how,
+        figures,
+    }
 }
 
-/// The fuel of an instance that answers this.
+/// Returns the fuel that an instance uses for this path.
 fn burnt(runtime: &Runtime, component: &Path, path: &str) -> f64 {
     let host = Host::new(component, config(true)).unwrap();
     runtime.block_on(host.get(path)).unwrap();

@@ -1,11 +1,12 @@
-//! What one sync costs beside waiting: its guest, and the host's side of what that imports. Pauses take no time and no request
-//! passes through a socket.
+//! The cost of one sync without waiting: the guest and its host functions. Pauses take no time, and
+//! no request uses a socket.
 
 use std::time::{Duration, Instant};
 
-use hightouch_sync_host::build::components;
-use hightouch_sync_host::host::{
-    Answers, Clock, Config, Connection, Host, IfRunning, Outbound, RunOptions, SyncRef, VirtualTime, in_virtual_time,
+use xtask::build::components;
+use xtask::embedder::{
+    Clock, Config, Connection, GeneratedResponses, Host, IfRunning, Outbound, RunOptions, SyncRef,
+    VirtualTime, in_virtual_time,
 };
 
 use super::figure::{Figure, Section, Times, Unit};
@@ -15,7 +16,7 @@ use super::scene::{Hightouch, REQUESTS, SLUG};
 
 const SYNCS: u32 = 1_000;
 const WARM_UP: u32 = 100;
-/// More, for they are short beside the system's account of processor time.
+/// A larger number, because native syncs are short compared with the precision of processor time.
 const NATIVE_SYNCS: u32 = 20_000;
 
 pub fn measure() -> Section {
@@ -33,7 +34,9 @@ pub fn measure() -> Section {
             sync(&host).await;
             times.note(began.elapsed());
         }
-        let processor = on_processor().zip(before).map(|(after, before)| (after - before) / SYNCS);
+        let processor = on_processor()
+            .zip(before)
+            .map(|(after, before)| (after - before) / SYNCS);
         (fuel, processor, times)
     });
     let mut how = format!(
@@ -43,7 +46,9 @@ pub fn measure() -> Section {
     );
     let counted = native::instructions();
     if counted.is_none() {
-        how.push_str(" Native instructions could not be counted: neither perf nor valgrind can here.");
+        how.push_str(
+            " Native instructions could not be counted: neither perf nor valgrind can here.",
+        );
     }
     let mut instructions = Figure::new("library, fuel", Unit::Instructions, fuel);
     if let Some((count, by)) = counted {
@@ -52,12 +57,24 @@ pub fn measure() -> Section {
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
     let figures = vec![
         instructions,
-        Figure::new("library, processor time", Unit::Microseconds, processor.map(micros))
-            .beside("natively", native::time(NATIVE_SYNCS).map(micros)),
+        Figure::new(
+            "library, processor time",
+            Unit::Microseconds,
+            processor.map(micros),
+        )
+        .beside("natively", native::time(NATIVE_SYNCS).map(micros)),
         Figure::new("library, median", Unit::Microseconds, times.median()),
-        Figure::new("library, 95th percentile", Unit::Microseconds, times.quantile(0.95)),
+        Figure::new(
+            "library, 95th percentile",
+            Unit::Microseconds,
+            times.quantile(0.95),
+        ),
     ];
-    Section { name: "one sync", how, figures }
+    Section {
+        name: "one sync",
+        how,
+        figures,
+    }
 }
 
 fn host(time: &VirtualTime, metered: bool) -> Host {
@@ -65,7 +82,9 @@ fn host(time: &VirtualTime, metered: bool) -> Host {
     let config = Config {
         outbound: Outbound::Any,
         clock: Clock::Virtual(time.clone()),
-        answers: Some(Answers::new(move |method, target| hightouch.answer(method, target))),
+        generated_responses: Some(GeneratedResponses::new(move |method, target| {
+            hightouch.answer(method, target)
+        })),
         metered,
         ..Config::default()
     };
@@ -73,8 +92,18 @@ fn host(time: &VirtualTime, metered: bool) -> Host {
 }
 
 async fn sync(host: &Host) {
-    let connection = Connection { api_key: "key".into(), api_origin: Some("http://127.0.0.1:4000".into()) };
-    let options = RunOptions { if_running: IfRunning::Join, ..RunOptions::default() };
-    let report = host.run_sync(&connection, &SyncRef::Slug(SLUG.into()), options).await.unwrap().unwrap();
+    let connection = Connection {
+        api_key: "key".into(),
+        api_origin: Some("http://127.0.0.1:4000".into()),
+    };
+    let options = RunOptions {
+        if_running: IfRunning::Join,
+        ..RunOptions::default()
+    };
+    let report = host
+        .run_sync(&connection, &SyncRef::Slug(SLUG.into()), options)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(report.requests, REQUESTS);
 }

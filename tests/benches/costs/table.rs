@@ -1,9 +1,9 @@
-//! The figures, for a person.
+//! Formats the values as a table.
 
 use super::figure::{Beside, Figure, Section};
 use super::machine::Machine;
 
-/// The columns of a terminal that the text takes.
+/// Width of the text in columns.
 const WIDTH: usize = 118;
 
 pub fn print(machine: &Machine, sections: &[Section]) {
@@ -14,9 +14,16 @@ pub fn print(machine: &Machine, sections: &[Section]) {
         machine.cores,
         load(machine.load_before),
         load(machine.load_after),
-        if machine.was_busy() { ": something else was running, so times may be longer and spread more" } else { "" }
+        if machine.was_busy() {
+            ": something else was running, so times may be longer and spread more"
+        } else {
+            ""
+        }
     );
-    println!("\n{:<44}{:>14}  {:>14} {:<26}{:>12}", "", "ours", "beside", "", "target");
+    println!(
+        "\n{:<44}{:>14}  {:>14} {:<26}{:>12}",
+        "", "ours", "beside", "", "target"
+    );
     for section in sections {
         println!("{}", section.name);
         section.figures.iter().for_each(row);
@@ -41,11 +48,19 @@ fn paragraph(text: &str) {
 }
 
 fn row(figure: &Figure) {
-    let Figure { name, unit, ours, beside, target } = figure;
+    let Figure {
+        name,
+        unit,
+        ours,
+        beside,
+        target,
+    } = figure;
     let ours = ours.map_or("not known".into(), |ours| unit.show(ours).to_string());
     let (amount, what) = beside
         .as_ref()
-        .map_or_else(Default::default, |Beside { what, amount }| (unit.show(*amount).to_string(), *what));
+        .map_or_else(Default::default, |Beside { what, amount }| {
+            (unit.show(*amount).to_string(), *what)
+        });
     let target = target.map_or(String::new(), |target| format!("≤ {}", unit.show(target)));
     println!("  {name:<42}{ours:>14}  {amount:>14} {what:<26}{target:>12}");
 }

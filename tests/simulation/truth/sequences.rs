@@ -1,6 +1,6 @@
 //! The promises where a run of a sequence is started or awaited.
 
-use hightouch_sync::engine::{FailureKind, TroubleKind};
+use hightouch_sync::engine::{FailureKind, TransportErrorKind};
 
 use super::{Broken, Came, LONGEST_PAUSE, Played, Sent, broken, is_final, over, sequence_run};
 use crate::sequences::{Run, Sequences, number, run_id};
@@ -20,8 +20,13 @@ fn told(played: &Played<'_>) -> Option<u64> {
 
 /// Whether what came back of a trigger leaves open whether a run came of it.
 fn is_unclear(sent: &Sent) -> bool {
-    let lost = matches!(sent.trouble, Some(TroubleKind::Lost | TroubleKind::TimedOut));
-    let unsaid = matches!(sent.status, Some(200 | 206)) && sent.named.is_none() && sent.fault != Some(Fault::Envelope);
+    let lost = matches!(
+        sent.trouble,
+        Some(TransportErrorKind::Lost | TransportErrorKind::TimedOut)
+    );
+    let unsaid = matches!(sent.status, Some(200 | 206))
+        && sent.named.is_none()
+        && sent.fault != Some(Fault::Envelope);
     sent.trigger && (lost || unsaid || matches!(sent.status, Some(408 | 500..=599)))
 }
 
@@ -34,8 +39,16 @@ pub fn once(played: &Played<'_>) -> Result<(), Broken> {
     if played.world.call.goal.awaits() && played.sent.iter().any(|sent| sent.trigger) {
         return broken("once", "awaiting a run sent a trigger");
     }
-    let open = played.sent.iter().find(|sent| is_unclear(sent) || sent.named.is_some());
-    if open.is_some_and(|open| played.sent.iter().any(|sent| sent.trigger && sent.at > open.at)) {
+    let open = played
+        .sent
+        .iter()
+        .find(|sent| is_unclear(sent) || sent.named.is_some());
+    if open.is_some_and(|open| {
+        played
+            .sent
+            .iter()
+            .any(|sent| sent.trigger && sent.at > open.at)
+    }) {
         return broken("once", "a trigger that may have arrived was sent again");
     }
     Ok(())
@@ -48,36 +61,59 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let kind = played.outcome.as_ref().err().map(|failure| failure.kind);
     let is_open = played.sent.last().is_some_and(is_unclear);
     if is_open != (kind == Some(FailureKind::TriggerUnconfirmed)) {
-        return broken(format!("a trigger of which nothing is known: {is_open}, and the end is {kind:?}"));
+        return broken(format!(
+            "a trigger of which nothing is known: {is_open}, and the end is {kind:?}"
+        ));
     }
     let asked_for = match call.goal {
         Goal::AwaitSequence => Some(sequences(played).awaited),
         _ => played.sent.iter().find_map(|sent| sent.named),
     };
     if told(played) != asked_for {
-        return super::broken("never lost", format!("run {asked_for:?} was named, and {:?} is told", told(played)));
+        return super::broken(
+            "never lost",
+            format!(
+                "run {asked_for:?} was named, and {:?} is told",
+                told(played)
+            ),
+        );
     }
     let effect = sequences(played).effects.first().copied();
     let Some(report) = sequence_run(&played.outcome) else {
         return match effect {
-            Some(run) if !is_open => broken(format!("it passes over run {run}, to which its trigger came")),
+            Some(run) if !is_open => broken(format!(
+                "it passes over run {run}, to which its trigger came"
+            )),
             _ => Ok(()),
         };
     };
     if !call.goal.awaits() && effect != asked_for {
-        return broken(format!("its trigger came to run {effect:?}, not to run {asked_for:?}"));
+        return broken(format!(
+            "its trigger came to run {effect:?}, not to run {asked_for:?}"
+        ));
     }
     let truth = asked_for.and_then(|run| sequences(played).run(run));
     let sync_run = |run: &hightouch_sync::hightouch::SyncRun| {
         let number = |id: Option<u64>| id.unwrap_or(0);
-        (number(run.sync.map(|id| id.get())), number(run.run.map(|id| id.get())), run.status.clone())
+        (
+            number(run.sync.map(|id| id.get())),
+            number(run.run.map(|id| id.get())),
+            run.status.clone(),
+        )
     };
     let sync_runs: Vec<_> = report.sync_runs.iter().map(sync_run).collect();
-    let true_ones = truth.map(|run| run.sync_runs(played.over)).unwrap_or_default();
+    let true_ones = truth
+        .map(|run| run.sync_runs(played.over))
+        .unwrap_or_default();
     for (sync, run, status) in &sync_runs {
         let there = true_ones.iter().find(|(_, id, _)| id == run);
-        if there.is_none_or(|(of, _, truth)| of != sync || status.ended() && status.as_str() != *truth) {
-            return broken(format!("run {run} of sync {sync} is not `{}`: {there:?}", status.as_str()));
+        if there
+            .is_none_or(|(of, _, truth)| of != sync || status.ended() && status.as_str() != *truth)
+        {
+            return broken(format!(
+                "run {run} of sync {sync} is not `{}`: {there:?}",
+                status.as_str()
+            ));
         }
     }
     let says_done = |sent: &&Sent| {
@@ -91,17 +127,25 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     match (kind, &played.outcome) {
         (None, _) if call.goal.waits() => {
             if !ended || !succeeds {
-                return broken(format!("run {asked_for:?} is said to have succeeded; it has ended: {ended}"));
+                return broken(format!(
+                    "run {asked_for:?} is said to have succeeded; it has ended: {ended}"
+                ));
             }
             if sync_runs.len() != true_ones.len() {
-                return broken(format!("of the sync runs {true_ones:?} it tells {sync_runs:?}"));
+                return broken(format!(
+                    "of the sync runs {true_ones:?} it tells {sync_runs:?}"
+                ));
             }
             Ok(())
         }
-        (Some(FailureKind::SyncFailed), Err(failure)) if failure.message.contains("not proven") => match done {
-            Some(done) if played.over >= done + DONE_TIMEOUT => Ok(()),
-            _ => broken(format!("it did not wait for the ends of all sync runs, after `done` at {done:?} ms")),
-        },
+        (Some(FailureKind::SyncFailed), Err(failure)) if failure.message.contains("not proven") => {
+            match done {
+                Some(done) if played.over >= done + DONE_TIMEOUT => Ok(()),
+                _ => broken(format!(
+                    "it did not wait for the ends of all sync runs, after `done` at {done:?} ms"
+                )),
+            }
+        }
         (Some(FailureKind::SyncFailed), Err(failure)) => {
             let done_for_long = done.is_some_and(|done| played.over >= done + DONE_TIMEOUT);
             if !ended && !done_for_long || succeeds {
@@ -112,9 +156,14 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
                 word => matches!(word, "failed" | "cancelled" | "interrupted"),
             };
             let unsaid = sync_runs.iter().find(|(sync, run, status)| {
-                is_bad(status.as_str()) && !failure.message.contains(&format!("run {run} of sync {sync} "))
+                is_bad(status.as_str())
+                    && !failure
+                        .message
+                        .contains(&format!("run {run} of sync {sync} "))
             });
-            unsaid.map_or(Ok(()), |(_, run, _)| broken(format!("run {run} failed in it, and is not named")))
+            unsaid.map_or(Ok(()), |(_, run, _)| {
+                broken(format!("run {run} failed in it, and is not named"))
+            })
         }
         _ => Ok(()),
     }
@@ -124,48 +173,75 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
 pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("patient", how);
     let call = &played.world.call;
-    let Err(failure) = &played.outcome else { return Ok(()) };
+    let Err(failure) = &played.outcome else {
+        return Ok(());
+    };
     let (Some(report), Some(run)) = (sequence_run(&played.outcome), told(played)) else {
         return super::patient_with_rate_limit(played, failure);
     };
     let out_of_time = played.over >= call.max_wait - 1_000;
     match failure.kind {
         FailureKind::SyncFailed => Ok(()),
-        FailureKind::StillRunning if !out_of_time => {
-            broken(format!("the wait was over after {} ms of {} ms", played.over, call.max_wait))
-        }
+        FailureKind::StillRunning if !out_of_time => broken(format!(
+            "the wait was over after {} ms of {} ms",
+            played.over, call.max_wait
+        )),
         FailureKind::StillRunning => {
             let run = sequences(played).run(run);
-            let Some(end) = run.and_then(|run| Some(run.ends()?.max(run.known()))) else { return Ok(()) };
-            let troubled = played.sent.iter().filter(|sent| sent.fault.is_some()).map(over).max();
+            let Some(end) = run.and_then(|run| Some(run.ends()?.max(run.known()))) else {
+                return Ok(());
+            };
+            let troubled = played
+                .sent
+                .iter()
+                .filter(|sent| sent.fault.is_some())
+                .map(over)
+                .max();
             let from = end.max(troubled.unwrap_or(0));
             if from.saturating_add(LONGEST_PAUSE) < call.max_wait {
-                return broken(format!("nothing stood in the way from {from} ms, when the run had ended"));
+                return broken(format!(
+                    "nothing stood in the way from {from} ms, when the run had ended"
+                ));
             }
             Ok(())
         }
         // What was just named and is not known yet will be.
-        _ if played.sent.last().is_some_and(|last| is_final(last) && (call.goal.awaits() || last.fault.is_some())) => {
+        _ if played
+            .sent
+            .last()
+            .is_some_and(|last| is_final(last) && (call.goal.awaits() || last.fault.is_some())) =>
+        {
             Ok(())
         }
         _ if call.goal.awaits() && report.sync_runs.is_empty() && out_of_time => Ok(()),
-        kind => broken(format!("{kind:?} ended the wait for run {run} after {} ms", played.over)),
+        kind => broken(format!(
+            "{kind:?} ended the wait for run {run} after {} ms",
+            played.over
+        )),
     }
 }
 
 pub fn came(played: &Played<'_>) -> Vec<Came> {
     let mut came = Vec::new();
     let created = |run: &Run| run.created;
-    let told = told(played).and_then(|run| sequences(played).run(run)).map(created);
-    let sent = played.sent.iter().find(|sent| sent.named.is_some()).map(|sent| sent.at);
+    let told = told(played)
+        .and_then(|run| sequences(played).run(run))
+        .map(created);
+    let sent = played
+        .sent
+        .iter()
+        .find(|sent| sent.named.is_some())
+        .map(|sent| sent.at);
     if told.zip(sent).is_some_and(|(created, sent)| created < sent) {
         came.push(Came::SequenceGoing);
     }
-    came.extend(match played.outcome.as_ref().map_err(|failure| failure.kind) {
-        Ok(_) if played.world.call.goal.waits() => Some(Came::SequenceSucceeded),
-        Err(FailureKind::SyncFailed) => Some(Came::SequenceFailed),
-        Err(FailureKind::TriggerUnconfirmed) => Some(Came::SequenceUnconfirmed),
-        _ => None,
-    });
+    came.extend(
+        match played.outcome.as_ref().map_err(|failure| failure.kind) {
+            Ok(_) if played.world.call.goal.waits() => Some(Came::SequenceSucceeded),
+            Err(FailureKind::SyncFailed) => Some(Came::SequenceFailed),
+            Err(FailureKind::TriggerUnconfirmed) => Some(Came::SequenceUnconfirmed),
+            _ => None,
+        },
+    );
     came
 }

@@ -29,11 +29,16 @@ use bindings::hightouch::sync::types::{Connection, IfRunning, Resync, RunOptions
 
 #[handler]
 fn answer(request: Request) -> Result<Response, ErrorCode> {
-    let body = request.body().map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
+    let body = request
+        .body()
+        .map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
     let text = String::from_utf8_lossy(&body);
     let mut lines = text.lines();
     let api_origin = lines.next().map(str::to_owned);
-    let connection = Connection { api_key: lines.next().unwrap_or_default().to_owned(), api_origin };
+    let connection = Connection {
+        api_key: lines.next().unwrap_or_default().to_owned(),
+        api_origin,
+    };
     let mut told = String::new();
     let mut status = 200;
     for sync in lines {
@@ -52,10 +57,23 @@ fn step(connection: &Connection, sync: &str) -> (u16, String) {
     let Ok(id) = sync.parse() else {
         return (400, format!("{sync} is no ID of a sync"));
     };
-    let options =
-        RunOptions { resync: Resync::empty(), accept_warnings: false, if_running: IfRunning::Queue, max_wait_ms: None };
+    let options = RunOptions {
+        resync: Resync::empty(),
+        accept_warnings: false,
+        if_running: IfRunning::Queue,
+        max_wait_ms: None,
+    };
     match run_sync(connection, &SyncRef::Id(id), options) {
-        Ok(report) => (200, format!("sync {} run {}: {:?}", report.run.sync_id, report.run.run_id, report.status)),
-        Err(failure) => (424, format!("sync {id}: {:?}: {}", failure.kind, failure.message)),
+        Ok(report) => (
+            200,
+            format!(
+                "sync {} run {}: {:?}",
+                report.run.sync_id, report.run.run_id, report.status
+            ),
+        ),
+        Err(failure) => (
+            424,
+            format!("sync {id}: {:?}: {}", failure.kind, failure.message),
+        ),
     }
 }

@@ -26,9 +26,14 @@ use bindings::exports::wasi::http::outgoing_handler::{
 struct Denies;
 
 impl Guest for Denies {
-    fn handle(_: OutgoingRequest, _: Option<RequestOptions>) -> Result<FutureIncomingResponse, ErrorCode> {
+    fn handle(
+        _: OutgoingRequest,
+        _: Option<RequestOptions>,
+    ) -> Result<FutureIncomingResponse, ErrorCode> {
         // What Spin's adapter says, in place of `HTTP-request-denied`: crates/capabilities/deny-adapter/src/lib.rs of Spin 4.0.2.
-        Err(ErrorCode::InternalError(Some("\"wasi:http/outgoing-handler\" is not permitted".to_owned())))
+        Err(ErrorCode::InternalError(Some(
+            "\"wasi:http/outgoing-handler\" is not permitted".to_owned(),
+        )))
     }
 }
 

@@ -1,0 +1,138 @@
+//! Where and when to poll a run.
+
+use core::time::Duration;
+
+use crate::endpoint::request::account::Account;
+use crate::engine::Report;
+
+/// Maximum length of `X-Forwarded-Prefix`, in bytes. Hosts reject headers that are too long.
+const MAX_PREFIX: usize = 256;
+
+/// Returns the path at which a proxy serves this endpoint, from the values of `X-Forwarded-Prefix`.
+///
+/// A valid value matches `(/[A-Za-z0-9._~-]+)+` and has no segment `.` or `..`. Any other value,
+/// and more than one value, counts as no prefix: a client resolves `Location`, and the header must
+/// not lead it elsewhere.
+pub(in crate::endpoint) fn prefix<'a>(values: impl IntoIterator<Item = &'a str>) -> &'a str {
+    let mut values = values.into_iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return "";
+    };
+    let value = value.trim_ascii();
+    let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"._~-".contains(&byte);
+    let is_segment =
+        |part: &str| !matches!(part, "" | "." | "..") && part.bytes().all(is_unreserved);
+    let is_path = value
+        .strip_prefix('/')
+        .is_some_and(|path| path.split('/').all(is_segment));
+    if is_path && value.len() <= MAX_PREFIX {
+        value
+    } else {
+        ""
+    }
+}
+
+/// Returns the path and query to poll a run, with the account and the option of the first request.
+pub(in crate::endpoint) fn location(
+    prefix: &str,
+    report: &Report,
+    account: Option<&Account>,
+    accept_warnings: bool,
+) -> String {
+    let path = match report {
+        Report::Sync(report) => {
+            format!("{prefix}/syncs/{}/runs/{}", report.run.sync, report.run.run)
+        }
+        Report::Sequence(report) => format!("{prefix}/sync-sequences/runs/{}", report.run.id),
+    };
+    let account = account.map(|account| format!("account={}", account.as_str()));
+    let warnings = accept_warnings.then(|| String::from("acceptWarnings=true"));
+    let query: Vec<String> = account.into_iter().chain(warnings).collect();
+    if query.is_empty() {
+        path
+    } else {
+        format!("{path}?{}", query.join("&"))
+    }
+}
+
+/// Returns the delay for `Retry-After`.
+///
+/// It is short, because the next request waits for the run too. It is longer for a caller who
+/// waited long, and not shorter than the delay that Hightouch asked for.
+pub(in crate::endpoint) fn retry_after(
+    waited: Duration,
+    hightouch_retry_after: Option<Duration>,
+) -> Duration {
+    let delay = Duration::from_secs((waited.as_secs() / 20).clamp(1, 60));
+    hightouch_retry_after.unwrap_or_default().max(delay)
+}
+
+/// Returns the span in whole seconds, rounded up.
+pub(in crate::endpoint) fn seconds(span: Duration) -> String {
+    span.as_secs()
+        .saturating_add(u64::from(span.subsec_nanos() > 0))
+        .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_a_path_of_plain_segments() {
+        let read = |value: &str| prefix([value]).to_owned();
+        for value in ["/a", "/api/v1", "/A-Z_0.9/~x", "/.well-known/x", "/a..b"] {
+            assert_eq!(read(value), value);
+        }
+        assert_eq!(read(" /a "), "/a");
+        let long = format!("/{}", "a".repeat(MAX_PREFIX));
+        for value in [
+            "",
+            "/",
+            "a",
+            "//evil.example",
+            "/a/",
+            "/a//b",
+            "/..",
+            "/a/../b",
+            "/./a",
+            "https://evil.example/a",
+            "/a?b",
+            "/a#b",
+            "/a b",
+            "/a%2Fb",
+            "/a, /b",
+            "/\\evil.example",
+            "/a\r\nx: y",
+            "/\u{e4}",
+            &long,
+        ] {
+            assert_eq!(read(value), "", "{value:?}");
+        }
+        assert_eq!(prefix([]), "");
+        assert_eq!(prefix(["/a", "/a"]), "");
+    }
+
+    #[test]
+    fn the_longer_of_the_two_waits_counts() {
+        let wait = |waited, asked: Option<u64>| {
+            retry_after(Duration::from_secs(waited), asked.map(Duration::from_secs))
+        };
+        for (waited, asked, expected) in [
+            (0, None, 1),
+            (60, None, 3),
+            (100_000, None, 60),
+            (60, Some(2), 3),
+            (60, Some(30), 30),
+            (100_000, Some(90), 90),
+        ] {
+            assert_eq!(
+                wait(waited, asked),
+                Duration::from_secs(expected),
+                "{waited} {asked:?}"
+            );
+        }
+        assert_eq!(seconds(Duration::from_millis(1500)), "2");
+        assert_eq!(seconds(Duration::from_secs(3)), "3");
+    }
+}

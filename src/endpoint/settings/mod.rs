@@ -1,0 +1,81 @@
+//! The endpoint's settings.
+
+use super::request::account::Account;
+use super::response::problem::Problem;
+use crate::hightouch::ApiOrigin;
+
+cfg_select! {
+    feature = "spin" => {
+        mod spin;
+        pub(super) use spin::SpinVariables as HostSettings;
+    }
+    _ => {
+        mod environment;
+        pub(super) use environment::Environment as HostSettings;
+    }
+}
+
+/// The origin of Hightouch's API.
+const API_ORIGIN: &str = "HIGHTOUCH_API_ORIGIN";
+/// The token that callers need for a stored key.
+pub(super) const ENDPOINT_TOKEN: &str = "ENDPOINT_TOKEN";
+/// A stored API key. An account's key has the account's name after it.
+pub(super) const API_KEY: &str = "HIGHTOUCH_API_KEY";
+/// The secrets of the dbt webhooks that may start runs, separated by commas.
+pub(super) const DBT_WEBHOOK_SECRET: &str = "DBT_WEBHOOK_SECRET";
+/// The slug of the key's workspace. An account's workspace has the account's name after it.
+pub(super) const WORKSPACE: &str = "HIGHTOUCH_WORKSPACE";
+
+/// The settings that are secrets, also with an account's name after them. Commas separate several
+/// values.
+const SECRETS: [&str; 3] = [ENDPOINT_TOKEN, API_KEY, DBT_WEBHOOK_SECRET];
+
+/// A source of settings.
+pub(super) trait Settings {
+    /// Returns a setting by the name that it has in the environment.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the source cannot be read.
+    fn look_up(&self, name: &str) -> Result<Option<String>, Problem>;
+
+    /// Returns the configured secrets that a request of this account can use, at least.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the source cannot be read.
+    fn secrets(&self, account: Option<&Account>) -> Result<Vec<String>, Problem>;
+
+    /// Returns whether an API key is stored.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the source cannot be read.
+    fn has_stored_key(&self) -> Result<bool, Problem>;
+
+    /// Returns a setting without the blanks around it; `None` if it is empty.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the source cannot be read.
+    fn get(&self, name: &str) -> Result<Option<String>, Problem> {
+        let value = self.look_up(name)?.map(|value| value.trim_ascii().into());
+        Ok(value.filter(|value: &String| !value.is_empty()))
+    }
+
+    /// Returns the origin of Hightouch's API.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the setting is invalid.
+    fn origin(&self) -> Result<ApiOrigin, Problem> {
+        let Some(origin) = self.get(API_ORIGIN)? else {
+            return Ok(ApiOrigin::default());
+        };
+        origin.parse().map_err(|error| {
+            Problem::not_configured(format!(
+                "The setting {API_ORIGIN} is invalid: {error}. Nothing was sent to Hightouch."
+            ))
+        })
+    }
+}

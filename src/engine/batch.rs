@@ -1,0 +1,322 @@
+//! Many operations with one API key: whose turn it is to send a request.
+//!
+//! A batch decides; the driver sends, receives and waits. The driver loop:
+//!
+//! 1. Call [`next_request`](Batch::next_request) until it returns `None`, and send each request.
+//! 2. Wait until a reply arrives or until [`wake_at`](Batch::wake_at).
+//! 3. Pass each reply to [`on_reply`](Batch::on_reply), and continue with step 1 until
+//!    [`is_over`](Batch::is_over).
+//!
+//! The one invariant: every request that the batch returned gets exactly one reply, at its
+//! `give_up` at the latest.
+
+use super::operation::{Goal, Operation};
+use super::options::Options;
+use super::outcome::{FailureKind, Outcome};
+use super::poll_schedule::MAX_CONCURRENT_RUNS;
+use super::rate_limiter::RateLimiter;
+use super::step::{Action, Event};
+use super::time::Instant;
+use crate::hightouch::{Method, Request, SyncId};
+
+/// Maximum number of requests in flight.
+///
+/// A response may be 1 MiB long, and hosts limit the number of connections of a component.
+const MAX_REQUESTS_IN_FLIGHT: usize = 8;
+
+/// Operations that share an API key: the rate limit of its workspace, and the memory of one
+/// instance.
+#[derive(Debug)]
+pub struct Batch<G: Goal> {
+    entries: Vec<Entry<G>>,
+    /// The syncs that operations have started, and the index of each operation.
+    claims: Vec<(SyncId, usize)>,
+    rate_limiter: RateLimiter,
+}
+
+#[derive(Debug)]
+struct Entry<G: Goal> {
+    operation: Operation<G>,
+    state: State<G>,
+    /// The number of steps so far.
+    steps: u64,
+    /// Whether [`Batch::next_started`] has yet to return the run.
+    is_unannounced: bool,
+}
+
+#[derive(Debug)]
+enum State<G: Goal> {
+    /// The operation has not begun.
+    New,
+    /// A request is in flight.
+    InFlight,
+    /// The reply arrived.
+    Replied(Event),
+    /// The operation sleeps.
+    Sleeping(Instant),
+    /// The operation is over.
+    Over(Box<Outcome<G::Report>>),
+    /// The operation is over, and its outcome was taken.
+    Taken,
+}
+
+impl<G: Goal> State<G> {
+    fn is_over(&self) -> bool {
+        matches!(self, Self::Over(_) | Self::Taken)
+    }
+}
+
+/// A request that the driver has to send.
+#[derive(Clone, Debug)]
+pub struct Send {
+    /// The index of the operation, for [`Batch::on_reply`].
+    pub index: usize,
+    /// The request.
+    pub request: Request,
+    /// The deadline for the response.
+    pub give_up: Instant,
+}
+
+impl<G: Goal> Batch<G> {
+    /// Returns a batch of operations that begin now, one for each goal.
+    pub fn new(goals: Vec<G>, options: Options, now: Instant, seed: u64) -> Self {
+        let operations = u32::try_from(goals.len()).unwrap_or(u32::MAX);
+        let entries = goals
+            .into_iter()
+            .zip(seed..)
+            .map(|(goal, seed)| Entry {
+                is_unannounced: goal.may_start_run(),
+                operation: Operation::new(goal, options, now, seed)
+                    .sharing_with(operations)
+                    .taking_turns(),
+                state: State::New,
+                steps: 0,
+            })
+            .collect();
+        Self {
+            entries,
+            claims: Vec::new(),
+            rate_limiter: RateLimiter::default(),
+        }
+    }
+
+    /// Advances the operations, in their order, up to the next request that may be sent now.
+    ///
+    /// At most 50 operations ([`MAX_CONCURRENT_RUNS`]) are in progress at a time. The others begin
+    /// as operations end.
+    pub fn next_request(&mut self, now: Instant) -> Option<Send> {
+        loop {
+            let steps = self.total_steps();
+            if let Some(send) = self.advance_all(now) {
+                return Some(send);
+            }
+            // A step may have freed a slot for an operation that was passed over before.
+            if self.total_steps() == steps {
+                return None;
+            }
+        }
+    }
+
+    fn total_steps(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.steps).sum()
+    }
+
+    /// Advances the operations once, in their order, up to the next request.
+    fn advance_all(&mut self, now: Instant) -> Option<Send> {
+        let mut in_progress = 0;
+        for index in 0..self.entries.len() {
+            if in_progress == MAX_CONCURRENT_RUNS {
+                break;
+            }
+            let may_send = self.has_free_slot() && now >= self.rate_limiter.next();
+            let entry = self.entries.get_mut(index)?;
+            if entry.state.is_over() {
+                continue;
+            }
+            match entry.advance(now, may_send) {
+                Some((request, _)) if request.method == Method::Post && !self.claim(index) => {
+                    self.entries.get_mut(index)?.end_as_duplicate(now);
+                }
+                Some((request, give_up)) => {
+                    self.rate_limiter.take(now);
+                    return Some(Send {
+                        index,
+                        request,
+                        give_up,
+                    });
+                }
+                None => {}
+            }
+            in_progress += u32::from(!self.entries.get(index)?.state.is_over());
+        }
+        None
+    }
+
+    /// Passes the reply to the request of an operation.
+    pub fn on_reply(&mut self, index: usize, reply: Event) {
+        if let Some(entry) = self.entries.get_mut(index)
+            && matches!(entry.state, State::InFlight)
+        {
+            entry.state = State::Replied(reply);
+        }
+    }
+
+    /// Returns when to call [`next_request`](Self::next_request) again if no reply arrives before;
+    /// `None` if only replies make progress.
+    pub fn wake_at(&self) -> Option<Instant> {
+        let next_send = self.has_free_slot().then(|| self.rate_limiter.next());
+        self.in_progress()
+            .filter_map(|entry| entry.wake_at(next_send))
+            .min()
+    }
+
+    /// Returns whether every operation is over.
+    pub fn is_over(&self) -> bool {
+        self.entries.iter().all(|entry| entry.state.is_over())
+    }
+
+    /// Returns the number of steps that an operation has taken. If it stays the same, so does the
+    /// state of the run, except for the elapsed time.
+    pub fn steps(&self, index: usize) -> u64 {
+        self.entries.get(index).map_or(0, |entry| entry.steps)
+    }
+
+    /// Returns the state of a run that is known to exist.
+    pub fn report(&self, index: usize, now: Instant) -> Option<G::Report> {
+        self.entries.get(index)?.report(now)
+    }
+
+    /// Returns a run that an operation has started or adopted, once for each operation.
+    ///
+    /// A run that prevents the operation from starting one (`busy`) does not count.
+    pub fn next_started(&mut self, now: Instant) -> Option<G::Report> {
+        let mut unannounced = self.entries.iter_mut().filter(|entry| entry.is_unannounced);
+        unannounced.find_map(|entry| {
+            let report = entry.started(now)?;
+            entry.is_unannounced = false;
+            Some(report)
+        })
+    }
+
+    /// Returns the outcome of an operation that is over, once.
+    pub fn take_outcome(&mut self, index: usize) -> Option<Outcome<G::Report>> {
+        let entry = self.entries.get_mut(index)?;
+        match core::mem::replace(&mut entry.state, State::Taken) {
+            State::Over(outcome) => Some(*outcome),
+            state => {
+                entry.state = state;
+                None
+            }
+        }
+    }
+
+    /// The operations that are in progress: the first 50 that are not over.
+    fn in_progress(&self) -> impl Iterator<Item = &Entry<G>> {
+        self.entries
+            .iter()
+            .filter(|entry| !entry.state.is_over())
+            .take(MAX_CONCURRENT_RUNS as usize)
+    }
+
+    fn has_free_slot(&self) -> bool {
+        // A reply may lead to another request at once, which takes the same slot.
+        let has_slot =
+            |entry: &&Entry<G>| matches!(entry.state, State::InFlight | State::Replied(_));
+        self.entries.iter().filter(has_slot).count() < MAX_REQUESTS_IN_FLIGHT
+    }
+
+    /// Claims the sync of an operation. Returns whether no other operation has claimed it before.
+    fn claim(&mut self, index: usize) -> bool {
+        let sync = self
+            .entries
+            .get(index)
+            .and_then(|entry| entry.operation.sync());
+        // Sequences are not claimed: an ID is their only name.
+        let Some(sync) = sync else { return true };
+        match self.claims.iter().find(|(claimed, _)| *claimed == sync) {
+            Some((_, by)) => *by == index,
+            None => {
+                self.claims.push((sync, index));
+                true
+            }
+        }
+    }
+}
+
+impl<G: Goal> Entry<G> {
+    /// Advances the operation as far as possible without waiting. Returns the request to send and
+    /// the deadline for its response.
+    fn advance(&mut self, now: Instant, may_send: bool) -> Option<(Request, Instant)> {
+        loop {
+            // An operation that wakes may send a request. After its deadline it sends nothing.
+            let may_wake = may_send || now >= self.operation.deadline();
+            let event = match core::mem::replace(&mut self.state, State::Taken) {
+                State::New if may_wake => Event::Woke,
+                State::Sleeping(until) if may_wake && now >= until => Event::Woke,
+                State::Replied(reply) => reply,
+                state => {
+                    self.state = state;
+                    return None;
+                }
+            };
+            self.steps += 1;
+            match self.operation.step(now, event) {
+                Action::Send { request, give_up } => {
+                    self.state = State::InFlight;
+                    return Some((request, give_up));
+                }
+                Action::Wait { until } => self.state = State::Sleeping(until),
+                Action::Done(outcome) => {
+                    self.state = State::Over(outcome);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Ends the operation because another one has claimed its sync.
+    fn end_as_duplicate(&mut self, now: Instant) {
+        let failure = self.operation.end_as_duplicate(now);
+        self.state = State::Over(Box::new(Err(failure)));
+    }
+
+    /// Returns when the operation can make progress without a reply. `next_send` is when the next
+    /// request may be sent; `None` if that depends on replies.
+    fn wake_at(&self, next_send: Option<Instant>) -> Option<Instant> {
+        let due = match &self.state {
+            State::New => Instant::default(),
+            State::Sleeping(until) => *until,
+            State::Replied(_) => return Some(Instant::default()),
+            State::InFlight | State::Over(_) | State::Taken => return None,
+        };
+        let deadline = self.operation.deadline();
+        Some(
+            next_send
+                .map_or(deadline, |next_send| next_send.min(deadline))
+                .max(due),
+        )
+    }
+
+    fn report(&self, now: Instant) -> Option<G::Report> {
+        match &self.state {
+            State::Over(outcome) => match &**outcome {
+                Ok(report) => Some(report.clone()),
+                Err(failure) => failure.report.clone(),
+            },
+            State::Taken => None,
+            State::New | State::InFlight | State::Replied(_) | State::Sleeping(_) => {
+                let is_confirmed = self.operation.is_confirmed();
+                self.operation.report(now).filter(|_| is_confirmed)
+            }
+        }
+    }
+
+    fn started(&self, now: Instant) -> Option<G::Report> {
+        let is_busy = matches!(
+            &self.state,
+            State::Over(outcome)
+                if outcome.as_ref().as_ref().is_err_and(|failure| failure.kind == FailureKind::Busy)
+        );
+        self.report(now).filter(|_| !is_busy)
+    }
+}

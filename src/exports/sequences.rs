@@ -1,0 +1,92 @@
+//! Runs of sequences: WIT types to engine types and back.
+
+use core::time::Duration;
+
+use super::connection;
+use crate::bindings::hightouch::sync::types as wit;
+use crate::engine::{
+    ANSWER_WAIT, DEFAULT_WAIT, Failure, Options, SequenceGoal, SequenceReport, whole_millis,
+};
+use crate::hightouch::{SequenceRun, SequenceStatus, SyncRun};
+
+/// Carries out one operation on a sequence. `goal` makes the goal of the UUID.
+pub(super) fn call<T: core::str::FromStr<Err: core::fmt::Display>>(
+    connection: wit::Connection,
+    uuid: &str,
+    goal: fn(T) -> SequenceGoal,
+    options: wit::SequenceOptions,
+) -> Result<SequenceReport, wit::SequenceFailure> {
+    let goal = uuid.parse().map(goal).map_err(Failure::invalid_input);
+    let max_wait = options
+        .max_wait_ms
+        .map_or(DEFAULT_WAIT, Duration::from_millis);
+    let options = Options {
+        accept_warnings: options.accept_warnings,
+        max_wait,
+        answer_wait: if max_wait.is_zero() {
+            ANSWER_WAIT
+        } else {
+            Duration::ZERO
+        },
+        ..Options::default()
+    };
+    Ok(connection::carry_out(&connection, goal, options)?)
+}
+
+impl From<SequenceReport> for wit::SequenceReport {
+    fn from(report: SequenceReport) -> Self {
+        Self {
+            run: report.run.into(),
+            requests: report.requests,
+            elapsed_ms: whole_millis(report.elapsed),
+        }
+    }
+}
+
+impl From<Failure<SequenceReport>> for wit::SequenceFailure {
+    fn from(failure: Failure<SequenceReport>) -> Self {
+        Self {
+            kind: failure.kind.into(),
+            message: failure.message,
+            details: failure.details,
+            http_status: failure.http_status,
+            run: failure.report.map(|report| report.run.into()),
+            requests: failure.requests,
+            elapsed_ms: whole_millis(failure.elapsed),
+        }
+    }
+}
+
+impl From<SequenceRun> for wit::SequenceRun {
+    fn from(run: SequenceRun) -> Self {
+        Self {
+            id: run.id.as_str().into(),
+            status: run.status.into(),
+            sync_runs: run.sync_runs.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<SyncRun> for wit::SyncRun {
+    fn from(run: SyncRun) -> Self {
+        Self {
+            sync_id: run.sync.map(|sync| sync.get()),
+            run_id: run.run.map(|run| run.get()),
+            status: run.status.into(),
+            finished_at: run.finished_at,
+        }
+    }
+}
+
+impl From<SequenceStatus> for wit::SequenceStatus {
+    fn from(status: SequenceStatus) -> Self {
+        match status {
+            SequenceStatus::Pending => Self::Pending,
+            SequenceStatus::Running => Self::Running,
+            SequenceStatus::Done => Self::Done,
+            SequenceStatus::Failed => Self::Failed,
+            SequenceStatus::Cancelled => Self::Cancelled,
+            SequenceStatus::Other(word) => Self::Other(word),
+        }
+    }
+}

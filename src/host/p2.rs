@@ -1,0 +1,160 @@
+//! Drives a batch over WASI 0.2.
+
+use waki::bindings::wasi::io::poll::{Pollable, poll};
+
+use super::clock::Clock;
+use super::connection::{Connection, Redact};
+use super::exchange::Exchange;
+use crate::engine::{Batch, Event, Goal, Instant, Options, Outcome, Report};
+
+/// Called with each run that an operation has started or adopted, as soon as Hightouch has named
+/// it.
+pub(crate) type Observer = Box<dyn FnMut(&Report)>;
+
+/// A batch and its requests in flight.
+pub(crate) struct Driver<G: Goal> {
+    batch: Batch<G>,
+    /// The requests in flight, with the indices of their operations.
+    exchanges: Vec<(usize, Exchange)>,
+    connection: Connection,
+    clock: Clock,
+    observer: Option<Observer>,
+}
+
+impl<G: Goal<Report: Redact>> Driver<G> {
+    /// Returns a driver of operations that begin now, one for each goal.
+    pub(crate) fn new(
+        goals: Vec<G>,
+        options: Options,
+        connection: Connection,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            batch: Batch::new(goals, options, clock.now(), clock.seed()),
+            exchanges: Vec::new(),
+            connection,
+            clock,
+            observer: None,
+        }
+    }
+
+    /// Advances all operations without blocking. Returns whether all of them are over.
+    pub(crate) fn advance(&mut self) -> bool {
+        while self.receive() | self.send() {}
+        self.announce();
+        self.batch.is_over()
+    }
+
+    /// Receives what has arrived. Returns whether a request got its reply.
+    fn receive(&mut self) -> bool {
+        let mut has_reply = false;
+        for (index, exchange) in core::mem::take(&mut self.exchanges) {
+            match exchange.advance(self.clock.now()) {
+                Ok(exchange) => self.exchanges.push((index, exchange)),
+                Err(reply) => {
+                    has_reply = true;
+                    self.batch
+                        .on_reply(index, self.connection.without_echo(reply));
+                }
+            }
+        }
+        has_reply
+    }
+
+    /// Sends the requests that may be sent now. Returns whether there was one.
+    fn send(&mut self) -> bool {
+        let mut has_sent = false;
+        while let Some(send) = self.batch.next_request(self.clock.now()) {
+            has_sent = true;
+            let now = self.clock.now();
+            match Exchange::start(send.request, &self.connection, now, send.give_up) {
+                Ok(exchange) => self.exchanges.push((send.index, exchange)),
+                Err(error) => self
+                    .batch
+                    .on_reply(send.index, Event::TransportError(error)),
+            }
+        }
+        has_sent
+    }
+
+    /// Calls the observer with each run that was started or adopted.
+    fn announce(&mut self) {
+        let Some(observer) = &mut self.observer else {
+            return;
+        };
+        while let Some(mut report) = self.batch.next_started(self.clock.now()) {
+            report.redact(&self.connection.key);
+            observer(&report.into());
+        }
+    }
+
+    /// Blocks until an operation can make progress, `also` is ready, or `until`.
+    pub(crate) fn wait(&self, also: Option<&Pollable>, until: Option<Instant>) {
+        let mut pollables: Vec<&Pollable> = also.into_iter().collect();
+        for (_, exchange) in &self.exchanges {
+            exchange.pollables(&mut pollables);
+        }
+        let give_ups = self.exchanges.iter().map(|(_, exchange)| exchange.give_up);
+        let wake_at = self
+            .batch
+            .wake_at()
+            .into_iter()
+            .chain(give_ups)
+            .chain(until);
+        let timer = wake_at.min().map(|wake_at| self.clock.wake_at(wake_at));
+        pollables.extend(&timer);
+        if !pollables.is_empty() {
+            poll(&pollables);
+        }
+    }
+
+    /// Returns the outcome of an operation that is over, once.
+    pub(crate) fn take_outcome(&mut self, index: usize) -> Option<Outcome<G::Report>> {
+        let outcome = self.batch.take_outcome(index)?;
+        Some(self.connection.redacted(outcome))
+    }
+
+    /// Drives all operations to their ends. Returns their outcomes, in the order of the goals.
+    pub(crate) fn finish(mut self) -> Vec<Outcome<G::Report>> {
+        while !self.advance() {
+            self.wait(None, None);
+        }
+        (0..).map_while(|index| self.take_outcome(index)).collect()
+    }
+
+    /// Drives the first operation to its end.
+    pub(crate) fn finish_first(mut self) -> Outcome<G::Report> {
+        loop {
+            self.advance();
+            if let Some(outcome) = self.take_outcome(0) {
+                return outcome;
+            }
+            self.wait(None, None);
+        }
+    }
+}
+
+/// What only the endpoint uses.
+#[cfg(feature = "endpoint")]
+impl<G: Goal<Report: Redact>> Driver<G> {
+    /// Sets the function that is called with each run that an operation has started or adopted.
+    pub(crate) fn with_observer(self, observer: Observer) -> Self {
+        Self {
+            observer: Some(observer),
+            ..self
+        }
+    }
+
+    /// Returns the number of steps that an operation has taken. If it stays the same, so does the
+    /// state of the run, except for the elapsed time.
+    pub(crate) fn steps(&self, index: usize) -> u64 {
+        self.batch.steps(index)
+    }
+
+    /// Returns the state of a run that is known to exist.
+    pub(crate) fn report(&self, index: usize) -> Option<G::Report> {
+        let mut report = self.batch.report(index, self.clock.now())?;
+        report.redact(&self.connection.key);
+        Some(report)
+    }
+}

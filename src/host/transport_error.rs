@@ -1,0 +1,315 @@
+//! The host's error codes, and what they prove about a request.
+//!
+//! A request that starts a run may be sent again only after proof that it was not sent. An error
+//! code is such a proof only if every host that reports it reports it before the first byte of a
+//! request is sent. This table says when each host reports each code.
+//!
+//! | code | wasmtime | Spin | jco (Node) | proves not sent |
+//! | --- | --- | --- | --- | --- |
+//! | `DNS-error` | lookup, or no local address | the same | `ENOTFOUND` of the lookup | yes |
+//! | `connection-refused` | any error of connecting | any error of connecting | `ECONNREFUSED` of `connect` | yes |
+//! | `connection-limit-reached` | never | no permit for a connection | never | yes |
+//! | `TLS-protocol-error` | any error of the TLS handshake, an untrusted certificate included | the same | never | yes |
+//! | `TLS-certificate-error` | never | never | never | yes: RFC 9209 gives it to the handshake |
+//! | `HTTP-request-denied` | an embedder's own check | `allowed_outbound_hosts` | never | yes, not granted |
+//! | `destination-IP-prohibited` | never | blocked networks, before connecting | never | yes, not granted |
+//! | `connection-timeout` | connecting | connecting | **socket idle, also after the request was sent** | no |
+//! | `connection-read-timeout` | first byte, or between bytes | the same | never | no |
+//! | `HTTP-response-timeout` | the response's body | never | never | no |
+//! | `HTTP-protocol-error` | any other error of the connection | any other error of the connection | `ECONNRESET`, unknown scheme | no |
+//! | `HTTP-request-body-size` | body and `content-length` differ | the same | never | no |
+//! | `HTTP-request-URI-invalid` | URI without authority | the same | the same | not used as proof |
+//! | `internal-error` | headers that cannot be sent | a denied dependency, from `handle` only | any other error of Node, certificates included | no |
+//! | all others | never | never | never | no: no source says when |
+//!
+//! `handle` itself returns an error only before it sends: in wasmtime and Spin it checks the
+//! request's form and spawns a task that sends; in jco it checks the URI and posts a message to the
+//! worker that sends. So every error of `handle` is proof ([`unsent`]).
+//!
+//! An error of a TLS handshake is proof, and it is final before there is a run: the next handshake
+//! meets the same certificate. Node reports an untrusted certificate as `internal-error`, which is
+//! no proof.
+//!
+//! No request options are set, and `handle` is called without any. jco makes `connect-timeout` the
+//! idle timeout of the socket, and applies `first-byte-timeout` only once the response's head has
+//! come. Without options jco sets no timeout; wasmtime and Spin use 600 s for each. `Exchange`
+//! enforces its own deadline, which is always earlier. A host whose own timeout is shorter reports
+//! one of the timeouts above, and none of these is proof.
+//!
+//! Sources: wasmtime-wasi-http 48.0.8, `src/default_send_request.rs`, `src/p2/error.rs`
+//! (`error_to_p2`), `src/p2/http_impl.rs` (`handle`), `src/ctx.rs` (`p2_error_from_…`). Spin 4.0.2
+//! and its main branch of August 2026, `crates/factor-outbound-http/src/wasi.rs`
+//! (`prepare_request`, `send_request`, `connect_tcp`, `connect_tls`),
+//! `crates/factor-outbound-http/src/lib.rs` (`remove_blocked_addrs`),
+//! `crates/capabilities/deny-adapter/src/lib.rs` (before 4.0 `crates/compose/deny-all/src/lib.rs`).
+//! jco: `@bytecodealliance/preview2-shim` 0.26.1, `dist/nodejs/http.js` (`OutgoingRequest._handle`,
+//! `RequestOptions`), `dist/io/worker-http.js` (`createHttpRequest`). RFC 9209, section 2.3.
+
+use waki::bindings::wasi::http::types::ErrorCode;
+
+use crate::engine::{TransportError, TransportErrorKind};
+
+/// Returns the error of a request that may have arrived.
+pub(super) fn lost(text: impl Into<String>) -> TransportError {
+    TransportError {
+        kind: TransportErrorKind::Lost,
+        text: text.into(),
+    }
+}
+
+/// Maps an error that `handle` returned. Nothing was sent, whatever the code is.
+pub(super) fn unsent(code: &ErrorCode) -> TransportError {
+    let error = match code {
+        // Spin composes an adapter with a dependency that does not inherit
+        // `allowed_outbound_hosts`. The adapter's error is
+        // `"wasi:http/outgoing-handler" is not permitted`, in every version since 3.0.
+        ErrorCode::InternalError(Some(text)) if text.ends_with("is not permitted") => {
+            TransportError {
+                kind: TransportErrorKind::NotGranted,
+                text: text.clone(),
+            }
+        }
+        code => from_code(code),
+    };
+    match error.kind {
+        TransportErrorKind::Lost | TransportErrorKind::TimedOut => TransportError {
+            kind: TransportErrorKind::NotSent,
+            ..error
+        },
+        _ => error,
+    }
+}
+
+/// Maps an error code that arrived instead of a response, by the table above.
+pub(super) fn from_code(code: &ErrorCode) -> TransportError {
+    let (kind, text) = match code {
+        ErrorCode::HttpRequestDenied => {
+            (TransportErrorKind::NotGranted, "HTTP request denied".into())
+        }
+        ErrorCode::DestinationIpProhibited => (
+            TransportErrorKind::NotGranted,
+            "the host prohibits the server's address".into(),
+        ),
+        ErrorCode::DnsError(_) => (TransportErrorKind::NotSent, "the server's name was not found".into()),
+        ErrorCode::ConnectionRefused => (
+            TransportErrorKind::NotSent,
+            "the connection was refused".into(),
+        ),
+        ErrorCode::ConnectionLimitReached => (
+            TransportErrorKind::NotSent,
+            "too many connections are open".into(),
+        ),
+        ErrorCode::TlsCertificateError => (
+            TransportErrorKind::TlsFailed,
+            "the server's TLS certificate was not accepted".into(),
+        ),
+        ErrorCode::TlsProtocolError => (
+            TransportErrorKind::TlsFailed,
+            "the TLS handshake failed, most often because the server's TLS certificate is not trusted"
+                .into(),
+        ),
+        ErrorCode::ConnectionTimeout => (
+            TransportErrorKind::TimedOut,
+            "the connection timed out".into(),
+        ),
+        ErrorCode::ConnectionReadTimeout
+        | ErrorCode::ConnectionWriteTimeout
+        | ErrorCode::HttpResponseTimeout => (
+            TransportErrorKind::TimedOut,
+            "no response arrived in time".into(),
+        ),
+        ErrorCode::DnsTimeout => (
+            TransportErrorKind::Lost,
+            "the look-up of the server's name timed out".into(),
+        ),
+        ErrorCode::DestinationNotFound => {
+            (TransportErrorKind::Lost, "the server was not found".into())
+        }
+        ErrorCode::DestinationUnavailable => {
+            (TransportErrorKind::Lost, "the server is not available".into())
+        }
+        ErrorCode::DestinationIpUnroutable => {
+            (TransportErrorKind::Lost, "there is no route to the server".into())
+        }
+        ErrorCode::ConnectionTerminated => (
+            TransportErrorKind::Lost,
+            "the connection ended before the response".into(),
+        ),
+        ErrorCode::HttpProtocolError => (TransportErrorKind::Lost, "the response was not valid HTTP".into()),
+        ErrorCode::HttpResponseIncomplete => {
+            (TransportErrorKind::Lost, "the response was cut off".into())
+        }
+        ErrorCode::TlsAlertReceived(_) => (
+            TransportErrorKind::Lost,
+            "the server closed the connection with a TLS alert".into(),
+        ),
+        ErrorCode::ConfigurationError => (
+            TransportErrorKind::Lost,
+            "the host's configuration is wrong".into(),
+        ),
+        ErrorCode::LoopDetected => (
+            TransportErrorKind::Lost,
+            "the host detected a loop".into(),
+        ),
+        ErrorCode::InternalError(Some(text)) => {
+            (TransportErrorKind::Lost, format!("the host failed: {text}"))
+        }
+        ErrorCode::HttpResponseHeaderSectionSize(_)
+        | ErrorCode::HttpResponseHeaderSize(_)
+        | ErrorCode::HttpResponseBodySize(_)
+        | ErrorCode::HttpResponseTrailerSectionSize(_)
+        | ErrorCode::HttpResponseTrailerSize(_) => (
+            TransportErrorKind::Lost,
+            "the response is larger than the host accepts".into(),
+        ),
+        ErrorCode::HttpResponseTransferCoding(_) | ErrorCode::HttpResponseContentCoding(_) => (
+            TransportErrorKind::Lost,
+            "the response uses an encoding that the host does not know".into(),
+        ),
+        // The other codes concern the form of the request, which never varies, or carry no
+        // information.
+        _ => (
+            TransportErrorKind::Lost,
+            "the host failed without a reason".into(),
+        ),
+    };
+    TransportError { kind, text }
+}
+
+#[cfg(test)]
+mod tests {
+    use waki::bindings::wasi::http::types::{
+        DnsErrorPayload, FieldSizePayload, TlsAlertReceivedPayload,
+    };
+
+    use super::*;
+
+    /// Every code. A new one does not compile until it stands here.
+    fn all() -> Vec<ErrorCode> {
+        let size = || FieldSizePayload {
+            field_name: None,
+            field_size: None,
+        };
+        let codes = vec![
+            ErrorCode::DnsTimeout,
+            ErrorCode::DnsError(DnsErrorPayload {
+                rcode: None,
+                info_code: None,
+            }),
+            ErrorCode::DestinationNotFound,
+            ErrorCode::DestinationUnavailable,
+            ErrorCode::DestinationIpProhibited,
+            ErrorCode::DestinationIpUnroutable,
+            ErrorCode::ConnectionRefused,
+            ErrorCode::ConnectionTerminated,
+            ErrorCode::ConnectionTimeout,
+            ErrorCode::ConnectionReadTimeout,
+            ErrorCode::ConnectionWriteTimeout,
+            ErrorCode::ConnectionLimitReached,
+            ErrorCode::TlsProtocolError,
+            ErrorCode::TlsCertificateError,
+            ErrorCode::TlsAlertReceived(TlsAlertReceivedPayload {
+                alert_id: None,
+                alert_message: None,
+            }),
+            ErrorCode::HttpRequestDenied,
+            ErrorCode::HttpRequestLengthRequired,
+            ErrorCode::HttpRequestBodySize(None),
+            ErrorCode::HttpRequestMethodInvalid,
+            ErrorCode::HttpRequestUriInvalid,
+            ErrorCode::HttpRequestUriTooLong,
+            ErrorCode::HttpRequestHeaderSectionSize(None),
+            ErrorCode::HttpRequestHeaderSize(None),
+            ErrorCode::HttpRequestTrailerSectionSize(None),
+            ErrorCode::HttpRequestTrailerSize(size()),
+            ErrorCode::HttpResponseIncomplete,
+            ErrorCode::HttpResponseHeaderSectionSize(None),
+            ErrorCode::HttpResponseHeaderSize(size()),
+            ErrorCode::HttpResponseBodySize(None),
+            ErrorCode::HttpResponseTrailerSectionSize(None),
+            ErrorCode::HttpResponseTrailerSize(size()),
+            ErrorCode::HttpResponseTransferCoding(None),
+            ErrorCode::HttpResponseContentCoding(None),
+            ErrorCode::HttpResponseTimeout,
+            ErrorCode::HttpUpgradeFailed,
+            ErrorCode::HttpProtocolError,
+            ErrorCode::LoopDetected,
+            ErrorCode::ConfigurationError,
+            ErrorCode::InternalError(None),
+            ErrorCode::InternalError(Some("Error: socket hang up".into())),
+            ErrorCode::InternalError(Some(
+                "\"wasi:http/outgoing-handler\" is not permitted".into(),
+            )),
+        ];
+        assert_eq!(
+            codes
+                .iter()
+                .map(core::mem::discriminant)
+                .collect::<std::collections::HashSet<_>>()
+                .len(),
+            39
+        );
+        codes
+    }
+
+    #[test]
+    fn only_what_every_host_reports_before_it_sends_is_proof() {
+        for code in all() {
+            let kind = from_code(&code).kind;
+            let proven = match &code {
+                ErrorCode::DnsError(_)
+                | ErrorCode::ConnectionRefused
+                | ErrorCode::ConnectionLimitReached => Some(TransportErrorKind::NotSent),
+                ErrorCode::TlsProtocolError | ErrorCode::TlsCertificateError => {
+                    Some(TransportErrorKind::TlsFailed)
+                }
+                ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => {
+                    Some(TransportErrorKind::NotGranted)
+                }
+                _ => None,
+            };
+            match proven {
+                Some(expected) => assert_eq!(kind, expected, "{code:?}"),
+                None => assert!(
+                    matches!(
+                        kind,
+                        TransportErrorKind::Lost | TransportErrorKind::TimedOut
+                    ),
+                    "{code:?}: {kind:?}"
+                ),
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_handle_returns_nothing_was_sent() {
+        for code in all() {
+            let kind = unsent(&code).kind;
+            assert!(
+                !matches!(
+                    kind,
+                    TransportErrorKind::Lost | TransportErrorKind::TimedOut
+                ),
+                "{code:?}: {kind:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_spin_says_for_a_dependency_that_inherits_nothing_is_not_granted() {
+        for text in [
+            "\"wasi:http/outgoing-handler\" is not permitted",
+            "\"wasi:http/client\" is not permitted",
+        ] {
+            let trouble = unsent(&ErrorCode::InternalError(Some(text.into())));
+            assert_eq!(
+                (trouble.kind, trouble.text.as_str()),
+                (TransportErrorKind::NotGranted, text)
+            );
+        }
+        assert_eq!(
+            unsent(&ErrorCode::InternalError(Some("no memory".into()))).kind,
+            TransportErrorKind::NotSent
+        );
+    }
+}

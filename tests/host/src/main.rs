@@ -1,5 +1,0 @@
-//! The commands: run a sync, serve the endpoint, start the local Hightouch, build the components.
-
-fn main() -> std::process::ExitCode {
-    hightouch_sync_host::commands::main()
-}

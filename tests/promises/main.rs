@@ -1,0 +1,43 @@
+//! Promises to users, tested with the built components in a real host over real sockets. Each file
+//! tests one promise.
+
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod support;
+
+mod a_dbt_job_gates_the_sync;
+mod a_rate_limit_that_outlasts_the_wait_is_told;
+mod answers_of_any_size_cost_little_memory;
+mod bad_input_never_reaches_hightouch;
+mod components_compose;
+mod components_import_what_their_world_says;
+mod deadlines_hold;
+mod each_of_many_gets_its_own_end;
+mod errors_follow_the_rule;
+mod events_tell_how_a_run_goes;
+mod instances_take_little_memory;
+mod keys_stay_secret;
+mod long_runs_are_followed;
+mod no_sync_runs_twice;
+mod nothing_is_lost_on_a_line_that_fails;
+mod real_answers_are_understood;
+mod recipes_fail_when_the_sync_fails;
+mod requests_and_runs_leave_lines;
+mod sequences_end_as_their_syncs_do;
+mod several_syncs_run_at_once;
+mod statuses_are_told_truly;
+mod stored_keys_are_for_those_who_show_the_token;
+mod the_document_describes_the_endpoint;
+mod the_endpoint_answers_in_http;
+mod the_local_hightouch_is_what_hightouch_publishes;
+mod the_readme_names_what_holds_it;
+mod the_spin_manifest_fits_the_component;
+mod the_wasmtime_command_does_what_the_readme_says;
+mod the_wit_is_documented_and_stays;
+mod what_a_list_proves;

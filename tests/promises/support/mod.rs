@@ -1,0 +1,9 @@
+//! Servers, hosts, callers and checks that the promises share.
+
+pub mod calls;
+pub mod cases;
+pub mod compose;
+pub mod openapi;
+pub mod raw;
+pub mod stage;
+pub mod wit_compatibility;

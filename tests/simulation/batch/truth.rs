@@ -1,0 +1,551 @@
+//! Checks a batch against what the server knows.
+
+use std::collections::BTreeMap;
+
+use hightouch_sync::engine::{Failure, FailureKind, Outcome, SyncReport};
+
+use super::play::{Ended, PlayedBatch, SentRequest};
+use super::server::{BatchRun, LIMIT_WINDOW};
+use super::world::{BatchGoal, MAX_LIMIT, OperationPlan};
+use crate::play::LATEST_WAKE;
+pub use crate::truth::Broken;
+use crate::world::{IfRunning, Millis};
+
+/// Maximum time from the end of a run until an operation notices it, if nothing fails.
+const MAX_LAG: Millis = 90_000;
+/// Minimum time between two polls of one operation for each operation of the batch.
+const SPACING: Millis = 100;
+/// Maximum number of operations in progress.
+const MAX_IN_PROGRESS: usize = 50;
+/// A poll this close to the deadline may follow at any distance: it is the last one.
+const LAST_POLL: Millis = 4_000;
+
+/// A situation that the simulation has to reach. A check proves little if its situation never occurs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Situation {
+    Succeeded,
+    SyncFailed,
+    StillRunning,
+    Unconfirmed,
+    Unreachable,
+    Joined,
+    Busy,
+    /// The sync was listed by its ID and by its slug.
+    Duplicate,
+    /// The operation never got a slot.
+    NoSlot,
+    /// A trigger was sent again.
+    Resent,
+    /// The server's workspace limit rejected a request.
+    LimitExceeded,
+    /// At least 190 requests were sent in ten seconds.
+    NearLimit,
+    /// Eight requests were in flight at once.
+    AllSlots,
+}
+
+impl Situation {
+    pub const ALL: [Self; 13] = [
+        Self::Succeeded,
+        Self::SyncFailed,
+        Self::StillRunning,
+        Self::Unconfirmed,
+        Self::Unreachable,
+        Self::Joined,
+        Self::Busy,
+        Self::Duplicate,
+        Self::NoSlot,
+        Self::Resent,
+        Self::LimitExceeded,
+        Self::NearLimit,
+        Self::AllSlots,
+    ];
+}
+
+type Check = fn(&Checked<'_>) -> Result<(), Broken>;
+
+/// Checks all promises. Returns the number of times that each situation occurred.
+///
+/// # Errors
+///
+/// Returns the first promise that is broken.
+pub fn check(played: &PlayedBatch<'_>) -> Result<BTreeMap<Situation, u64>, Broken> {
+    let mut sent_by: Vec<Vec<&SentRequest>> = vec![Vec::new(); played.ended.len()];
+    for sent in &played.sent {
+        sent_by[sent.index].push(sent);
+    }
+    let checked = Checked { played, sent_by };
+    let checks: [Check; 8] = [
+        all_end_in_time,
+        once,
+        own_runs,
+        never_false,
+        never_lost,
+        rate_limit,
+        spacing,
+        patient,
+    ];
+    checks.iter().try_for_each(|check| check(&checked))?;
+    Ok(situations(&checked))
+}
+
+/// A played batch, and the requests of each operation.
+struct Checked<'p> {
+    played: &'p PlayedBatch<'p>,
+    sent_by: Vec<Vec<&'p SentRequest>>,
+}
+
+/// An operation that has ended.
+struct Operation<'p> {
+    index: usize,
+    plan: &'p OperationPlan,
+    sent: &'p [&'p SentRequest],
+    ended: &'p Ended,
+}
+
+impl Operation<'_> {
+    fn failure(&self) -> Option<&Failure<SyncReport>> {
+        self.ended.outcome.as_ref().err()
+    }
+
+    fn kind(&self) -> Option<FailureKind> {
+        self.failure().map(|failure| failure.kind)
+    }
+
+    fn report(&self) -> Option<&SyncReport> {
+        report(&self.ended.outcome)
+    }
+
+    /// Returns the request whose response named the run that the operation started.
+    fn named(&self) -> Option<&SentRequest> {
+        self.sent.iter().copied().find(|sent| sent.named.is_some())
+    }
+
+    fn sent_trigger(&self) -> bool {
+        self.sent.iter().any(|sent| sent.is_trigger())
+    }
+}
+
+fn report(outcome: &Outcome<SyncReport>) -> Option<&SyncReport> {
+    match outcome {
+        Ok(report) => Some(report),
+        Err(failure) => failure.report.as_ref(),
+    }
+}
+
+impl Checked<'_> {
+    fn operations(&self) -> impl Iterator<Item = Operation<'_>> {
+        let plans = self.played.world.operations.iter().enumerate();
+        plans.filter_map(|(index, plan)| {
+            Some(Operation {
+                index,
+                plan,
+                sent: &self.sent_by[index],
+                ended: self.played.ended[index].as_ref()?,
+            })
+        })
+    }
+
+    /// Returns the other operation on the same sync.
+    fn twin(&self, operation: &Operation<'_>) -> Option<usize> {
+        let plans = self.played.world.operations.iter();
+        plans
+            .enumerate()
+            .find(|(index, plan)| *index != operation.index && plan.sync == operation.plan.sync)
+            .map(|(index, _)| index)
+    }
+
+    fn run_by(&self, index: usize) -> Option<&BatchRun> {
+        let mut runs = self.played.server.runs.iter();
+        runs.find(|run| run.by == Some(index))
+    }
+
+    /// Returns the deadline of an operation.
+    fn deadline(&self, operation: &Operation<'_>) -> Millis {
+        let world = self.played.world;
+        match operation.named() {
+            Some(named) => world.max_wait.max(named.back.unwrap_or_default()),
+            None => world.max_wait.max(world.answer_wait),
+        }
+    }
+}
+
+fn broken(promise: &'static str, how: impl Into<String>) -> Result<(), Broken> {
+    Err(Broken {
+        promise,
+        how: how.into(),
+    })
+}
+
+/// Every operation ends by its deadline, plus the delay of the clock that wakes it.
+fn all_end_in_time(checked: &Checked<'_>) -> Result<(), Broken> {
+    if let Some(index) = checked.played.ended.iter().position(Option::is_none) {
+        return broken("never hangs", format!("operation {index} has no outcome"));
+    }
+    for operation in checked.operations() {
+        let latest = checked.deadline(&operation) + LATEST_WAKE;
+        if operation.ended.at > latest {
+            return broken(
+                "never hangs",
+                format!(
+                    "operation {} ended at {} ms, after {latest} ms",
+                    operation.index, operation.ended.at
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// No sync is triggered again after a trigger that took effect, and only one operation of the batch
+/// triggers it.
+fn once(checked: &Checked<'_>) -> Result<(), Broken> {
+    let mut triggers: BTreeMap<u64, Vec<&SentRequest>> = BTreeMap::new();
+    for sent in &checked.played.sent {
+        if sent.is_trigger() {
+            let sync = checked.played.world.operations[sent.index].sync;
+            triggers.entry(sync).or_default().push(sent);
+        }
+    }
+    for (sync, triggers) in triggers {
+        let pairs = triggers.iter().zip(triggers.iter().skip(1));
+        for (one, next) in pairs {
+            if one.effect.is_some() {
+                return broken(
+                    "once",
+                    format!(
+                        "sync {sync} was triggered at {} ms and again at {} ms",
+                        one.at, next.at
+                    ),
+                );
+            }
+            if one.index != next.index {
+                return broken(
+                    "once",
+                    format!(
+                        "operations {} and {} both triggered sync {sync}",
+                        one.index, next.index
+                    ),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every outcome names the sync of its operation, and a run that the operation started, joined or
+/// awaited.
+fn own_runs(checked: &Checked<'_>) -> Result<(), Broken> {
+    let world = checked.played.world;
+    let server = &checked.played.server;
+    for operation in checked.operations() {
+        let Operation { index, plan, .. } = &operation;
+        let broken = |how: String| broken("own run", format!("operation {index}: {how}"));
+        let named_sync = operation.failure().and_then(|failure| failure.sync);
+        if named_sync.is_some_and(|sync| sync.get() != plan.sync) {
+            return broken(format!(
+                "it is about sync {}, and its failure names sync {named_sync:?}",
+                plan.sync
+            ));
+        }
+        let Some(report) = operation.report() else {
+            continue;
+        };
+        let id = report.run.run.get();
+        if report.run.sync.get() != plan.sync {
+            return broken(format!(
+                "it is about sync {}, and its report names {}",
+                plan.sync, report.run
+            ));
+        }
+        let Some(run) = server.run(id).filter(|run| run.sync == plan.sync) else {
+            return broken(format!("{} does not exist", report.run));
+        };
+        let is_own = match plan.goal {
+            BatchGoal::Await => id == server.awaited(plan.sync),
+            // A run that is in progress, and that this operation did not start.
+            _ if report.joined => {
+                world.if_running != IfRunning::Queue
+                    && run.by != Some(*index)
+                    && !run.has_ended(0)
+                    && !operation.sent_trigger()
+            }
+            _ => run.by == Some(*index),
+        };
+        if !is_own {
+            return broken(format!("{} is not its run", report.run));
+        }
+    }
+    Ok(())
+}
+
+/// A success is a run that succeeded, and a failed run is a run that failed.
+fn never_false(checked: &Checked<'_>) -> Result<(), Broken> {
+    let world = checked.played.world;
+    for operation in checked.operations() {
+        let Operation {
+            index, plan, ended, ..
+        } = &operation;
+        let broken = |how: String| broken("never false", format!("operation {index}: {how}"));
+        if operation.kind() == Some(FailureKind::InvalidInput) {
+            let twin = checked.twin(&operation);
+            let has_trigger =
+                |twin: usize| checked.sent_by[twin].iter().any(|sent| sent.is_trigger());
+            if !twin.is_some_and(has_trigger) {
+                return broken("it is a duplicate of no operation".into());
+            }
+            if operation.report().is_some() {
+                return broken("a duplicate reports a run".into());
+            }
+        }
+        let Some(report) = operation.report() else {
+            let claims_no_run = operation.kind() != Some(FailureKind::TriggerUnconfirmed);
+            match checked.run_by(*index) {
+                Some(run) if claims_no_run => {
+                    return broken(format!("it started run {}, and does not report it", run.id));
+                }
+                _ => continue,
+            }
+        };
+        let Some(run) = checked.played.server.run(report.run.run.get()) else {
+            continue;
+        };
+        let is_success = run.is_success(world.accept_warnings);
+        let has_ended = run.has_ended(ended.at);
+        let waits = plan.goal != BatchGoal::Start;
+        match &ended.outcome {
+            Ok(_) if waits && !(has_ended && is_success) => {
+                return broken(format!(
+                    "run {} is `{}`, and is reported as a success",
+                    run.id,
+                    run.status(ended.at)
+                ));
+            }
+            Err(failure)
+                if failure.kind == FailureKind::SyncFailed && (!has_ended || is_success) =>
+            {
+                return broken(format!(
+                    "run {} is `{}`, and is reported as a failure",
+                    run.id,
+                    run.status(ended.at)
+                ));
+            }
+            Err(failure) if failure.kind == FailureKind::Busy && !report.joined => {
+                return broken(format!("its own run {} prevents it", run.id));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// If a response names the run that an operation started, the outcome names it, and
+/// `Batch::next_started` returns it once.
+fn never_lost(checked: &Checked<'_>) -> Result<(), Broken> {
+    let mut announced: BTreeMap<u64, u64> = BTreeMap::new();
+    for report in &checked.played.announced {
+        *announced.entry(report.run.sync.get()).or_default() += 1;
+        let is_known = checked
+            .played
+            .server
+            .run(report.run.run.get())
+            .is_some_and(|run| run.sync == report.run.sync.get());
+        if !is_known {
+            return broken("never lost", format!("{} was announced", report.run));
+        }
+    }
+    let mut expected: BTreeMap<u64, u64> = BTreeMap::new();
+    for operation in checked.operations() {
+        let reported = operation.report().map(|report| report.run.run.get());
+        let named = operation.named().and_then(|sent| sent.named);
+        if named.is_some() && reported != named {
+            return broken(
+                "never lost",
+                format!(
+                    "operation {}: a response named run {named:?}, and the outcome names \
+                     {reported:?}",
+                    operation.index
+                ),
+            );
+        }
+        let is_announced = reported.is_some()
+            && operation.plan.goal != BatchGoal::Await
+            && operation.kind() != Some(FailureKind::Busy);
+        if is_announced {
+            *expected.entry(operation.plan.sync).or_default() += 1;
+        }
+    }
+    if announced != expected {
+        return broken(
+            "never lost",
+            format!("by sync, the announced runs are {announced:?}, not {expected:?}"),
+        );
+    }
+    Ok(())
+}
+
+/// The batch sends at most 200 requests in any ten seconds. If the network is steady and nothing
+/// fails, Hightouch rejects none of them.
+fn rate_limit(checked: &Checked<'_>) -> Result<(), Broken> {
+    let sent = &checked.played.sent;
+    for (one, later) in sent.iter().zip(sent.iter().skip(MAX_LIMIT)) {
+        if later.at - one.at < LIMIT_WINDOW {
+            return broken(
+                "rate limit",
+                format!(
+                    "{} requests in ten seconds from {} ms",
+                    MAX_LIMIT + 1,
+                    one.at
+                ),
+            );
+        }
+    }
+    let rejected = checked.played.server.rejected;
+    if checked.played.world.is_calm() && rejected > 0 {
+        return broken(
+            "rate limit",
+            format!("Hightouch rejected {rejected} requests"),
+        );
+    }
+    Ok(())
+}
+
+/// The more operations there are, the longer are the pauses between the polls of each.
+fn spacing(checked: &Checked<'_>) -> Result<(), Broken> {
+    let world = checked.played.world;
+    let operations = world.operations.len();
+    if operations == 1 {
+        return Ok(());
+    }
+    let least = SPACING * Millis::try_from(operations.min(MAX_IN_PROGRESS)).unwrap() * 95 / 100;
+    let deadline = world.max_wait.max(world.answer_wait);
+    for operation in checked.operations() {
+        for pair in operation.sent.windows(2) {
+            let [one, next] = pair else { continue };
+            let Some(back) = one.back else { continue };
+            let is_pair = one.is_poll() && next.is_poll() && one.status == Some(200);
+            let is_last = [world.max_wait, deadline]
+                .iter()
+                .any(|deadline| (deadline - next.at).abs() <= LAST_POLL);
+            if is_pair && one.fault.is_none() && !is_last && next.at - back < least {
+                return broken(
+                    "spacing",
+                    format!(
+                        "operation {} of {operations} polled at {} ms and again at {} ms",
+                        operation.index, one.at, next.at
+                    ),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// If nothing fails and there is time enough, every operation learns the result of its run, and one
+/// of two operations on one sync ends as a duplicate.
+fn patient(checked: &Checked<'_>) -> Result<(), Broken> {
+    let world = checked.played.world;
+    if !world.is_calm() || world.max_wait < 25_000 {
+        return Ok(());
+    }
+    // The others wait for a free place, perhaps until the deadline.
+    let all_begin = world.operations.len() <= MAX_IN_PROGRESS;
+    for operation in checked.operations() {
+        let index = operation.index;
+        let Some(failure) = operation.failure() else {
+            continue;
+        };
+        let is_possible = match failure.kind {
+            FailureKind::SyncFailed | FailureKind::InvalidInput => true,
+            FailureKind::Busy => world.if_running != IfRunning::Queue,
+            FailureKind::StillRunning => {
+                let run = operation
+                    .report()
+                    .and_then(|report| checked.played.server.run(report.run.run.get()));
+                let noticed = run.and_then(|run| Some(run.ends()?.max(run.listed()) + MAX_LAG));
+                noticed.is_none_or(|noticed| noticed > world.max_wait)
+            }
+            FailureKind::Other | FailureKind::Unreachable => !all_begin,
+            _ => false,
+        };
+        if !is_possible {
+            return broken(
+                "patient",
+                format!("operation {index} failed, and nothing was wrong: {failure:?}"),
+            );
+        }
+    }
+    if world.if_running == IfRunning::Queue && all_begin {
+        for operation in checked.operations() {
+            let Some(twin) = checked.twin(&operation) else {
+                continue;
+            };
+            let is_duplicate = |ended: &Ended| {
+                let failure = ended.outcome.as_ref().err();
+                failure.is_some_and(|failure| failure.kind == FailureKind::InvalidInput)
+            };
+            let ended = [Some(operation.ended), checked.played.ended[twin].as_ref()];
+            let duplicates = ended
+                .into_iter()
+                .flatten()
+                .filter(|ended| is_duplicate(ended))
+                .count();
+            if duplicates != 1 {
+                return broken(
+                    "once",
+                    format!(
+                        "{duplicates} of the operations {} and {twin} are duplicates",
+                        operation.index
+                    ),
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn situations(checked: &Checked<'_>) -> BTreeMap<Situation, u64> {
+    let played = checked.played;
+    let mut count: BTreeMap<Situation, u64> = BTreeMap::new();
+    let mut add = |situation, times| *count.entry(situation).or_default() += times;
+    for operation in checked.operations() {
+        if operation.report().is_some_and(|report| report.joined) {
+            add(Situation::Joined, 1);
+        }
+        let triggers = operation.sent.iter().filter(|sent| sent.is_trigger());
+        add(Situation::Resent, u64::from(triggers.count() > 1));
+        add(
+            match operation.kind() {
+                None => Situation::Succeeded,
+                Some(FailureKind::SyncFailed) => Situation::SyncFailed,
+                Some(FailureKind::StillRunning) => Situation::StillRunning,
+                Some(FailureKind::TriggerUnconfirmed) => Situation::Unconfirmed,
+                Some(FailureKind::Busy) => Situation::Busy,
+                Some(FailureKind::InvalidInput) => Situation::Duplicate,
+                Some(FailureKind::Other) => Situation::NoSlot,
+                Some(_) => Situation::Unreachable,
+            },
+            1,
+        );
+    }
+    add(
+        Situation::LimitExceeded,
+        u64::from(played.server.rejected > 0),
+    );
+    let near = played
+        .sent
+        .iter()
+        .zip(played.sent.iter().skip(MAX_LIMIT - 11))
+        .any(|(one, later)| later.at - one.at < LIMIT_WINDOW);
+    add(Situation::NearLimit, u64::from(near));
+    let is_full = |sent: &SentRequest| {
+        let earlier = played.sent.iter().take_while(|other| other.at <= sent.at);
+        earlier
+            .filter(|other| other.back.is_none_or(|back| back > sent.at))
+            .count()
+            >= 8
+    };
+    let all_slots = played.sent.iter().take(100).any(is_full);
+    add(Situation::AllSlots, u64::from(all_slots));
+    count
+}

@@ -1,0 +1,199 @@
+//! The engine in thousands of worlds: a Hightouch and a network that are simulated from a seed, in virtual time, with everything going wrong
+//! that can go wrong, and the promises checked by one who knows the truth.
+//!
+//! `HIGHTOUCH_SYNC_SEEDS=1000000 cargo test --test simulation` goes through as many worlds as it is told, `=4711..4712` through just these.
+
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod batch;
+mod hightouch;
+mod play;
+mod sequences;
+mod shrink;
+mod truth;
+mod world;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use shrink::shrunk;
+use truth::{Broken, Came};
+use world::World;
+
+/// How many worlds `cargo test` goes through.
+const WORLDS: u64 = 200_000;
+
+/// Returns the seeds that an environment variable names, or the first `default` seeds.
+fn seeds(variable: &str, default: u64) -> Range<u64> {
+    let Ok(value) = std::env::var(variable) else {
+        return 0..default;
+    };
+    let number = |text: &str| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is neither a number of seeds nor FROM..TO"))
+    };
+    match value.split_once("..") {
+        Some((from, to)) => number(from)..number(to),
+        None => 0..number(&value),
+    }
+}
+
+/// What a world came to, or the promise that was broken in it, with the story of it.
+fn run(world: &World) -> Result<Vec<Came>, (Broken, String)> {
+    let played = std::panic::catch_unwind(|| play::play(world));
+    let played = match played {
+        Ok(Ok(played)) => played,
+        Ok(Err((how, sent))) => {
+            return Err((
+                Broken {
+                    promise: "never hangs",
+                    how,
+                },
+                story(&sent),
+            ));
+        }
+        Err(_) => {
+            return Err((
+                Broken {
+                    promise: "no panic",
+                    how: "it panicked".into(),
+                },
+                String::new(),
+            ));
+        }
+    };
+    truth::check(played).map_err(|found| {
+        let (broken, played) = *found;
+        let mut story = story(&played.sent);
+        for run in &played.hightouch.runs {
+            writeln!(story, "{run:?} ends {:?}", run.ends()).unwrap();
+        }
+        if let Some(sequences) = &played.hightouch.sequences {
+            for run in &sequences.runs {
+                writeln!(story, "{run:?} ends {:?}", run.ends()).unwrap();
+            }
+            writeln!(story, "the triggers came to {:?}", sequences.effects).unwrap();
+        }
+        writeln!(story, "over at {} ms: {:#?}", played.over, played.outcome).unwrap();
+        (broken, story)
+    })
+}
+
+fn story(sent: &[play::Sent]) -> String {
+    let mut story = String::new();
+    for sent in sent {
+        let play::Sent {
+            at,
+            back,
+            target,
+            fault,
+            what,
+            ..
+        } = sent;
+        let method = if sent.trigger { "POST" } else { "GET" };
+        writeln!(
+            story,
+            "{at:>8} ms {method} {target}\n{back:>8} ms   {fault:?}: {what}"
+        )
+        .unwrap();
+    }
+    story
+}
+
+/// Fails with everything that is needed to find out why.
+fn tell(world: &World, broken: &Broken, from: &str) -> ! {
+    let small = shrunk(world, broken.promise);
+    let (broken, story) = run(&small).expect_err("what is shrunk is still broken");
+    panic!(
+        "{from} breaks the promise \"{}\": {}\n\n{story}\nThe smallest world like it, to be kept in tests/simulation/regressions:\n{}",
+        broken.promise,
+        broken.how,
+        serde_json::to_string(&small).unwrap()
+    );
+}
+
+#[test]
+fn every_promise_is_kept_in_every_world() {
+    let seeds = seeds("HIGHTOUCH_SYNC_SEEDS", WORLDS);
+    let next = AtomicU64::new(seeds.start);
+    let threads = thread::available_parallelism().map_or(2, usize::from);
+    let (found, came) = thread::scope(|scope| {
+        let work = || {
+            let mut came: BTreeMap<Came, u64> = BTreeMap::new();
+            loop {
+                let seed = next.fetch_add(1, Ordering::Relaxed);
+                if seed >= seeds.end {
+                    return (None, came);
+                }
+                match run(&World::of(seed)) {
+                    Ok(all) => all
+                        .into_iter()
+                        .for_each(|one| *came.entry(one).or_default() += 1),
+                    Err((broken, _)) => {
+                        next.store(seeds.end, Ordering::Relaxed);
+                        return (Some((seed, broken)), came);
+                    }
+                }
+            }
+        };
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        let mut first: Option<(u64, Broken)> = None;
+        let mut all: BTreeMap<Came, u64> = BTreeMap::new();
+        for worker in workers {
+            let (found, came) = worker.join().unwrap();
+            came.into_iter()
+                .for_each(|(came, times)| *all.entry(came).or_default() += times);
+            first = [first, found]
+                .into_iter()
+                .flatten()
+                .min_by_key(|(seed, _)| *seed);
+        }
+        (first, all)
+    });
+    if let Some((seed, broken)) = found {
+        tell(&World::of(seed), &broken, &format!("seed {seed}"));
+    }
+    println!("{} worlds: {came:?}", seeds.end - seeds.start);
+    if seeds.end - seeds.start >= WORLDS {
+        for one in Came::ALL {
+            assert!(
+                came.get(&one).is_some_and(|times| *times >= 20),
+                "hardly a world came to {one:?}: {came:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn worlds_in_which_a_promise_was_once_broken_keep_it() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/simulation/regressions");
+    let mut worlds = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let world: World = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        if let Err((broken, _)) = run(&world) {
+            tell(&world, &broken, &path.display().to_string());
+        }
+        worlds += 1;
+    }
+    assert!(worlds > 0);
+}
+
+#[test]
+fn a_seed_gives_the_same_world_each_time() {
+    let world = serde_json::to_string(&World::of(4711)).unwrap();
+    assert_eq!(world, serde_json::to_string(&World::of(4711)).unwrap());
+    assert_ne!(world, serde_json::to_string(&World::of(4712)).unwrap());
+    let read: World = serde_json::from_str(&world).unwrap();
+    assert_eq!(world, serde_json::to_string(&read).unwrap());
+}

@@ -1,0 +1,280 @@
+//! Builds the components `target/components/{library,endpoint,spin-endpoint}.wasm`.
+//!
+//! The crate is compiled three times, once for each world, by the cargo that runs this program.
+//! Each core module is encoded as a component. The build fails if a component imports more than its
+//! world declares. [`StdSource`] describes where the standard library of the target comes from.
+//! Test components are built in the same way: see [`Guest`].
+
+mod apt;
+mod compile;
+mod control;
+mod debian;
+mod environment;
+mod fingerprint;
+mod guest;
+mod imports;
+mod optimizer;
+mod options;
+mod process;
+mod rustup;
+mod std_source;
+mod toolchain;
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, Result};
+
+pub use compile::STACK_BYTES;
+pub use guest::{Guest, build_guest, guest};
+pub use imports::{declared_exports, declared_imports, exports, imports};
+pub use options::{Children, Options, workspace};
+pub use std_source::{STD_VARIABLE, StdSource};
+
+use toolchain::Compiler;
+
+/// The target triple of the components' core modules.
+pub const TARGET: &str = "wasm32-unknown-unknown";
+
+/// One of the three shipped components.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Exports the interfaces `runs` and nothing else.
+    Library,
+    /// The HTTP endpoint with its settings in environment variables.
+    Endpoint,
+    /// The HTTP endpoint with its settings in Spin's variables.
+    SpinEndpoint,
+}
+
+impl Kind {
+    /// All kinds, in build order.
+    pub const ALL: [Self; 3] = [Self::Library, Self::Endpoint, Self::SpinEndpoint];
+
+    /// Returns the name of its world in `wit/`.
+    #[must_use]
+    pub const fn world(self) -> &'static str {
+        match self {
+            Self::Library => "library",
+            Self::Endpoint => "endpoint",
+            Self::SpinEndpoint => "spin-endpoint",
+        }
+    }
+
+    /// Returns the crate features that select its world.
+    #[must_use]
+    pub const fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Library => &[],
+            Self::Endpoint => &["endpoint"],
+            Self::SpinEndpoint => &["spin"],
+        }
+    }
+
+    /// Returns its file name in `target/components/`.
+    #[must_use]
+    pub fn file_name(self) -> String {
+        format!("{}.wasm", self.world())
+    }
+}
+
+/// Paths of the built components.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Components {
+    /// The component of [`Kind::Library`].
+    pub library: PathBuf,
+    /// The component of [`Kind::Endpoint`].
+    pub endpoint: PathBuf,
+    /// The component of [`Kind::SpinEndpoint`].
+    pub spin_endpoint: PathBuf,
+}
+
+impl Components {
+    fn in_workspace(workspace: &Path) -> Self {
+        let path = |kind: Kind| folder(workspace).join(kind.file_name());
+        Self {
+            library: path(Kind::Library),
+            endpoint: path(Kind::Endpoint),
+            spin_endpoint: path(Kind::SpinEndpoint),
+        }
+    }
+
+    /// Returns the path of the component of this kind.
+    #[must_use]
+    pub fn path(&self, kind: Kind) -> &Path {
+        match kind {
+            Kind::Library => &self.library,
+            Kind::Endpoint => &self.endpoint,
+            Kind::SpinEndpoint => &self.spin_endpoint,
+        }
+    }
+}
+
+/// Builds the components that are out of date, and prints which standard library it uses.
+///
+/// It takes a few milliseconds if the sources have not changed since the last build. Several
+/// processes may call it at once: one builds and the others wait.
+///
+/// # Errors
+/// Fails if there is no standard library for [`TARGET`] (the error lists the attempts and the
+/// command that solves the problem), if the crate does not compile, or if the imports or exports of
+/// a component differ from those of its world.
+pub fn build(options: &Options) -> Result<Components> {
+    let components = Components::in_workspace(&options.workspace);
+    let sources = ["src"]
+        .into_iter()
+        .chain(fingerprint::SHARED.iter().copied());
+    let stamp = folder(&options.workspace).join(".built-from");
+    let files = Kind::ALL.map(|kind| components.path(kind));
+    rebuild_if_outdated(&stamp, sources, &files, options, |compiler| {
+        for kind in Kind::ALL {
+            let module = compile::core_module(compile::PACKAGE, kind.features(), compiler, options)
+                .with_context(|| format!("cannot compile the `{}` world", kind.world()))?;
+            let component = compile::component(&module).with_context(|| {
+                format!(
+                    "cannot encode the component of the `{}` world",
+                    kind.world()
+                )
+            })?;
+            imports::check(&component, kind, &options.workspace)?;
+            write_if_changed(components.path(kind), &component)?;
+        }
+        Ok(())
+    })?;
+    Ok(components)
+}
+
+/// Calls `make` to write `files`, unless they exist and `stamp` records the current sources.
+fn rebuild_if_outdated<'a>(
+    stamp: &Path,
+    sources: impl IntoIterator<Item = &'a str>,
+    files: &[&Path],
+    options: &Options,
+    make: impl FnOnce(&Compiler) -> Result<()>,
+) -> Result<()> {
+    let folder = folder(&options.workspace);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    // All builds share one lock, so that the standard library is downloaded only once.
+    let _lock = lock(&folder.join(".lock"), options)?;
+    let sources = fingerprint::hash_sources(&options.workspace, sources)?;
+    if fingerprint::is_current(stamp, &sources, options.std_source, files) {
+        return Ok(());
+    }
+    let (source, mut compiler) = std_source::find(options)?;
+    options.log(&format!(
+        "Standard library for {TARGET}: {}",
+        compiler.described
+    ));
+    match optimizer::find(options) {
+        Ok(optimizer) => {
+            options.log(&format!(
+                "Components are made smaller by {}",
+                optimizer.described
+            ));
+            compiler.optimizer = Some(optimizer);
+        }
+        Err(error) => options.log(&format!(
+            "wasm-opt is not available, so components are about a sixth larger: {error:#}"
+        )),
+    }
+    // Remove the stamp first: an interrupted build must not leave new components with an old stamp.
+    fingerprint::forget(stamp)?;
+    make(&compiler)?;
+    fingerprint::remember(stamp, &sources, source)
+}
+
+/// For tests: builds the components of this workspace at most once per process. Prints nothing
+/// unless the build fails.
+///
+/// # Errors
+/// As [`build`]. The error contains all output of the build. Later calls return the same error.
+pub fn components() -> Result<&'static Components> {
+    static BUILT: OnceLock<Result<Components, String>> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            Options::quiet()
+                .and_then(|options| build(&options))
+                .map_err(|error| format!("{error:#}"))
+        })
+        .as_ref()
+        .map_err(|error| anyhow::anyhow!("cannot build the components: {error}"))
+}
+
+fn folder(workspace: &Path) -> PathBuf {
+    workspace.join("target").join("components")
+}
+
+/// Locks a file until the returned handle is closed. The system closes it if the process dies.
+fn lock(path: &Path, options: &Options) -> Result<File> {
+    let file = File::create(path).with_context(|| format!("cannot create {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => return Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            options.log("Waiting for another process that builds the components")
+        }
+        Err(TryLockError::Error(_)) => {}
+    }
+    file.lock()
+        .with_context(|| format!("cannot lock {}", path.display()))?;
+    Ok(file)
+}
+
+/// Writes a file by renaming a temporary file, so that readers see either the old or the new
+/// content.
+fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(name);
+    fs::write(&temporary, bytes)
+        .and_then(|()| fs::rename(&temporary, path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Writes a file in one step, unless it has this content already. An unchanged file keeps its
+/// modification time.
+///
+/// # Errors
+/// Fails if the file cannot be written.
+pub fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    write_atomically(path, bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing
+    )]
+    use super::*;
+
+    #[test]
+    fn an_unchanged_component_is_not_written_again() {
+        let folder = std::env::temp_dir().join(format!("write-if-changed-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("a.wasm");
+        write_if_changed(&file, b"one").unwrap();
+        let long_ago = std::time::SystemTime::UNIX_EPOCH;
+        File::options()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_modified(long_ago)
+            .unwrap();
+        write_if_changed(&file, b"one").unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), long_ago);
+        write_if_changed(&file, b"two").unwrap();
+        assert_eq!(fs::read(&file).unwrap(), b"two");
+        assert_eq!(
+            fs::read_dir(&folder).unwrap().count(),
+            1,
+            "no temporary file is left"
+        );
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

@@ -1,0 +1,74 @@
+//! Serves the endpoint in the embedded host, and selects the Hightouch that it calls.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
+
+use super::settings::{ORIGIN, Settings};
+use crate::build;
+use crate::embedder::{Config, Host, Outbound, Serving};
+use crate::local_hightouch::{self, LocalHightouch};
+
+/// The default origin.
+const HIGHTOUCH: &str = "https://api.hightouch.com";
+
+/// The Hightouch that the endpoint calls.
+pub(super) enum Upstream {
+    /// The local Hightouch, which runs as long as this exists.
+    Local(LocalHightouch),
+    /// A Hightouch with this origin.
+    At(String),
+}
+
+impl Upstream {
+    /// Starts the local Hightouch on a free port.
+    pub(super) async fn local() -> Result<Self> {
+        let local = LocalHightouch::start(local_hightouch::Options::default()).await;
+        local
+            .map(Self::Local)
+            .context("cannot start the local Hightouch")
+    }
+
+    /// Returns the Hightouch that the environment names, or the public one.
+    pub(super) fn from_environment() -> Self {
+        Self::At(
+            std::env::var(ORIGIN)
+                .ok()
+                .map(|origin| origin.trim().to_owned())
+                .filter(|origin| !origin.is_empty())
+                .unwrap_or_else(|| HIGHTOUCH.into()),
+        )
+    }
+
+    /// Returns its origin.
+    pub(super) fn origin(&self) -> String {
+        match self {
+            Self::Local(local) => local.origin(),
+            Self::At(origin) => origin.clone(),
+        }
+    }
+}
+
+/// Builds the components and serves the endpoint with these settings. The endpoint may call this
+/// Hightouch and the URLs in the settings, and nothing else.
+pub(super) async fn serve(
+    listen: SocketAddr,
+    upstream: &Upstream,
+    mut settings: Settings,
+) -> Result<Serving> {
+    let origin = upstream.origin();
+    settings.set(ORIGIN, &origin);
+    let mut allowed = settings.called_origins();
+    allowed.push(origin);
+    let components =
+        tokio::task::spawn_blocking(|| build::build(&build::Options::terminal()?)).await??;
+    let config = Config {
+        outbound: Outbound::only(allowed),
+        environment: settings.into_environment(),
+        ..Config::default()
+    };
+    let host = Host::new(&components.endpoint, config)?;
+    host.serve(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}"))
+}

@@ -1,0 +1,114 @@
+//! Measures the host process under load.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::guest_host::{GuestHost, Sample};
+
+/// Interval between measurements.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// The measurements of a load test.
+#[derive(Debug)]
+pub(super) struct Figures {
+    /// Before the callers of the first round.
+    pub(super) before: Sample,
+    /// At the maximum number of live instances.
+    pub(super) fullest: Sample,
+    /// At the maximum resident memory.
+    pub(super) largest: Sample,
+    /// Duration of each round, and the measurement after its last instance ended.
+    pub(super) rounds: Vec<(Duration, Sample)>,
+}
+
+impl Figures {
+    pub(super) fn begin(before: Sample) -> Self {
+        Self {
+            before,
+            fullest: before,
+            largest: before,
+            rounds: Vec::new(),
+        }
+    }
+
+    fn note(&mut self, sample: Sample) {
+        if (sample.counts.instances, sample.resident)
+            > (self.fullest.counts.instances, self.fullest.resident)
+        {
+            self.fullest = sample;
+        }
+        if sample.resident > self.largest.resident {
+            self.largest = sample;
+        }
+    }
+
+    /// Records a finished round.
+    pub(super) fn after(&mut self, took: Duration, sample: Sample) {
+        self.rounds.push((took, sample));
+    }
+
+    /// Returns the resident memory per live instance at the peak, in bytes, without the memory used
+    /// before.
+    pub(super) fn per_instance(&self) -> Option<u64> {
+        let more = self.fullest.resident?.saturating_sub(self.before.resident?);
+        more.checked_div(u64::try_from(self.fullest.counts.instances).ok()?)
+    }
+}
+
+/// A task that measures the process regularly.
+pub(super) struct Watch {
+    enough: oneshot::Sender<()>,
+    looking: JoinHandle<Result<(GuestHost, Figures)>>,
+}
+
+impl Watch {
+    pub(super) fn start(mut host: GuestHost, mut figures: Figures) -> Self {
+        let (enough, mut stop) = oneshot::channel();
+        let looking = tokio::spawn(async move {
+            while tokio::time::timeout(EVERY, &mut stop).await.is_err() {
+                figures.note(host.sample().await?);
+            }
+            Ok((host, figures))
+        });
+        Self { enough, looking }
+    }
+
+    /// Stops measuring. Returns the process and the measurements.
+    pub(super) async fn stop(self) -> Result<(GuestHost, Figures)> {
+        drop(self.enough);
+        self.looking
+            .await
+            .context("the host's process could not be watched")?
+    }
+}
+
+/// Returns the resident memory of a process in bytes, if the system provides it.
+pub(super) fn resident(process: u32) -> Option<u64> {
+    resident_of(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
+}
+
+fn resident_of(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kilobytes.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resident_memory_is_found_in_the_systems_table() {
+        assert_eq!(
+            resident_of("Name:\tx\nVmHWM:\t  9000 kB\nVmRSS:\t    5100 kB\nRssAnon:\t 1 kB\n"),
+            Some(5100 * 1024)
+        );
+        assert_eq!(resident_of("Name:\tx\n"), None);
+    }
+}

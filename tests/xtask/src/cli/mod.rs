@@ -1,0 +1,216 @@
+//! The commands of the `hightouch-sync` program.
+
+mod endpoint;
+mod follow;
+mod load;
+mod run;
+mod serve;
+mod settings;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Parser, Subcommand};
+
+use crate::build;
+use crate::local_hightouch::{self, LocalHightouch, Scenario};
+use crate::wit;
+
+pub use self::load::{Counts, GuestHost, Sample};
+
+/// Runs a Hightouch sync through the WebAssembly component and reports how it ended.
+///
+/// Without a command, it builds the components, starts a local mock of the Hightouch API ("local
+/// Hightouch") and the embedded host, and runs sync 1 through the HTTP endpoint.
+#[derive(Debug, Parser)]
+#[command(version, name = "hightouch-sync")]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs one sync through the HTTP endpoint. Exits with 0 only if the sync succeeded. Reads the
+    /// API key from HIGHTOUCH_API_KEY.
+    Run(RunArguments),
+    /// Serves the HTTP endpoint until interrupted. Reads the endpoint's settings from the
+    /// environment.
+    Serve {
+        /// The address to listen on.
+        #[arg(long, default_value = "127.0.0.1:3000")]
+        listen: SocketAddr,
+        /// Call the local Hightouch, a mock of the Hightouch API. Its keys are `local` and
+        /// `local-two`.
+        #[arg(long)]
+        local_hightouch: bool,
+    },
+    /// Serves only the local Hightouch, a mock of the Hightouch API, until interrupted. Use it with
+    /// `spin up` or `wasmtime serve`.
+    Hightouch {
+        /// The address to listen on.
+        #[arg(long, default_value = "127.0.0.1:4000")]
+        listen: SocketAddr,
+        /// A deviation from normal behaviour. `list` prints all scenarios.
+        #[arg(long, default_value_t = Scenario::default().to_string())]
+        scenario: String,
+    },
+    /// Builds the components into target/components/.
+    Build,
+    /// Generates wit/README.md from the WIT. Also freezes the WIT's current version, unless
+    /// CHANGELOG.md lists it as released.
+    Wit,
+    /// Makes many calls at the same time while requests to Hightouch fail, checks that each caller
+    /// received the result of its own run, and measures the host.
+    Load(load::Arguments),
+    /// The host of `load`. It is a separate process, so that it is measured alone.
+    #[command(hide = true)]
+    LoadHost(load::HostArguments),
+}
+
+#[derive(Args, Clone, Debug)]
+struct RunArguments {
+    /// The sync's ID or slug.
+    #[arg(long, default_value = "1")]
+    sync: String,
+    /// Count a run that ended in `warning` as a success.
+    #[arg(long)]
+    accept_warnings: bool,
+    /// Call the local Hightouch, a mock of the Hightouch API. The key is `local`, unless
+    /// HIGHTOUCH_API_KEY is set.
+    #[arg(long)]
+    local_hightouch: bool,
+    /// The Hightouch API key.
+    #[arg(long, env = "HIGHTOUCH_API_KEY", hide_env_values = true, hide = true)]
+    api_key: Option<ApiKey>,
+}
+
+/// A key that debug output does not show.
+#[derive(Clone)]
+struct ApiKey(String);
+
+impl std::fmt::Debug for ApiKey {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("ApiKey")
+    }
+}
+
+impl std::str::FromStr for ApiKey {
+    type Err = std::convert::Infallible;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.into()))
+    }
+}
+
+/// Runs the command that the program's arguments name.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Arguments::parse().carry_out() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Arguments {
+    /// Runs the command.
+    ///
+    /// # Errors
+    /// Fails if the command cannot do its work. A sync that does not succeed is not an error here:
+    /// the command prints the failure and returns a failing exit code.
+    pub fn carry_out(self) -> Result<ExitCode> {
+        let command = match self.command {
+            Some(command) => command,
+            None => Command::Run(RunArguments::try_parse_none()?),
+        };
+        match command {
+            Command::Build => {
+                let components = build::build(&build::Options::terminal()?)?;
+                for kind in build::Kind::ALL {
+                    let path = components.path(kind);
+                    let bytes = path
+                        .metadata()
+                        .with_context(|| format!("cannot read {}", path.display()))?
+                        .len();
+                    println!("{} ({:.1} KiB)", path.display(), bytes as f64 / 1024.0);
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Wit => {
+                for path in wit::renew(&build::workspace())? {
+                    println!("{}", path.display());
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            Command::Run(arguments) => runtime()?.block_on(run::run(arguments)),
+            Command::Load(arguments) => runtime()?.block_on(load::load(arguments)),
+            Command::LoadHost(arguments) => runtime()?.block_on(load::host(arguments)),
+            Command::Serve {
+                listen,
+                local_hightouch,
+            } => runtime()?.block_on(serve::serve(listen, local_hightouch)),
+            Command::Hightouch { listen, scenario } => {
+                runtime()?.block_on(serve_hightouch(listen, &scenario))
+            }
+        }
+    }
+}
+
+impl RunArguments {
+    /// Returns the arguments of a `run` without arguments, with the local Hightouch.
+    fn try_parse_none() -> Result<Self> {
+        match Arguments::try_parse_from(["hightouch-sync", "run"])?.command {
+            Some(Command::Run(arguments)) => Ok(Self {
+                local_hightouch: true,
+                api_key: None,
+                ..arguments
+            }),
+            _ => anyhow::bail!("`run` is no command"),
+        }
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Runtime::new().context("cannot start a runtime")
+}
+
+/// The `hightouch` command.
+async fn serve_hightouch(listen: SocketAddr, scenario: &str) -> Result<ExitCode> {
+    if scenario == "list" {
+        for scenario in Scenario::all() {
+            println!("{:<22}{}", scenario.as_str(), scenario.about());
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let scenario = scenario
+        .parse::<Scenario>()
+        .context("`--scenario list` tells which there are")?;
+    let options = local_hightouch::Options {
+        listen,
+        scenario,
+        ..local_hightouch::Options::default()
+    };
+    let local = LocalHightouch::start(options)
+        .await
+        .with_context(|| format!("cannot listen on {listen}"))?;
+    println!(
+        "The local Hightouch listens on {} (scenario {scenario}).",
+        local.origin()
+    );
+    println!(
+        "Its keys are `{}` and `{}`.",
+        local_hightouch::KEY,
+        local_hightouch::KEY_OF_ANOTHER_WORKSPACE
+    );
+    println!(
+        "Point a component at it with HIGHTOUCH_API_ORIGIN={}",
+        local.origin()
+    );
+    tokio::signal::ctrl_c()
+        .await
+        .context("cannot wait for an interrupt")?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,122 @@
+//! An embedded wasmtime that hosts the components. It serves them over HTTP, as `wasmtime serve`
+//! does, or calls the functions of `hightouch:sync/runs` directly.
+//!
+//! It links only the imports of the worlds in `wit/`, so a component that loads here imports
+//! nothing else. Each request and each call gets a new instance.
+
+mod artifact;
+mod bindings;
+mod calls;
+mod config;
+mod direct;
+mod engine;
+mod guest;
+mod instance;
+mod late_clock;
+mod outbound;
+mod outcome;
+mod outgoing;
+mod serving;
+mod stderr;
+mod usage;
+mod variables;
+mod virtual_time;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use wasmtime::Engine;
+use wasmtime::component::InstancePre;
+use wasmtime_wasi_http::p2::bindings::ProxyPre;
+
+pub use bindings::{
+    Connection, Failure, FailureKind, IfRunning, Job, Report, Resync, RowCounts, RunOptions,
+    RunRef, RunStatus, SequenceFailure, SequenceOptions, SequenceReport, SequenceRun,
+    SequenceStatus, SyncRef, SyncRun,
+};
+pub use config::{Clock, Config, Limits};
+pub use outbound::Outbound;
+pub use outgoing::GeneratedResponses;
+pub use serving::Serving;
+pub use stderr::{Captured, Stderr};
+pub use virtual_time::{InFlight, MAX_LATENESS, SEED_VARIABLE, VirtualTime, in_virtual_time};
+
+use bindings::HostedPre;
+use instance::{Count, Instance, Setup};
+use usage::{Fuel, PeakMemory};
+use variables::Variables;
+
+/// A loaded component that can be instantiated. Clones share it.
+#[derive(Clone)]
+pub struct Host {
+    component: Arc<Component>,
+}
+
+struct Component {
+    engine: Engine,
+    setup: Setup,
+    pre: InstancePre<Instance>,
+    runs: Option<HostedPre<Instance>>,
+    handler: Option<ProxyPre<Instance>>,
+}
+
+impl Host {
+    /// Loads a component. It is compiled only once: the compiled code is cached next to it as
+    /// `NAME.HASH.cwasm`, if that folder is writable.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the file cannot be read, is not a component, or imports something that this host
+    /// does not link. Fails if an entry of `config.outbound` is not an origin.
+    pub fn new(component: &Path, config: Config) -> anyhow::Result<Self> {
+        let outbound = config.outbound.parse()?;
+        let engine =
+            engine::engine(config.limits.instances, config.metered).map_err(into_anyhow)?;
+        let linker = engine::linker(&engine).map_err(into_anyhow)?;
+        let pre = artifact::load(&engine, component)
+            .and_then(|loaded| linker.instantiate_pre(&loaded).map_err(into_anyhow))
+            .with_context(|| format!("cannot host {}", component.display()))?;
+        let setup = Setup {
+            variables: Variables::new(config.variables.clone()),
+            outbound,
+            fuel: Fuel::new(config.metered),
+            config,
+            live: Count::default(),
+            peak: PeakMemory::default(),
+        };
+        Ok(Self {
+            component: Arc::new(Component {
+                runs: HostedPre::new(pre.clone()).ok(),
+                handler: ProxyPre::new(pre.clone()).ok(),
+                pre,
+                engine,
+                setup,
+            }),
+        })
+    }
+
+    /// Returns the number of live instances.
+    pub fn instances(&self) -> usize {
+        self.component.setup.live.get()
+    }
+
+    /// Returns the peak linear memory of any instance so far, in bytes.
+    pub fn peak_memory(&self) -> usize {
+        self.component.setup.peak.get()
+    }
+
+    /// Returns the fuel used so far by all instances that were called directly, if
+    /// [`Config::metered`] is set. One unit of fuel is about one WebAssembly instruction.
+    pub fn fuel(&self) -> u64 {
+        self.component.setup.fuel.used()
+    }
+}
+
+/// Converts an error and keeps its causes.
+fn into_anyhow(error: wasmtime::Error) -> anyhow::Error {
+    anyhow::Error::from_boxed(error.into_boxed_dyn_error())
+}
