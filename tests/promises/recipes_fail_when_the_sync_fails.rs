@@ -146,8 +146,8 @@ async fn the_script_goes_on_asking_where_an_answer_is_lost_or_an_error_passes() 
         let length = body.len();
         format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}")
     };
-    let going = "HTTP/1.1 202 \r\nlocation: /syncs/1/runs/42\r\nretry-after: 1\r\nconnection: close\r\n\r\n{}";
-    let lost = [
+    let in_progress = "HTTP/1.1 202 \r\nlocation: /syncs/1/runs/42\r\nretry-after: 1\r\nconnection: close\r\n\r\n{}";
+    let failures = [
         String::new(),
         "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"status\":\"succ".into(),
         whole("503 Service Unavailable", r#"{"kind":"api"}"#),
@@ -164,8 +164,8 @@ async fn the_script_goes_on_asking_where_an_answer_is_lost_or_an_error_passes() 
             false,
         ),
     ] {
-        let all = std::iter::once(going.to_owned())
-            .chain(lost.clone())
+        let all = std::iter::once(in_progress.to_owned())
+            .chain(failures.clone())
             .chain([end.clone()]);
         let (origin, asked) = responses(all.collect()).await;
         let Some(output) = run_sync(origin, "1").await else {
@@ -179,7 +179,7 @@ async fn the_script_goes_on_asking_where_an_answer_is_lost_or_an_error_passes() 
         assert_eq!(
             out.trim_end(),
             end.split("\r\n\r\n").nth(1).unwrap(),
-            "the last answer and nothing else"
+            "the script prints the last response and nothing else"
         );
         assert!(err.contains("still running: /syncs/1/runs/42"), "{err}");
         let asked = asked.await.unwrap();

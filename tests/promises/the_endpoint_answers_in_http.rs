@@ -438,8 +438,8 @@ fn curl_lines() -> Vec<CurlLine> {
             });
             let (mut method, mut url, mut headers, mut body) =
                 (None, String::new(), Vec::new(), None);
-            while let Some(kind_name) = words.next() {
-                match kind_name.as_str() {
+            while let Some(word) = words.next() {
+                match word.as_str() {
                     "-X" => method = words.next(),
                     "-N" => {}
                     "-H" => {
@@ -451,7 +451,7 @@ fn curl_lines() -> Vec<CurlLine> {
                         body = words.next();
                         headers.push(("content-type".into(), "application/json".into()));
                     }
-                    _ => url = kind_name,
+                    _ => url = word,
                 }
             }
             let path = url

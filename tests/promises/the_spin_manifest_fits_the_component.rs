@@ -56,7 +56,7 @@ fn every_setting_is_a_variable_with_a_default() {
             secret,
             ["key", "token", "secret"]
                 .iter()
-                .any(|kind_name| name.contains(kind_name)),
+                .any(|word| name.contains(word)),
             "{name}"
         );
         assert_eq!(

@@ -114,7 +114,7 @@ impl Serving {
         }
         let url = received
             .split_whitespace()
-            .find(|kind_name| kind_name.starts_with("http://"))
+            .find(|word| word.starts_with("http://"))
             .unwrap();
         serving.url = url.trim_end_matches('/').to_owned();
         serving.reading = Some(std::thread::spawn(move || {
@@ -165,7 +165,7 @@ async fn the_endpoint_is_served() {
         assert_eq!(
             log.matches(&line).count(),
             2,
-            "a line of log for each: {log}"
+            "one log line per request: {log}"
         );
     }
     assert!(!log.contains(KEY), "{log}");
@@ -256,7 +256,7 @@ async fn a_thousand_callers_wait_at_once() {
         .collect();
     assert!(
         not_from_the_component.is_empty(),
-        "{} of {CALLERS} were not told that their run goes on; the first {} {}; the host's log ends {}",
+        "{} of {CALLERS} callers did not receive 202; the first received {} {}; the host's log ends with {}",
         not_from_the_component.len(),
         not_from_the_component[0].status,
         not_from_the_component[0].text,
@@ -270,7 +270,7 @@ async fn a_thousand_callers_wait_at_once() {
     let first_ended = received.iter().map(|received| received.ended).min();
     assert!(
         last_began < first_ended,
-        "they did not all wait at the same time"
+        "the callers did not all wait at the same time"
     );
     assert_eq!(local.triggers() as u64, CALLERS);
 }

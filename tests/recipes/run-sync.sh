@@ -1,57 +1,60 @@
 #!/bin/sh
-# Runs a sync through the endpoint and waits for its end, however long that takes. Exits with 0 only if the sync succeeded.
+# Runs a sync through the endpoint and waits until the run has ended. Exits with 0 only if the sync succeeded.
 #
 #     ENDPOINT=http://127.0.0.1:3000 TOKEN=… run-sync.sh SYNC
 #
-# It takes curl 7.84 or later, and ends itself at no time: whatever runs it sets the limit. The run goes on at Hightouch.
+# Requires curl 7.84 or later. The script has no time limit: set one in the program that starts it. If the
+# script is stopped, the run continues in Hightouch.
 set -eu
 
-# The token goes in by stdin, where no list of processes shows it.
-ask() {
+# Sends a request and waits up to 25 s for the run. Adds a last line with status, delay and location.
+# The token is passed on stdin, because a list of processes shows arguments.
+send() {
     printf 'authorization: Bearer %s\n' "$TOKEN" | curl --silent --show-error --fail-with-body --max-time 60 --header @- \
         --header 'prefer: wait=25' --write-out '\n%{http_code} %header{retry-after} %header{location}\n' "$@"
 }
 
-# What the endpoint said, without the line that is for this script.
-tell() {
-    printf '%s\n' "$answer" | sed '$d'
+# Prints the body of the response, without the last line.
+print_body() {
+    printf '%s\n' "$response" | sed '$d'
 }
 
 fail() {
-    tell
+    print_body
     exit 1
 }
 
-# Reads that line.
-heed() {
-    read -r status pause location <<END
-$(printf '%s\n' "$answer" | tail -n 1)
+# Reads the last line.
+read_status() {
+    read -r status delay location <<END
+$(printf '%s\n' "$response" | tail -n 1)
 END
 }
 
-# The request that starts the run is sent once.
-answer=$(ask --request POST "$ENDPOINT/syncs/$1/runs") || fail
-heed
-# 202 is no success: the run is still going. To ask for its end may be repeated.
+# The request that starts the run is sent only once, because a second one may start another run.
+response=$(send --request POST "$ENDPOINT/syncs/$1/runs") || fail
+read_status
+# Status 202 means that the run is in progress. It does not mean success.
 if [ "$status" = 202 ]; then
     run=$location
-    # So that it can be found again, whatever becomes of this script.
+    # With this line, the run can be found if the script is stopped.
     echo "still running: $run" >&2
 fi
 while [ "$status" = 202 ]; do
-    sleep "$pause"
-    before=$pause
-    failed=0
-    answer=$(ask "$ENDPOINT$run") || failed=$?
-    heed
-    # An answer that was lost or cut off, and an error that passes, say nothing of the run.
-    case "$failed $status $answer" in
+    sleep "$delay"
+    last_delay=$delay
+    exit_code=0
+    response=$(send "$ENDPOINT$run") || exit_code=$?
+    read_status
+    # A lost or truncated response and a transient error prove nothing about the run: poll again.
+    # Exit code 22 of curl means an HTTP error status.
+    case "$exit_code $status $response" in
         "0 "*) ;;
         *'"kind":"unauthorized"'*) fail ;;
-        "22 429 "* | "22 502 "* | "22 503 "* | "22 504 "*) status=202 pause=$before ;;
+        "22 429 "* | "22 502 "* | "22 503 "* | "22 504 "*) status=202 delay=$last_delay ;;
         "22 "*) fail ;;
-        *) status=202 pause=$before ;;
+        *) status=202 delay=$last_delay ;;
     esac
 done
-tell
+print_body
 [ "$status" = 200 ]
