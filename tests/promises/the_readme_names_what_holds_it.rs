@@ -45,7 +45,7 @@ fn each_line_names_tests_that_exist() {
         for name in names {
             let places = [
                 format!("tests/promises/{name}.rs"),
-                format!("tests/{name}.rs"),
+                format!("tests/{name}/main.rs"),
                 format!("src/{name}.rs"),
             ];
             assert!(
