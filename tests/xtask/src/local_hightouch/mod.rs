@@ -1,10 +1,11 @@
-//! A local mock of the Hightouch API ("local Hightouch"), for tests and for trials. It implements the calls that a sync
-//! run needs.
+//! A local mock of the Hightouch API ("local Hightouch"), for tests and for trials. It implements
+//! the calls that a sync run needs.
 //!
-//! The API key is `local`, or `local-two` for another workspace with its own runs. The runs of syncs 1 to 8 end in all
-//! the ways in which a run can end (see [`fixtures`]). Sync 404 does not exist. A [`Scenario`] makes the responses as bad
-//! as real ones can be, and [`Mishaps`] make random calls fail. The state of a run depends only on tokio's clock: if the
-//! clock is paused, a run of an hour takes milliseconds.
+//! The API key is `local`, or `local-two` for another workspace with its own runs. The runs of
+//! syncs 1 to 8 end in all the ways in which a run can end (see [`fixtures`]). Sync 404 does not
+//! exist. A [`Scenario`] makes the responses as bad as real ones can be, and [`Mishaps`] make
+//! random calls fail. The state of a run depends only on tokio's clock: if the clock is paused, a
+//! run of an hour takes milliseconds.
 //!
 //! ```no_run
 //! # use xtask::local_hightouch::{LocalHightouch, Options, Scenario};
