@@ -387,7 +387,7 @@ fn a_run_that_was_cancelled_before_it_began_is_not_started_again_and_not_said_to
 fn nor_where_the_first_answer_was_lost() {
     with_each_endpoint(async |stage, kind| {
         for scenario in [
-            Scenario::LostTriggerAnswer,
+            Scenario::LostTriggerResponse,
             Scenario::TriggerTimeout,
             Scenario::TruncatedTrigger,
         ] {

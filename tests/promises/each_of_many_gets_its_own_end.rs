@@ -281,7 +281,7 @@ fn not_to_know_is_true_only_where_it_could_not_be_known() {
                 .for_each(|one| one.mishap = mishap);
             check(caller, &record, &actual)
         };
-        assert!(unconfirmed(format!("It may be {run}."), Some(Mishap::LostAnswer)).is_ok());
+        assert!(unconfirmed(format!("It may be {run}."), Some(Mishap::LostResponse)).is_ok());
         assert!(
             unconfirmed(format!("It may be {run}."), None).is_err(),
             "its trigger was answered"
@@ -291,7 +291,7 @@ fn not_to_know_is_true_only_where_it_could_not_be_known() {
             "a 429 hides no run"
         );
         assert!(
-            unconfirmed(String::new(), Some(Mishap::LostAnswer)).is_err(),
+            unconfirmed(String::new(), Some(Mishap::LostResponse)).is_err(),
             "the list showed the run"
         );
     });

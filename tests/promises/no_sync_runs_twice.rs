@@ -8,7 +8,7 @@ use super::support::stage::{options, stage};
 #[test]
 fn a_run_whose_trigger_was_answered_to_nobody_is_found_and_followed() {
     for scenario in [
-        Scenario::LostTriggerAnswer,
+        Scenario::LostTriggerResponse,
         Scenario::TriggerTimeout,
         Scenario::TruncatedTrigger,
     ] {
@@ -30,7 +30,7 @@ fn a_run_whose_trigger_was_answered_to_nobody_is_found_and_followed() {
 #[test]
 fn with_resync_flags_it_is_named_and_not_followed() {
     stage(async |stage| {
-        let lost = Options::default().with_scenario(Scenario::LostTriggerAnswer);
+        let lost = Options::default().with_scenario(Scenario::LostTriggerResponse);
         let hightouch = LocalHightouch::start(lost).await.unwrap();
         let full = RunOptions {
             resync: Resync::FULL,

@@ -69,7 +69,7 @@ fn every_scenario_of_the_local_hightouch_is_tested_somewhere() {
         "silent",
         "lost_trigger_response",
         "trigger_timeout",
-        "cut_off_trigger",
+        "truncated_trigger",
         "dropped_trigger",
         "error_objects",
         "error_envelope",

@@ -233,7 +233,7 @@ fn done_without_the_ends_of_its_syncs_is_no_success_and_ends_within_the_default_
 #[test]
 fn a_trigger_that_was_answered_to_nobody_is_told_at_once_and_not_sent_again() {
     for scenario in [
-        Scenario::LostTriggerAnswer,
+        Scenario::LostTriggerResponse,
         Scenario::TriggerTimeout,
         Scenario::TruncatedTrigger,
         Scenario::DroppedTrigger,

@@ -22,7 +22,7 @@ const TOGETHER: u64 = 50;
 /// Maximum time until the last caller's run is in progress.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Duration of the measurement after that.
-const LOOKED_AT: Duration = Duration::from_secs(4);
+const DURATION: Duration = Duration::from_secs(4);
 const EVERY: Duration = Duration::from_millis(200);
 
 const GIBIBYTE: f64 = (1_u64 << 30) as f64;
@@ -36,12 +36,12 @@ pub fn measure() -> Section {
         (Kind::Library, 1),
     ] {
         let bytes = runtime.block_on(per_run(kind, together));
-        let to_an_instance = if together == 1 {
+        let per_instance = if together == 1 {
             String::new()
         } else {
-            format!(" {together} to an instance,")
+            format!(" {together} per instance,")
         };
-        let name = |what: &str| format!("{},{to_an_instance} {what}", kind.world());
+        let name = |what: &str| format!("{},{per_instance} {what}", kind.world());
         figures.push(Figure::new(
             name("memory per run"),
             Unit::Kibibytes,
@@ -54,8 +54,8 @@ pub fn measure() -> Section {
         ));
     }
     let how = format!(
-        "Resident memory of the host's process for each of {RUNS} runs that wait at once, one run to an instance where nothing else is said, beyond \
-         what it had after one run. Callers and Hightouch are in another process; the library is called through a door of HTTP."
+        "Resident memory of the host process per run, with {RUNS} waiting runs and one run per instance unless noted, minus its memory after \
+         one run. The callers and Hightouch are in another process. The library is called through an HTTP adapter."
     );
     Section {
         name: "density",
@@ -123,22 +123,22 @@ async fn per_run(kind: Kind, together: u64) -> Option<f64> {
 /// Returns the measurement of the host when all runs are in progress and each has been polled.
 async fn fullest(host: &mut GuestHost, hightouch: &LocalHightouch, instances: u64) -> Sample {
     let began = Instant::now();
-    let looked_at_twice = usize::try_from(RUNS).unwrap() * 3;
-    while hightouch.requests().len() < looked_at_twice {
+    let polled_twice = usize::try_from(RUNS).unwrap() * 3;
+    while hightouch.requests().len() < polled_twice {
         assert!(
             began.elapsed() < PATIENCE,
-            "not all runs wait after {PATIENCE:?}"
+            "some runs are not in progress after {PATIENCE:?}"
         );
         sleep(EVERY).await;
     }
     let mut most = host.sample().await.unwrap();
-    let end = Instant::now() + LOOKED_AT;
+    let end = Instant::now() + DURATION;
     while Instant::now() < end {
         sleep(EVERY).await;
         let sample = host.sample().await.unwrap();
         assert_eq!(
             sample.counts.instances as u64, instances,
-            "all of them, and no more"
+            "all instances, and no others"
         );
         most = if sample.resident > most.resident {
             sample

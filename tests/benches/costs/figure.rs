@@ -20,13 +20,13 @@ pub struct Figure {
     pub name: String,
     pub unit: Unit,
     pub ours: Option<f64>,
-    pub beside: Option<Beside>,
+    pub comparison: Option<Comparison>,
     pub target: Option<f64>,
 }
 
 /// The value of something else, for comparison.
 #[derive(Serialize)]
-pub struct Beside {
+pub struct Comparison {
     pub what: &'static str,
     pub amount: f64,
 }
@@ -37,13 +37,13 @@ impl Figure {
             name: name.into(),
             unit,
             ours: ours.into(),
-            beside: None,
+            comparison: None,
             target: None,
         }
     }
 
-    pub fn beside(mut self, what: &'static str, amount: impl Into<Option<f64>>) -> Self {
-        self.beside = amount.into().map(|amount| Beside { what, amount });
+    pub fn compared_with(mut self, what: &'static str, amount: impl Into<Option<f64>>) -> Self {
+        self.comparison = amount.into().map(|amount| Comparison { what, amount });
         self
     }
 
@@ -103,7 +103,7 @@ fn grouped(amount: f64) -> String {
 pub struct Times(Vec<Duration>);
 
 impl Times {
-    pub fn note(&mut self, time: Duration) {
+    pub fn add(&mut self, time: Duration) {
         self.0.push(time);
     }
 

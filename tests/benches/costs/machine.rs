@@ -16,14 +16,14 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn look() -> Self {
+    pub fn inspect() -> Self {
         let table = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = table
             .lines()
             .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
         Self {
             processor: model
-                .map_or("an unnamed processor", |(_, name)| name)
+                .map_or("an unknown processor", |(_, name)| name)
                 .to_owned(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             load_before: load(),
@@ -31,7 +31,7 @@ impl Machine {
         }
     }
 
-    pub fn look_again(&mut self) {
+    pub fn finish(&mut self) {
         self.load_after = load();
     }
 
@@ -43,7 +43,7 @@ impl Machine {
 
 /// Returns the processor time of this thread. It is more reliable than wall time on a busy machine.
 /// `None` if the system does not provide it.
-pub fn on_processor() -> Option<Duration> {
+pub fn processor_time() -> Option<Duration> {
     let nanos = fs::read_to_string("/proc/thread-self/schedstat")
         .ok()?
         .split_whitespace()

@@ -55,7 +55,7 @@ fn main() -> ExitCode {
 fn measure() {
     build::build(&build::Options::terminal().unwrap()).unwrap();
     let began = Instant::now();
-    let mut machine = Machine::look();
+    let mut machine = Machine::inspect();
     let all: [fn() -> Section; 5] = [
         size::measure,
         memory::measure,
@@ -68,7 +68,7 @@ fn measure() {
         eprintln!("measured: {}", section.name);
         section
     });
-    machine.look_again();
+    machine.finish();
     let costs = Costs {
         machine,
         sections: sections.into(),

@@ -13,10 +13,10 @@ pub fn measure() -> Section {
     let mut figures = Vec::new();
     for kind in Kind::ALL {
         let pages = new_instance_pages(components().unwrap().path(kind)).unwrap() as f64;
-        let name = format!("{}, fresh", kind.world());
+        let name = format!("{}, new instance", kind.world());
         figures.push(
             Figure::new(name, Unit::Pages, pages)
-                .beside("only says ok", floor)
+                .compared_with("minimal component", floor)
                 .target(4.0),
         );
     }
@@ -24,7 +24,7 @@ pub fn measure() -> Section {
     figures.push(Figure::new("library, list of 100 runs", Unit::Pages, list).target(16.0));
     let jobs = peak_pages_with_100_jobs(Kind::Library).unwrap() as f64;
     figures.push(Figure::new("library, run of 100 jobs", Unit::Pages, jobs));
-    let how = "Pages of 64 KiB of one instance, at its peak: counted.".into();
+    let how = "Peak linear memory of one instance in pages of 64 KiB: counted.".into();
     Section {
         name: "memory",
         how,

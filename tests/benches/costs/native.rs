@@ -9,7 +9,7 @@ use hightouch_sync::engine::{
 };
 use hightouch_sync::hightouch::{Method, Response, SyncRef};
 
-use super::machine::on_processor;
+use super::machine::processor_time;
 use super::scene::{Hightouch, REQUESTS, SLUG};
 
 /// The argument with which this program only runs syncs, so that another program can count its
@@ -26,9 +26,9 @@ pub fn run(syncs: u32) {
 pub fn time(syncs: u32) -> Option<Duration> {
     // Warms up caches and branch prediction.
     run(syncs);
-    let began = on_processor()?;
+    let began = processor_time()?;
     run(syncs);
-    Some(on_processor()?.saturating_sub(began) / syncs)
+    Some(processor_time()?.saturating_sub(began) / syncs)
 }
 
 fn sync(hightouch: &Hightouch) {
@@ -54,7 +54,7 @@ fn sync(hightouch: &Hightouch) {
                 };
                 event = Event::Response(Response::new(
                     200,
-                    hightouch.answer(method, &request.target),
+                    hightouch.respond(method, &request.target),
                 ));
             }
             Action::Wait { until } => {
@@ -63,7 +63,7 @@ fn sync(hightouch: &Hightouch) {
             }
             Action::Done(outcome) => {
                 let Ok(report) = *black_box(outcome) else {
-                    panic!("the run ends in success")
+                    panic!("the run succeeds")
                 };
                 assert_eq!(report.requests, REQUESTS);
                 return;
@@ -87,11 +87,12 @@ pub fn instructions() -> Option<(f64, &'static str)> {
 
 /// Uses the processor's counter, which few virtual machines have.
 fn perf(syncs: u32) -> Option<f64> {
-    let told = told(
+    let output = output_of(
         Command::new("perf").args(["stat", "-x", ",", "-e", "instructions:u", "--"]),
         syncs,
     )?;
-    told.lines()
+    output
+        .lines()
         .find(|line| line.contains("instructions"))?
         .split(',')
         .next()?
@@ -101,7 +102,7 @@ fn perf(syncs: u32) -> Option<f64> {
 
 /// Uses a simulated processor.
 fn valgrind(syncs: u32) -> Option<f64> {
-    let told = told(
+    let output = output_of(
         Command::new("valgrind").args([
             "--tool=cachegrind",
             "--cache-sim=no",
@@ -109,7 +110,7 @@ fn valgrind(syncs: u32) -> Option<f64> {
         ]),
         syncs,
     )?;
-    let line = told
+    let line = output
         .lines()
         .find(|line| line.contains("I refs:") || line.contains("I   refs:"))?;
     line.rsplit(':')
@@ -121,7 +122,7 @@ fn valgrind(syncs: u32) -> Option<f64> {
 }
 
 /// Returns the output of a counter program that runs this program.
-fn told(counter: &mut Command, syncs: u32) -> Option<String> {
+fn output_of(counter: &mut Command, syncs: u32) -> Option<String> {
     let program = std::env::current_exe().ok()?;
     let output = counter
         .arg(program)

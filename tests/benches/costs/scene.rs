@@ -1,4 +1,4 @@
-//! A sync of six requests with immediate responses: it looks up the slug, lists the runs, starts a
+//! A sync of six requests with immediate responses: it polls up the slug, lists the runs, starts a
 //! run, and polls it three times.
 
 use std::fmt::Write as _;
@@ -12,23 +12,23 @@ pub const REQUESTS: u32 = 6;
 /// Number of earlier runs in the list.
 const EARLIER: u64 = 20;
 /// Number of polls. The last one returns an ended run.
-const LOOKS: u32 = 3;
+const POLLS: u32 = 3;
 
 /// A mock of Hightouch that serves one sync after another.
 #[derive(Default)]
 pub struct Hightouch {
-    looks: AtomicU32,
+    polls: AtomicU32,
 }
 
 impl Hightouch {
     /// Returns the JSON response for a method and target.
-    pub fn answer(&self, method: &str, target: &str) -> String {
+    pub fn respond(&self, method: &str, target: &str) -> String {
         if method == "POST" {
-            self.looks.store(0, Ordering::Relaxed);
+            self.polls.store(0, Ordering::Relaxed);
             return r#"{"id":"142"}"#.into();
         }
         if target.contains("runId=") {
-            let ended = self.looks.fetch_add(1, Ordering::Relaxed) + 1 >= LOOKS;
+            let ended = self.polls.fetch_add(1, Ordering::Relaxed) + 1 >= POLLS;
             return page(&run(142, if ended { "success" } else { "processing" }));
         }
         if target.contains("slug=") {

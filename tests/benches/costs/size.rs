@@ -16,11 +16,11 @@ pub fn measure() -> Section {
         };
         let ours = kibibytes(components().unwrap().path(kind));
         Figure::new(kind.file_name(), Unit::Kibibytes, ours)
-            .beside("only says ok", floor)
+            .compared_with("minimal component", floor)
             .target(target)
     });
-    let how = "The component's file: counted. Beside it and below tests/guests/ok, which answers `ok` to everything, built from waki with the same \
-               profile and flags."
+    let how = "Size of the component's file: counted. The minimal component is tests/guests/ok, which responds `ok` to every request and has \
+               the same profile and flags."
         .into();
     Section {
         name: "size",

@@ -14,19 +14,19 @@ use super::figure::{Figure, Section, Times, Unit};
 const TURNS: usize = 3_000;
 /// Number of starts before the measurement.
 const WARM_UP: usize = 200;
-const FLOOR: &str = "only says ok";
+const FLOOR: &str = "minimal component";
 
 /// A component that handles HTTP requests, and its measured times.
-struct Contender {
+struct Candidate {
     name: &'static str,
     /// A path with an immediate response.
     path: &'static str,
     host: Host,
     instance: Times,
-    answer: Times,
+    response: Times,
 }
 
-impl Contender {
+impl Candidate {
     fn new(name: &'static str, path: &'static str, component: &Path) -> Self {
         let host = Host::new(component, config(false)).unwrap();
         Self {
@@ -34,19 +34,19 @@ impl Contender {
             path,
             host,
             instance: Times::default(),
-            answer: Times::default(),
+            response: Times::default(),
         }
     }
 
-    async fn take_turn(&mut self) -> (Duration, Duration) {
+    async fn measure_once(&mut self) -> (Duration, Duration) {
         let began = Instant::now();
         self.host.instantiate().await.unwrap();
         let instance = began.elapsed();
         let began = Instant::now();
-        let answer = self.host.get(self.path).await.unwrap();
-        let answered = began.elapsed();
-        assert_eq!(answer.status(), 200, "{}", self.name);
-        (instance, answered)
+        let response = self.host.get(self.path).await.unwrap();
+        let responded = began.elapsed();
+        assert_eq!(response.status(), 200, "{}", self.name);
+        (instance, responded)
     }
 }
 
@@ -63,58 +63,68 @@ pub fn measure() -> Section {
     let floor = guest(Guest::Ok).unwrap();
     let files = components().unwrap();
     let mut all = [
-        Contender::new("floor", "/", &floor),
-        Contender::new(Kind::Endpoint.world(), "/healthz", &files.endpoint),
-        Contender::new(Kind::SpinEndpoint.world(), "/healthz", &files.spin_endpoint),
+        Candidate::new("floor", "/", &floor),
+        Candidate::new(Kind::Endpoint.world(), "/healthz", &files.endpoint),
+        Candidate::new(Kind::SpinEndpoint.world(), "/healthz", &files.spin_endpoint),
     ];
     runtime.block_on(async {
         for turn in 0..WARM_UP + TURNS {
             // Rotate the order, so that no component always follows the same one.
             let first = turn % all.len();
             for index in (first..all.len()).chain(0..first) {
-                let contender = &mut all[index];
-                let (instance, answer) = contender.take_turn().await;
+                let candidate = &mut all[index];
+                let (instance, response) = candidate.measure_once().await;
                 if turn >= WARM_UP {
-                    contender.instance.note(instance);
-                    contender.answer.note(answer);
+                    candidate.instance.add(instance);
+                    candidate.response.add(response);
                 }
             }
         }
     });
     let [floor_times, ours @ ..] = &all;
-    let floor_burnt = burnt(&runtime, &floor, "/");
+    let floor_fuel = fuel(&runtime, &floor, "/");
     let mut figures = Vec::new();
-    for (contender, file) in ours.iter().zip([&files.endpoint, &files.spin_endpoint]) {
-        let name = |what: &str| format!("{}, {what}", contender.name);
+    for (candidate, file) in ours.iter().zip([&files.endpoint, &files.spin_endpoint]) {
+        let name = |what: &str| format!("{}, {what}", candidate.name);
         let mut times = |what: &str, ours: f64, floor: f64| {
-            figures.push(Figure::new(name(what), Unit::Microseconds, ours).beside(FLOOR, floor));
+            figures.push(
+                Figure::new(name(what), Unit::Microseconds, ours).compared_with(FLOOR, floor),
+            );
         };
         times(
             "instance, median",
-            contender.instance.median(),
+            candidate.instance.median(),
             floor_times.instance.median(),
         );
         times(
-            "answer, median",
-            contender.answer.median(),
-            floor_times.answer.median(),
+            "response, median",
+            candidate.response.median(),
+            floor_times.response.median(),
         );
         times(
-            "answer, 95th percentile",
-            contender.answer.quantile(0.95),
-            floor_times.answer.quantile(0.95),
+            "response, 95th percentile",
+            candidate.response.quantile(0.95),
+            floor_times.response.quantile(0.95),
         );
-        let ratio = contender.answer.median() / floor_times.answer.median();
-        figures.push(Figure::new(name("answer, to the floor's"), Unit::Times, ratio).target(1.3));
-        let executed = burnt(&runtime, file, "/healthz");
+        let ratio = candidate.response.median() / floor_times.response.median();
         figures.push(
-            Figure::new(name("answer, fuel"), Unit::Instructions, executed)
-                .beside(FLOOR, floor_burnt),
+            Figure::new(
+                name("response, relative to the minimum"),
+                Unit::Times,
+                ratio,
+            )
+            .target(1.3),
+        );
+        let executed = fuel(&runtime, file, "/healthz");
+        figures.push(
+            Figure::new(name("response, fuel"), Unit::Instructions, executed)
+                .compared_with(FLOOR, floor_fuel),
         );
     }
     let how = format!(
-        "From nothing to an instance, or to its answer to GET /healthz, and to it being gone again; compiled before, from a pool, no \
-         socket, {TURNS} times each in turns. Fuel is what wasmtime counts, about one for each WebAssembly instruction: counted."
+        "From the start of an instance, or of its response to GET /healthz, until the instance is dropped. The component is precompiled, and the \
+         instance comes from a pool and uses no socket. Each is measured {TURNS} times, in turns. Fuel is wasmtime's count, about one \
+         unit per WebAssembly instruction: counted."
     );
     Section {
         name: "start",
@@ -124,7 +134,7 @@ pub fn measure() -> Section {
 }
 
 /// Returns the fuel that an instance uses for this path.
-fn burnt(runtime: &Runtime, component: &Path, path: &str) -> f64 {
+fn fuel(runtime: &Runtime, component: &Path, path: &str) -> f64 {
     let host = Host::new(component, config(true)).unwrap();
     runtime.block_on(host.get(path)).unwrap();
     host.fuel() as f64

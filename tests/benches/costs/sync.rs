@@ -10,7 +10,7 @@ use xtask::embedder::{
 };
 
 use super::figure::{Figure, Section, Times, Unit};
-use super::machine::on_processor;
+use super::machine::processor_time;
 use super::native;
 use super::scene::{Hightouch, REQUESTS, SLUG};
 
@@ -28,31 +28,31 @@ pub fn measure() -> Section {
         for _ in 0..WARM_UP {
             sync(&host).await;
         }
-        let before = on_processor();
+        let before = processor_time();
         for _ in 0..SYNCS {
             let began = Instant::now();
             sync(&host).await;
-            times.note(began.elapsed());
+            times.add(began.elapsed());
         }
-        let processor = on_processor()
+        let processor = processor_time()
             .zip(before)
             .map(|(after, before)| (after - before) / SYNCS);
         (fuel, processor, times)
     });
     let mut how = format!(
-        "run-sync by slug, {REQUESTS} requests: the slug, a list of 20 runs, the trigger, three looks. Answered at once and in the same \
-         process, on virtual time; time is of the whole call, from a fresh instance to the report, the host's side included. Natively \
-         the same engine gets the same answers, without a host. Processor time is a mean over {SYNCS} syncs, natively {NATIVE_SYNCS}."
+        "run-sync by slug, {REQUESTS} requests: the slug, a list of 20 runs, the trigger, three polls. Responses come immediately from the same \
+         process, in virtual time. Times are of the whole call, from a new instance to the report, and include the host. The native \
+         engine gets the same responses without a host. Processor time is a mean over {SYNCS} syncs, or {NATIVE_SYNCS} native ones."
     );
     let counted = native::instructions();
     if counted.is_none() {
         how.push_str(
-            " Native instructions could not be counted: neither perf nor valgrind can here.",
+            " Native instructions were not counted, because neither perf nor valgrind is available.",
         );
     }
     let mut instructions = Figure::new("library, fuel", Unit::Instructions, fuel);
     if let Some((count, by)) = counted {
-        instructions = instructions.beside(by, count);
+        instructions = instructions.compared_with(by, count);
     }
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
     let figures = vec![
@@ -62,7 +62,7 @@ pub fn measure() -> Section {
             Unit::Microseconds,
             processor.map(micros),
         )
-        .beside("natively", native::time(NATIVE_SYNCS).map(micros)),
+        .compared_with("natively", native::time(NATIVE_SYNCS).map(micros)),
         Figure::new("library, median", Unit::Microseconds, times.median()),
         Figure::new(
             "library, 95th percentile",
@@ -83,7 +83,7 @@ fn host(time: &VirtualTime, metered: bool) -> Host {
         outbound: Outbound::Any,
         clock: Clock::Virtual(time.clone()),
         generated_responses: Some(GeneratedResponses::new(move |method, target| {
-            hightouch.answer(method, target)
+            hightouch.respond(method, target)
         })),
         metered,
         ..Config::default()

@@ -1,6 +1,6 @@
 //! Formats the values as a table.
 
-use super::figure::{Beside, Figure, Section};
+use super::figure::{Comparison, Figure, Section};
 use super::machine::Machine;
 
 /// Width of the text in columns.
@@ -15,14 +15,14 @@ pub fn print(machine: &Machine, sections: &[Section]) {
         load(machine.load_before),
         load(machine.load_after),
         if machine.was_busy() {
-            ": something else was running, so times may be longer and spread more"
+            ". The machine was busy, so times may be longer and vary more"
         } else {
             ""
         }
     );
     println!(
         "\n{:<44}{:>14}  {:>14} {:<26}{:>12}",
-        "", "ours", "beside", "", "target"
+        "", "ours", "compared with", "", "target"
     );
     for section in sections {
         println!("{}", section.name);
@@ -52,13 +52,13 @@ fn row(figure: &Figure) {
         name,
         unit,
         ours,
-        beside,
+        comparison,
         target,
     } = figure;
     let ours = ours.map_or("not known".into(), |ours| unit.show(ours).to_string());
-    let (amount, what) = beside
+    let (amount, what) = comparison
         .as_ref()
-        .map_or_else(Default::default, |Beside { what, amount }| {
+        .map_or_else(Default::default, |Comparison { what, amount }| {
             (unit.show(*amount).to_string(), *what)
         });
     let target = target.map_or(String::new(), |target| format!("≤ {}", unit.show(target)));

@@ -8,13 +8,13 @@ use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
 use xtask::build::{workspace, write_if_changed};
 
-/// Connects the exports of `plug` to the imports of `socket` that have the same names, as `wac plug` and Spin's
-/// component dependencies do. Writes the component to `target/guests/NAME.wasm` and returns its path. The component
-/// imports everything else that either of them imports.
+/// Connects the exports of `plug` to the imports of `socket` that have the same names, as `wac
+/// plug` and Spin's component dependencies do. Writes the component to `target/guests/NAME.wasm`
+/// and returns its path. The component imports everything else that either of them imports.
 ///
 /// # Errors
-/// Fails if a file is not a component, if `plug` exports nothing that `socket` imports with the same type, or if the
-/// component cannot be written.
+/// Fails if a file is not a component, if `plug` exports nothing that `socket` imports with the
+/// same type, or if the component cannot be written.
 pub fn compose(name: &str, socket: &Path, plug: &Path) -> Result<PathBuf> {
     let mut graph = CompositionGraph::new();
     let mut register = |path: &Path, role: &str| -> Result<_> {

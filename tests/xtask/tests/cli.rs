@@ -40,14 +40,14 @@ fn without_arguments_a_sync_runs_and_its_report_is_printed() {
     assert_eq!(report.get("syncId"), Some(&1.into()));
     assert!(
         stderr(&output).contains("processing"),
-        "the way there shows: {}",
+        "the progress is shown: {}",
         stderr(&output)
     );
 }
 
 #[test]
 fn a_sync_that_does_not_succeed_ends_in_one_clear_line_and_a_failure() {
-    for (arguments, says) in [
+    for (arguments, expected) in [
         (&["--sync", "3"][..], "INVALID_SESSION_ID"),
         (&["--sync", "404"][..], "Not Found"),
         (&["--sync", "no-such-sync"][..], "Not Found"),
@@ -63,7 +63,7 @@ fn a_sync_that_does_not_succeed_ends_in_one_clear_line_and_a_failure() {
         let stderr = stderr(&output);
         let last = stderr.lines().last().unwrap();
         assert!(
-            last.starts_with("error: ") && last.contains(says),
+            last.starts_with("error: ") && last.contains(expected),
             "{arguments:?}: {stderr}"
         );
     }
@@ -84,7 +84,7 @@ fn warnings_can_be_accepted() {
 }
 
 #[test]
-fn a_wrong_key_is_told_in_hightouchs_own_words_and_not_printed() {
+fn a_wrong_key_gives_hightouchs_own_message_and_is_not_printed() {
     let output = command(&["run", "--local-hightouch"])
         .env("HIGHTOUCH_API_KEY", "marked-key")
         .output()
@@ -111,20 +111,20 @@ fn a_run_without_a_key_is_an_error_and_nothing_is_sent() {
         assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
         assert!(output.stdout.is_empty());
         let stderr = stderr(&output);
-        for says in [
+        for expected in [
             "HIGHTOUCH_API_KEY is not set",
             "no run was started",
             "--local-hightouch",
         ] {
-            assert!(stderr.contains(says), "{stderr}");
+            assert!(stderr.contains(expected), "{stderr}");
         }
         assert!(!stderr.contains("success"), "{stderr}");
     }
-    assert_eq!(hightouch.passed(), "");
+    assert_eq!(hightouch.recorded(), "");
 }
 
 #[test]
-fn a_run_without_a_key_uses_the_local_hightouch_where_that_is_asked_for() {
+fn a_run_without_a_key_uses_the_local_hightouch_if_requested() {
     let output = command(&["run", "--local-hightouch", "--sync", "5"])
         .output()
         .unwrap();
@@ -153,29 +153,29 @@ fn the_served_endpoint_has_its_settings_and_hightouch_never_sees_the_token() {
     };
     // If keys are stored, a caller that sends a Hightouch key is rejected.
     assert!(post("/syncs/5/runs", "local").starts_with("HTTP/1.1 401"));
-    assert_eq!(forwarder.passed(), "");
+    assert_eq!(forwarder.recorded(), "");
     for path in ["/syncs/5/runs", "/syncs/5/runs?account=other"] {
-        let answer = post(path, "marked-token");
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        assert!(answer.contains(r#""status":"success""#), "{answer}");
+        let response = post(path, "marked-token");
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+        assert!(response.contains(r#""status":"success""#), "{response}");
     }
     assert!(post("/syncs/5/runs", "marked-token").contains("/acme/"));
-    let passed = forwarder.passed().to_ascii_lowercase();
+    let recorded = forwarder.recorded().to_ascii_lowercase();
     for key in ["bearer local\r\n", "bearer local-two\r\n"] {
-        assert!(passed.contains(key), "{passed}");
+        assert!(recorded.contains(key), "{recorded}");
     }
-    assert!(!passed.contains("marked-token"), "{passed}");
+    assert!(!recorded.contains("marked-token"), "{recorded}");
 
-    let said = server.said();
+    let stdout = server.stdout();
     let settings = "ENDPOINT_TOKEN, HIGHTOUCH_API_KEY, HIGHTOUCH_API_KEY_OTHER, HIGHTOUCH_API_ORIGIN, HIGHTOUCH_WORKSPACE";
-    assert!(said.contains(settings), "{said}");
+    assert!(stdout.contains(settings), "{stdout}");
     for value in ["marked-token", "local-two", "acme"] {
-        assert!(!said.contains(value), "{said}");
+        assert!(!stdout.contains(value), "{stdout}");
     }
 }
 
 #[test]
-fn with_a_key_the_sync_runs_where_the_environment_says() {
+fn with_a_key_the_sync_runs_at_the_origin_in_the_environment() {
     let (_server, origin) = serving(command(&["hightouch", "--listen", "127.0.0.1:0"]));
     let output = command(&["run", "--sync", "5"])
         .env("HIGHTOUCH_API_KEY", "local-two")
@@ -255,7 +255,7 @@ fn each_caller_of_a_load_test_receives_the_correct_result() {
 }
 
 #[test]
-fn build_says_where_the_components_are() {
+fn build_prints_the_paths_of_the_components() {
     let output = command(&["build"]).output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     for name in ["library.wasm", "endpoint.wasm", "spin-endpoint.wasm"] {
@@ -266,13 +266,13 @@ fn build_says_where_the_components_are() {
 /// A running server command. Dropping it stops it.
 struct Server {
     child: Child,
-    said: Arc<Mutex<String>>,
+    stdout: Arc<Mutex<String>>,
 }
 
 impl Server {
     /// Returns its stdout so far.
-    fn said(&self) -> String {
-        self.said.lock().unwrap().clone()
+    fn stdout(&self) -> String {
+        self.stdout.lock().unwrap().clone()
     }
 }
 
@@ -288,15 +288,15 @@ impl Drop for Server {
 /// process.
 struct Forwarder {
     address: std::net::SocketAddr,
-    passed: Arc<Mutex<Vec<u8>>>,
+    recorded: Arc<Mutex<Vec<u8>>>,
 }
 
 impl Forwarder {
     fn to(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let passed = Arc::new(Mutex::new(Vec::new()));
-        let (server, kept) = (server.to_owned(), Arc::clone(&passed));
+        let recorded = Arc::new(Mutex::new(Vec::new()));
+        let (server, kept) = (server.to_owned(), Arc::clone(&recorded));
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(Result::ok) {
                 kept.lock().unwrap().extend_from_slice(b"connected\r\n");
@@ -313,7 +313,7 @@ impl Forwarder {
                 std::thread::spawn(move || copy(upstream, back, |_| ()));
             }
         });
-        Self { address, passed }
+        Self { address, recorded }
     }
 
     fn origin(&self) -> String {
@@ -321,8 +321,8 @@ impl Forwarder {
     }
 
     /// Returns the recorded data.
-    fn passed(&self) -> String {
-        String::from_utf8_lossy(&self.passed.lock().unwrap()).into_owned()
+    fn recorded(&self) -> String {
+        String::from_utf8_lossy(&self.recorded.lock().unwrap()).into_owned()
     }
 }
 
@@ -343,16 +343,16 @@ fn copy(mut from: TcpStream, mut to: TcpStream, note: impl Fn(&[u8])) {
 fn serving(mut command: Command) -> (Server, String) {
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let said = Arc::new(Mutex::new(String::new()));
+    let stdout = Arc::new(Mutex::new(String::new()));
     let server = Server {
         child,
-        said: Arc::clone(&said),
+        stdout: Arc::clone(&stdout),
     };
     let first = lines.next().expect("a line").unwrap();
     // Keep reading, so that the command never blocks on a full pipe.
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
-            said.lock().unwrap().push_str(&format!("{line}\n"));
+            stdout.lock().unwrap().push_str(&format!("{line}\n"));
         }
     });
     let origin = first
@@ -376,7 +376,7 @@ fn get(origin: &str, path: &str) -> String {
 fn send(origin: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(origin.trim_start_matches("http://")).unwrap();
     stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    response
 }

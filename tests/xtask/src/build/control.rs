@@ -222,7 +222,7 @@ Section: libs
     }
 
     #[test]
-    fn the_compilers_own_packages_are_taken_even_where_the_system_has_some_version_of_them() {
+    fn the_compilers_own_packages_are_downloaded_even_if_the_system_has_a_version_of_them() {
         assert_eq!(
             needed_with(&["libc6", "compiler-std", "libback1"]).unwrap(),
             ["compiler", "compiler-std"]

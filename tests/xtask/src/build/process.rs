@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_hangs_is_ended_even_where_its_child_holds_the_pipe() {
+    fn a_program_that_hangs_is_killed_even_if_its_child_keeps_the_pipe_open() {
         let begin = Instant::now();
         let limit = Some(Duration::from_millis(200));
         let error = run(&mut shell("echo begun; sleep 5; true"), limit)

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_without_the_library_of_std_is_no_standard_library() {
+    fn a_folder_without_libstd_is_not_a_standard_library() {
         let folder = std::env::temp_dir().join(format!("has-std-{}", std::process::id()));
         assert!(!has_std(&folder));
         fs::create_dir_all(&folder).unwrap();

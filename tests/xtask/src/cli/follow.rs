@@ -29,7 +29,7 @@ pub(super) struct Problem {
 
 impl Problem {
     /// Formats the problem as one line.
-    pub(super) fn sentence(&self) -> String {
+    pub(super) fn line(&self) -> String {
         let details = self
             .details
             .as_ref()
@@ -59,44 +59,45 @@ pub(super) async fn follow(
     let run = client
         .post(format!("{endpoint}/syncs/{sync}/runs"))
         .json(&body);
-    let mut answer = ask(run, key, Duration::from_secs(1)).await?;
+    let mut response = send(run, key, Duration::from_secs(1)).await?;
     loop {
-        let status = answer.status();
-        let location = answer
+        let status = response.status();
+        let location = response
             .headers()
             .get(header::LOCATION)
             .and_then(|value| value.to_str().ok())
             .map(String::from);
-        let body = answer
+        let body = response
             .bytes()
             .await
-            .context("the endpoint's answer broke off")?;
+            .context("the endpoint's response was truncated")?;
         if status != StatusCode::OK && status != StatusCode::ACCEPTED {
-            let problem = serde_json::from_slice(&body)
-                .with_context(|| format!("the endpoint answered {status}"))?;
+            let problem = serde_json::from_slice(&body).with_context(|| {
+                format!("the endpoint responded with {status}, and its body is not a problem")
+            })?;
             return Ok(Followed::Problem(problem));
         }
         let report: Value =
-            serde_json::from_slice(&body).context("the endpoint's report is no JSON")?;
+            serde_json::from_slice(&body).context("the endpoint's report is not JSON")?;
         bar.show(&report);
         if status == StatusCode::OK {
             return Ok(Followed::Report(report));
         }
         let Some(location) = location else {
-            bail!("the endpoint did not say where the run is to be found")
+            bail!("the endpoint's response has no Location, so the run cannot be polled")
         };
         // Poll often at first, to show progress. Poll rarely later, to save requests.
         let wait = (started.elapsed() / 10).clamp(Duration::from_secs(1), Duration::from_secs(20));
         // The `Location` URL contains the options of the run.
-        answer = ask(client.get(format!("{endpoint}{location}")), key, wait).await?;
+        response = send(client.get(format!("{endpoint}{location}")), key, wait).await?;
     }
 }
 
-async fn ask(request: RequestBuilder, key: &str, wait: Duration) -> Result<reqwest::Response> {
+async fn send(request: RequestBuilder, key: &str, wait: Duration) -> Result<reqwest::Response> {
     let request = request
         .bearer_auth(key)
         .header("prefer", format!("wait={}", wait.as_secs()));
-    request.send().await.context("the endpoint did not answer")
+    request.send().await.context("the endpoint did not respond")
 }
 
 /// Shows the progress: a bar on a terminal, otherwise a line for each new status.

@@ -168,7 +168,7 @@ impl RunArguments {
                 api_key: None,
                 ..arguments
             }),
-            _ => anyhow::bail!("`run` is no command"),
+            _ => anyhow::bail!("`run` is not a command"),
         }
     }
 }
@@ -187,7 +187,7 @@ async fn serve_hightouch(listen: SocketAddr, scenario: &str) -> Result<ExitCode>
     }
     let scenario = scenario
         .parse::<Scenario>()
-        .context("`--scenario list` tells which there are")?;
+        .context("pass `--scenario list` to see all scenarios")?;
     let options = local_hightouch::Options {
         listen,
         scenario,
@@ -197,7 +197,7 @@ async fn serve_hightouch(listen: SocketAddr, scenario: &str) -> Result<ExitCode>
         .await
         .with_context(|| format!("cannot listen on {listen}"))?;
     println!(
-        "The local Hightouch listens on {} (scenario {scenario}).",
+        "The local Hightouch, a mock of the Hightouch API, listens on {} (scenario {scenario}).",
         local.origin()
     );
     println!(
@@ -206,7 +206,7 @@ async fn serve_hightouch(listen: SocketAddr, scenario: &str) -> Result<ExitCode>
         local_hightouch::KEY_OF_ANOTHER_WORKSPACE
     );
     println!(
-        "Point a component at it with HIGHTOUCH_API_ORIGIN={}",
+        "To call it from a component, set HIGHTOUCH_API_ORIGIN={}",
         local.origin()
     );
     tokio::signal::ctrl_c()

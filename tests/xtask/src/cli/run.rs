@@ -35,13 +35,13 @@ pub(super) async fn run(arguments: RunArguments) -> Result<ExitCode> {
         ),
         (None, false) => bail!(
             "HIGHTOUCH_API_KEY is not set. No request was sent and no run was started. Set HIGHTOUCH_API_KEY to a Hightouch API key, or \
-             pass --local-hightouch to use the bundled local Hightouch."
+             pass --local-hightouch to call the local Hightouch, a mock of the Hightouch API."
         ),
     };
     // This program is the only caller, so settings for other callers do not apply.
     let endpoint = serve((Ipv4Addr::LOCALHOST, 0).into(), &upstream, Settings::none()).await?;
     eprintln!(
-        "Running sync {sync} of {} through the component",
+        "Running sync {sync} at {} through the component",
         upstream.origin()
     );
     let followed = follow(&endpoint.url(), &sync, &key, accept_warnings).await?;
@@ -53,7 +53,7 @@ pub(super) async fn run(arguments: RunArguments) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Followed::Problem(problem) => {
-            eprintln!("error: sync {sync} did not succeed: {}", problem.sentence());
+            eprintln!("error: sync {sync} did not succeed: {}", problem.line());
             Ok(ExitCode::FAILURE)
         }
     }

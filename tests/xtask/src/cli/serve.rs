@@ -25,51 +25,51 @@ pub(super) async fn serve(listen: SocketAddr, local: bool) -> Result<ExitCode> {
     };
     // Print only names, because most values are secrets.
     let names = settings.names().collect::<Vec<_>>().join(", ");
-    let refused = settings.needs_token().map(|name| {
+    let rejected = settings.needs_token().map(|name| {
         format!(
-            "{name} is set and {TOKEN} is not. The endpoint answers every run with an error. Set {TOKEN} to the token that callers show, or \
-             unset {name}."
+            "{name} is set and {TOKEN} is not. The endpoint rejects every run. Set {TOKEN} to the token that callers send, or unset \
+             {name}."
         )
     });
     let serving = endpoint::serve(listen, &upstream, settings).await?;
     let url = serving.url();
     println!(
-        "The endpoint listens on {url} and speaks to {}.",
+        "The endpoint listens on {url} and calls {}.",
         upstream.origin()
     );
-    println!("Settings passed to it: {names}.");
-    if let Some(refused) = refused {
-        eprintln!("warning: {refused}");
+    println!("Its settings: {names}.");
+    if let Some(rejected) = rejected {
+        eprintln!("warning: {rejected}");
     }
-    println!("Try, in another terminal:");
+    println!("Examples for another terminal:");
     for (line, what) in [
-        ("/healthz", "is it there?"),
-        ("/openapi.json", "what it answers to"),
+        ("/healthz", "check that it runs"),
+        ("/openapi.json", "read its OpenAPI document"),
         (
             "/syncs/1/runs -X POST KEY",
-            "run a sync and wait for its report",
+            "run a sync and wait for the report",
         ),
         (
             "/syncs/demo/runs -X POST KEY -H 'Prefer: respond-async'",
-            "start it by its slug and come back at once",
+            "start a sync by its slug, and do not wait",
         ),
         (
             "/syncs/1/runs/RUN KEY -H 'Prefer: wait=60'",
-            "take a run up, with the ID that the line above told",
+            "poll the run. Replace RUN with the ID in the response above",
         ),
         (
             "/syncs/1/runs -N -X POST KEY -H 'Accept: text/event-stream'",
-            "follow it by events",
+            "run a sync and stream its progress",
         ),
         (
             "/syncs/1/runs -X POST KEY --json '{\"ifRunning\":\"join\"}'",
-            "wait for a run that is going, or start one",
+            "join a run in progress, or start one",
         ),
         (
             "/syncs/2/runs -X POST KEY --json '{\"acceptWarnings\":true}'",
-            "rejected rows are fine",
+            "accept rejected rows",
         ),
-        ("/syncs/3/runs -X POST KEY", "a problem, if the sync fails"),
+        ("/syncs/3/runs -X POST KEY", "a sync that fails"),
     ] {
         println!("  # {what}");
         println!(

@@ -215,7 +215,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_value_that_is_no_text_is_an_error_that_does_not_show_it() {
+    fn a_value_that_is_not_text_is_an_error_that_does_not_show_it() {
         use std::os::unix::ffi::OsStringExt as _;
         let broken = || OsString::from_vec(b"marked-\xff".to_vec());
         let read =
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_without_a_token_is_named() {
+    fn a_setting_that_needs_a_token_is_named() {
         assert_eq!(
             of(&[("HIGHTOUCH_API_KEY", "k")]).needs_token(),
             Some("HIGHTOUCH_API_KEY")
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_called_beside_hightouch_is_an_origin_without_path_or_password() {
+    fn called_urls_are_reduced_to_origins_without_path_or_password() {
         let settings = of(&[
             ("OPENLINEAGE_URL", "http://127.0.0.1:5000"),
             (

@@ -166,14 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_allowed_unless_it_is_said() {
+    fn nothing_is_allowed_by_default() {
         let uri = "http://127.0.0.1/".parse().unwrap();
         assert!(!Outbound::default().parse().unwrap().allows(&uri));
         assert!(Outbound::Any.parse().unwrap().allows(&uri));
     }
 
     #[test]
-    fn what_is_no_origin_is_refused() {
+    fn an_entry_that_is_not_an_origin_is_rejected() {
         for entry in [
             "",
             "http://",

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::actual::Actual;
 use super::caller::Caller;
-use super::jobs::{expected, told, verdict};
+use super::jobs::{expected, reported, verdict};
 use super::record::{Record, Response};
 use crate::local_hightouch::{Mishap, RunSnapshot, Status};
 
@@ -143,7 +143,7 @@ fn ending(
             end_of_run(caller, response, run, false, wrong).map(Ending::Failed)
         }
         (502, Some("trigger-unconfirmed"), run) => unconfirmed(response, run, actual, wrong),
-        (502 | 503, Some("api" | "unreachable" | "malformed-response"), None) => {
+        (502 | 503, Some("api" | "unreachable" | "malformed-answer"), None) => {
             not_started(actual, wrong)
         }
         (status, kind, run) => {
@@ -152,7 +152,7 @@ fn ending(
                 || "there is no run".into(),
                 |run| format!("there is run {}", run.id),
             );
-            wrong.push(format!("its last response is {status}{kind}, and {run}"));
+            wrong.push(format!("its last response is {status}{kind}, but {run}"));
             None
         }
     }
@@ -166,36 +166,36 @@ fn end_of_run(
     well: bool,
     wrong: &mut Vec<String>,
 ) -> Option<&'static str> {
-    let mut hold = |held: bool, sentence: &dyn Fn() -> String| {
-        if !held {
+    let mut expect = |is_correct: bool, sentence: &dyn Fn() -> String| {
+        if !is_correct {
             wrong.push(sentence());
         }
     };
-    hold(response.number("runId") == Some(run.id), &|| {
+    expect(response.number("runId") == Some(run.id), &|| {
         format!("its last response does not name run {}", run.id)
     });
-    hold(response.number("syncId") == Some(caller.sync.id), &|| {
+    expect(response.number("syncId") == Some(caller.sync.id), &|| {
         "its last response does not name its sync".into()
     });
-    hold(run.jobs.iter().all(|job| job.has_ended()), &|| {
+    expect(run.jobs.iter().all(|job| job.has_ended()), &|| {
         "its run has not ended".into()
     });
     let (worst, good) = verdict(caller);
     let worst = worst.map(Status::as_str)?;
-    hold(good == well, &|| {
+    expect(good == well, &|| {
         format!(
-            "its run ended as {worst}, and it was told {}",
+            "its run ended as {worst}, but the status is {}",
             response.status
         )
     });
     if well {
-        hold(response.text("status") == Some(worst), &|| {
-            format!("its run ended as {worst}, and the report says otherwise")
+        expect(response.text("status") == Some(worst), &|| {
+            format!("its run ended as {worst}, but the report has another status")
         });
     }
-    let (expected, told) = (expected(caller, run), told(&response.body));
-    hold(told == expected, &|| {
-        format!("its jobs are {expected:?}, it was told {told:?}")
+    let (expected, reported) = (expected(caller, run), reported(&response.body));
+    expect(reported == expected, &|| {
+        format!("its jobs are {expected:?}, but the report has {reported:?}")
     });
     let finished = response
         .body
@@ -206,9 +206,9 @@ fn end_of_run(
                 job.get("finishedAt").and_then(|at| at.as_str()) == run.finished_at.as_deref()
             })
         });
-    hold(finished == Some(true), &|| {
+    expect(finished == Some(true), &|| {
         format!(
-            "its first job ended at {:?}, and it was not told so",
+            "its first job ended at {:?}, but the report does not contain this time",
             run.finished_at
         )
     });
@@ -223,7 +223,7 @@ fn unconfirmed(
     wrong: &mut Vec<String>,
 ) -> Option<Ending> {
     if !actual.mishaps_of_triggers().any(Mishap::hides_a_run) {
-        wrong.push("nothing happened to its trigger that would hide a run".into());
+        wrong.push("its trigger had no failure that hides a run".into());
     }
     if let Some(run) = run {
         let id = run.id.to_string();
@@ -234,7 +234,9 @@ fn unconfirmed(
                 .any(|number| number == id);
         // A caller that never received the list cannot name a run in it.
         if !named && actual.list_was_shown() {
-            wrong.push(format!("run {id} was started and is not named"));
+            wrong.push(format!(
+                "run {id} was started, but the response does not name it"
+            ));
         }
     }
     Some(Ending::Unconfirmed { run: run.is_some() })
@@ -243,7 +245,7 @@ fn unconfirmed(
 /// Checks a response that says that no run was started.
 fn not_started(actual: &Actual, wrong: &mut Vec<String>) -> Option<Ending> {
     if actual.mishaps_of_triggers().next().is_none() {
-        wrong.push("nothing happened to its trigger, and yet it has no run".into());
+        wrong.push("its trigger did not fail, but it has no run".into());
     }
     Some(Ending::NotStarted)
 }

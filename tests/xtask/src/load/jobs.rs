@@ -55,7 +55,7 @@ pub(super) fn expected(caller: &Caller, run: &RunSnapshot) -> Vec<Value> {
 }
 
 /// Returns the reported jobs, without times.
-pub(super) fn told(body: &Value) -> Vec<Value> {
+pub(super) fn reported(body: &Value) -> Vec<Value> {
     let mut jobs = body
         .get("jobs")
         .and_then(Value::as_array)

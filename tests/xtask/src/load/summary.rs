@@ -85,13 +85,13 @@ impl Summary {
 fn at_once(records: &[Record]) -> usize {
     let spans = || records.iter().filter_map(Record::span);
     // The maximum occurs at a time at which a conversation begins.
-    let going = |moment| {
+    let running = |time| {
         spans()
-            .filter(|(from, to)| *from <= moment && moment < *to)
+            .filter(|(from, to)| *from <= time && time < *to)
             .count()
     };
     spans()
-        .map(|(from, _)| going(from))
+        .map(|(from, _)| running(from))
         .max()
         .unwrap_or_default()
 }
@@ -116,7 +116,7 @@ fn describe(caller: &Caller, record: &Record, actual: &Actual, reasons: &[String
         )
     });
     format!(
-        "The caller of sync {}:\n  {}\nIt was told:\n{record}Its runs are {:?}\nHightouch got:\n{}",
+        "The caller of sync {}:\n  {}\nIt received:\n{record}Its runs: {:?}\nHightouch received:\n{}",
         caller.sync.id,
         reasons.join("\n  "),
         actual.runs,

@@ -83,12 +83,12 @@ impl Api {
         request: &Request,
         now: OffsetDateTime,
     ) -> (Outcome, Option<Mishap>) {
-        let answered = |response| (Outcome::Responded(response), None);
+        let responded = |response| (Outcome::Responded(response), None);
         if self.scenario == Scenario::Silent {
             return (Outcome::Silence, None);
         }
         let Some(path) = request.path.strip_prefix(BASE) else {
-            return answered(ApiResponse::not_found());
+            return responded(ApiResponse::not_found());
         };
         let account_id = self.account_of(request);
         let Some(account) = self
@@ -100,7 +100,7 @@ impl Api {
                 None => "No authorization header found",
                 Some(_) => "Token is invalid",
             };
-            return answered(ApiResponse::unauthorized(details));
+            return responded(ApiResponse::unauthorized(details));
         };
         if let Err(until) = account.limiter.accept(now) {
             let retry_after = self.retry_after.value(now, until);
@@ -110,7 +110,7 @@ impl Api {
             );
         }
         let Some(call) = Call::of(&request.method, path) else {
-            return answered(ApiResponse::not_found());
+            return responded(ApiResponse::not_found());
         };
         account.response(call, request, self.newest_first, now)
     }

@@ -64,7 +64,7 @@ impl Faults {
             }
             Scenario::RateLimited => self.refuse(now),
             Scenario::DroppedTrigger if call.triggers() => Fault::Instead(Outcome::Closed),
-            Scenario::LostTriggerAnswer if call.triggers() => Fault::Afterwards(Outcome::Closed),
+            Scenario::LostTriggerResponse if call.triggers() => Fault::Afterwards(Outcome::Closed),
             Scenario::TruncatedTrigger if call.triggers() => Fault::Truncated,
             Scenario::TriggerTimeout if call.triggers() => {
                 Fault::Afterwards(page(StatusCode::GATEWAY_TIMEOUT))
@@ -115,15 +115,15 @@ impl Faults {
 
 /// Returns each kind of failure in turn.
 fn flaky(turn: usize) -> Fault {
-    let answered = |response| Fault::Instead(Outcome::Responded(response));
+    let responded = |response| Fault::Instead(Outcome::Responded(response));
     match turn % 7 {
-        0 => answered(ApiResponse::internal_server_error()),
-        1 => answered(ApiResponse::empty(StatusCode::SERVICE_UNAVAILABLE)),
+        0 => responded(ApiResponse::internal_server_error()),
+        1 => responded(ApiResponse::empty(StatusCode::SERVICE_UNAVAILABLE)),
         2 => Fault::Truncated,
-        3 => answered(ApiResponse::page(StatusCode::BAD_GATEWAY)),
+        3 => responded(ApiResponse::page(StatusCode::BAD_GATEWAY)),
         4 => Fault::Afterwards(Outcome::Closed),
-        5 => answered(ApiResponse::page(StatusCode::GATEWAY_TIMEOUT)),
-        _ => answered(ApiResponse::empty(StatusCode::OK)),
+        5 => responded(ApiResponse::page(StatusCode::GATEWAY_TIMEOUT)),
+        _ => responded(ApiResponse::empty(StatusCode::OK)),
     }
 }
 
@@ -138,7 +138,7 @@ mod tests {
     const POLL: Call<'_> = Call::ListRuns("1");
 
     #[test]
-    fn every_second_poll_goes_wrong_each_time_in_another_way() {
+    fn every_second_poll_fails_each_time_in_another_way() {
         let mut faults = Faults::new(Scenario::Flaky);
         assert_eq!(faults.next(Call::Trigger("1"), START), Fault::None);
         let mut seen = Vec::new();
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_back_too_early_is_refused_again() {
+    fn an_early_retry_is_refused_again() {
         let mut faults = Faults::new(Scenario::RateLimited);
         assert!(matches!(faults.next(POLL, START), Fault::Instead(_)));
         assert!(matches!(

@@ -48,19 +48,19 @@ macro_rules! mishaps {
 }
 
 mishaps! {
-    LostRequest = "lost request", false: "The connection closes, and nothing was carried out.",
-    ResetRequest = "reset request", false: "The connection is reset, and nothing was carried out.",
-    LostAnswer = "lost response", true: "The connection closes in place of the response.",
-    ResetAnswer = "reset response", true: "The connection is reset in place of the response.",
-    CutAnswer = "cut response", true: "The response breaks off in the middle.",
+    LostRequest = "lost request", false: "The connection closes. The call is not carried out.",
+    ResetRequest = "reset request", false: "The connection is reset. The call is not carried out.",
+    LostResponse = "lost response", true: "The connection closes without a response.",
+    ResetResponse = "reset response", true: "The connection is reset without a response.",
+    TruncatedResponse = "truncated response", true: "The response is truncated.",
     EmptyResponse = "empty response", true: "The response is a 200 without a body.",
-    TooMany = "429", false: "A 429 that says when to come back.",
-    ServerError = "500", false: "A 500 of Hightouch's own.",
-    Unavailable = "503", false: "An empty 503.",
-    BadGateway = "502 page", true: "A proxy's 502 page in place of the response.",
-    GatewayTimeout = "504 page", true: "A proxy's 504 page in place of the response.",
-    Slow = "slow response", true: "The response comes two seconds late.",
-    Silence = "no response", true: "No response ever comes.",
+    TooMany = "429", false: "The response is a 429 with `Retry-After`.",
+    ServerError = "500", false: "The response is a 500 from Hightouch.",
+    Unavailable = "503", false: "The response is an empty 503.",
+    BadGateway = "502 page", true: "The response is a proxy's 502 page.",
+    GatewayTimeout = "504 page", true: "The response is a proxy's 504 page.",
+    Slow = "slow response", true: "The response is two seconds late.",
+    Silence = "no response", true: "There is no response.",
 }
 
 impl Mishap {
@@ -76,14 +76,14 @@ impl Mishap {
 
     /// Returns the failure that the mishap causes.
     pub(super) fn fault(self, random: &mut SeededRandom, now: OffsetDateTime) -> Fault {
-        let answered = |response| Fault::Instead(Outcome::Responded(response));
+        let responded = |response| Fault::Instead(Outcome::Responded(response));
         let afterwards = |response| Fault::Afterwards(Outcome::Responded(response));
         match self {
             Self::LostRequest => Fault::Instead(Outcome::Closed),
             Self::ResetRequest => Fault::Instead(Outcome::Reset),
-            Self::LostAnswer => Fault::Afterwards(Outcome::Closed),
-            Self::ResetAnswer => Fault::Afterwards(Outcome::Reset),
-            Self::CutAnswer => Fault::Truncated,
+            Self::LostResponse => Fault::Afterwards(Outcome::Closed),
+            Self::ResetResponse => Fault::Afterwards(Outcome::Reset),
+            Self::TruncatedResponse => Fault::Truncated,
             Self::EmptyResponse => afterwards(ApiResponse::empty(StatusCode::OK)),
             Self::TooMany => {
                 let until = now + Duration::from_secs(random.between(1, LONGEST_REFUSAL));
@@ -92,10 +92,10 @@ impl Mishap {
                 } else {
                     RetryAfter::Date
                 };
-                answered(ApiResponse::too_many_requests(form.value(now, until)))
+                responded(ApiResponse::too_many_requests(form.value(now, until)))
             }
-            Self::ServerError => answered(ApiResponse::internal_server_error()),
-            Self::Unavailable => answered(ApiResponse::empty(StatusCode::SERVICE_UNAVAILABLE)),
+            Self::ServerError => responded(ApiResponse::internal_server_error()),
+            Self::Unavailable => responded(ApiResponse::empty(StatusCode::SERVICE_UNAVAILABLE)),
             Self::BadGateway => afterwards(ApiResponse::page(StatusCode::BAD_GATEWAY)),
             Self::GatewayTimeout => afterwards(ApiResponse::page(StatusCode::GATEWAY_TIMEOUT)),
             Self::Slow => Fault::Late(LATE),

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_comes_back_as_told_is_not_too_early() {
+    fn a_retry_after_the_given_time_is_accepted() {
         let until = START + 1.5.seconds();
         let value = |form: RetryAfter| form.value(START, until);
         assert_eq!(value(RetryAfter::Absent), None);

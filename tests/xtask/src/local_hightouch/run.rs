@@ -125,13 +125,13 @@ impl Run {
     pub(super) fn ends_at(&self) -> Option<OffsetDateTime> {
         let ends: Option<Vec<_>> = self
             .timelines()
-            .map(|job| self.moment(job, Status::has_ended))
+            .map(|job| self.first_time(job, Status::has_ended))
             .collect();
         ends?.into_iter().max()
     }
 
     /// Returns the first time at which the job's status satisfies `is`.
-    fn moment(&self, job: &Timeline, is: impl Fn(Status) -> bool) -> Option<OffsetDateTime> {
+    fn first_time(&self, job: &Timeline, is: impl Fn(Status) -> bool) -> Option<OffsetDateTime> {
         let offset = job.first(is)?.try_into().ok()?;
         self.begins_at?.checked_add(offset)
     }
@@ -182,9 +182,9 @@ impl Run {
         Figures {
             status,
             started_at: self
-                .moment(timeline, |status| status != Status::Queued)
+                .first_time(timeline, |status| status != Status::Queued)
                 .filter(by_now),
-            finished_at: self.moment(timeline, Status::has_ended).filter(by_now),
+            finished_at: self.first_time(timeline, Status::has_ended).filter(by_now),
             query_size: timeline.query_size.filter(|_| known),
             planned: if known {
                 timeline.planned

@@ -43,29 +43,29 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    Faithful = "faithful": "All goes well.",
-    StringIds = "string-ids": "The trigger's id is a number, all other ids are strings of digits.",
+    Faithful = "faithful": "Everything works.",
+    StringIds = "string-ids": "The ID in a trigger's response is a number. All other IDs are strings of digits.",
     UpperCase = "upper-case": "Statuses are in upper case.",
-    UnknownStatus = "unknown-status": "In mid-run the status is `verifying`, which nobody has heard of.",
-    UnknownFields = "unknown-fields": "Every object has fields that nobody has heard of.",
-    MissingFields = "missing-fields": "What is null is missing, and so are the figures and `hasMore`.",
+    UnknownStatus = "unknown-status": "A run has the unknown status `verifying` for a part of its time.",
+    UnknownFields = "unknown-fields": "Every object has unknown fields.",
+    MissingFields = "missing-fields": "Fields with null are missing, and so are the figures and `hasMore`.",
     ErrorObjects = "error-objects": "A run's error is an object with a message and a code.",
-    LowRatio = "low-ratio": "Runs succeed at a `completionRatio` of 0.54 with fewer rows than planned.",
-    LateListing = "late-listing": "A run is in no list for its first two seconds.",
-    NeverListed = "never-listed": "A run that was triggered is in no list, ever.",
-    OtherRunsFirst = "other-runs-first": "For a run's first two seconds `runId` finds the sync's other runs instead.",
-    IgnoresRunId = "ignores-run-id": "`runId` is ignored: every run of the sync is listed.",
+    LowRatio = "low-ratio": "Runs succeed with a `completionRatio` of 0.54 and fewer rows than planned.",
+    LateListing = "late-listing": "A new run is missing from all lists for two seconds.",
+    NeverListed = "never-listed": "A new run is missing from all lists forever.",
+    OtherRunsFirst = "other-runs-first": "For a new run's first two seconds, `runId` returns the sync's other runs.",
+    IgnoresRunId = "ignores-run-id": "`runId` is ignored, so all runs of the sync are listed.",
     HtmlErrors = "html-errors": "Every third poll gets a proxy's 502 page.",
-    Flaky = "flaky": "Every second poll goes wrong: 500, 503, 502 or 504, a cut-off body, an empty one, no response.",
-    PollsFail = "polls-fail": "Triggers work, every poll gets an empty 503.",
-    RateLimited = "rate-limited": "Now and then 429 with a `Retry-After` of 1 s, kept up until then; in seconds and as a date by turns.",
-    Forbidden = "forbidden": "Every call gets a 403 page; nothing runs.",
-    ErrorEnvelope = "error-envelope": "Every call gets a 403 with `{\"error\":…}`; nothing runs.",
-    LostTriggerAnswer = "lost-trigger-response": "Triggers start a run, then the connection closes without an response.",
-    TriggerTimeout = "trigger-timeout": "Triggers start a run, then a proxy answers 504.",
-    TruncatedTrigger = "cut-off-trigger": "Triggers start a run, and their response breaks off in the middle.",
-    DroppedTrigger = "dropped-trigger": "Triggers start nothing, and the connection closes without an response.",
-    Silent = "silent": "No call is ever answered; nothing runs.",
+    Flaky = "flaky": "Every second poll fails: 500, 503, 502 or 504, a truncated body, an empty body, or no response.",
+    PollsFail = "polls-fail": "Triggers work. Every poll gets an empty 503.",
+    RateLimited = "rate-limited": "Some calls get a 429 with a `Retry-After` of 1 s, in seconds or as a date, and so do all calls in that second.",
+    Forbidden = "forbidden": "Every call gets a 403 page. No run is started.",
+    ErrorEnvelope = "error-envelope": "Every call gets a 403 with `{\"error\":…}`. No run is started.",
+    LostTriggerResponse = "lost-trigger-response": "Triggers start a run, then the connection closes without a response.",
+    TriggerTimeout = "trigger-timeout": "Triggers start a run, then a proxy responds with 504.",
+    TruncatedTrigger = "truncated-trigger": "Triggers start a run, and their response is truncated.",
+    DroppedTrigger = "dropped-trigger": "Triggers start no run, and the connection closes without a response.",
+    Silent = "silent": "No call gets a response. No run is started.",
 }
 
 // `#[derive(Default)]` would need an attribute inside the list above.
@@ -91,7 +91,7 @@ impl fmt::Display for UnknownScenario {
         let names: Vec<_> = Scenario::all().iter().map(|known| known.as_str()).collect();
         write!(
             formatter,
-            "no scenario is called \"{}\"; there are {}",
+            "unknown scenario \"{}\": use one of {}",
             self.0,
             names.join(", ")
         )

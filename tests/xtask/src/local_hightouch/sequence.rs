@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn it_never_runs_beside_itself() {
+    fn only_one_run_of_a_sequence_is_in_progress() {
         let mut workspace = workspace();
         let mut trigger = |seconds: f64| {
             workspace

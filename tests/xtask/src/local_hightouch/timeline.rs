@@ -177,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_ordinary_run_goes_through_every_status() {
+    fn a_typical_run_has_every_status_in_order() {
         let timeline = Timeline::over(Duration::from_secs(5), Status::Success);
         let statuses: Vec<_> = timeline
             .steps()

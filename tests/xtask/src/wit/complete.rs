@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_says_nothing_is_named() {
+    fn items_without_documentation_are_named() {
         let text = "package a:b@1.0.0;
             /// Said.
             @since(version = 1.0.0)

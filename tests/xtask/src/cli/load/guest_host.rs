@@ -83,8 +83,8 @@ pub(crate) async fn host(arguments: HostArguments) -> Result<ExitCode> {
         url
     };
     println!("{url}");
-    let mut asked = BufReader::new(tokio::io::stdin()).lines();
-    while asked.next_line().await?.is_some() {
+    let mut requests = BufReader::new(tokio::io::stdin()).lines();
+    while requests.next_line().await?.is_some() {
         let counts = Counts {
             instances: host.instances(),
             peak_memory: host.peak_memory(),
@@ -100,9 +100,9 @@ pub(crate) async fn host(arguments: HostArguments) -> Result<ExitCode> {
 #[derive(Debug)]
 pub struct GuestHost {
     child: Child,
-    asking: ChildStdin,
-    told: Lines<BufReader<ChildStdout>>,
-    complaints: JoinHandle<Vec<String>>,
+    stdin: ChildStdin,
+    output: Lines<BufReader<ChildStdout>>,
+    errors: JoinHandle<Vec<String>>,
     url: String,
 }
 
@@ -130,33 +130,33 @@ impl GuestHost {
             .kill_on_drop(true)
             .spawn()
             .context("cannot start the host's process")?;
-        let (Some(asking), Some(told), Some(stderr)) =
+        let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
             bail!("the host's process has no pipes");
         };
-        let complaints = tokio::spawn(async move {
-            let (mut lines, mut complaints) = (BufReader::new(stderr).lines(), Vec::new());
+        let errors = tokio::spawn(async move {
+            let (mut lines, mut errors) = (BufReader::new(stderr).lines(), Vec::new());
             while let Ok(Some(line)) = lines.next_line().await {
                 // A line of a guest's log is JSON.
                 if line.starts_with(OWN_LINE) || !line.starts_with('{') {
-                    complaints.push(line);
+                    errors.push(line);
                 }
             }
-            complaints
+            errors
         });
         let mut host = Self {
             child,
-            asking,
-            told: BufReader::new(told).lines(),
-            complaints,
+            stdin,
+            output: BufReader::new(stdout).lines(),
+            errors,
             url: String::new(),
         };
-        match host.told.next_line().await? {
+        match host.output.next_line().await? {
             Some(url) => host.url = url,
             None => bail!(
                 "the host's process ended: {}",
-                host.complaints.await?.join("\n")
+                host.errors.await?.join("\n")
             ),
         }
         Ok(host)
@@ -172,12 +172,12 @@ impl GuestHost {
     /// # Errors
     /// Fails if the process has ended.
     pub async fn sample(&mut self) -> Result<Sample> {
-        self.asking
+        self.stdin
             .write_all(b"\n")
             .await
             .context("the host's process has ended")?;
         let line = self
-            .told
+            .output
             .next_line()
             .await?
             .context("the host's process has ended")?;
@@ -211,16 +211,16 @@ impl GuestHost {
     pub async fn stop(self) -> Result<Vec<String>> {
         let Self {
             mut child,
-            asking,
-            complaints,
+            stdin,
+            errors,
             ..
         } = self;
-        drop(asking);
+        drop(stdin);
         let ended = child.wait().await?;
-        let mut complaints = complaints.await?;
+        let mut errors = errors.await?;
         if !ended.success() {
-            complaints.push(format!("the host's process ended with {ended}"));
+            errors.push(format!("the host's process ended with {ended}"));
         }
-        Ok(complaints)
+        Ok(errors)
     }
 }

@@ -70,7 +70,7 @@ struct Shared {
     origin: String,
 }
 
-async fn serve(listener: TcpListener, room: Arc<Shared>) {
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -79,11 +79,11 @@ async fn serve(listener: TcpListener, room: Arc<Shared>) {
             continue;
         };
         while connections.try_join_next().is_some() {}
-        let room = Arc::clone(&room);
+        let shared = Arc::clone(&shared);
         connections.spawn(async move {
             let service = service_fn(move |request| {
-                let room = Arc::clone(&room);
-                async move { Ok::<_, Infallible>(room.response(request).await) }
+                let shared = Arc::clone(&shared);
+                async move { Ok::<_, Infallible>(shared.response(request).await) }
             });
             // Ignore an error here: a client that disconnects does not need the response.
             drop(
@@ -171,7 +171,7 @@ impl Shared {
                     .await_run(&connection, run, options(accept_warnings))
                     .await?
             }
-            (method, _) => anyhow::bail!("nothing is behind {method} {path}"),
+            (method, _) => anyhow::bail!("the adapter does not support {method} {path}"),
         };
         let options_query = if accept_warnings {
             format!("?{ACCEPT_WARNINGS}")
@@ -204,7 +204,7 @@ fn failed(failure: &Failure, options_query: &str) -> (u16, Option<String>, Value
         FailureKind::Api if failure.http_status == Some(429) => (503, "api"),
         FailureKind::Api => (502, "api"),
         FailureKind::Unreachable => (502, "unreachable"),
-        FailureKind::MalformedAnswer => (502, "malformed-response"),
+        FailureKind::MalformedAnswer => (502, "malformed-answer"),
         _ => (500, "other"),
     };
     let location = failure

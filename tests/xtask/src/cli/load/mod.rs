@@ -59,7 +59,12 @@ pub(super) struct Arguments {
 /// Returns the kind of this name.
 fn kind_of(name: &str) -> Result<Kind> {
     let kind = Kind::ALL.into_iter().find(|kind| kind.world() == name);
-    kind.with_context(|| format!("there are {}", Kind::ALL.map(Kind::world).join(", ")))
+    kind.with_context(|| {
+        format!(
+            "unknown component: use {}",
+            Kind::ALL.map(Kind::world).join(", ")
+        )
+    })
 }
 
 /// Runs the load test and prints a table. Fails if a caller received a wrong result.
@@ -75,9 +80,9 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
     } = arguments;
     ensure!(
         runs > 0 && longest > 0,
-        "callers and the longest run are at least one"
+        "--runs and --longest must be at least 1. No run was started."
     );
-    open_files::suffice_for(runs)?;
+    open_files::check_limit(runs)?;
     tokio::task::spawn_blocking(|| build::build(&build::Options::terminal()?)).await??;
 
     // One caller comes first and alone, so that one-time initialisation is not measured.
@@ -116,7 +121,7 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
     let (url, client, began) = (host.url().to_owned(), client()?, Instant::now());
 
     eprintln!(
-        "{runs} callers call the {} at once; {percent} % of the requests to Hightouch go wrong",
+        "{runs} callers call the {} at the same time. {percent} % of the requests to Hightouch fail.",
         kind.world()
     );
     let (first, others) = callers.split_at(1);
@@ -132,15 +137,15 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
         left += host.until_quiet(QUIET).await?;
         figures.after(took, host.sample().await?);
     }
-    let complaints = host.stop().await?;
+    let errors = host.stop().await?;
 
     let mut summary = Summary::of(&callers, &records, &actual_states(&callers, &hightouch));
     if left > 0 {
         summary.wrong.push(format!(
-            "{left} instances were alive {QUIET:?} after the last response"
+            "{left} instances were still live {QUIET:?} after the last response"
         ));
     }
-    summary.wrong.extend(complaints);
+    summary.wrong.extend(errors);
     for wrong in &summary.wrong {
         eprintln!("{wrong}\n");
     }

@@ -11,7 +11,7 @@ const OTHERS: u64 = 100;
 
 /// Fails if the limit on open files is too low for this number of runs. Succeeds if the limit is
 /// unknown.
-pub(super) fn suffice_for(runs: u64) -> Result<()> {
+pub(super) fn check_limit(runs: u64) -> Result<()> {
     let needed = runs.saturating_mul(PER_RUN).saturating_add(OTHERS);
     let Some(limit) = fs::read_to_string("/proc/self/limits")
         .ok()
@@ -21,8 +21,8 @@ pub(super) fn suffice_for(runs: u64) -> Result<()> {
     };
     ensure!(
         limit >= needed,
-        "{runs} runs need {needed} open files, and this process may open {limit}: `ulimit -n {needed}` first, or take \
-         fewer with `--runs`"
+        "{runs} runs need {needed} open files, but the limit is {limit}. No run was started. Raise the limit with \
+         `ulimit -n {needed}`, or reduce `--runs`."
     );
     Ok(())
 }

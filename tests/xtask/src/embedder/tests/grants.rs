@@ -17,7 +17,7 @@ const DENIED: u16 = 615;
 const REFUSED: u16 = 606;
 
 #[test]
-fn a_request_to_where_none_is_allowed_is_denied_and_not_sent() {
+fn a_request_to_a_forbidden_destination_is_denied_and_not_sent() {
     in_virtual_time(async |time| {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = server.local_addr().unwrap().to_string();
@@ -32,7 +32,7 @@ fn a_request_to_where_none_is_allowed_is_denied_and_not_sent() {
 }
 
 #[test]
-fn a_request_to_where_it_is_allowed_is_sent() {
+fn a_request_to_an_allowed_destination_is_sent() {
     in_virtual_time(async |time| {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = server.local_addr().unwrap().to_string();
@@ -46,7 +46,7 @@ fn a_request_to_where_it_is_allowed_is_sent() {
 }
 
 #[test]
-fn the_environment_is_what_the_configuration_says() {
+fn the_environment_is_that_of_the_configuration() {
     in_virtual_time(async |time| {
         let (mut config, _) = config(&time);
         config.environment = vec![("NAME".to_owned(), "a value".to_owned())];

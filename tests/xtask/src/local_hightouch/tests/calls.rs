@@ -11,7 +11,7 @@ use super::super::{
 use super::caller::{Caller, START};
 
 #[test]
-fn each_fixture_ends_as_its_name_says() {
+fn each_fixture_ends_as_its_name_indicates() {
     let ends = [
         (1, 5.0, "success"),
         (2, 2.0, "warning"),

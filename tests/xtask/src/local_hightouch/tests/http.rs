@@ -66,12 +66,12 @@ async fn a_run_of_an_hour_passes_in_virtual_time() {
 /// This test uses a raw socket, because an HTTP client does not distinguish a reset from a normal
 /// close.
 #[tokio::test]
-async fn a_mishap_is_what_it_says_and_is_recorded() {
+async fn each_mishap_has_its_effect_and_is_recorded() {
     for (mishap, says, ended) in [
-        (Mishap::ResetAnswer, "", Some(ErrorKind::ConnectionReset)),
+        (Mishap::ResetResponse, "", Some(ErrorKind::ConnectionReset)),
         (Mishap::ResetRequest, "", Some(ErrorKind::ConnectionReset)),
-        (Mishap::LostAnswer, "", None),
-        (Mishap::CutAnswer, "HTTP/1.1 200", None),
+        (Mishap::LostResponse, "", None),
+        (Mishap::TruncatedResponse, "HTTP/1.1 200", None),
         (Mishap::EmptyResponse, "HTTP/1.1 200", None),
         (Mishap::TooMany, "HTTP/1.1 429", None),
         (Mishap::BadGateway, "HTTP/1.1 502", None),
@@ -151,8 +151,8 @@ async fn requests_are_recorded_without_their_key() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_closes_the_connection_and_leaves_a_run() {
-    let hightouch = start(Scenario::LostTriggerAnswer).await;
+async fn a_lost_response_closes_the_connection_and_a_run_exists() {
+    let hightouch = start(Scenario::LostTriggerResponse).await;
     let error = trigger(&hightouch, 1).await.unwrap_err();
     assert!(
         error.is_request() && !error.is_connect() && !error.is_timeout(),
@@ -224,7 +224,7 @@ async fn a_silent_server_has_the_request_and_stops_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_refusal_says_when_to_come_back() {
+async fn a_refusal_contains_the_time_of_the_next_retry() {
     let hightouch = start(Scenario::RateLimited).await;
     let response = trigger(&hightouch, 1).await.unwrap();
     assert_eq!(response.status(), 429);

@@ -280,7 +280,7 @@ fn a_422_names_each_parameter_with_a_message_and_the_value() {
 }
 
 #[test]
-fn a_trigger_answers_an_id_or_the_validation_error_with_status_200() {
+fn a_trigger_returns_an_id_or_the_validation_error_with_status_200() {
     let mut caller = Caller::of(Scenario::Faithful);
     for body in [json!({"syncSlug": "demo"}), json!({"syncId": "1"})] {
         check(&caller.post("/syncs/trigger", &body), &[("id", Text)]);
@@ -293,9 +293,9 @@ fn a_trigger_answers_an_id_or_the_validation_error_with_status_200() {
         (json!({"syncSlug": "nonsense"}), "syncSlug"),
         (json!({"syncId": "404"}), "syncId"),
     ] {
-        let answered = caller.post("/syncs/trigger", &body);
-        check_validation_error(&answered);
-        assert_eq!(answered["details"][name]["value"], body[name]);
+        let responded = caller.post("/syncs/trigger", &body);
+        check_validation_error(&responded);
+        assert_eq!(responded["details"][name]["value"], body[name]);
     }
 }
 
@@ -334,7 +334,7 @@ fn a_sequence_run_has_every_field_from_the_queue_to_its_end() {
 }
 
 #[test]
-fn without_run_queueing_a_sequence_answers_with_the_run_that_is_going() {
+fn without_run_queueing_a_sequence_trigger_returns_the_run_in_progress() {
     for (queues_sequence_runs, same) in [(true, false), (false, true)] {
         let mut caller = Caller::new(Options {
             queues_sequence_runs,

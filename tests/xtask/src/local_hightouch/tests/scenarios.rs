@@ -7,7 +7,7 @@ use super::super::responses::{ApiResponse, Outcome};
 use super::caller::{Caller, START};
 
 #[test]
-fn scenarios_change_how_answers_are_written() {
+fn scenarios_change_the_format_of_responses() {
     let polled = |scenario, seconds| {
         let mut caller = Caller::of(scenario);
         let run_id = caller.trigger(1);
@@ -72,7 +72,7 @@ fn scenarios_change_what_is_listed() {
 #[test]
 fn scenarios_lose_triggers_before_and_after_they_start_a_run() {
     for (scenario, outcome, started) in [
-        (Scenario::LostTriggerAnswer, Some(Outcome::Closed), 1),
+        (Scenario::LostTriggerResponse, Some(Outcome::Closed), 1),
         (Scenario::TriggerTimeout, None, 1),
         (
             Scenario::TruncatedTrigger,
