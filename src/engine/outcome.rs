@@ -21,6 +21,8 @@ pub enum Report {
     Sync(SyncReport),
     /// A run of a sequence.
     Sequence(SequenceReport),
+    /// The most recent runs of a sync.
+    Runs(RunsReport),
 }
 
 impl From<SyncReport> for Report {
@@ -32,6 +34,12 @@ impl From<SyncReport> for Report {
 impl From<SequenceReport> for Report {
     fn from(report: SequenceReport) -> Self {
         Self::Sequence(report)
+    }
+}
+
+impl From<RunsReport> for Report {
+    fn from(report: RunsReport) -> Self {
+        Self::Runs(report)
     }
 }
 
@@ -71,6 +79,19 @@ pub struct SequenceReport {
     pub elapsed: Duration,
 }
 
+/// The most recent runs of a sync.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunsReport {
+    /// The sync.
+    pub sync: SyncId,
+    /// The runs, the highest ID first. A run with several jobs has one entry for each.
+    pub runs: Vec<Run>,
+    /// The number of requests that were sent.
+    pub requests: u32,
+    /// The duration of the operation.
+    pub elapsed: Duration,
+}
+
 /// Declares each kind of failure once: the variant and its name on the wire.
 macro_rules! failure_kinds {
     ($($(#[$doc:meta])* $variant:ident $word:literal,)*) => {
@@ -95,7 +116,7 @@ macro_rules! failure_kinds {
 }
 
 failure_kinds! {
-    /// The caller's input is invalid. Nothing was sent.
+    /// The caller's input is invalid. No run was started.
     InvalidInput "invalid-input",
     /// Hightouch answered 401.
     Unauthorized "unauthorized",
@@ -188,7 +209,17 @@ impl<R> Failure<R> {
     }
 
     /// Converts the report.
-    pub fn map_report<T>(self, map: impl FnOnce(R) -> T) -> Failure<T> {
+    pub fn map_report<T>(mut self, map: impl FnOnce(R) -> T) -> Failure<T> {
+        let report = self.report.take().map(map);
+        self.with_report(report)
+    }
+
+    /// Drops the report.
+    pub fn without_report<T>(self) -> Failure<T> {
+        self.with_report(None)
+    }
+
+    fn with_report<T>(self, report: Option<T>) -> Failure<T> {
         Failure {
             kind: self.kind,
             message: self.message,
@@ -196,7 +227,7 @@ impl<R> Failure<R> {
             http_status: self.http_status,
             retry_after: self.retry_after,
             sync: self.sync,
-            report: self.report.map(map),
+            report,
             requests: self.requests,
             elapsed: self.elapsed,
         }

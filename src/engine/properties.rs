@@ -135,7 +135,11 @@ fn options(line: &str) -> Options {
             full: word("resync"),
             ..Resync::default()
         },
-        accept_warnings: word("warnings"),
+        warnings: if word("warnings") {
+            Warnings::Accept
+        } else {
+            Warnings::Fail
+        },
         if_running,
         allowed: AllowedSyncs::all(),
         unless_since: Timestamp::rfc3339("2022-02-08T16:11:00Z").filter(|_| word("since")),
@@ -353,7 +357,7 @@ impl Checker {
         };
         let is_success = |status: &RunStatus| {
             *status == RunStatus::Success
-                || *status == RunStatus::Warning && self.options.accept_warnings
+                || *status == RunStatus::Warning && self.options.warnings == Warnings::Accept
         };
         match outcome {
             Ok(Report::Sync(report)) if self.waits_for_end => {

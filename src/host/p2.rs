@@ -5,7 +5,7 @@ use waki::bindings::wasi::io::poll::{Pollable, poll};
 use super::clock::Clock;
 use super::connection::{Connection, Redact};
 use super::exchange::Exchange;
-use crate::engine::{Batch, Event, Goal, Instant, Options, Outcome, Report};
+use crate::engine::{Batch, BatchOptions, Event, Goal, Instant, Options, Outcome, Report};
 
 /// Called with each run that an operation has started or adopted, as soon as Hightouch has named
 /// it.
@@ -29,8 +29,19 @@ impl<G: Goal<Report: Redact>> Driver<G> {
         connection: Connection,
         clock: Clock,
     ) -> Self {
+        Self::batch(goals, options, BatchOptions::default(), connection, clock)
+    }
+
+    /// Returns a driver of operations that run in this order.
+    pub(crate) fn batch(
+        goals: Vec<G>,
+        options: Options,
+        batch: BatchOptions,
+        connection: Connection,
+        clock: Clock,
+    ) -> Self {
         Self {
-            batch: Batch::new(goals, options, clock.now(), clock.seed()),
+            batch: Batch::new(goals, options, batch, clock.now(), clock.seed()),
             exchanges: Vec::new(),
             connection,
             clock,

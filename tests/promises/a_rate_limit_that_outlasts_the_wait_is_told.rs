@@ -98,7 +98,7 @@ fn by_the_library() {
             assert_eq!(failure.message, "Too Many Requests");
         }
         let waited = SequenceOptions {
-            accept_warnings: false,
+            warnings: Warnings::Fail,
             max_wait_ms: Some(WAIT_MS),
         };
         let failure = library

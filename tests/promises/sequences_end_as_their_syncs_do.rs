@@ -19,14 +19,14 @@ const RUN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
 
 fn accepting(accept_warnings: bool) -> SequenceOptions {
     SequenceOptions {
-        accept_warnings,
+        warnings: Warnings::accepted(accept_warnings),
         max_wait_ms: None,
     }
 }
 
 fn within(wait: Duration) -> SequenceOptions {
     SequenceOptions {
-        accept_warnings: true,
+        warnings: Warnings::Accept,
         max_wait_ms: Some(millis(wait)),
     }
 }
@@ -161,7 +161,7 @@ fn it_is_started_and_awaited_in_two_calls() {
             .unwrap();
         assert_eq!(hightouch.requests().len(), 1);
         let look = SequenceOptions {
-            accept_warnings: true,
+            warnings: Warnings::Accept,
             max_wait_ms: Some(0),
         };
         let failure = library.await_sequence(&run, look).await.unwrap_err();

@@ -60,7 +60,7 @@ impl Library {
         options: RunOptions,
     ) -> Vec<Result<Report, Failure>> {
         self.host
-            .run_syncs(&self.connection, syncs, options)
+            .run_syncs(&self.connection, syncs, options, BatchOptions::default())
             .await
             .expect("no trap")
     }

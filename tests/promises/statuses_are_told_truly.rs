@@ -86,7 +86,7 @@ fn a_warning_counts_as_the_caller_says() {
             .run_sync(
                 2,
                 RunOptions {
-                    accept_warnings: true,
+                    warnings: Warnings::Accept,
                     ..options()
                 },
             )

@@ -90,7 +90,11 @@ fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
             full: call.resync,
             ..Resync::default()
         },
-        accept_warnings: call.accept_warnings,
+        warnings: if call.accept_warnings {
+            Warnings::Accept
+        } else {
+            Warnings::Fail
+        },
         if_running: match call.if_running {
             IfRunning::Queue => EngineIfRunning::Queue,
             IfRunning::Join => EngineIfRunning::Join,

@@ -185,9 +185,9 @@ impl RowCountsView {
             removed,
         } = rows;
         Self {
-            added_count: added,
-            changed_count: changed,
-            removed_count: removed,
+            added_count: added.unwrap_or_default(),
+            changed_count: changed.unwrap_or_default(),
+            removed_count: removed.unwrap_or_default(),
         }
     }
 }

@@ -51,7 +51,11 @@ fn each_final_status_decides_the_outcome() {
     ] {
         let execution = run_through(
             Options {
-                accept_warnings,
+                warnings: if accept_warnings {
+                    Warnings::Accept
+                } else {
+                    Warnings::Fail
+                },
                 ..Options::default()
             },
             &["processing", final_status],

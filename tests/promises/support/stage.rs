@@ -109,8 +109,9 @@ pub fn connection(origin: &str, key: &str) -> Connection {
 pub fn options() -> RunOptions {
     RunOptions {
         resync: Resync::empty(),
-        accept_warnings: false,
+        warnings: Warnings::Fail,
         if_running: IfRunning::Queue,
+        unless_run_since: None,
         max_wait_ms: None,
     }
 }

@@ -59,8 +59,9 @@ fn step(connection: &Connection, sync: &str) -> (u16, String) {
     };
     let options = RunOptions {
         resync: Resync::empty(),
-        accept_warnings: false,
+        warnings: Warnings::Fail,
         if_running: IfRunning::Queue,
+        unless_run_since: None,
         max_wait_ms: None,
     };
     match run_sync(connection, &SyncRef::Id(id), options) {
