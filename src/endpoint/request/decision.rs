@@ -329,3 +329,6 @@ impl Decider<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;
