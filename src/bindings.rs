@@ -59,3 +59,10 @@ cfg_select! {
         });
     }
 }
+
+/// The component. Each exported interface is implemented for it, by the room of that interface.
+pub(crate) struct Component;
+
+// The symbols have the names of the WIT functions. Other linkers do not know these names.
+#[cfg(target_arch = "wasm32")]
+export!(Component with_types_in self);

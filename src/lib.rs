@@ -16,9 +16,3 @@ pub mod hightouch;
 mod host;
 #[cfg(any(test, fuzzing))]
 pub mod properties;
-
-// The symbols have the names of the WIT functions. Other linkers do not know these names.
-#[cfg(target_arch = "wasm32")]
-bindings::export!(Component with_types_in bindings);
-#[cfg(target_arch = "wasm32")]
-use exports::Component;

@@ -4,21 +4,18 @@ use waki::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 
 use super::incoming::Incoming;
 use super::log::Log;
-use super::request::access::Access;
-use super::request::body::{self, BatchBody, SequenceBody, SyncBody};
-use super::request::prefer::Prefer;
-use super::request::route::Route;
-use super::request::target::ACCEPT_WARNINGS;
-use super::response::Response;
+use super::request::decision::{Call, Decider, Decision, Format, HeadDecision, Work};
 use super::response::batch::{self, BatchResult};
 use super::response::presenter::Presenter;
-use super::response::problem::Problem;
-use super::settings::{HostSettings, Settings as _};
-use super::{hook, outgoing, stderr, stream};
+use super::response::{Head, Response, hook};
+use super::settings::HostSettings;
+use super::{outgoing, stderr, stream};
+use crate::bindings::Component;
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
-use crate::engine::{ANSWER_WAIT, Goal, Options, Outcome, SequenceGoal, SyncGoal, untyped};
-use crate::exports::Component;
+use crate::endpoint::response::problem::Problem;
+use crate::engine::{Goal, Options, Outcome, SyncGoal, SyncReport, untyped};
 use crate::hightouch::SyncRef;
+use crate::host::p2::Observer;
 use crate::host::{Clock, Connection, Driver, Redact};
 
 impl Guest for Component {
@@ -27,16 +24,32 @@ impl Guest for Component {
         let clock = Clock::start();
         let incoming = Incoming::new(request, clock);
         let mut log = Log::default();
-        match prepare(&incoming, &mut log, clock) {
-            Ok(Prepared::Response(response)) => send(response, to, &mut log, clock),
-            Ok(Prepared::Call(call)) => call.carry_out(to, &mut log, clock),
-            Err(problem) => {
-                problem.log(&mut log);
-                send(problem.into(), to, &mut log, clock);
-            }
+        match decide(&incoming, &mut log) {
+            Ok(Decision::Respond(response)) => send(response, to, &mut log, clock),
+            Ok(Decision::Call(call)) => carry_out(*call, to, &mut log, clock),
+            Err(problem) => send(failed(problem, &mut log), to, &mut log, clock),
         }
-        log.write(clock.now().since_start());
+        stderr::write(log.line(clock.now().since_start()));
     }
+}
+
+/// Decides about a request. Reads the body if the decision needs it.
+fn decide(incoming: &Incoming, log: &mut Log) -> Result<Decision, Problem> {
+    let mut decider = Decider {
+        request: &incoming.request,
+        settings: &HostSettings,
+        log,
+    };
+    match decider.by_head()? {
+        HeadDecision::Final(decision) => Ok(decision),
+        HeadDecision::ReadBody(body_use) => decider.by_body(body_use, &incoming.body()?),
+    }
+}
+
+/// Returns the response to a request that ended in a problem.
+fn failed(problem: Problem, log: &mut Log) -> Response {
+    log.problem(problem.status, problem.kind);
+    problem.into()
 }
 
 fn send(response: Response, to: ResponseOutparam, log: &mut Log, clock: Clock) {
@@ -44,18 +57,29 @@ fn send(response: Response, to: ResponseOutparam, log: &mut Log, clock: Clock) {
     outgoing::send(response, to, clock);
 }
 
-/// What is left to do for a request.
-enum Prepared {
-    /// Send this response.
-    Response(Response),
-    /// Carry out this call.
-    Call(Box<Call>),
-}
-
-/// A call to the engine.
-struct Call {
-    work: Work,
-    context: Context,
+/// Carries out a call and responds with its outcome.
+fn carry_out(call: Call, to: ResponseOutparam, log: &mut Log, clock: Clock) {
+    let options = call.options(clock.now().since_start());
+    let Call {
+        work,
+        connection,
+        presenter,
+        preference_applied,
+        ..
+    } = call;
+    let context = Context {
+        options,
+        connection,
+        presenter,
+        preference_applied,
+        clock,
+    };
+    match work {
+        Work::Sync(goal, format) => context.run_one(goal, format, to, log),
+        Work::Sequence(goal, format) => context.run_one(goal, format, to, log),
+        Work::Batch(syncs) => context.run_batch(&syncs, to, log),
+        Work::Hook(sync, dbt_run) => context.run_hook(sync, dbt_run, to, log),
+    }
 }
 
 /// How a call is carried out, and how its outcome is presented.
@@ -63,194 +87,53 @@ struct Context {
     options: Options,
     connection: Connection,
     presenter: Presenter,
-    prefer: Prefer,
-    /// Whether the caller asks to follow the run by events.
-    wants_events: bool,
-}
-
-/// The operations of a call.
-enum Work {
-    Sync(SyncGoal),
-    Sequence(SequenceGoal),
-    /// One operation for each sync.
-    Batch(Vec<SyncRef>),
-}
-
-/// Validates a request, up to the first request to Hightouch.
-fn prepare(incoming: &Incoming, log: &mut Log, clock: Clock) -> Result<Prepared, Problem> {
-    let request = &incoming.request;
-    log.request = "unknown";
-    let (work, options, access) = match Route::of(request.method, request.target.path())? {
-        Route::Health => {
-            log.request = "health";
-            return Ok(Prepared::Response(Response::health()));
-        }
-        Route::OpenApi => {
-            log.request = "openapi";
-            return Ok(Prepared::Response(Response::openapi()));
-        }
-        Route::Run(sync) => {
-            log.request = "run";
-            let access = authorize(incoming, log, &[sync.to_string()])?;
-            log.sync = Some(sync.to_string());
-            let body: SyncBody = body::read(&incoming.json_body()?)?;
-            (Work::Sync(SyncGoal::Run(sync)), body.options(), access)
-        }
-        Route::RunBatch => {
-            log.request = "run-several";
-            let access = authorize(incoming, log, &[])?;
-            let body: BatchBody = body::read(&incoming.json_body()?)?;
-            access.refuse_secrets(&body.names(), request, &HostSettings)?;
-            (Work::Batch(body.syncs()?), body.options(), access)
-        }
-        Route::DbtHook(sync) => {
-            log.request = "dbt-hook";
-            return hook::respond(incoming, sync, log, clock).map(Prepared::Response);
-        }
-        Route::Await(run) => {
-            log.request = "await";
-            let names = [run.sync.to_string(), run.run.to_string()];
-            let access = authorize(incoming, log, &names)?;
-            log.sync = Some(run.sync.to_string());
-            log.run = Some(run.run.get());
-            (
-                Work::Sync(SyncGoal::Await(run)),
-                query_options(incoming)?,
-                access,
-            )
-        }
-        Route::RunSequence(sequence) => {
-            log.request = "run-sequence";
-            let access = authorize(incoming, log, &[sequence.to_string()])?;
-            log.sequence = Some(sequence.as_str().into());
-            let body: SequenceBody = body::read(&incoming.json_body()?)?;
-            (
-                Work::Sequence(SequenceGoal::Run(sequence)),
-                body.options(),
-                access,
-            )
-        }
-        Route::AwaitSequence(run) => {
-            log.request = "await-sequence";
-            let access = authorize(incoming, log, &[run.to_string()])?;
-            log.sequence_run = Some(run.as_str().into());
-            (
-                Work::Sequence(SequenceGoal::Await(run)),
-                query_options(incoming)?,
-                access,
-            )
-        }
-    };
-    let origin = HostSettings.origin()?;
-    let prefer = request.prefer();
-    // Events follow one run. A batch is answered when all its runs are over.
-    let wants_events = !matches!(work, Work::Batch(_)) && request.wants_events();
-    let max_wait = if wants_events {
-        prefer.wait_of_stream()
-    } else {
-        prefer.wait()
-    };
-    let context = Context {
-        options: Options {
-            max_wait,
-            answer_wait: ANSWER_WAIT,
-            ..options
-        },
-        connection: Connection {
-            origin,
-            key: access.key,
-            trace: request.trace(),
-        },
-        presenter: Presenter {
-            key_is_stored: access.is_stored,
-            workspace: access.workspace,
-            account: access.account,
-            accept_warnings: options.accept_warnings,
-            prefix: request.prefix().into(),
-        },
-        prefer,
-        wants_events,
-    };
-    Ok(Prepared::Call(Box::new(Call { work, context })))
-}
-
-/// Authorizes a request that names these syncs, sequences and runs. The log gets no part of the
-/// request before that.
-fn authorize(incoming: &Incoming, log: &mut Log, names: &[String]) -> Result<Access, Problem> {
-    let request = &incoming.request;
-    let access = Access::authorize(request, &HostSettings)?;
-    access.refuse_secrets(names, request, &HostSettings)?;
-    log.account = access
-        .account
-        .as_ref()
-        .map(|account| account.as_str().into());
-    Ok(access)
-}
-
-/// Reads the options of a request without a body.
-fn query_options(incoming: &Incoming) -> Result<Options, Problem> {
-    Ok(Options {
-        accept_warnings: incoming.request.target.flag(ACCEPT_WARNINGS)?,
-        ..Options::default()
-    })
-}
-
-impl Call {
-    fn carry_out(self, to: ResponseOutparam, log: &mut Log, clock: Clock) {
-        match self.work {
-            Work::Sync(goal) => self.context.run_one(goal, to, log, clock),
-            Work::Sequence(goal) => self.context.run_one(goal, to, log, clock),
-            Work::Batch(syncs) => self.context.run_batch(&syncs, to, log, clock),
-        }
-    }
+    preference_applied: Option<String>,
+    clock: Clock,
 }
 
 impl Context {
+    /// Returns the driver of the operations.
+    fn driver<G: Goal<Report: Redact>>(&self, goals: Vec<G>, log: &Log) -> Driver<G> {
+        Driver::new(goals, self.options, self.connection.clone(), self.clock)
+            .with_observer(observer(log))
+    }
+
     /// Carries out one operation. Responds with its outcome, with the state of the run after the
     /// wait that the caller prefers, or with events.
     fn run_one<G: Goal<Report: Redact>>(
         self,
         goal: G,
+        format: Format,
         to: ResponseOutparam,
         log: &mut Log,
-        clock: Clock,
     ) {
-        let driver = Driver::new(vec![goal], self.options, self.connection, clock)
-            .with_observer(log.observer());
-        if self.wants_events {
-            log.answered(200);
-            return stream::stream(
-                driver,
-                &self.presenter,
-                self.prefer.applied(),
-                to,
-                log,
-                clock,
-            );
+        let driver = self.driver(vec![goal], log);
+        match format {
+            Format::Events => {
+                log.answered(200);
+                let head = Head::events().with_preference(self.preference_applied);
+                stream::stream(driver, &self.presenter, head, to, log, self.clock);
+            }
+            Format::Json => {
+                let outcome = untyped(driver.finish_first());
+                log.outcome(&outcome);
+                let response = self.presenter.respond(outcome);
+                let response = response.unwrap_or_else(|problem| failed(problem, log));
+                self.send(response, to, log);
+            }
         }
-        let outcome = untyped(driver.finish_first());
-        log.outcome(&outcome);
-        let response = self.presenter.respond(outcome).unwrap_or_else(|problem| {
-            problem.log(log);
-            problem.into()
-        });
-        send(applied(self.prefer, response), to, log, clock);
     }
 
     /// Runs several syncs. Responds when all runs are over, or after the wait that the caller
     /// prefers.
-    fn run_batch(self, syncs: &[SyncRef], to: ResponseOutparam, log: &mut Log, clock: Clock) {
+    fn run_batch(self, syncs: &[SyncRef], to: ResponseOutparam, log: &mut Log) {
         let goals = syncs.iter().cloned().map(SyncGoal::Run).collect();
-        let driver =
-            Driver::new(goals, self.options, self.connection, clock).with_observer(log.observer());
-        let outcomes: Vec<Outcome> = driver.finish().into_iter().map(untyped).collect();
+        let outcomes = self.driver(goals, log).finish();
+        let outcomes: Vec<Outcome> = outcomes.into_iter().map(untyped).collect();
         let requests = log.batch(syncs, &outcomes);
-        let elapsed = clock.now().since_start();
+        let elapsed = self.clock.now().since_start();
         let response = match batch::respond(syncs, outcomes, &self.presenter, requests, elapsed) {
-            BatchResult::Rejected(problem) => {
-                problem.log(log);
-                problem.into()
-            }
+            BatchResult::Rejected(problem) => failed(problem, log),
             BatchResult::Response {
                 response,
                 counts,
@@ -263,14 +146,33 @@ impl Context {
                 response
             }
         };
-        send(applied(self.prefer, response), to, log, clock);
+        self.send(response, to, log);
+    }
+
+    /// Starts the run that a delivery of dbt requires, unless there is such a run.
+    fn run_hook(self, sync: SyncRef, dbt_run: Option<String>, to: ResponseOutparam, log: &mut Log) {
+        let driver = self.driver(vec![SyncGoal::Start(sync)], log);
+        let outcome: Outcome<SyncReport> = driver.finish_first();
+        log.outcome(&untyped(outcome.clone()));
+        let response = match hook::respond(dbt_run, outcome, &self.presenter) {
+            Ok((action, response)) => {
+                log.action = Some(action);
+                response
+            }
+            Err(problem) => failed(problem, log),
+        };
+        self.send(response, to, log);
+    }
+
+    fn send(self, response: Response, to: ResponseOutparam, log: &mut Log) {
+        let Response { head, body } = response;
+        let head = head.with_preference(self.preference_applied);
+        send(Response { head, body }, to, log, self.clock);
     }
 }
 
-/// Adds the preference that was applied.
-fn applied(prefer: Prefer, response: Response) -> Response {
-    match prefer.applied() {
-        Some(applied) => response.with("preference-applied", applied),
-        None => response,
-    }
+/// Returns a function that writes a line for each run that the request starts or joins.
+fn observer(log: &Log) -> Observer {
+    let started = log.started();
+    Box::new(move |report| stderr::write(started.line(report)))
 }

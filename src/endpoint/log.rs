@@ -1,4 +1,4 @@
-//! Log lines on stderr, as JSON.
+//! The lines of the log, as JSON. The adapter writes them to stderr.
 //!
 //! There is one line as soon as Hightouch has named a run that a request starts or joins, so that
 //! the run's ID survives a host that is killed, and one line for each request when it is answered.
@@ -10,11 +10,8 @@ use serde::Serialize;
 
 use super::response::batch::Counts;
 use super::response::chunked_buffer::ChunkedBuffer;
-use super::response::problem::Problem;
-use super::stderr;
 use crate::engine::{Failure, Outcome, Report, SequenceReport, SyncReport, whole_millis};
 use crate::hightouch::SyncRef;
-use crate::host::p2::Observer;
 
 /// The event that a line reports.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -148,50 +145,50 @@ impl Log {
         self.http = status;
     }
 
-    /// Returns a function that writes a line for each run that the request starts or joins.
-    pub(super) fn observer(&self) -> Observer {
-        let line = Self {
+    /// Returns the common part of the lines of the runs that the request starts or joins.
+    pub(super) fn started(&self) -> StartedLog {
+        StartedLog(Self {
             request: self.request,
             sequence: self.sequence.clone(),
             account: self.account.clone(),
             ..Self::default()
-        };
-        Box::new(move |report| {
-            let is_joined = matches!(report, Report::Sync(report) if report.joined);
-            let mut line = Self {
-                event: if is_joined {
-                    Event::Adopted
-                } else {
-                    Event::Started
-                },
-                ..line.clone()
-            };
-            line.report(report);
-            line.print();
         })
     }
 
-    /// Writes the line of an answered request.
-    pub(super) fn write(mut self, elapsed: Duration) {
+    /// Returns the line of an answered request.
+    pub(super) fn line(mut self, elapsed: Duration) -> ChunkedBuffer {
         self.answer = Some(Answer {
             http: self.http,
             requests: self.requests,
             elapsed_ms: whole_millis(elapsed),
         });
-        self.print();
+        self.as_line()
     }
 
-    fn print(&self) {
+    fn as_line(&self) -> ChunkedBuffer {
         let mut line = ChunkedBuffer::json(self);
         line.push(b"\n");
-        stderr::write(line);
+        line
     }
 }
 
-impl Problem {
-    /// Records the problem.
-    pub(super) fn log(&self, log: &mut Log) {
-        log.problem(self.status, self.kind);
+/// The lines of the runs that a request starts or joins.
+pub(super) struct StartedLog(Log);
+
+impl StartedLog {
+    /// Returns the line of a run that Hightouch has just named.
+    pub(super) fn line(&self, report: &Report) -> ChunkedBuffer {
+        let is_joined = matches!(report, Report::Sync(report) if report.joined);
+        let mut line = Log {
+            event: if is_joined {
+                Event::Adopted
+            } else {
+                Event::Started
+            },
+            ..self.0.clone()
+        };
+        line.report(report);
+        line.as_line()
     }
 }
 

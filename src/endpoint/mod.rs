@@ -1,14 +1,16 @@
 //! The HTTP endpoint: HTTP to the engine and back. It decides nothing about syncs.
 //!
-//! [`handler`] handles one request: [`incoming`] reads it, [`request`] interprets it, the host's
-//! driver carries it out, [`response`] builds the response, and [`outgoing`] or [`stream`] sends
-//! it. [`request`] and [`response`] are pure. All other modules use WASI 0.2. An endpoint for
-//! another version of WASI needs these modules again, and shares the pure ones.
+//! [`request`] decides what to do with a request, [`response`] builds the responses, and [`log`] the
+//! lines of the log. These modules are pure: they compile and are tested without WASI.
+//!
+//! The other modules are the adapter for WASI 0.2. [`handler`] handles one request: [`incoming`]
+//! reads it, [`request::decision`] decides, the host's driver carries out the decision, and
+//! [`outgoing`] or [`stream`] sends the response. An adapter for another version of WASI replaces
+//! these modules and shares the pure ones.
 //!
 //! `openapi.json` describes the HTTP API, and the endpoint serves it.
 
 mod handler;
-mod hook;
 mod incoming;
 mod log;
 mod outgoing;

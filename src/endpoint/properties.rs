@@ -289,6 +289,8 @@ fn expected(fields: &Map<String, Value>) -> Option<Options> {
     let mut options = Options::default();
     for (name, value) in fields {
         match name.as_str() {
+            "fullResync" | "resetCDC" | "clearAndFill" | "acceptWarnings" | "ifRunning"
+                if value.is_null() => {}
             "fullResync" => options.resync.full = value.as_bool()?,
             "resetCDC" => options.resync.reset_cdc = value.as_bool()?,
             "clearAndFill" => options.resync.clear_and_fill = value.as_bool()?,
@@ -367,13 +369,13 @@ pub fn prefer(bytes: &[u8]) {
             assert_eq!(
                 read(&[quoted]),
                 Prefer::Unspecified,
-                "quoted text is no preference"
+                "a quoted text contains no preferences"
             );
         }
     }
 }
 
-/// Checks the status and the length of a problem.
+/// Checks the status of a problem, the length of its message, and that the message is complete.
 fn check_problem(problem: &Problem, statuses: &[u16]) {
     assert!(statuses.contains(&problem.status), "{problem:?}");
     let view = serde_json::to_value(problem).expect("JSON");
@@ -385,5 +387,9 @@ fn check_problem(problem: &Problem, statuses: &[u16]) {
         !detail.is_empty() && detail.len() <= Failure::MAX_TEXT,
         "{} bytes: {detail}",
         detail.len()
+    );
+    assert!(
+        detail.ends_with("Nothing was sent to Hightouch."),
+        "{detail}"
     );
 }

@@ -4,12 +4,10 @@ mod connection;
 mod runs;
 mod sequences;
 
+use crate::bindings::Component;
 use crate::bindings::exports::hightouch::sync::runs::Guest;
 use crate::bindings::hightouch::sync::types as wit;
 use crate::engine::{SequenceGoal, SyncGoal};
-
-/// The component.
-pub(crate) struct Component;
 
 impl Guest for Component {
     fn run_sync(

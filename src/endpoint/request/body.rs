@@ -1,62 +1,153 @@
 //! The body of a request that starts a run.
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use core::time::Duration;
+
 use serde_json::Value;
 
+use super::fields::Fields;
 use crate::endpoint::response::problem::Problem;
 use crate::engine::{Failure, IfRunning, MAX_SYNCS, Options, validate_syncs};
 use crate::hightouch::{Resync, SyncId, SyncRef};
 
+/// Maximum length of a body, in bytes.
+pub(in crate::endpoint) const MAX_BODY: usize = 64 * 1024;
+/// Maximum time until the body has arrived.
+pub(in crate::endpoint) const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a body could not be read from the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::endpoint) enum BodyError {
+    /// The body is longer than [`MAX_BODY`].
+    TooLarge,
+    /// The body did not arrive within [`BODY_TIMEOUT`].
+    TimedOut,
+    /// The connection failed before the end of the body.
+    CutOff,
+    /// The host did not provide the body.
+    Unreadable,
+}
+
+impl From<BodyError> for Problem {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::body_too_large(MAX_BODY),
+            BodyError::TimedOut => Self::invalid(format_args!(
+                "the body did not arrive within {} s",
+                BODY_TIMEOUT.as_secs()
+            )),
+            BodyError::CutOff => Self::invalid("the body was cut off"),
+            BodyError::Unreadable => Self::invalid("the body could not be read"),
+        }
+    }
+}
+
 /// The body that runs a sync. Every field is optional.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(in crate::endpoint) struct SyncBody {
-    full_resync: bool,
-    #[serde(rename = "resetCDC")]
-    reset_cdc: bool,
-    clear_and_fill: bool,
+    resync: Resync,
     accept_warnings: bool,
-    if_running: IfRunningName,
+    if_running: IfRunning,
 }
 
 /// The body that runs several syncs.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(in crate::endpoint) struct BatchBody {
-    full_resync: bool,
-    #[serde(rename = "resetCDC")]
-    reset_cdc: bool,
-    clear_and_fill: bool,
-    accept_warnings: bool,
-    if_running: IfRunningName,
-    syncs: Value,
+    options: SyncBody,
+    syncs: Vec<Value>,
 }
 
 /// The body that runs a sequence. Every field is optional.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Debug, Default)]
 pub(in crate::endpoint) struct SequenceBody {
     accept_warnings: bool,
 }
 
-/// `ifRunning`: `queue`, `join` or `refuse`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(try_from = "String")]
-struct IfRunningName(IfRunning);
+/// The names of the fields.
+const FULL_RESYNC: &str = "fullResync";
+const RESET_CDC: &str = "resetCDC";
+const CLEAR_AND_FILL: &str = "clearAndFill";
+const ACCEPT_WARNINGS: &str = "acceptWarnings";
+const IF_RUNNING: &str = "ifRunning";
+const SYNCS: &str = "syncs";
 
-impl TryFrom<String> for IfRunningName {
-    type Error = String;
+/// The values of `ifRunning`.
+const IF_RUNNING_WORDS: [(&str, IfRunning); 3] = [
+    ("queue", IfRunning::Queue),
+    ("join", IfRunning::Join),
+    ("refuse", IfRunning::Refuse),
+];
 
-    fn try_from(name: String) -> Result<Self, String> {
-        match name.as_str() {
-            "queue" => Ok(Self(IfRunning::Queue)),
-            "join" => Ok(Self(IfRunning::Join)),
-            "refuse" => Ok(Self(IfRunning::Refuse)),
-            other => Err(format!(
-                "`ifRunning` must be one of `queue`, `join` and `refuse`, not `{other}`"
-            )),
-        }
+/// A body that is read from the fields of a JSON object.
+pub(in crate::endpoint) trait Body: Sized {
+    /// The names of all fields.
+    const FIELDS: &[&str];
+
+    /// Reads the fields.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem that names the first field of a wrong type.
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Problem>;
+}
+
+impl Body for SyncBody {
+    const FIELDS: &[&str] = &[
+        FULL_RESYNC,
+        RESET_CDC,
+        CLEAR_AND_FILL,
+        ACCEPT_WARNINGS,
+        IF_RUNNING,
+    ];
+
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Problem> {
+        Ok(Self {
+            resync: Resync {
+                full: fields.flag(FULL_RESYNC)?,
+                reset_cdc: fields.flag(RESET_CDC)?,
+                clear_and_fill: fields.flag(CLEAR_AND_FILL)?,
+            },
+            accept_warnings: fields.flag(ACCEPT_WARNINGS)?,
+            if_running: fields
+                .word(IF_RUNNING, &IF_RUNNING_WORDS)?
+                .unwrap_or_default(),
+        })
+    }
+}
+
+impl Body for BatchBody {
+    const FIELDS: &[&str] = &[
+        SYNCS,
+        FULL_RESYNC,
+        RESET_CDC,
+        CLEAR_AND_FILL,
+        ACCEPT_WARNINGS,
+        IF_RUNNING,
+    ];
+
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Problem> {
+        let list = "a list of the IDs or slugs of the syncs to run";
+        let syncs = fields.get(SYNCS, list, |value| match value {
+            // More than one too many make no difference.
+            Value::Array(mut entries) => {
+                entries.truncate(MAX_SYNCS + 1);
+                Some(entries)
+            }
+            _ => None,
+        })?;
+        Ok(Self {
+            options: SyncBody::from_fields(fields)?,
+            syncs: syncs.unwrap_or_default(),
+        })
+    }
+}
+
+impl Body for SequenceBody {
+    const FIELDS: &[&str] = &[ACCEPT_WARNINGS];
+
+    fn from_fields(fields: &Fields<'_>) -> Result<Self, Problem> {
+        Ok(Self {
+            accept_warnings: fields.flag(ACCEPT_WARNINGS)?,
+        })
     }
 }
 
@@ -66,26 +157,16 @@ impl TryFrom<String> for IfRunningName {
 ///
 /// Returns a problem if the body is not a JSON object, or has an unknown field, a field twice, or a
 /// field of a wrong type.
-pub(in crate::endpoint) fn read<B: Default + DeserializeOwned>(bytes: &[u8]) -> Result<B, Problem> {
-    match bytes.trim_ascii_start().first() {
-        None => Ok(B::default()),
-        Some(b'{') => serde_json::from_slice(bytes)
-            .map_err(|error| Problem::invalid(format!("the body cannot be read: {error}"))),
-        // Serde would read the fields from an array too.
-        Some(_) => Err(Problem::invalid("the body must be a JSON object")),
-    }
+pub(in crate::endpoint) fn read<B: Body>(bytes: &[u8]) -> Result<B, Problem> {
+    B::from_fields(&Fields::read(bytes, B::FIELDS)?)
 }
 
 impl SyncBody {
     pub(in crate::endpoint) fn options(&self) -> Options {
         Options {
-            resync: Resync {
-                full: self.full_resync,
-                reset_cdc: self.reset_cdc,
-                clear_and_fill: self.clear_and_fill,
-            },
+            resync: self.resync,
             accept_warnings: self.accept_warnings,
-            if_running: self.if_running.0,
+            if_running: self.if_running,
             ..Options::default()
         }
     }
@@ -102,30 +183,13 @@ impl SequenceBody {
 
 impl BatchBody {
     pub(in crate::endpoint) fn options(&self) -> Options {
-        Options {
-            resync: Resync {
-                full: self.full_resync,
-                reset_cdc: self.reset_cdc,
-                clear_and_fill: self.clear_and_fill,
-            },
-            accept_warnings: self.accept_warnings,
-            if_running: self.if_running.0,
-            ..Options::default()
-        }
-    }
-
-    /// Returns the entries of `syncs`. More than one too many make no difference.
-    fn entries(&self) -> impl Iterator<Item = &Value> {
-        self.syncs
-            .as_array()
-            .into_iter()
-            .flatten()
-            .take(MAX_SYNCS + 1)
+        self.options.options()
     }
 
     /// Returns the entries of `syncs` as texts, whether they are valid or not.
     pub(in crate::endpoint) fn names(&self) -> Vec<String> {
-        self.entries()
+        self.syncs
+            .iter()
             .map(|entry| match entry {
                 Value::String(text) => text.clone(),
                 other => other.to_string(),
@@ -141,7 +205,8 @@ impl BatchBody {
     /// twice.
     pub(in crate::endpoint) fn syncs(&self) -> Result<Vec<SyncRef>, Problem> {
         let entries: Vec<_> = self
-            .entries()
+            .syncs
+            .iter()
             .map(|entry| {
                 match entry.as_u64() {
                     Some(id) => SyncId::try_from(id).map(SyncRef::Id),
@@ -188,18 +253,105 @@ mod tests {
         assert!(options.accept_warnings && options.if_running == IfRunning::Refuse);
     }
 
+    fn detail<B: Body>(body: &str) -> String {
+        let problem = read::<B>(body.as_bytes()).map(|_| ()).unwrap_err();
+        let problem = serde_json::to_value(problem).unwrap();
+        String::from(problem["detail"].as_str().unwrap())
+    }
+
+    const UNSENT: &str = ". Nothing was sent to Hightouch.";
+
     #[test]
-    fn a_refusal_says_what_is_wrong_and_does_not_echo_the_whole_body() {
-        let detail = |body: &str| {
-            let problem = serde_json::to_value(sync_options(body).unwrap_err()).unwrap();
-            String::from(problem["detail"].as_str().unwrap())
-        };
-        assert!(detail(r#"{"ifRunning":"later"}"#).contains("must be one of `queue`"));
-        assert!(detail(r#"{"full":true}"#).contains("unknown field `full`"));
-        assert!(
-            detail(&format!(r#"{{"{}":true}}"#, "x".repeat(60_000))).len()
-                <= crate::engine::Failure::MAX_TEXT
+    fn a_value_of_a_wrong_type_is_reported_with_the_name_of_its_field() {
+        let flags = [FULL_RESYNC, RESET_CDC, CLEAR_AND_FILL, ACCEPT_WARNINGS];
+        for wrong in [
+            "1",
+            "0",
+            "\"true\"",
+            "\"\"",
+            "[]",
+            "[true]",
+            "{}",
+            "1e999",
+            "\"\\ud83d\"",
+        ] {
+            for name in flags {
+                let expected = format!("the body's `{name}` must be true or false{UNSENT}");
+                let body = format!(r#"{{"{name}":{wrong}}}"#);
+                assert_eq!(detail::<SyncBody>(&body), expected, "{body}");
+                assert_eq!(detail::<BatchBody>(&body), expected, "{body}");
+            }
+            let body = format!(r#"{{"acceptWarnings":{wrong}}}"#);
+            assert!(detail::<SequenceBody>(&body).contains("`acceptWarnings` must be"));
+        }
+        let words = "the body's `ifRunning` must be one of `queue`, `join`, `refuse`";
+        for wrong in ["1", "true", "[]", "{\"join\":null}", "\"\\ud83d\""] {
+            let body = format!(r#"{{"ifRunning":{wrong}}}"#);
+            assert_eq!(detail::<SyncBody>(&body), format!("{words}{UNSENT}"));
+        }
+        assert_eq!(
+            detail::<SyncBody>(r#"{"ifRunning":"later"}"#),
+            format!("{words}, not `later`{UNSENT}")
         );
+        for wrong in ["1", "true", "\"1\"", "{\"a\":1}"] {
+            let body = format!(r#"{{"syncs":{wrong}}}"#);
+            assert_eq!(
+                detail::<BatchBody>(&body),
+                format!(
+                    "the body's `syncs` must be a list of the IDs or slugs of the syncs to run\
+                     {UNSENT}"
+                )
+            );
+        }
+        assert_eq!(
+            detail::<SyncBody>(r#"{"full":true}"#),
+            format!(
+                "the body contains the unknown field `full`. Known fields: fullResync, resetCDC, \
+                 clearAndFill, acceptWarnings, ifRunning{UNSENT}"
+            )
+        );
+        assert_eq!(
+            detail::<SyncBody>(r#"{"fullResync":null,"fullResync":null}"#),
+            format!("the body contains `fullResync` twice{UNSENT}")
+        );
+    }
+
+    #[test]
+    fn null_counts_as_absent() {
+        for name in SyncBody::FIELDS {
+            let body = format!(r#"{{"{name}":null}}"#);
+            assert_eq!(sync_options(&body).unwrap(), Options::default(), "{body}");
+        }
+        let body = BatchBody::FIELDS
+            .iter()
+            .filter(|name| **name != SYNCS)
+            .map(|name| format!(r#","{name}":null"#))
+            .collect::<String>();
+        let batch: BatchBody = read(format!(r#"{{"syncs":[1]{body}}}"#).as_bytes()).unwrap();
+        assert_eq!(batch.options(), Options::default());
+        assert_eq!(batch.syncs().unwrap().len(), 1);
+        let none: BatchBody = read(br#"{"syncs":null}"#).unwrap();
+        assert_eq!(none.syncs().map_err(|problem| problem.status), Err(400));
+        assert!(
+            !read::<SequenceBody>(br#"{"acceptWarnings":null}"#)
+                .unwrap()
+                .options()
+                .accept_warnings
+        );
+    }
+
+    #[test]
+    fn a_long_text_of_the_caller_is_quoted_in_part_and_the_message_stays_complete() {
+        let long = "\u{e9}".repeat(30_000);
+        for body in [
+            format!(r#"{{"{long}":true}}"#),
+            format!(r#"{{"ifRunning":"{long}"}}"#),
+        ] {
+            let detail = detail::<SyncBody>(&body);
+            assert!(detail.ends_with(UNSENT), "{detail}");
+            let quoted = detail.matches('\u{e9}').count() * 2;
+            assert!((250..=256).contains(&quoted), "{quoted} bytes: {detail}");
+        }
     }
 
     #[test]

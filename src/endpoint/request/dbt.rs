@@ -227,7 +227,7 @@ mod tests {
             assert!(!is_signed(body, signature, "another"));
         }
         assert!(!is_signed(b"", "", "") && !is_signed(b"", "", " , "));
-        // What an empty secret would give is nobody's signature.
+        // An empty secret is ignored: its signature of this body is rejected.
         assert!(!is_signed(
             b"",
             "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad",

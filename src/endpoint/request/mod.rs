@@ -1,9 +1,11 @@
-//! What a request asks for. Nothing here uses WASI.
+//! Interprets a request and decides what to do with it. Nothing here uses WASI.
 
 pub(super) mod access;
 pub(super) mod account;
 pub(super) mod body;
 pub(super) mod dbt;
+pub(super) mod decision;
+mod fields;
 pub(super) mod prefer;
 pub(super) mod route;
 pub(super) mod target;

@@ -25,6 +25,20 @@ pub(in crate::endpoint) enum Route {
 }
 
 impl Route {
+    /// Returns the name of the operation in the log.
+    pub(in crate::endpoint) fn name(&self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::OpenApi => "openapi",
+            Self::Run(_) => "run",
+            Self::RunBatch => "run-several",
+            Self::Await(_) => "await",
+            Self::RunSequence(_) => "run-sequence",
+            Self::AwaitSequence(_) => "await-sequence",
+            Self::DbtHook(_) => "dbt-hook",
+        }
+    }
+
     /// Selects the operation. `HEAD` selects the same as `GET`.
     ///
     /// # Errors

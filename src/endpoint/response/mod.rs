@@ -1,7 +1,9 @@
-//! What the caller receives. Nothing here uses WASI.
+//! The responses to the caller. Nothing here uses WASI.
 
 pub(super) mod batch;
 pub(super) mod chunked_buffer;
+pub(super) mod events;
+pub(super) mod hook;
 pub(super) mod location;
 pub(super) mod presenter;
 pub(super) mod problem;
@@ -53,6 +55,14 @@ impl Head {
             status: 200,
             headers: headers.map(|(name, value)| (name, value.into())).into(),
         }
+    }
+
+    /// Adds the preference that was applied, if there is one.
+    #[must_use]
+    pub(super) fn with_preference(mut self, applied: Option<String>) -> Self {
+        self.headers
+            .extend(applied.map(|applied| ("preference-applied", applied)));
+        self
     }
 
     pub(super) fn push(&mut self, name: &'static str, value: String) {

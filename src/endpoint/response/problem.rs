@@ -1,5 +1,6 @@
 //! Problem details (RFC 9457).
 
+use core::fmt;
 use core::time::Duration;
 
 use serde::{Serialize, Serializer};
@@ -36,7 +37,7 @@ impl Problem {
     }
 
     /// Invalid input. The message may quote the input; it is shortened.
-    pub(in crate::endpoint) fn invalid(error: impl core::fmt::Display) -> Self {
+    pub(in crate::endpoint) fn invalid(error: impl fmt::Display) -> Self {
         Failure::invalid_input(error).trimmed().into()
     }
 
@@ -171,6 +172,25 @@ impl From<Failure> for Problem {
             failure: Box::new(failure),
             header,
         }
+    }
+}
+
+/// Maximum length of a caller's text in a message, in bytes.
+const MAX_QUOTE: usize = 256;
+
+/// A caller's text in a message. A long text is shortened, so that the rest of the message fits.
+pub(in crate::endpoint) struct Quoted<'a>(pub(in crate::endpoint) &'a str);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const ELLIPSIS: &str = "…";
+        let Self(text) = *self;
+        if text.len() <= MAX_QUOTE {
+            return out.write_str(text);
+        }
+        let end = text.floor_char_boundary(MAX_QUOTE - ELLIPSIS.len());
+        out.write_str(text.get(..end).unwrap_or_default())?;
+        out.write_str(ELLIPSIS)
     }
 }
 

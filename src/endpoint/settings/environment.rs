@@ -1,7 +1,6 @@
 //! Settings from the environment.
 
-use super::{API_KEY, SECRETS, Settings};
-use crate::endpoint::request::account::Account;
+use super::Settings;
 use crate::endpoint::response::problem::Problem;
 
 /// The environment of the component.
@@ -14,17 +13,8 @@ impl Settings for Environment {
             .map(|(_, value)| value))
     }
 
-    fn secrets(&self, _: Option<&Account>) -> Result<Vec<String>, Problem> {
-        let is_secret = |name: &str| SECRETS.iter().any(|secret| name.starts_with(secret));
-        Ok(variables()
-            .filter(|(name, _)| is_secret(name))
-            .map(|(_, value)| value)
-            .collect())
-    }
-
-    fn has_stored_key(&self) -> Result<bool, Problem> {
-        Ok(variables()
-            .any(|(name, value)| name.starts_with(API_KEY) && !value.trim_ascii().is_empty()))
+    fn all(&self) -> Option<Vec<(String, String)>> {
+        Some(variables().collect())
     }
 }
 

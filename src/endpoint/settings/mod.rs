@@ -1,5 +1,8 @@
 //! The endpoint's settings.
 
+#[cfg(test)]
+pub(super) mod fixed;
+
 use super::request::account::Account;
 use super::response::problem::Problem;
 use crate::hightouch::ApiOrigin;
@@ -39,19 +42,8 @@ pub(super) trait Settings {
     /// Returns a problem if the source cannot be read.
     fn look_up(&self, name: &str) -> Result<Option<String>, Problem>;
 
-    /// Returns the configured secrets that a request of this account can use, at least.
-    ///
-    /// # Errors
-    ///
-    /// Returns a problem if the source cannot be read.
-    fn secrets(&self, account: Option<&Account>) -> Result<Vec<String>, Problem>;
-
-    /// Returns whether an API key is stored.
-    ///
-    /// # Errors
-    ///
-    /// Returns a problem if the source cannot be read.
-    fn has_stored_key(&self) -> Result<bool, Problem>;
+    /// Returns the names and values of all settings; `None` if the source cannot list them.
+    fn all(&self) -> Option<Vec<(String, String)>>;
 
     /// Returns a setting without the blanks around it; `None` if it is empty.
     ///
@@ -61,6 +53,52 @@ pub(super) trait Settings {
     fn get(&self, name: &str) -> Result<Option<String>, Problem> {
         let value = self.look_up(name)?.map(|value| value.trim_ascii().into());
         Ok(value.filter(|value: &String| !value.is_empty()))
+    }
+
+    /// Returns the values that a setting has without an account and for accounts, and that are not
+    /// empty. If the source cannot list its settings, `account` is the only account.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the source cannot be read.
+    fn values(&self, name: &str, account: Option<&Account>) -> Result<Vec<String>, Problem> {
+        let Some(all) = self.all() else {
+            let mut values: Vec<String> = self.get(name)?.into_iter().collect();
+            if let Some(account) = account {
+                values.extend(self.get(&account.setting(name))?);
+            }
+            return Ok(values);
+        };
+        Ok(all
+            .into_iter()
+            .filter(|(setting, value)| setting.starts_with(name) && !value.trim_ascii().is_empty())
+            .map(|(_, value)| value)
+            .collect())
+    }
+
+    /// Returns the configured secrets that a request of this account can use, at least.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the source cannot be read.
+    fn secrets(&self, account: Option<&Account>) -> Result<Vec<String>, Problem> {
+        let mut secrets = Vec::new();
+        for name in SECRETS {
+            secrets.extend(self.values(name, account)?);
+        }
+        Ok(secrets)
+    }
+
+    /// Returns whether an API key is stored.
+    ///
+    /// If the source cannot list its settings, the key of the caller's account is not looked up:
+    /// the result would reveal whether the account exists.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the source cannot be read.
+    fn has_stored_key(&self) -> Result<bool, Problem> {
+        Ok(!self.values(API_KEY, None)?.is_empty())
     }
 
     /// Returns the origin of Hightouch's API.

@@ -1,8 +1,7 @@
 //! Settings from Spin's variables.
 
-use super::{API_KEY, SECRETS, Settings};
+use super::Settings;
 use crate::bindings::fermyon::spin::variables::{Error, get};
-use crate::endpoint::request::account::Account;
 use crate::endpoint::response::problem::Problem;
 
 /// The variables of the Spin application. They cannot be listed.
@@ -23,20 +22,7 @@ impl Settings for SpinVariables {
         }
     }
 
-    fn secrets(&self, account: Option<&Account>) -> Result<Vec<String>, Problem> {
-        let mut secrets = Vec::new();
-        for name in SECRETS {
-            secrets.extend(self.get(name)?);
-            if let Some(account) = account {
-                secrets.extend(self.get(&account.setting(name))?);
-            }
-        }
-        Ok(secrets)
-    }
-
-    /// Returns whether a key is stored without an account. The key of the caller's account is not
-    /// looked up: the result would reveal whether the account exists.
-    fn has_stored_key(&self) -> Result<bool, Problem> {
-        Ok(self.get(API_KEY)?.is_some())
+    fn all(&self) -> Option<Vec<(String, String)>> {
+        None
     }
 }

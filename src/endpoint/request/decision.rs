@@ -1,0 +1,334 @@
+//! The decision about a request: what to run, and how to respond.
+//!
+//! The decision is a pure function of the request and the settings. An adapter for a version of
+//! WASI reads the head, calls [`Decider::by_head`], reads the body only if the decision needs it,
+//! and carries out the [`Decision`].
+
+use core::time::Duration;
+
+use super::Request;
+use super::access::Access;
+use super::account::Account;
+use super::body::{self, BatchBody, Body, SequenceBody, SyncBody};
+use super::dbt::{Delivery, is_signed};
+use super::route::Route;
+use super::target::ACCEPT_WARNINGS;
+use crate::endpoint::log::Log;
+use crate::endpoint::response::Response;
+use crate::endpoint::response::hook;
+use crate::endpoint::response::presenter::Presenter;
+use crate::endpoint::response::problem::Problem;
+use crate::endpoint::settings::{DBT_WEBHOOK_SECRET, Settings};
+use crate::engine::{ANSWER_WAIT, Options, SequenceGoal, SyncGoal};
+use crate::hightouch::{SequenceId, SyncRef};
+use crate::host::Connection;
+
+/// Maximum time until a delivery of dbt is answered.
+///
+/// dbt sends a delivery again if the response does not arrive within 10 s. This delivery must be
+/// over by then: two concurrent deliveries do not see each other's run.
+const HOOK_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// The decision about a request.
+#[derive(Debug)]
+pub(in crate::endpoint) enum Decision {
+    /// Send this response.
+    Respond(Response),
+    /// Carry out this call and respond with its outcome.
+    Call(Box<Call>),
+}
+
+/// The decision about a request whose body has not been read.
+#[derive(Debug)]
+pub(in crate::endpoint) enum HeadDecision {
+    /// The body is not needed.
+    Final(Decision),
+    /// Read the body, then call [`Decider::by_body`].
+    ReadBody(BodyUse),
+}
+
+/// The use of a body that has not been read.
+#[derive(Debug)]
+pub(in crate::endpoint) enum BodyUse {
+    /// The options of a run. The caller is authorized.
+    Run(SyncRef, Access),
+    /// The syncs and the options of a batch. The caller is authorized.
+    RunBatch(Access),
+    /// The options of a run of a sequence. The caller is authorized.
+    RunSequence(SequenceId, Access),
+    /// A delivery of dbt. Its signature has to be checked.
+    Delivery(Unverified),
+}
+
+/// A delivery of dbt whose signature has not been checked.
+#[derive(Debug)]
+pub(in crate::endpoint) struct Unverified {
+    sync: SyncRef,
+    signature: String,
+}
+
+/// A call of the engine.
+#[derive(Debug)]
+pub(in crate::endpoint) struct Call {
+    pub(in crate::endpoint) work: Work,
+    pub(in crate::endpoint) connection: Connection,
+    pub(in crate::endpoint) presenter: Presenter,
+    /// The value of `Preference-Applied`.
+    pub(in crate::endpoint) preference_applied: Option<String>,
+    options: Options,
+}
+
+/// The operations of a call.
+#[derive(Debug)]
+pub(in crate::endpoint) enum Work {
+    Sync(SyncGoal, Format),
+    Sequence(SequenceGoal, Format),
+    /// One run for each sync. The response is JSON, after all runs are over.
+    Batch(Vec<SyncRef>),
+    /// The run that a delivery of dbt starts, and the ID of the dbt run.
+    Hook(SyncRef, Option<String>),
+}
+
+/// The format of the response to one operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::endpoint) enum Format {
+    /// One response at the end.
+    Json,
+    /// Server-sent events while the run is in progress.
+    Events,
+}
+
+impl Call {
+    /// Returns the options of the operations. `elapsed` is the time since the request arrived.
+    pub(in crate::endpoint) fn options(&self, elapsed: Duration) -> Options {
+        let max_wait = match self.work {
+            Work::Hook(..) => self.options.max_wait.saturating_sub(elapsed),
+            _ => self.options.max_wait,
+        };
+        Options {
+            max_wait,
+            ..self.options
+        }
+    }
+}
+
+/// Decides about one request.
+pub(in crate::endpoint) struct Decider<'a> {
+    pub(in crate::endpoint) request: &'a Request,
+    pub(in crate::endpoint) settings: &'a dyn Settings,
+    /// Receives the parts of the request that may be logged. It gets none of them before the
+    /// caller is authorized.
+    pub(in crate::endpoint) log: &'a mut Log,
+}
+
+impl Decider<'_> {
+    /// Decides by the method, the target, the headers and the settings.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the request is invalid or not authorized, or if a setting is missing
+    /// or invalid.
+    pub(in crate::endpoint) fn by_head(&mut self) -> Result<HeadDecision, Problem> {
+        self.log.request = "unknown";
+        let route = Route::of(self.request.method, self.request.target.path())?;
+        self.log.request = route.name();
+        Ok(match route {
+            Route::Health => HeadDecision::Final(Decision::Respond(Response::health())),
+            Route::OpenApi => HeadDecision::Final(Decision::Respond(Response::openapi())),
+            Route::Run(sync) => {
+                let access = self.authorize(&[sync.to_string()])?;
+                self.log.sync = Some(sync.to_string());
+                HeadDecision::ReadBody(BodyUse::Run(sync, access))
+            }
+            Route::RunBatch => HeadDecision::ReadBody(BodyUse::RunBatch(self.authorize(&[])?)),
+            Route::RunSequence(sequence) => {
+                let access = self.authorize(&[sequence.to_string()])?;
+                self.log.sequence = Some(sequence.as_str().into());
+                HeadDecision::ReadBody(BodyUse::RunSequence(sequence, access))
+            }
+            Route::DbtHook(sync) => {
+                self.webhook_secrets()?;
+                let signature = self.request.authorization().ok_or_else(Problem::unsigned)?;
+                HeadDecision::ReadBody(BodyUse::Delivery(Unverified {
+                    sync,
+                    signature: signature.into(),
+                }))
+            }
+            Route::Await(run) => {
+                let access = self.authorize(&[run.sync.to_string(), run.run.to_string()])?;
+                self.log.sync = Some(run.sync.to_string());
+                self.log.run = Some(run.run.get());
+                let work = Work::Sync(SyncGoal::Await(run), self.format());
+                HeadDecision::Final(self.call(work, self.query_options()?, access)?)
+            }
+            Route::AwaitSequence(run) => {
+                let access = self.authorize(&[run.to_string()])?;
+                self.log.sequence_run = Some(run.as_str().into());
+                let work = Work::Sequence(SequenceGoal::Await(run), self.format());
+                HeadDecision::Final(self.call(work, self.query_options()?, access)?)
+            }
+        })
+    }
+
+    /// Decides by the body, after [`by_head`](Self::by_head) required it.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the body is invalid or not signed, or if a setting is missing or
+    /// invalid.
+    pub(in crate::endpoint) fn by_body(
+        &mut self,
+        body_use: BodyUse,
+        body: &[u8],
+    ) -> Result<Decision, Problem> {
+        match body_use {
+            BodyUse::Run(sync, access) => {
+                let body: SyncBody = self.read_json(body)?;
+                let work = Work::Sync(SyncGoal::Run(sync), self.format());
+                self.call(work, body.options(), access)
+            }
+            BodyUse::RunBatch(access) => {
+                let body: BatchBody = self.read_json(body)?;
+                access.refuse_secrets(&body.names(), self.request, self.settings)?;
+                self.call(Work::Batch(body.syncs()?), body.options(), access)
+            }
+            BodyUse::RunSequence(sequence, access) => {
+                let body: SequenceBody = self.read_json(body)?;
+                let work = Work::Sequence(SequenceGoal::Run(sequence), self.format());
+                self.call(work, body.options(), access)
+            }
+            BodyUse::Delivery(unverified) => self.by_delivery(unverified, body),
+        }
+    }
+
+    /// Decides about a delivery of dbt. A run is started, unless a run already covers this success
+    /// of the dbt job.
+    ///
+    /// The only state is Hightouch's list of runs.
+    fn by_delivery(&mut self, unverified: Unverified, body: &[u8]) -> Result<Decision, Problem> {
+        let Unverified { sync, signature } = unverified;
+        // The signature covers the body, whatever its type is.
+        if !is_signed(body, &signature, &self.webhook_secrets()?) {
+            return Err(Problem::unsigned());
+        }
+        let account = Account::of(&self.request.target)?;
+        self.request.target.check_unique()?;
+        let access = Access::with_stored_key(account, self.settings)?;
+        access.refuse_secrets(&[sync.to_string()], self.request, self.settings)?;
+        self.log_account(&access);
+        self.log.sync = Some(sync.to_string());
+        let origin = self.settings.origin()?;
+        let Delivery { run, tested } = Delivery::read(body)?;
+        let tested = match tested {
+            Ok(tested) => tested,
+            Err(reason) => {
+                self.log.action = Some(hook::NONE);
+                return Ok(Decision::Respond(hook::no_run_needed(run, reason)));
+            }
+        };
+        Ok(Decision::Call(Box::new(Call {
+            options: Options {
+                unless_since: Some(tested),
+                max_wait: HOOK_TIMEOUT,
+                ..Options::default()
+            },
+            connection: Connection {
+                origin,
+                key: access.key.clone(),
+                trace: self.request.trace(),
+            },
+            presenter: self.presenter(access, false),
+            preference_applied: None,
+            work: Work::Hook(sync, run),
+        })))
+    }
+
+    /// Returns the call that carries out the work for an authorized caller.
+    fn call(&self, work: Work, options: Options, access: Access) -> Result<Decision, Problem> {
+        let prefer = self.request.prefer();
+        let max_wait = match work {
+            Work::Sync(_, Format::Events) | Work::Sequence(_, Format::Events) => {
+                prefer.wait_of_stream()
+            }
+            _ => prefer.wait(),
+        };
+        Ok(Decision::Call(Box::new(Call {
+            connection: Connection {
+                origin: self.settings.origin()?,
+                key: access.key.clone(),
+                trace: self.request.trace(),
+            },
+            presenter: self.presenter(access, options.accept_warnings),
+            preference_applied: prefer.applied(),
+            options: Options {
+                max_wait,
+                answer_wait: ANSWER_WAIT,
+                ..options
+            },
+            work,
+        })))
+    }
+
+    fn presenter(&self, access: Access, accept_warnings: bool) -> Presenter {
+        Presenter {
+            key_is_stored: access.is_stored,
+            workspace: access.workspace,
+            account: access.account,
+            accept_warnings,
+            prefix: self.request.prefix().into(),
+        }
+    }
+
+    /// Returns the format that the caller asks for. Events follow one run, so a batch has none.
+    fn format(&self) -> Format {
+        if self.request.wants_events() {
+            Format::Events
+        } else {
+            Format::Json
+        }
+    }
+
+    /// Authorizes a request that names these syncs, sequences and runs.
+    fn authorize(&mut self, names: &[String]) -> Result<Access, Problem> {
+        let access = Access::authorize(self.request, self.settings)?;
+        access.refuse_secrets(names, self.request, self.settings)?;
+        self.log_account(&access);
+        Ok(access)
+    }
+
+    fn log_account(&mut self, access: &Access) {
+        self.log.account = access
+            .account
+            .as_ref()
+            .map(|account| account.as_str().into());
+    }
+
+    fn webhook_secrets(&self) -> Result<String, Problem> {
+        self.settings.get(DBT_WEBHOOK_SECRET)?.ok_or_else(|| {
+            Problem::not_configured(format!(
+                "{DBT_WEBHOOK_SECRET} is not set. Set it to the secret that dbt shows for the \
+                 webhook. Nothing was sent to Hightouch."
+            ))
+        })
+    }
+
+    /// Reads a body that has to be JSON.
+    fn read_json<B: Body>(&self, bytes: &[u8]) -> Result<B, Problem> {
+        if bytes.is_empty() || self.request.has_json_body() {
+            body::read(bytes)
+        } else {
+            Err(Problem::not_json())
+        }
+    }
+
+    /// Reads the options of a request without a body.
+    fn query_options(&self) -> Result<Options, Problem> {
+        Ok(Options {
+            accept_warnings: self.request.target.flag(ACCEPT_WARNINGS)?,
+            ..Options::default()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,384 @@
+//! Tests of the decision: every route, with settings of each source.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use hmac_sha256::HMAC;
+
+use super::*;
+use crate::endpoint::request::target::Target;
+use crate::endpoint::settings::fixed::Fixed;
+use crate::engine::{DEFAULT_WAIT, IfRunning};
+
+/// A request of a test. Its body is read if the decision needs it.
+struct Case<'a> {
+    method: &'static str,
+    target: &'a str,
+    headers: &'a [(&'a str, &'a str)],
+    body: &'a str,
+}
+
+/// The decision about a case, and whether its body was read.
+struct Decided {
+    decision: Result<Decision, Problem>,
+    body_was_read: bool,
+    log: serde_json::Value,
+}
+
+impl Case<'_> {
+    fn decide(&self, settings: &dyn Settings) -> Decided {
+        let request = Request {
+            method: self.method,
+            target: Target::new(self.target.into()),
+            headers: self
+                .headers
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()))
+                .collect(),
+        };
+        let mut log = Log::default();
+        let mut decider = Decider {
+            request: &request,
+            settings,
+            log: &mut log,
+        };
+        let by_head = decider.by_head();
+        let body_was_read = matches!(by_head, Ok(HeadDecision::ReadBody(_)));
+        let decision = by_head.and_then(|by_head| match by_head {
+            HeadDecision::Final(decision) => Ok(decision),
+            HeadDecision::ReadBody(body_use) => decider.by_body(body_use, self.body.as_bytes()),
+        });
+        Decided {
+            decision,
+            body_was_read,
+            log: serde_json::to_value(log).unwrap(),
+        }
+    }
+}
+
+impl Decided {
+    fn call(self) -> Call {
+        match self.decision {
+            Ok(Decision::Call(call)) => *call,
+            other => panic!("not a call: {other:?}"),
+        }
+    }
+
+    /// Returns the status and the kind of the problem.
+    fn problem(&self) -> (u16, &'static str) {
+        match &self.decision {
+            Err(problem) => (problem.status, problem.kind),
+            Ok(decision) => panic!("not a problem: {decision:?}"),
+        }
+    }
+}
+
+const KEY: (&str, &str) = ("authorization", "Bearer key-of-caller");
+const RUN: Case<'_> = Case {
+    method: "POST",
+    target: "/syncs/1/runs",
+    headers: &[KEY],
+    body: "",
+};
+
+/// Calls the test with settings of each source.
+fn with_settings(settings: &[(&str, &str)], test: impl Fn(&dyn Settings)) {
+    for settings in &Fixed::of_each_source(settings) {
+        test(settings);
+    }
+}
+
+#[test]
+fn a_run_is_started_with_the_callers_key_and_options() {
+    with_settings(
+        &[("HIGHTOUCH_API_ORIGIN", "http://localhost:1")],
+        |settings| {
+            let decided = Case {
+                target: "/syncs/demo/runs?account=eu",
+                headers: &[KEY, ("prefer", "wait=7"), ("traceparent", "00-1-2-01")],
+                body: r#"{"fullResync":true,"ifRunning":"join","acceptWarnings":true}"#,
+                ..RUN
+            }
+            .decide(settings);
+            assert!(decided.body_was_read);
+            assert_eq!(decided.log["request"], "run");
+            assert_eq!(decided.log["sync"], "demo");
+            assert_eq!(decided.log["account"], "eu");
+            let call = decided.call();
+            assert!(
+                matches!(&call.work, Work::Sync(SyncGoal::Run(sync), Format::Json)
+                if sync.to_string() == "demo"),
+                "{:?}",
+                call.work
+            );
+            let options = call.options(Duration::from_secs(5));
+            assert!(options.resync.full && options.accept_warnings);
+            assert_eq!(options.if_running, IfRunning::Join);
+            assert_eq!(options.max_wait, Duration::from_secs(7));
+            assert_eq!(options.answer_wait, ANSWER_WAIT);
+            assert!(call.connection.key.is("key-of-caller"));
+            assert_eq!(call.connection.origin.to_string(), "http://localhost:1");
+            assert_eq!(
+                call.connection.trace,
+                [("traceparent", String::from("00-1-2-01"))]
+            );
+            assert!(call.presenter.accept_warnings && !call.presenter.key_is_stored);
+            assert_eq!(call.preference_applied.as_deref(), Some("wait=7"));
+        },
+    );
+}
+
+#[test]
+fn each_route_has_its_work_and_only_a_post_reads_its_body() {
+    let uuid = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
+    let (start, poll) = (
+        format!("/sync-sequences/{uuid}/runs"),
+        format!("/sync-sequences/runs/{uuid}"),
+    );
+    let events: &[_] = &[KEY, ("accept", "text/event-stream")];
+    with_settings(&[], |settings| {
+        for (method, target, headers, body, expected) in [
+            (
+                "POST",
+                "/syncs/1/runs",
+                &[KEY][..],
+                "",
+                "Sync(Run(Id(SyncId(1))), Json)",
+            ),
+            (
+                "POST",
+                "/syncs/1/runs",
+                events,
+                "{}",
+                "Sync(Run(Id(SyncId(1))), Events)",
+            ),
+            ("POST", &start, &[KEY], "", "Sequence(Run("),
+            (
+                "POST",
+                "/runs",
+                events,
+                r#"{"syncs":[1]}"#,
+                "Batch([Id(SyncId(1))])",
+            ),
+            ("GET", "/syncs/1/runs/2", &[KEY], "", "Sync(Await(RunRef {"),
+            ("HEAD", "/syncs/1/runs/2", &[KEY], "", "Sync(Await(RunRef {"),
+            ("GET", &poll, &[KEY], "", "Sequence(Await("),
+        ] {
+            let decided = Case {
+                method,
+                target,
+                headers,
+                body,
+            }
+            .decide(settings);
+            assert_eq!(decided.body_was_read, method == "POST", "{method} {target}");
+            let work = format!("{:?}", decided.call().work);
+            assert!(work.starts_with(expected), "{method} {target}: {work}");
+        }
+        for target in ["/healthz", "/openapi.json"] {
+            let case = Case {
+                method: "GET",
+                target,
+                headers: &[],
+                body: "",
+            };
+            let decided = case.decide(settings);
+            assert!(matches!(decided.decision, Ok(Decision::Respond(_))));
+            assert!(!decided.body_was_read, "{target}");
+        }
+    });
+}
+
+#[test]
+fn the_wait_depends_on_the_preference_and_the_format() {
+    let events = ("accept", "text/event-stream");
+    with_settings(&[], |settings| {
+        for (headers, expected) in [
+            (&[KEY][..], Duration::from_secs(25)),
+            (&[KEY, ("prefer", "respond-async")], Duration::ZERO),
+            (&[KEY, events], DEFAULT_WAIT),
+            (&[KEY, events, ("prefer", "wait=3")], Duration::from_secs(3)),
+        ] {
+            let call = Case { headers, ..RUN }.decide(settings).call();
+            let options = call.options(Duration::from_secs(1));
+            assert_eq!(options.max_wait, expected, "{headers:?}");
+        }
+    });
+}
+
+#[test]
+fn a_caller_who_is_not_authorized_is_neither_read_nor_logged() {
+    let stored = [
+        ("ENDPOINT_TOKEN", "open-sesame"),
+        ("HIGHTOUCH_API_KEY_EU", "key-of-eu"),
+    ];
+    let header = ("authorization", "Bearer open-sesam");
+    for (settings, headers) in [(&[][..], &[][..]), (&stored, &[]), (&stored, &[header])] {
+        with_settings(settings, |settings| {
+            for target in [
+                "/syncs/1/runs",
+                "/runs",
+                "/syncs/1/runs?account=eu",
+                "/syncs/1/runs?account=us",
+                "/syncs/1/runs?account=a&account=b",
+            ] {
+                let case = Case {
+                    target,
+                    headers,
+                    ..RUN
+                };
+                let decided = case.decide(settings);
+                assert_eq!(decided.problem(), (401, "unauthenticated"), "{target}");
+                assert!(!decided.body_was_read, "{target}");
+                assert!(decided.log.get("sync").is_none(), "{}", decided.log);
+                assert!(decided.log.get("account").is_none(), "{}", decided.log);
+            }
+        });
+    }
+}
+
+#[test]
+fn the_token_selects_the_stored_key_of_the_account() {
+    let stored = [
+        ("ENDPOINT_TOKEN", "open-sesame"),
+        ("HIGHTOUCH_API_KEY", "key-of-default"),
+        ("HIGHTOUCH_API_KEY_EU", "key-of-eu"),
+        ("HIGHTOUCH_WORKSPACE_EU", "acme"),
+    ];
+    with_settings(&stored, |settings| {
+        for (target, key, workspace) in [
+            ("/syncs/1/runs", "key-of-default", None),
+            ("/syncs/1/runs?account=eu", "key-of-eu", Some("acme")),
+        ] {
+            let case = Case {
+                target,
+                headers: &[("Authorization", "bearer open-sesame")],
+                ..RUN
+            };
+            let call = case.decide(settings).call();
+            assert!(call.connection.key.is(key), "{target}");
+            assert!(call.presenter.key_is_stored);
+            assert_eq!(call.presenter.workspace.as_deref(), workspace);
+        }
+    });
+}
+
+#[test]
+fn a_request_that_is_invalid_ends_in_its_problem() {
+    let json = ("content-type", "application/json; charset=utf-8");
+    let text = ("content-type", "text/plain");
+    with_settings(&[], |settings| {
+        for (method, target, headers, body, status) in [
+            ("POST", "/syncs/0/runs", &[KEY][..], "", 400),
+            (
+                "POST",
+                "/syncs/1/runs?acceptWarnings&acceptWarnings",
+                &[KEY],
+                "",
+                400,
+            ),
+            ("GET", "/syncs/1/runs/2?acceptWarnings=1", &[KEY], "", 400),
+            ("POST", "/syncs/1/runs", &[KEY, json], "[]", 400),
+            ("POST", "/syncs/1/runs", &[KEY, text], "{}", 415),
+            ("POST", "/syncs/key-of-caller/runs", &[KEY], "", 400),
+            (
+                "POST",
+                "/runs",
+                &[KEY],
+                r#"{"syncs":["key-of-caller"]}"#,
+                400,
+            ),
+            ("POST", "/runs", &[KEY], r#"{"syncs":[1,1]}"#, 400),
+            ("PUT", "/runs", &[KEY], "", 405),
+            ("GET", "/", &[KEY], "", 404),
+        ] {
+            let case = Case {
+                method,
+                target,
+                headers,
+                body,
+            };
+            let problem = case.decide(settings).problem();
+            assert_eq!(
+                problem,
+                (status, "invalid-input"),
+                "{method} {target} {body}"
+            );
+        }
+    });
+    for (settings, status) in [
+        (&[("HIGHTOUCH_API_KEY", "stored")][..], 500),
+        (&[("HIGHTOUCH_API_ORIGIN", "nowhere")], 500),
+    ] {
+        with_settings(settings, |settings| {
+            assert_eq!(RUN.decide(settings).problem(), (status, "not-configured"));
+        });
+    }
+}
+
+const SUCCESS: &str = r#"{"eventType":"job.run.completed","data":{"runId":"7",
+    "runStatus":"Success","runStatusCode":10,"runFinishedAt":"2026-01-31T19:29:32Z"}}"#;
+
+/// Decides about a delivery that is signed with the secret `secret`.
+fn decide_delivery(target: &str, body: &str, settings: &dyn Settings) -> Decided {
+    let signature: String = HMAC::mac(body, "secret")
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let case = Case {
+        method: "POST",
+        target,
+        headers: &[("authorization", &signature)],
+        body,
+    };
+    case.decide(settings)
+}
+
+#[test]
+fn a_signed_delivery_starts_a_run_within_the_time_of_dbt() {
+    let stored = [
+        ("DBT_WEBHOOK_SECRET", "other,secret"),
+        ("HIGHTOUCH_API_KEY", "key-of-default"),
+    ];
+    with_settings(&stored, |settings| {
+        let decided = decide_delivery("/hooks/dbt/1", SUCCESS, settings);
+        assert_eq!(decided.log["request"], "dbt-hook");
+        assert_eq!(decided.log["sync"], "1");
+        let call = decided.call();
+        assert!(
+            matches!(&call.work, Work::Hook(sync, Some(run)) if sync.to_string() == "1" && run == "7"),
+            "{:?}",
+            call.work
+        );
+        let options = call.options(Duration::from_secs(3));
+        assert_eq!(options.max_wait, Duration::from_secs(5));
+        assert!(options.unless_since.is_some());
+        assert!(call.connection.key.is("key-of-default"));
+        assert_eq!(
+            call.options(Duration::from_secs(60)).max_wait,
+            Duration::ZERO
+        );
+
+        let failed = SUCCESS.replace("\"runStatusCode\":10", "\"runStatusCode\":20");
+        let decided = decide_delivery("/hooks/dbt/1", &failed, settings);
+        assert!(matches!(decided.decision, Ok(Decision::Respond(_))));
+        assert_eq!(decided.log["action"], "none");
+
+        let decided = decide_delivery("/hooks/dbt/1", "{", settings);
+        assert_eq!(decided.problem(), (400, "invalid-input"));
+        let unsigned = Case {
+            method: "POST",
+            target: "/hooks/dbt/1",
+            headers: &[("authorization", "0")],
+            body: SUCCESS,
+        };
+        assert_eq!(
+            unsigned.decide(settings).problem(),
+            (401, "unauthenticated")
+        );
+    });
+    with_settings(&[], |settings| {
+        let decided = decide_delivery("/hooks/dbt/1", SUCCESS, settings);
+        assert_eq!(decided.problem(), (500, "not-configured"));
+        assert!(!decided.body_was_read);
+    });
+}
