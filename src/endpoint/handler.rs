@@ -13,7 +13,9 @@ use super::{outgoing, stderr, stream};
 use crate::bindings::Component;
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
 use crate::endpoint::response::problem::Problem;
-use crate::engine::{Goal, Options, Outcome, SyncGoal, SyncReport, untyped};
+use crate::engine::{
+    BatchOptions, Goal, Options, Outcome, Report, RunsGoal, SyncGoal, SyncReport, untyped,
+};
 use crate::hightouch::SyncRef;
 use crate::host::p2::Observer;
 use crate::host::{Clock, Connection, Driver, Redact};
@@ -77,7 +79,8 @@ fn carry_out(call: Call, to: ResponseOutparam, log: &mut Log, clock: Clock) {
     match work {
         Work::Sync(goal, format) => context.run_one(goal, format, to, log),
         Work::Sequence(goal, format) => context.run_one(goal, format, to, log),
-        Work::Batch(syncs) => context.run_batch(&syncs, to, log),
+        Work::Batch(syncs, order) => context.run_batch(&syncs, order, to, log),
+        Work::List(goal) => context.list(goal, to, log),
         Work::Hook(sync, dbt_run) => context.run_hook(sync, dbt_run, to, log),
     }
 }
@@ -93,21 +96,26 @@ struct Context {
 
 impl Context {
     /// Returns the driver of the operations.
-    fn driver<G: Goal<Report: Redact>>(&self, goals: Vec<G>, log: &Log) -> Driver<G> {
-        Driver::new(goals, self.options, self.connection.clone(), self.clock)
-            .with_observer(observer(log))
+    fn driver<G: Goal<Report: Redact + Into<Report>>>(
+        &self,
+        goals: Vec<G>,
+        order: BatchOptions,
+        log: &Log,
+    ) -> Driver<G> {
+        let (options, connection) = (self.options.clone(), self.connection.clone());
+        Driver::batch(goals, options, order, connection, self.clock).with_observer(observer(log))
     }
 
     /// Carries out one operation. Responds with its outcome, with the state of the run after the
     /// wait that the caller prefers, or with events.
-    fn run_one<G: Goal<Report: Redact>>(
+    fn run_one<G: Goal<Report: Redact + Into<Report>>>(
         self,
         goal: G,
         format: Format,
         to: ResponseOutparam,
         log: &mut Log,
     ) {
-        let driver = self.driver(vec![goal], log);
+        let driver = self.driver(vec![goal], BatchOptions::default(), log);
         match format {
             Format::Events => {
                 log.answered(200);
@@ -126,9 +134,15 @@ impl Context {
 
     /// Runs several syncs. Responds when all runs are over, or after the wait that the caller
     /// prefers.
-    fn run_batch(self, syncs: &[SyncRef], to: ResponseOutparam, log: &mut Log) {
+    fn run_batch(
+        self,
+        syncs: &[SyncRef],
+        order: BatchOptions,
+        to: ResponseOutparam,
+        log: &mut Log,
+    ) {
         let goals = syncs.iter().cloned().map(SyncGoal::Run).collect();
-        let outcomes = self.driver(goals, log).finish();
+        let outcomes = self.driver(goals, order, log).finish();
         let outcomes: Vec<Outcome> = outcomes.into_iter().map(untyped).collect();
         let requests = log.batch(syncs, &outcomes);
         let elapsed = self.clock.now().since_start();
@@ -151,7 +165,7 @@ impl Context {
 
     /// Starts the run that a delivery of dbt requires, unless there is such a run.
     fn run_hook(self, sync: SyncRef, dbt_run: Option<String>, to: ResponseOutparam, log: &mut Log) {
-        let driver = self.driver(vec![SyncGoal::Start(sync)], log);
+        let driver = self.driver(vec![SyncGoal::Start(sync)], BatchOptions::default(), log);
         let outcome: Outcome<SyncReport> = driver.finish_first();
         log.outcome(&untyped(outcome.clone()));
         let response = match hook::respond(dbt_run, outcome, &self.presenter) {
@@ -164,6 +178,16 @@ impl Context {
         self.send(response, to, log);
     }
 
+    /// Lists the recent runs of a sync.
+    fn list(self, goal: RunsGoal, to: ResponseOutparam, log: &mut Log) {
+        let (options, connection) = (self.options.clone(), self.connection.clone());
+        let outcome = Driver::new(vec![goal], options, connection, self.clock).finish_first();
+        log.listed(&outcome);
+        let response = self.presenter.runs(outcome);
+        let response = response.unwrap_or_else(|problem| failed(problem, log));
+        self.send(response, to, log);
+    }
+
     fn send(self, response: Response, to: ResponseOutparam, log: &mut Log) {
         let Response { head, body } = response;
         let head = head.with_preference(self.preference_applied);
@@ -172,7 +196,7 @@ impl Context {
 }
 
 /// Returns a function that writes a line for each run that the request starts or joins.
-fn observer(log: &Log) -> Observer {
+fn observer<R: Into<Report>>(log: &Log) -> Observer<R> {
     let started = log.started();
-    Box::new(move |report| stderr::write(started.line(report)))
+    Box::new(move |report| stderr::write(started.line(&report.into())))
 }

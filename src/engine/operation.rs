@@ -12,7 +12,7 @@ use super::backoff::{Backoff, Jitter};
 use super::failure_reason::FailureReason;
 use super::limits::{JobLimits, LISTING_DELAY, MAX_ATTEMPTS};
 use super::options::{IfRunning, Options, RunsGoal, SequenceGoal, SyncGoal};
-use super::outcome::{Failure, FailureKind, Report, RunsReport, SequenceReport, SyncReport};
+use super::outcome::{Failure, FailureKind, RunsReport, SequenceReport, SyncReport};
 use super::phase::confirm::{Confirm, Confirmed};
 use super::phase::find::{FindRun, FindSync, FoundRun};
 use super::phase::locate::{Locate, Located};
@@ -53,8 +53,8 @@ const WAKE_SLACK: Duration = Duration::from_millis(50);
 
 /// What an operation does: [`SyncGoal`] or [`SequenceGoal`].
 pub trait Goal: Clone + Debug {
-    /// The report of a run.
-    type Report: Clone + Debug + Into<Report>;
+    /// The report of a success.
+    type Report: Clone + Debug;
     #[doc(hidden)]
     type Phase: Phase<Run: KnownRun<Report = Self::Report>>;
 

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use crate::hightouch::{Run, RunRef, RunStatus, SequenceRun, SyncId};
+use super::warnings::RejectedRows;
+use crate::hightouch::{Run, RunRef, RunStatus, SequenceRun, SyncId, Timestamp};
 
 /// The result of an operation: the report of a run that succeeded, or a failure.
 pub type Outcome<R = Report> = Result<R, Failure<R>>;
@@ -21,8 +22,6 @@ pub enum Report {
     Sync(SyncReport),
     /// A run of a sequence.
     Sequence(SequenceReport),
-    /// The most recent runs of a sync.
-    Runs(RunsReport),
 }
 
 impl From<SyncReport> for Report {
@@ -34,12 +33,6 @@ impl From<SyncReport> for Report {
 impl From<SequenceReport> for Report {
     fn from(report: SequenceReport) -> Self {
         Self::Sequence(report)
-    }
-}
-
-impl From<RunsReport> for Report {
-    fn from(report: RunsReport) -> Self {
-        Self::Runs(report)
     }
 }
 
@@ -65,6 +58,29 @@ impl SyncReport {
     /// Returns whether Hightouch's list has shown the run.
     pub fn is_listed(&self) -> bool {
         !self.jobs.is_empty()
+    }
+
+    /// Returns the number of rows that the destination accepted, if Hightouch reported it for every
+    /// job.
+    pub fn successful_rows(&self) -> Option<u128> {
+        RejectedRows::of(&self.jobs).successful()
+    }
+
+    /// Returns the number of rows that the destination rejected, if Hightouch reported it for every
+    /// job.
+    pub fn rejected_rows(&self) -> Option<u128> {
+        RejectedRows::of(&self.jobs).rejected()
+    }
+
+    /// Returns the time from the start of the first job to the end of the last one, by Hightouch's
+    /// clock, if all jobs have ended.
+    pub fn run_time(&self) -> Option<Duration> {
+        let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::rfc3339);
+        let starts = self.jobs.iter().map(|job| time(&job.started_at));
+        let ends = self.jobs.iter().map(|job| time(&job.finished_at));
+        let start = starts.collect::<Option<Vec<_>>>()?.into_iter().min()?;
+        let end = ends.collect::<Option<Vec<_>>>()?.into_iter().max()?;
+        Some(end.duration_since(start))
     }
 }
 

@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::{
     ANSWER_WAIT, Action, AllowedSyncs, Event, Failure, FailureKind, Goal, IfRunning, Instant,
     Operation, Options, Outcome, Report, SequenceGoal, SyncGoal, TransportError,
-    TransportErrorKind,
+    TransportErrorKind, Warnings,
 };
 use crate::hightouch::{
     BASE_PATH, BodyEnd, Method, Response, Resync, RetryAfter, Run, RunRef, RunStatus,
@@ -45,7 +45,7 @@ pub fn operation(bytes: &[u8]) {
 }
 
 /// Executes an operation to its end and checks each step. Each line is the reply to one request.
-fn execute<'a, G: Goal>(
+fn execute<'a, G: Goal<Report: Into<Report>>>(
     goal: G,
     options: Options,
     is_sequence: bool,

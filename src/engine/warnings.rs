@@ -128,6 +128,14 @@ impl RejectedRows {
         }
     }
 
+    pub(super) fn rejected(self) -> Option<u128> {
+        self.rejected
+    }
+
+    pub(super) fn successful(self) -> Option<u128> {
+        self.successful
+    }
+
     /// Returns the rows that were sent. Rows that were planned and not attempted do not count.
     fn total(self) -> Option<u128> {
         self.rejected?.checked_add(self.successful?)

@@ -89,7 +89,7 @@ pub(super) fn list(
 pub(super) enum InvalidOptions {
     #[error(transparent)]
     Limit(#[from] InvalidLimit),
-    #[error("`unless-run-since` {0}")]
+    #[error("`unless-run-since` must be {0}")]
     Since(#[from] InvalidTimestamp),
     #[error(transparent)]
     Batch(#[from] InvalidBatch),

@@ -12,7 +12,7 @@ pub struct Timestamp(i64);
 
 /// A text that is not a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be an RFC 3339 time with an offset, after 1970, such as 2026-11-25T06:00:00Z")]
+#[error("an RFC 3339 time with an offset, after 1970, such as 2026-11-25T06:00:00Z")]
 pub struct InvalidTimestamp;
 
 impl Timestamp {

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use xtask::build::Kind;
-use xtask::embedder::{FailureKind, RunOptions, SequenceOptions, SyncRef};
+use xtask::embedder::{FailureKind, RunOptions, SequenceOptions, SyncRef, Warnings};
 use xtask::local_hightouch::fixtures::SEQUENCE;
 
 use super::a_dbt_job_gates_the_sync::{signature, success};

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use xtask::embedder::{
     FailureKind, RunStatus, SequenceFailure, SequenceOptions, SequenceReport, SequenceStatus,
+    Warnings,
 };
 use xtask::local_hightouch::fixtures::{SEQUENCE, SEQUENCE_DONE_WITH_FAILURE, SEQUENCE_FAILED};
 use xtask::local_hightouch::{KEY, LocalHightouch, Options, Scenario};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use xtask::build::Kind;
-use xtask::embedder::{Failure, FailureKind, IfRunning, Report, RunOptions, SyncRef};
+use xtask::embedder::{BatchOptions, Failure, FailureKind, IfRunning, Report, RunOptions, SyncRef};
 use xtask::local_hightouch::{LocalHightouch, Options, Status, SyncFixture, Timeline};
 
 use super::support::stage::{

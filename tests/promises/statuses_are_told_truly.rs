@@ -1,7 +1,7 @@
 //! A run is a success only if it has ended and every job is `success`, or `warning` if the caller
 //! accepts warnings.
 
-use xtask::embedder::{FailureKind, RunOptions, RunStatus};
+use xtask::embedder::{FailureKind, RunOptions, RunStatus, Warnings};
 
 use super::support::stage::{lists, options, send_request, stage, with_each_endpoint, with_key};
 

@@ -12,14 +12,18 @@ use super::account::Account;
 use super::body::{self, BatchBody, Body, SequenceBody, SyncBody};
 use super::dbt::{Delivery, is_signed};
 use super::route::Route;
-use super::target::ACCEPT_WARNINGS;
+use super::target::LIMIT;
+use super::warnings;
 use crate::endpoint::log::Log;
 use crate::endpoint::response::Response;
 use crate::endpoint::response::hook;
 use crate::endpoint::response::presenter::Presenter;
 use crate::endpoint::response::problem::Problem;
 use crate::endpoint::settings::{DBT_WEBHOOK_SECRET, Settings};
-use crate::engine::{ANSWER_WAIT, Options, SequenceGoal, SyncGoal};
+use crate::engine::{
+    ANSWER_WAIT, BatchOptions, InvalidRunsLimit, Options, RunsGoal, SequenceGoal, SyncGoal,
+    Warnings,
+};
 use crate::hightouch::{SequenceId, SyncRef};
 use crate::host::Connection;
 
@@ -84,7 +88,9 @@ pub(in crate::endpoint) enum Work {
     Sync(SyncGoal, Format),
     Sequence(SequenceGoal, Format),
     /// One run for each sync. The response is JSON, after all runs are over.
-    Batch(Vec<SyncRef>),
+    Batch(Vec<SyncRef>, BatchOptions),
+    /// A list of recent runs.
+    List(RunsGoal),
     /// The run that a delivery of dbt starts, and the ID of the dbt run.
     Hook(SyncRef, Option<String>),
 }
@@ -107,7 +113,7 @@ impl Call {
         };
         Options {
             max_wait,
-            ..self.options
+            ..self.options.clone()
         }
     }
 }
@@ -154,6 +160,12 @@ impl Decider<'_> {
                     signature: signature.into(),
                 }))
             }
+            Route::ListRuns(sync) => {
+                let access = self.authorize(&[sync.to_string()])?;
+                self.log.sync = Some(sync.to_string());
+                let goal = self.runs_goal(sync)?;
+                HeadDecision::Final(self.call(Work::List(goal), Options::default(), access)?)
+            }
             Route::Await(run) => {
                 let access = self.authorize(&[run.sync.to_string(), run.run.to_string()])?;
                 self.log.sync = Some(run.sync.to_string());
@@ -190,7 +202,9 @@ impl Decider<'_> {
             BodyUse::RunBatch(access) => {
                 let body: BatchBody = self.read_json(body)?;
                 access.refuse_secrets(&body.names(), self.request, self.settings)?;
-                self.call(Work::Batch(body.syncs()?), body.options(), access)
+                let syncs = body.syncs()?;
+                let order = body.order(self.request.prefer().wait())?;
+                self.call(Work::Batch(syncs, order), body.options(), access)
             }
             BodyUse::RunSequence(sequence, access) => {
                 let body: SequenceBody = self.read_json(body)?;
@@ -223,6 +237,9 @@ impl Decider<'_> {
             Ok(tested) => tested,
             Err(reason) => {
                 self.log.action = Some(hook::NONE);
+                // The reason in the response quotes the body.
+                self.log.reason =
+                    Some("The delivery does not report the success of a dbt run.".into());
                 return Ok(Decision::Respond(hook::no_run_needed(run, reason)));
             }
         };
@@ -237,7 +254,7 @@ impl Decider<'_> {
                 key: access.key.clone(),
                 trace: self.request.trace(),
             },
-            presenter: self.presenter(access, false),
+            presenter: self.presenter(access, Warnings::Fail),
             preference_applied: None,
             work: Work::Hook(sync, run),
         })))
@@ -258,7 +275,7 @@ impl Decider<'_> {
                 key: access.key.clone(),
                 trace: self.request.trace(),
             },
-            presenter: self.presenter(access, options.accept_warnings),
+            presenter: self.presenter(access, options.warnings),
             preference_applied: prefer.applied(),
             options: Options {
                 max_wait,
@@ -269,12 +286,12 @@ impl Decider<'_> {
         })))
     }
 
-    fn presenter(&self, access: Access, accept_warnings: bool) -> Presenter {
+    fn presenter(&self, access: Access, warnings: Warnings) -> Presenter {
         Presenter {
             key_is_stored: access.is_stored,
             workspace: access.workspace,
             account: access.account,
-            accept_warnings,
+            warnings,
             prefix: self.request.prefix().into(),
         }
     }
@@ -321,10 +338,23 @@ impl Decider<'_> {
         }
     }
 
+    /// Reads which runs to list.
+    fn runs_goal(&self, sync: SyncRef) -> Result<RunsGoal, Problem> {
+        let target = &self.request.target;
+        let is_number = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let limit = target
+            .query(LIMIT)?
+            .map(|text| Some(text).filter(is_number)?.parse().ok())
+            .map(|limit: Option<u64>| limit.ok_or(InvalidRunsLimit))
+            .transpose()
+            .map_err(Problem::invalid)?;
+        RunsGoal::new(sync, limit).map_err(Problem::invalid)
+    }
+
     /// Reads the options of a request without a body.
     fn query_options(&self) -> Result<Options, Problem> {
         Ok(Options {
-            accept_warnings: self.request.target.flag(ACCEPT_WARNINGS)?,
+            warnings: warnings::from_query(&self.request.target)?,
             ..Options::default()
         })
     }

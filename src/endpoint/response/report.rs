@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::engine::{Report, SequenceReport, SyncReport, whole_millis};
+use crate::engine::{Report, RunsReport, SequenceReport, SyncReport, whole_millis};
 use crate::hightouch::{RowCounts, Run, RunRef, SyncRun};
 
 /// The note on a run that Hightouch has named, but not listed.
@@ -96,6 +96,49 @@ impl<'a> SequenceView<'a> {
             sequence_run_id: run.id.as_str(),
             status: run.status.as_str(),
             sync_runs: SyncRuns(&run.sync_runs),
+            requests: *requests,
+            elapsed_ms: whole_millis(*elapsed),
+        }
+    }
+}
+
+/// The recent runs of a sync as JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::endpoint) struct RunsView<'a> {
+    sync_id: u64,
+    runs: Vec<RunView<'a>>,
+    requests: u32,
+    elapsed_ms: u64,
+}
+
+/// A recent run as JSON.
+#[derive(Serialize)]
+struct RunView<'a> {
+    #[serde(flatten)]
+    job: JobView<'a>,
+    url: Option<String>,
+}
+
+impl<'a> RunsView<'a> {
+    /// Returns the view. `workspace` is the slug of the runs' workspace, for their URLs.
+    pub(in crate::endpoint) fn new(report: &'a RunsReport, workspace: Option<&str>) -> Self {
+        let RunsReport {
+            sync,
+            runs,
+            requests,
+            elapsed,
+        } = report;
+        let view = |run: &'a Run| RunView {
+            job: JobView::new(run),
+            url: workspace.map(|slug| {
+                let (sync, run) = (*sync, run.id);
+                url(slug, RunRef { sync, run })
+            }),
+        };
+        Self {
+            sync_id: sync.get(),
+            runs: runs.iter().map(view).collect(),
             requests: *requests,
             elapsed_ms: whole_millis(*elapsed),
         }
