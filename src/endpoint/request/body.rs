@@ -390,7 +390,7 @@ mod tests {
             detail::<SyncBody>(r#"{"full":true}"#),
             format!(
                 "the body contains the unknown field `full`. Known fields: fullResync, resetCDC, \
-                 clearAndFill, acceptWarnings, ifRunning{UNSENT}"
+                 clearAndFill, acceptWarnings, ifRunning, unlessRunSince{UNSENT}"
             )
         );
         assert_eq!(
