@@ -1,6 +1,6 @@
 //! Tests of the decision: every route, with settings of each source.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use hmac_sha256::HMAC;
 
