@@ -269,7 +269,7 @@ pub fn body(bytes: &[u8]) {
     }
     let value: Value = serde_json::from_slice(bytes).expect("an accepted body is JSON");
     assert_eq!(
-        Some(seen),
+        Some(seen.clone()),
         value.as_object().and_then(expected),
         "an accepted body is an object of the known fields"
     );

@@ -86,7 +86,7 @@ impl<G: Goal> Batch<G> {
             .zip(seed..)
             .map(|(goal, seed)| Entry {
                 is_unannounced: goal.may_start_run(),
-                operation: Operation::new(goal, options, now, seed)
+                operation: Operation::new(goal, options.clone(), now, seed)
                     .sharing_with(operations)
                     .taking_turns(),
                 state: State::New,

@@ -45,6 +45,7 @@
 //! # Ok::<(), hightouch_sync::hightouch::InvalidId>(())
 //! ```
 
+mod allowed_syncs;
 mod attempt_error;
 mod backoff;
 mod batch;
@@ -69,6 +70,7 @@ mod verdict;
 #[cfg(test)]
 mod tests;
 
+pub use allowed_syncs::AllowedSyncs;
 pub use attempt_error::{TransportError, TransportErrorKind};
 pub use batch::{Batch, Send};
 pub use operation::{Goal, Operation};

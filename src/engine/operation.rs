@@ -65,8 +65,13 @@ pub trait Goal: Clone + Debug {
     /// Returns whether the operation waits for the end of the run.
     fn waits_for_end(&self) -> bool;
 
+    /// Returns the first phase.
+    ///
+    /// # Errors
+    ///
+    /// Returns a failure if the operation may not touch the sync. Nothing is sent then.
     #[doc(hidden)]
-    fn first_phase(self, options: &Options, now: Instant) -> Self::Phase;
+    fn first_phase(self, options: &Options, now: Instant) -> Result<Self::Phase, FailureReason>;
 }
 
 impl Goal for SyncGoal {
@@ -88,16 +93,20 @@ impl Goal for SyncGoal {
         !matches!(self, Self::Start(_))
     }
 
-    fn first_phase(self, options: &Options, now: Instant) -> SyncPhase {
-        match self {
+    fn first_phase(self, options: &Options, now: Instant) -> Result<SyncPhase, FailureReason> {
+        Ok(match self {
             Self::Run(SyncRef::Slug(slug)) | Self::Start(SyncRef::Slug(slug)) => {
                 SyncPhase::FindSync(FindSync::new(slug))
             }
             Self::Run(SyncRef::Id(sync)) | Self::Start(SyncRef::Id(sync)) => {
+                check_allowed(options, sync)?;
                 SyncPhase::before_start(sync, options)
             }
-            Self::Await(run) => SyncPhase::Poll(Poll::awaited(run, now)),
-        }
+            Self::Await(run) => {
+                check_allowed(options, run.sync)?;
+                SyncPhase::Poll(Poll::awaited(run, now))
+            }
+        })
     }
 }
 
@@ -120,13 +129,13 @@ impl Goal for SequenceGoal {
         !matches!(self, Self::Start(_))
     }
 
-    fn first_phase(self, _: &Options, now: Instant) -> SequencePhase {
-        match self {
+    fn first_phase(self, _: &Options, now: Instant) -> Result<SequencePhase, FailureReason> {
+        Ok(match self {
             Self::Run(sequence) | Self::Start(sequence) => {
                 SequencePhase::Trigger(TriggerSequence::new(sequence))
             }
             Self::Await(run) => SequencePhase::Poll(PollSequence::awaited(run, now)),
-        }
+        })
     }
 }
 
@@ -287,11 +296,15 @@ impl Phase for SyncPhase {
 
     fn on_reply(self, cx: &mut Context<'_>, reply: Reply) -> Flow<Self> {
         match self {
-            Self::FindSync(mut phase) => {
-                Flow::follow(phase.on_reply(reply), phase, Self::FindSync, |_, sync| {
-                    Flow::Send(Self::before_start(sync, cx.options))
-                })
-            }
+            Self::FindSync(mut phase) => Flow::follow(
+                phase.on_reply(reply),
+                phase,
+                Self::FindSync,
+                |phase, sync| match check_allowed(cx.options, sync) {
+                    Ok(()) => Flow::Send(Self::before_start(sync, cx.options)),
+                    Err(reason) => Flow::Fail(Self::FindSync(phase), reason),
+                },
+            ),
             Self::FindRun(mut phase) => Flow::follow(
                 phase.on_reply(cx, reply),
                 phase,
@@ -395,6 +408,21 @@ impl Phase for SyncPhase {
     }
 }
 
+/// Checks that the operation may touch the sync.
+///
+/// # Errors
+///
+/// Returns a failure if it may not.
+fn check_allowed(options: &Options, sync: SyncId) -> Result<(), FailureReason> {
+    if options.allowed.allows(sync) {
+        return Ok(());
+    }
+    Err(FailureReason::new(
+        FailureKind::Forbidden,
+        format!("Sync {sync} is not on the list of allowed syncs. No run was started."),
+    ))
+}
+
 /// The phases of an operation on a sequence.
 #[derive(Debug)]
 pub enum SequencePhase {
@@ -483,6 +511,8 @@ fn trigger_timeout(left: Duration) -> Duration {
 pub struct Operation<G: Goal> {
     /// The current phase; `None` after the end.
     phase: Option<G::Phase>,
+    /// Why the operation ends at its first step.
+    rejected: Option<FailureReason>,
     options: Options,
     waits_for_end: bool,
     /// Whether the operation waits for its turn before every request.
@@ -507,11 +537,17 @@ impl<G: Goal> Operation<G> {
     /// Returns an operation that begins now. Different seeds give different pauses, so that
     /// operations that begin together do not poll together.
     pub fn new(goal: G, options: Options, now: Instant, seed: u64) -> Self {
+        let waits_for_end = goal.waits_for_end();
+        let (phase, rejected) = match goal.first_phase(&options, now) {
+            Ok(phase) => (Some(phase), None),
+            Err(reason) => (None, Some(reason)),
+        };
         Self {
-            waits_for_end: goal.waits_for_end(),
-            takes_turns: false,
-            phase: Some(goal.first_phase(&options, now)),
+            phase,
+            rejected,
             options,
+            waits_for_end,
+            takes_turns: false,
             began: now,
             pending: None,
             requests: 0,
@@ -599,10 +635,12 @@ impl<G: Goal> Operation<G> {
     /// Handles an event and returns what to do next.
     pub fn step(&mut self, now: Instant, event: Event) -> Action<G::Report> {
         let Some(phase) = self.phase.take() else {
-            let reason = FailureReason::new(
-                FailureKind::Other,
-                "The operation was stepped after its end. Nothing was sent.",
-            );
+            let reason = self.rejected.take().unwrap_or_else(|| {
+                FailureReason::new(
+                    FailureKind::Other,
+                    "The operation was stepped after its end. Nothing was sent.",
+                )
+            });
             return self.fail(now, None, reason);
         };
         let reply = match event {

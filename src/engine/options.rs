@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::allowed_syncs::AllowedSyncs;
 use crate::hightouch::{Resync, RunRef, SequenceId, SequenceRunId, SyncRef, Timestamp};
 
 /// Default for [`Options::max_wait`]: one hour.
@@ -45,7 +46,7 @@ pub enum IfRunning {
 ///
 /// `resync`, `if_running` and `unless_since` have no effect on sequences: Hightouch has one way to
 /// start a sequence, and never runs it twice at once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// What the run does in addition to sending the rows that changed.
     pub resync: Resync,
@@ -59,6 +60,12 @@ pub struct Options {
     /// and its options are, and its report has `joined`. A repeated call adopts the run of the
     /// first call and starts no other.
     pub unless_since: Option<Timestamp>,
+    /// The syncs that the operation may touch. For any other sync it ends with
+    /// [`FailureKind::Forbidden`](super::FailureKind::Forbidden): at once for an ID, and after the
+    /// look-up for a slug.
+    ///
+    /// It has no effect on sequences: the caller checks their IDs.
+    pub allowed: AllowedSyncs,
     /// Maximum duration of the operation. If it is zero, each request is sent once.
     pub max_wait: Duration,
     /// Minimum time for the responses up to the one that names the run or reports its state.
@@ -75,6 +82,7 @@ impl Default for Options {
             accept_warnings: false,
             if_running: IfRunning::Queue,
             unless_since: None,
+            allowed: AllowedSyncs::all(),
             max_wait: DEFAULT_WAIT,
             answer_wait: Duration::ZERO,
         }

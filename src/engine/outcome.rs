@@ -115,6 +115,10 @@ failure_kinds! {
     SyncFailed "sync-failed",
     /// The run had not ended when the wait timed out.
     StillRunning "still-running",
+    /// The run was not started: an earlier sync of the same call failed, or the time was up.
+    NotStarted "not-started",
+    /// The caller may not run this sync.
+    Forbidden "forbidden",
     /// The host refused the outbound call.
     NotGranted "not-granted",
     /// A setting is missing or wrong.

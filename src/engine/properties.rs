@@ -5,8 +5,9 @@
 use core::time::Duration;
 
 use super::{
-    ANSWER_WAIT, Action, Event, Failure, FailureKind, Goal, IfRunning, Instant, Operation, Options,
-    Outcome, Report, SequenceGoal, SyncGoal, TransportError, TransportErrorKind,
+    ANSWER_WAIT, Action, AllowedSyncs, Event, Failure, FailureKind, Goal, IfRunning, Instant,
+    Operation, Options, Outcome, Report, SequenceGoal, SyncGoal, TransportError,
+    TransportErrorKind,
 };
 use crate::hightouch::{
     BASE_PATH, BodyEnd, Method, Response, Resync, RetryAfter, Run, RunRef, RunStatus,
@@ -50,7 +51,7 @@ fn execute<'a, G: Goal>(
     is_sequence: bool,
     mut lines: impl Iterator<Item = &'a [u8]>,
 ) {
-    let mut checker = Checker::new(&goal, options, is_sequence);
+    let mut checker = Checker::new(&goal, options.clone(), is_sequence);
     let mut operation = Operation::new(goal, options, Instant::default(), 1);
     let (mut now, mut event, mut line) = (Instant::default(), Event::Woke, &b"lost"[..]);
     for _ in 0..100_000 {
@@ -136,6 +137,7 @@ fn options(line: &str) -> Options {
         },
         accept_warnings: word("warnings"),
         if_running,
+        allowed: AllowedSyncs::all(),
         unless_since: Timestamp::rfc3339("2022-02-08T16:11:00Z").filter(|_| word("since")),
         max_wait: Duration::from_secs(
             line.rsplit(' ')

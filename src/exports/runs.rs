@@ -5,8 +5,8 @@ use core::time::Duration;
 use super::connection;
 use crate::bindings::hightouch::sync::types as wit;
 use crate::engine::{
-    ANSWER_WAIT, DEFAULT_WAIT, Failure, FailureKind, IfRunning, Options, SyncGoal, SyncReport,
-    validate_syncs, whole_millis,
+    ANSWER_WAIT, AllowedSyncs, DEFAULT_WAIT, Failure, FailureKind, IfRunning, Options, SyncGoal,
+    SyncReport, validate_syncs, whole_millis,
 };
 use crate::hightouch::{Resync, RowCounts, Run, RunId, RunRef, RunStatus, SyncId, SyncRef};
 use crate::host::{Clock, Driver};
@@ -85,6 +85,7 @@ impl From<wit::RunOptions> for Options {
                 wit::IfRunning::Refuse => IfRunning::Refuse,
             },
             unless_since: None,
+            allowed: AllowedSyncs::all(),
             max_wait,
             answer_wait: if max_wait.is_zero() {
                 ANSWER_WAIT
@@ -148,6 +149,8 @@ impl From<FailureKind> for wit::FailureKind {
             FailureKind::Busy => Self::Busy,
             FailureKind::SyncFailed => Self::SyncFailed,
             FailureKind::StillRunning => Self::StillRunning,
+            FailureKind::NotStarted => Self::NotStarted,
+            FailureKind::Forbidden => Self::Forbidden,
             FailureKind::NotGranted => Self::NotGranted,
             FailureKind::NotConfigured => Self::NotConfigured,
             FailureKind::Other => Self::Other,

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use fastrand::Rng;
 use hightouch_sync::engine::{
-    Action, Batch, Event, Goal as EngineGoal, IfRunning as EngineIfRunning, Instant, Operation,
-    Options, Outcome, SequenceGoal, SyncGoal, TransportError, TransportErrorKind,
+    Action, AllowedSyncs, Batch, Event, Goal as EngineGoal, IfRunning as EngineIfRunning, Instant,
+    Operation, Options, Outcome, SequenceGoal, SyncGoal, TransportError, TransportErrorKind,
 };
 use hightouch_sync::hightouch::{
     BodyEnd, Method, Request, Response, Resync, RetryAfter, RunId, RunRef, SyncId, SyncRef,
@@ -99,6 +99,7 @@ fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
         unless_since: call
             .unless_since
             .map(|moment| Timestamp::from_millis(hightouch.shows(moment))),
+        allowed: AllowedSyncs::all(),
         max_wait: span(call.max_wait),
         answer_wait: span(call.answer_wait),
     }

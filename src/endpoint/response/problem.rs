@@ -138,6 +138,10 @@ impl From<Failure> for Problem {
             ),
             FailureKind::Busy => (409, "A run of this sync is already in progress"),
             FailureKind::SyncFailed => (424, "The run did not succeed"),
+            FailureKind::NotStarted => (424, "The run was not started"),
+            FailureKind::Forbidden => {
+                (403, "This endpoint does not allow the sync or the sequence")
+            }
             FailureKind::NotConfigured => (500, "A setting of this endpoint is missing or invalid"),
             FailureKind::NotGranted => (
                 500,

@@ -31,7 +31,7 @@ fn a_wait_of_zero_polls_once() {
         ("success", None),
         ("failed", Some(FailureKind::SyncFailed)),
     ] {
-        let execution = execute(SyncGoal::Await(run_42()), single_poll, |_, _| {
+        let execution = execute(SyncGoal::Await(run_42()), single_poll.clone(), |_, _| {
             run_list(&[(42, run_status)])
         });
         assert_eq!(
@@ -49,7 +49,9 @@ fn a_wait_of_zero_polls_once() {
         (401, FailureKind::Unauthorized),
         (429, FailureKind::Api),
     ] {
-        let execution = execute(SyncGoal::Await(run_42()), single_poll, |_, _| status(code));
+        let execution = execute(SyncGoal::Await(run_42()), single_poll.clone(), |_, _| {
+            status(code)
+        });
         assert_eq!(
             (execution.failure().kind, execution.sent.len()),
             (kind, 1),
@@ -57,7 +59,7 @@ fn a_wait_of_zero_polls_once() {
         );
         assert_eq!(execution.failure().report.as_ref().unwrap().run, run_42());
     }
-    let execution = execute(SyncGoal::Await(run_42()), single_poll, |_, _| {
+    let execution = execute(SyncGoal::Await(run_42()), single_poll.clone(), |_, _| {
         Reply::Silence
     });
     assert_eq!(execution.failure().kind, FailureKind::Unreachable);
@@ -70,7 +72,7 @@ fn a_run_that_is_started_with_a_wait_of_zero_is_reported() {
         answer_wait: ANSWER_WAIT,
         ..with_max_wait(Duration::ZERO)
     };
-    let execution = execute(SyncGoal::Run(sync_7()), single_poll, |_, _| {
+    let execution = execute(SyncGoal::Run(sync_7()), single_poll.clone(), |_, _| {
         trigger_response()
     });
     assert_eq!(

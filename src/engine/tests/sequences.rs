@@ -129,12 +129,12 @@ fn accept_warnings_decides_whether_a_warning_is_a_success() {
         accept_warnings: true,
         ..Options::default()
     };
-    let execution = run_through(accepting, &[("done", &["success", "warning"])]);
+    let execution = run_through(accepting.clone(), &[("done", &["success", "warning"])]);
     assert_eq!(
         execution.report().run.sync_runs[1].status,
         RunStatus::Warning
     );
-    let execution = run_through(accepting, &[("done", &["failed", "warning"])]);
+    let execution = run_through(accepting.clone(), &[("done", &["failed", "warning"])]);
     let message = &execution.failure().message;
     assert!(
         message.contains("run 1 of sync 11") && !message.contains("run 2 of"),
@@ -540,7 +540,7 @@ fn awaiting_sends_no_trigger_and_a_wait_of_zero_polls_once() {
         ("failed", Some(FailureKind::SyncFailed)),
         ("running", Some(FailureKind::StillRunning)),
     ] {
-        let execution = execute(await_goal(), single_poll, |_, _| {
+        let execution = execute(await_goal(), single_poll.clone(), |_, _| {
             sequence_state(status, &["success"])
         });
         assert_eq!(
@@ -557,7 +557,7 @@ fn awaiting_sends_no_trigger_and_a_wait_of_zero_polls_once() {
             "{status}"
         );
     }
-    let started = execute(run_goal(), single_poll, |request, _| {
+    let started = execute(run_goal(), single_poll.clone(), |request, _| {
         if is_trigger(request) {
             sequence_started()
         } else {
