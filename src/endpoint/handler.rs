@@ -7,12 +7,12 @@ use super::log::Log;
 use super::request::decision::{Call, Decider, Decision, Format, HeadDecision, Work};
 use super::response::batch::{self, BatchResult};
 use super::response::presenter::Presenter;
+use super::response::problem::Problem;
 use super::response::{Head, Response, hook};
 use super::settings::HostSettings;
 use super::{outgoing, stderr, stream};
 use crate::bindings::Component;
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
-use crate::endpoint::response::problem::Problem;
 use crate::engine::{Goal, Options, Outcome, SyncGoal, SyncReport, untyped};
 use crate::hightouch::SyncRef;
 use crate::host::p2::Observer;
@@ -67,69 +67,79 @@ fn carry_out(call: Call, to: ResponseOutparam, log: &mut Log, clock: Clock) {
         preference_applied,
         ..
     } = call;
-    let context = Context {
+    let start = Start {
         options,
         connection,
+        clock,
+        observer: observer(log),
+    };
+    let reply = Reply {
         presenter,
         preference_applied,
+        to,
         clock,
     };
     match work {
-        Work::Sync(goal, format) => context.run_one(goal, format, to, log),
-        Work::Sequence(goal, format) => context.run_one(goal, format, to, log),
-        Work::Batch(syncs) => context.run_batch(&syncs, to, log),
-        Work::Hook(sync, dbt_run) => context.run_hook(sync, dbt_run, to, log),
+        Work::Sync(goal, format) => reply.to_one(start.driver(vec![goal]), format, log),
+        Work::Sequence(goal, format) => reply.to_one(start.driver(vec![goal]), format, log),
+        Work::Batch(syncs) => {
+            let goals = syncs.iter().cloned().map(SyncGoal::Run).collect();
+            reply.to_batch(start.driver(goals), &syncs, log);
+        }
+        Work::Hook(sync, dbt_run) => {
+            let driver = start.driver(vec![SyncGoal::Start(sync)]);
+            reply.to_hook(driver, dbt_run, log);
+        }
     }
 }
 
-/// How a call is carried out, and how its outcome is presented.
-struct Context {
+/// The parts of a driver, except for its goals.
+struct Start {
     options: Options,
     connection: Connection,
+    clock: Clock,
+    observer: Observer,
+}
+
+impl Start {
+    /// Returns the driver of the operations.
+    fn driver<G: Goal<Report: Redact>>(self, goals: Vec<G>) -> Driver<G> {
+        Driver::new(goals, self.options, self.connection, self.clock).with_observer(self.observer)
+    }
+}
+
+/// The response that is still to be sent.
+struct Reply {
     presenter: Presenter,
     preference_applied: Option<String>,
+    to: ResponseOutparam,
     clock: Clock,
 }
 
-impl Context {
-    /// Returns the driver of the operations.
-    fn driver<G: Goal<Report: Redact>>(&self, goals: Vec<G>, log: &Log) -> Driver<G> {
-        Driver::new(goals, self.options, self.connection.clone(), self.clock)
-            .with_observer(observer(log))
-    }
-
+impl Reply {
     /// Carries out one operation. Responds with its outcome, with the state of the run after the
     /// wait that the caller prefers, or with events.
-    fn run_one<G: Goal<Report: Redact>>(
-        self,
-        goal: G,
-        format: Format,
-        to: ResponseOutparam,
-        log: &mut Log,
-    ) {
-        let driver = self.driver(vec![goal], log);
+    fn to_one<G: Goal<Report: Redact>>(self, driver: Driver<G>, format: Format, log: &mut Log) {
         match format {
             Format::Events => {
                 log.answered(200);
                 let head = Head::events().with_preference(self.preference_applied);
-                stream::stream(driver, &self.presenter, head, to, log, self.clock);
+                stream::stream(driver, &self.presenter, head, self.to, log, self.clock);
             }
             Format::Json => {
                 let outcome = untyped(driver.finish_first());
                 log.outcome(&outcome);
                 let response = self.presenter.respond(outcome);
                 let response = response.unwrap_or_else(|problem| failed(problem, log));
-                self.send(response, to, log);
+                self.send(response, log);
             }
         }
     }
 
     /// Runs several syncs. Responds when all runs are over, or after the wait that the caller
     /// prefers.
-    fn run_batch(self, syncs: &[SyncRef], to: ResponseOutparam, log: &mut Log) {
-        let goals = syncs.iter().cloned().map(SyncGoal::Run).collect();
-        let outcomes = self.driver(goals, log).finish();
-        let outcomes: Vec<Outcome> = outcomes.into_iter().map(untyped).collect();
+    fn to_batch(self, driver: Driver<SyncGoal>, syncs: &[SyncRef], log: &mut Log) {
+        let outcomes: Vec<Outcome> = driver.finish().into_iter().map(untyped).collect();
         let requests = log.batch(syncs, &outcomes);
         let elapsed = self.clock.now().since_start();
         let response = match batch::respond(syncs, outcomes, &self.presenter, requests, elapsed) {
@@ -146,12 +156,11 @@ impl Context {
                 response
             }
         };
-        self.send(response, to, log);
+        self.send(response, log);
     }
 
     /// Starts the run that a delivery of dbt requires, unless there is such a run.
-    fn run_hook(self, sync: SyncRef, dbt_run: Option<String>, to: ResponseOutparam, log: &mut Log) {
-        let driver = self.driver(vec![SyncGoal::Start(sync)], log);
+    fn to_hook(self, driver: Driver<SyncGoal>, dbt_run: Option<String>, log: &mut Log) {
         let outcome: Outcome<SyncReport> = driver.finish_first();
         log.outcome(&untyped(outcome.clone()));
         let response = match hook::respond(dbt_run, outcome, &self.presenter) {
@@ -161,13 +170,13 @@ impl Context {
             }
             Err(problem) => failed(problem, log),
         };
-        self.send(response, to, log);
+        self.send(response, log);
     }
 
-    fn send(self, response: Response, to: ResponseOutparam, log: &mut Log) {
+    fn send(self, response: Response, log: &mut Log) {
         let Response { head, body } = response;
         let head = head.with_preference(self.preference_applied);
-        send(Response { head, body }, to, log, self.clock);
+        send(Response { head, body }, self.to, log, self.clock);
     }
 }
 
