@@ -7,14 +7,15 @@ use super::log::Log;
 use super::request::decision::{Call, Decider, Decision, Format, HeadDecision, Work};
 use super::response::batch::{self, BatchResult};
 use super::response::presenter::Presenter;
+use super::response::problem::Problem;
 use super::response::{Head, Response, hook};
 use super::settings::HostSettings;
 use super::{outgoing, stderr, stream};
 use crate::bindings::Component;
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
-use crate::endpoint::response::problem::Problem;
 use crate::engine::{
-    BatchOptions, Goal, Options, Outcome, Report, RunsGoal, SyncGoal, SyncReport, untyped,
+    BatchOptions, Goal, Options, Outcome, Report, RunsGoal, RunsReport, SyncGoal, SyncReport,
+    untyped,
 };
 use crate::hightouch::SyncRef;
 use crate::host::p2::Observer;
@@ -69,81 +70,99 @@ fn carry_out(call: Call, to: ResponseOutparam, log: &mut Log, clock: Clock) {
         preference_applied,
         ..
     } = call;
-    let context = Context {
+    let start = Start {
         options,
         connection,
+        clock,
+    };
+    let reply = Reply {
         presenter,
         preference_applied,
+        to,
         clock,
     };
     match work {
-        Work::Sync(goal, format) => context.run_one(goal, format, to, log),
-        Work::Sequence(goal, format) => context.run_one(goal, format, to, log),
-        Work::Batch(syncs, order) => context.run_batch(&syncs, order, to, log),
-        Work::List(goal) => context.list(goal, to, log),
-        Work::Hook(sync, dbt_run) => context.run_hook(sync, dbt_run, to, log),
+        Work::Sync(goal, format) => reply.to_one(start.one(goal, log), format, log),
+        Work::Sequence(goal, format) => reply.to_one(start.one(goal, log), format, log),
+        Work::Batch(syncs, order) => {
+            let goals = syncs.iter().cloned().map(SyncGoal::Run).collect();
+            reply.to_batch(start.driver(goals, order, observer(log)), &syncs, log);
+        }
+        Work::List(goal) => {
+            // No run is started.
+            let ignore = Box::new(|_| ());
+            let driver = start.driver(vec![goal], BatchOptions::default(), ignore);
+            reply.to_list(driver, log);
+        }
+        Work::Hook(sync, dbt_run) => {
+            let driver = start.one(SyncGoal::Start(sync), log);
+            reply.to_hook(driver, dbt_run, log);
+        }
     }
 }
 
-/// How a call is carried out, and how its outcome is presented.
-struct Context {
+/// The parts that all drivers of a call need.
+struct Start {
     options: Options,
     connection: Connection,
-    presenter: Presenter,
-    preference_applied: Option<String>,
     clock: Clock,
 }
 
-impl Context {
-    /// Returns the driver of the operations.
-    fn driver<G: Goal<Report: Redact + Into<Report>>>(
-        &self,
-        goals: Vec<G>,
-        order: BatchOptions,
-        log: &Log,
-    ) -> Driver<G> {
-        let (options, connection) = (self.options.clone(), self.connection.clone());
-        Driver::batch(goals, options, order, connection, self.clock).with_observer(observer(log))
+impl Start {
+    /// Returns the driver of one operation.
+    fn one<G: Goal<Report: Redact + Into<Report>>>(self, goal: G, log: &Log) -> Driver<G> {
+        self.driver(vec![goal], BatchOptions::default(), observer(log))
     }
 
+    /// Returns the driver of the operations.
+    fn driver<G: Goal<Report: Redact>>(
+        self,
+        goals: Vec<G>,
+        order: BatchOptions,
+        observer: Observer<G::Report>,
+    ) -> Driver<G> {
+        Driver::batch(goals, self.options, order, self.connection, self.clock)
+            .with_observer(observer)
+    }
+}
+
+/// The response that is still to be sent.
+struct Reply {
+    presenter: Presenter,
+    preference_applied: Option<String>,
+    to: ResponseOutparam,
+    clock: Clock,
+}
+
+impl Reply {
     /// Carries out one operation. Responds with its outcome, with the state of the run after the
     /// wait that the caller prefers, or with events.
-    fn run_one<G: Goal<Report: Redact + Into<Report>>>(
+    fn to_one<G: Goal<Report: Redact + Into<Report>>>(
         self,
-        goal: G,
+        driver: Driver<G>,
         format: Format,
-        to: ResponseOutparam,
         log: &mut Log,
     ) {
-        let driver = self.driver(vec![goal], BatchOptions::default(), log);
         match format {
             Format::Events => {
                 log.answered(200);
                 let head = Head::events().with_preference(self.preference_applied);
-                stream::stream(driver, &self.presenter, head, to, log, self.clock);
+                stream::stream(driver, &self.presenter, head, self.to, log, self.clock);
             }
             Format::Json => {
                 let outcome = untyped(driver.finish_first());
                 log.outcome(&outcome);
                 let response = self.presenter.respond(outcome);
                 let response = response.unwrap_or_else(|problem| failed(problem, log));
-                self.send(response, to, log);
+                self.send(response, log);
             }
         }
     }
 
     /// Runs several syncs. Responds when all runs are over, or after the wait that the caller
     /// prefers.
-    fn run_batch(
-        self,
-        syncs: &[SyncRef],
-        order: BatchOptions,
-        to: ResponseOutparam,
-        log: &mut Log,
-    ) {
-        let goals = syncs.iter().cloned().map(SyncGoal::Run).collect();
-        let outcomes = self.driver(goals, order, log).finish();
-        let outcomes: Vec<Outcome> = outcomes.into_iter().map(untyped).collect();
+    fn to_batch(self, driver: Driver<SyncGoal>, syncs: &[SyncRef], log: &mut Log) {
+        let outcomes: Vec<Outcome> = driver.finish().into_iter().map(untyped).collect();
         let requests = log.batch(syncs, &outcomes);
         let elapsed = self.clock.now().since_start();
         let response = match batch::respond(syncs, outcomes, &self.presenter, requests, elapsed) {
@@ -160,12 +179,11 @@ impl Context {
                 response
             }
         };
-        self.send(response, to, log);
+        self.send(response, log);
     }
 
     /// Starts the run that a delivery of dbt requires, unless there is such a run.
-    fn run_hook(self, sync: SyncRef, dbt_run: Option<String>, to: ResponseOutparam, log: &mut Log) {
-        let driver = self.driver(vec![SyncGoal::Start(sync)], BatchOptions::default(), log);
+    fn to_hook(self, driver: Driver<SyncGoal>, dbt_run: Option<String>, log: &mut Log) {
         let outcome: Outcome<SyncReport> = driver.finish_first();
         log.outcome(&untyped(outcome.clone()));
         let response = match hook::respond(dbt_run, outcome, &self.presenter) {
@@ -175,23 +193,22 @@ impl Context {
             }
             Err(problem) => failed(problem, log),
         };
-        self.send(response, to, log);
+        self.send(response, log);
     }
 
     /// Lists the recent runs of a sync.
-    fn list(self, goal: RunsGoal, to: ResponseOutparam, log: &mut Log) {
-        let (options, connection) = (self.options.clone(), self.connection.clone());
-        let outcome = Driver::new(vec![goal], options, connection, self.clock).finish_first();
+    fn to_list(self, driver: Driver<RunsGoal>, log: &mut Log) {
+        let outcome: Outcome<RunsReport> = driver.finish_first();
         log.listed(&outcome);
         let response = self.presenter.runs(outcome);
         let response = response.unwrap_or_else(|problem| failed(problem, log));
-        self.send(response, to, log);
+        self.send(response, log);
     }
 
-    fn send(self, response: Response, to: ResponseOutparam, log: &mut Log) {
+    fn send(self, response: Response, log: &mut Log) {
         let Response { head, body } = response;
         let head = head.with_preference(self.preference_applied);
-        send(Response { head, body }, to, log, self.clock);
+        send(Response { head, body }, self.to, log, self.clock);
     }
 }
 

@@ -1,9 +1,10 @@
 //! Who may call, and with which API key.
 
-use subtle::ConstantTimeEq as _;
+use subtle::{Choice, ConstantTimeEq as _};
 
 use super::Request;
 use super::account::Account;
+use super::allowed::Allowed;
 use crate::endpoint::response::problem::Problem;
 use crate::endpoint::settings::{self, Settings};
 use crate::engine::{Failure, Report};
@@ -16,53 +17,71 @@ pub(in crate::endpoint) struct Access {
     pub(in crate::endpoint) key: ApiKey,
     /// Whether the key is the endpoint's own. If Hightouch rejects it, the caller is not at fault.
     pub(in crate::endpoint) is_stored: bool,
+    /// The syncs and the sequences that the caller may run.
+    pub(in crate::endpoint) allowed: Allowed,
     /// The slug of the key's workspace, if it is configured.
     pub(in crate::endpoint) workspace: Option<String>,
     pub(in crate::endpoint) account: Option<Account>,
 }
 
 impl Access {
-    /// Authorizes a request that names `names`.
+    /// Authorizes a request.
     ///
-    /// Stored keys need the endpoint's token. If no token is configured, the caller's bearer token
-    /// is the Hightouch API key, and stored keys are never used.
+    /// Stored keys need a token of the endpoint, or of the account. If no token is configured, the
+    /// caller's bearer token is the Hightouch API key, and stored keys are never used.
     ///
     /// # Errors
     ///
-    /// Returns a problem if the caller is not authorized, if a setting is missing or invalid, or if
-    /// a name is a secret. A caller who is not authorized does not learn whether the account
-    /// exists.
+    /// Returns a problem if the caller is not authorized, or if a setting is missing or invalid. A
+    /// caller who is not authorized does not learn whether the account exists.
     pub(in crate::endpoint) fn authorize(
         request: &Request,
         settings: &dyn Settings,
     ) -> Result<Self, Problem> {
         let account = Account::of(&request.target);
-        let bearer = request.bearer();
         let access = match settings.get(settings::ENDPOINT_TOKEN)? {
-            Some(token) => {
-                let shown = bearer.unwrap_or_default();
-                if !bool::from(shown.as_bytes().ct_eq(token.as_bytes())) {
-                    return Err(Problem::unauthenticated("this endpoint's token"));
-                }
+            Some(tokens) => {
+                check_token(request, &tokens, account.as_ref().ok(), settings)?;
                 Self::with_stored_key(account?, settings)?
             }
-            None => {
-                if settings.has_stored_key()? {
-                    return Err(Problem::not_configured(format!(
-                        "A Hightouch API key is stored ({key}, or the key of an account), but \
-                         {token} is not set, so anyone could use the key. Set {token}, or remove \
-                         the key and let callers send their own. Nothing was sent to Hightouch.",
-                        key = settings::API_KEY,
-                        token = settings::ENDPOINT_TOKEN
-                    )));
-                }
-                let key = bearer.and_then(|token| ApiKey::new(token).ok());
-                let key = key.ok_or_else(|| Problem::unauthenticated("a Hightouch API key"))?;
-                Self::new(key, false, account?, settings)?
-            }
+            None => Self::with_own_key(request, account, settings)?,
         };
         request.target.check_unique()?;
         Ok(access)
+    }
+
+    /// Authorizes a caller who sends its own Hightouch API key.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if there is no valid key, or if a setting requires a token.
+    fn with_own_key(
+        request: &Request,
+        account: Result<Option<Account>, Problem>,
+        settings: &dyn Settings,
+    ) -> Result<Self, Problem> {
+        let named = account.as_ref().ok().and_then(Option::as_ref);
+        if settings.has_account_token(named)? {
+            return Err(Problem::not_configured(format!(
+                "The token of an account is set ({token}_<ACCOUNT>), but {token} is not set. Set \
+                 {token}, or remove the token of the account. Nothing was sent to Hightouch.",
+                token = settings::ENDPOINT_TOKEN
+            )));
+        }
+        if settings.has_stored_key()? {
+            return Err(Problem::not_configured(format!(
+                "A Hightouch API key is stored ({key}, or the key of an account), but {token} is \
+                 not set, so anyone could use the key. Set {token}, or remove the key and let \
+                 callers send their own. Nothing was sent to Hightouch.",
+                key = settings::API_KEY,
+                token = settings::ENDPOINT_TOKEN
+            )));
+        }
+        let key = request.bearer().and_then(|token| ApiKey::new(token).ok());
+        let key = key.ok_or_else(|| Problem::unauthenticated("a Hightouch API key"))?;
+        // The caller chooses the account, so the list of the account would be no limit.
+        let allowed = Allowed::of(None, settings)?;
+        Self::new(key, false, allowed, account?, settings)
     }
 
     /// Authorizes a caller who proved its identity in another way than by the endpoint's token.
@@ -91,18 +110,21 @@ impl Access {
                 "{name} is invalid: {error}. Nothing was sent to Hightouch."
             ))
         })?;
-        Self::new(key, true, account, settings)
+        let allowed = Allowed::of(account.as_ref(), settings)?;
+        Self::new(key, true, allowed, account, settings)
     }
 
     fn new(
         key: ApiKey,
         is_stored: bool,
+        allowed: Allowed,
         account: Option<Account>,
         settings: &dyn Settings,
     ) -> Result<Self, Problem> {
         Ok(Self {
             key,
             is_stored,
+            allowed,
             workspace: settings.get(&setting(settings::WORKSPACE, account.as_ref()))?,
             account,
         })
@@ -127,9 +149,8 @@ impl Access {
             self.key.is(name)
                 || secrets
                     .iter()
-                    .flat_map(|values| values.split(','))
-                    .map(str::trim)
-                    .any(|secret| !secret.is_empty() && secret.eq_ignore_ascii_case(name))
+                    .flat_map(|values| separated(values))
+                    .any(|secret| secret.eq_ignore_ascii_case(name))
         };
         if names.iter().any(is_secret) {
             Err(Failure::<Report>::secret_as_name().into())
@@ -137,6 +158,60 @@ impl Access {
             Ok(())
         }
     }
+}
+
+/// Checks that the caller sends a token that opens the account: one of the endpoint's `tokens`, or
+/// one of the account's own. `account` is `None` if the query does not name a valid account.
+///
+/// # Errors
+///
+/// Returns the same problem for every wrong token. Returns a problem for an invalid setting only to
+/// a caller who may know it.
+fn check_token(
+    request: &Request,
+    tokens: &str,
+    account: Option<&Option<Account>>,
+    settings: &dyn Settings,
+) -> Result<(), Problem> {
+    let shown = request.bearer().unwrap_or_default();
+    if separated(tokens).next().is_none() {
+        return Err(without_token(settings::ENDPOINT_TOKEN));
+    }
+    let opens_all = is_one_of(shown, tokens);
+    let (mut opens_account, mut invalid) = (Choice::from(0), None);
+    if let Some(Some(account)) = account {
+        let name = account.setting(settings::ENDPOINT_TOKEN);
+        if let Some(tokens) = settings.get(&name)? {
+            opens_account = is_one_of(shown, &tokens);
+            if separated(&tokens).next().is_none() {
+                invalid = Some(without_token(&name));
+            }
+        }
+    }
+    if !bool::from(opens_all | opens_account) {
+        return Err(Problem::unauthenticated("a token of this endpoint"));
+    }
+    invalid.map_or(Ok(()), Err)
+}
+
+fn without_token(name: &str) -> Problem {
+    Problem::invalid_setting(name, "it contains no token")
+}
+
+/// Returns the values that commas separate.
+fn separated(values: &str) -> impl Iterator<Item = &str> {
+    values
+        .split(',')
+        .map(str::trim_ascii)
+        .filter(|value| !value.is_empty())
+}
+
+/// Returns whether a text is one of the tokens. Each token is compared in constant time, and all
+/// are compared.
+fn is_one_of(shown: &str, tokens: &str) -> Choice {
+    separated(tokens).fold(Choice::from(0), |found, token| {
+        found | shown.as_bytes().ct_eq(token.as_bytes())
+    })
 }
 
 /// Returns the name of a setting, of the account if there is one.

@@ -22,9 +22,8 @@ use crate::endpoint::response::problem::Problem;
 use crate::endpoint::settings::{DBT_WEBHOOK_SECRET, Settings};
 use crate::engine::{
     ANSWER_WAIT, BatchOptions, InvalidRunsLimit, Options, RunsGoal, SequenceGoal, SyncGoal,
-    Warnings,
 };
-use crate::hightouch::{SequenceId, SyncRef};
+use crate::hightouch::{ApiOrigin, SequenceId, SyncRef};
 use crate::host::Connection;
 
 /// Maximum time until a delivery of dbt is answered.
@@ -144,12 +143,14 @@ impl Decider<'_> {
             Route::Run(sync) => {
                 let access = self.authorize(&[sync.to_string()])?;
                 self.log.sync = Some(sync.to_string());
+                access.allowed.check_sync(&sync)?;
                 HeadDecision::ReadBody(BodyUse::Run(sync, access))
             }
             Route::RunBatch => HeadDecision::ReadBody(BodyUse::RunBatch(self.authorize(&[])?)),
             Route::RunSequence(sequence) => {
                 let access = self.authorize(&[sequence.to_string()])?;
                 self.log.sequence = Some(sequence.as_str().into());
+                access.allowed.check_sequence(&sequence)?;
                 HeadDecision::ReadBody(BodyUse::RunSequence(sequence, access))
             }
             Route::DbtHook(sync) => {
@@ -163,21 +164,24 @@ impl Decider<'_> {
             Route::ListRuns(sync) => {
                 let access = self.authorize(&[sync.to_string()])?;
                 self.log.sync = Some(sync.to_string());
-                let goal = self.runs_goal(sync)?;
-                HeadDecision::Final(self.call(Work::List(goal), Options::default(), access)?)
+                access.allowed.check_sync(&sync)?;
+                let work = Work::List(self.runs_goal(sync)?);
+                HeadDecision::Final(self.call_by_preference(work, Options::default(), access)?)
             }
             Route::Await(run) => {
                 let access = self.authorize(&[run.sync.to_string(), run.run.to_string()])?;
                 self.log.sync = Some(run.sync.to_string());
                 self.log.run = Some(run.run.get());
+                access.allowed.check_sync(&SyncRef::Id(run.sync))?;
                 let work = Work::Sync(SyncGoal::Await(run), self.format());
-                HeadDecision::Final(self.call(work, self.query_options()?, access)?)
+                HeadDecision::Final(self.call_by_preference(work, self.query_options()?, access)?)
             }
             Route::AwaitSequence(run) => {
                 let access = self.authorize(&[run.to_string()])?;
                 self.log.sequence_run = Some(run.as_str().into());
+                access.allowed.check_sequence_run(&run)?;
                 let work = Work::Sequence(SequenceGoal::Await(run), self.format());
-                HeadDecision::Final(self.call(work, self.query_options()?, access)?)
+                HeadDecision::Final(self.call_by_preference(work, self.query_options()?, access)?)
             }
         })
     }
@@ -197,19 +201,20 @@ impl Decider<'_> {
             BodyUse::Run(sync, access) => {
                 let body: SyncBody = self.read_json(body)?;
                 let work = Work::Sync(SyncGoal::Run(sync), self.format());
-                self.call(work, body.options(), access)
+                self.call_by_preference(work, body.options(), access)
             }
             BodyUse::RunBatch(access) => {
                 let body: BatchBody = self.read_json(body)?;
                 access.refuse_secrets(&body.names(), self.request, self.settings)?;
                 let syncs = body.syncs()?;
+                access.allowed.check_syncs(&syncs)?;
                 let order = body.order(self.request.prefer().wait())?;
-                self.call(Work::Batch(syncs, order), body.options(), access)
+                self.call_by_preference(Work::Batch(syncs, order), body.options(), access)
             }
             BodyUse::RunSequence(sequence, access) => {
                 let body: SequenceBody = self.read_json(body)?;
                 let work = Work::Sequence(SequenceGoal::Run(sequence), self.format());
-                self.call(work, body.options(), access)
+                self.call_by_preference(work, body.options(), access)
             }
             BodyUse::Delivery(unverified) => self.by_delivery(unverified, body),
         }
@@ -231,6 +236,7 @@ impl Decider<'_> {
         access.refuse_secrets(&[sync.to_string()], self.request, self.settings)?;
         self.log_account(&access);
         self.log.sync = Some(sync.to_string());
+        access.allowed.check_sync(&sync)?;
         let origin = self.settings.origin()?;
         let Delivery { run, tested } = Delivery::read(body)?;
         let tested = match tested {
@@ -243,25 +249,21 @@ impl Decider<'_> {
                 return Ok(Decision::Respond(hook::no_run_needed(run, reason)));
             }
         };
-        Ok(Decision::Call(Box::new(Call {
-            options: Options {
-                unless_since: Some(tested),
-                max_wait: HOOK_TIMEOUT,
-                ..Options::default()
-            },
-            connection: Connection {
-                origin,
-                key: access.key.clone(),
-                trace: self.request.trace(),
-            },
-            presenter: self.presenter(access, Warnings::Fail),
-            preference_applied: None,
-            work: Work::Hook(sync, run),
-        })))
+        let options = Options {
+            unless_since: Some(tested),
+            max_wait: HOOK_TIMEOUT,
+            ..Options::default()
+        };
+        Ok(self.call(Work::Hook(sync, run), options, access, origin))
     }
 
-    /// Returns the call that carries out the work for an authorized caller.
-    fn call(&self, work: Work, options: Options, access: Access) -> Result<Decision, Problem> {
+    /// Returns the call for an authorized caller, with the wait that the caller prefers.
+    fn call_by_preference(
+        &self,
+        work: Work,
+        options: Options,
+        access: Access,
+    ) -> Result<Decision, Problem> {
         let prefer = self.request.prefer();
         let max_wait = match work {
             Work::Sync(_, Format::Events) | Work::Sequence(_, Format::Events) => {
@@ -269,31 +271,46 @@ impl Decider<'_> {
             }
             _ => prefer.wait(),
         };
-        Ok(Decision::Call(Box::new(Call {
-            connection: Connection {
-                origin: self.settings.origin()?,
-                key: access.key.clone(),
-                trace: self.request.trace(),
-            },
-            presenter: self.presenter(access, options.warnings),
-            preference_applied: prefer.applied(),
-            options: Options {
-                max_wait,
-                answer_wait: ANSWER_WAIT,
-                ..options
-            },
-            work,
-        })))
+        let options = Options {
+            max_wait,
+            answer_wait: ANSWER_WAIT,
+            ..options
+        };
+        Ok(self.call(work, options, access, self.settings.origin()?))
     }
 
-    fn presenter(&self, access: Access, warnings: Warnings) -> Presenter {
-        Presenter {
-            key_is_stored: access.is_stored,
-            workspace: access.workspace,
-            account: access.account,
-            warnings,
-            prefix: self.request.prefix().into(),
-        }
+    /// Returns the call for an authorized caller.
+    fn call(&self, work: Work, options: Options, access: Access, origin: ApiOrigin) -> Decision {
+        let Access {
+            key,
+            is_stored,
+            allowed,
+            workspace,
+            account,
+        } = access;
+        Decision::Call(Box::new(Call {
+            preference_applied: match work {
+                Work::Hook(..) => None,
+                _ => self.request.prefer().applied(),
+            },
+            work,
+            connection: Connection {
+                origin,
+                key,
+                trace: self.request.trace(),
+            },
+            presenter: Presenter {
+                key_is_stored: is_stored,
+                workspace,
+                account,
+                warnings: options.warnings,
+                prefix: self.request.prefix().into(),
+            },
+            options: Options {
+                allowed: allowed.syncs(),
+                ..options
+            },
+        }))
     }
 
     /// Returns the format that the caller asks for. Events follow one run, so a batch has none.

@@ -2,6 +2,7 @@
 //! field.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
@@ -181,11 +182,16 @@ impl<'de> Visitor<'de> for MembersVisitor<'_> {
             if !self.known.contains(&name.as_str()) {
                 map.next_value::<IgnoredAny>()?;
                 members.unknown.get_or_insert(name);
-            } else if members.fields.contains_key(&name) {
-                map.next_value::<IgnoredAny>()?;
-                members.twice.get_or_insert(name);
-            } else {
-                members.fields.insert(name, map.next_value()?);
+                continue;
+            }
+            match members.fields.entry(name) {
+                Entry::Vacant(field) => {
+                    field.insert(map.next_value()?);
+                }
+                Entry::Occupied(field) => {
+                    map.next_value::<IgnoredAny>()?;
+                    members.twice.get_or_insert_with(|| field.key().clone());
+                }
             }
         }
         Ok(members)

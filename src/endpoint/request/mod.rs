@@ -2,6 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod account;
+pub(super) mod allowed;
 pub(super) mod body;
 pub(super) mod dbt;
 pub(super) mod decision;

@@ -126,6 +126,22 @@ impl Problem {
         }
     }
 
+    /// A setting has a wrong value. The message does not contain the value.
+    pub(in crate::endpoint) fn invalid_setting(name: &str, error: impl fmt::Display) -> Self {
+        Self::not_configured(format!(
+            "The setting {name} is invalid: {error}. Nothing was sent to Hightouch."
+        ))
+    }
+
+    /// The caller may not run `subject`, or see its runs.
+    pub(in crate::endpoint) fn forbidden(subject: impl fmt::Display) -> Self {
+        let detail = format!(
+            "The settings of this endpoint do not allow {subject}. No run was started. Nothing was \
+             sent to Hightouch."
+        );
+        Failure::unsent(FailureKind::Forbidden, detail).into()
+    }
+
     /// Returns the problem for a caller who does not know the API key. If Hightouch rejects the
     /// key, the caller is not at fault.
     pub(in crate::endpoint) fn of_stored_key(self) -> Self {

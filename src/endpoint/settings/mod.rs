@@ -20,10 +20,14 @@ cfg_select! {
 
 /// The origin of Hightouch's API.
 const API_ORIGIN: &str = "HIGHTOUCH_API_ORIGIN";
-/// The token that callers need for a stored key.
+/// The tokens that callers need for a stored key, separated by commas. With an account's name after
+/// it, the tokens that open this account only.
 pub(super) const ENDPOINT_TOKEN: &str = "ENDPOINT_TOKEN";
 /// A stored API key. An account's key has the account's name after it.
 pub(super) const API_KEY: &str = "HIGHTOUCH_API_KEY";
+/// The syncs and the sequences that callers may run, separated by commas. An account's list has the
+/// account's name after it.
+pub(super) const ALLOWED_SYNCS: &str = "ALLOWED_SYNCS";
 /// The secrets of the dbt webhooks that may start runs, separated by commas.
 pub(super) const DBT_WEBHOOK_SECRET: &str = "DBT_WEBHOOK_SECRET";
 /// The slug of the key's workspace. An account's workspace has the account's name after it.
@@ -69,9 +73,13 @@ pub(super) trait Settings {
             }
             return Ok(values);
         };
+        let is_setting = |setting: &str| match setting.strip_prefix(name) {
+            Some(rest) => rest.is_empty() || rest.starts_with('_'),
+            None => false,
+        };
         Ok(all
             .into_iter()
-            .filter(|(setting, value)| setting.starts_with(name) && !value.trim_ascii().is_empty())
+            .filter(|(setting, value)| is_setting(setting) && !value.trim_ascii().is_empty())
             .map(|(_, value)| value)
             .collect())
     }
@@ -87,6 +95,18 @@ pub(super) trait Settings {
             secrets.extend(self.values(name, account)?);
         }
         Ok(secrets)
+    }
+
+    /// Returns whether an account has a token of its own.
+    ///
+    /// If the source cannot list its settings, only the caller's account is looked up.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the source cannot be read.
+    fn has_account_token(&self, account: Option<&Account>) -> Result<bool, Problem> {
+        let all = self.values(ENDPOINT_TOKEN, account)?;
+        Ok(all.len() > usize::from(self.get(ENDPOINT_TOKEN)?.is_some()))
     }
 
     /// Returns whether an API key is stored.
@@ -110,10 +130,8 @@ pub(super) trait Settings {
         let Some(origin) = self.get(API_ORIGIN)? else {
             return Ok(ApiOrigin::default());
         };
-        origin.parse().map_err(|error| {
-            Problem::not_configured(format!(
-                "The setting {API_ORIGIN} is invalid: {error}. Nothing was sent to Hightouch."
-            ))
-        })
+        origin
+            .parse()
+            .map_err(|error| Problem::invalid_setting(API_ORIGIN, error))
     }
 }

@@ -1,13 +1,13 @@
 //! Tests of the decision: every route, with settings of each source.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use hmac_sha256::HMAC;
 
 use super::*;
 use crate::endpoint::request::target::Target;
 use crate::endpoint::settings::fixed::Fixed;
-use crate::engine::{DEFAULT_WAIT, IfRunning};
+use crate::engine::{DEFAULT_WAIT, IfRunning, Warnings};
 
 /// A request of a test. Its body is read if the decision needs it.
 struct Case<'a> {
@@ -368,6 +368,217 @@ fn a_request_that_is_invalid_ends_in_its_problem() {
             assert_eq!(RUN.decide(settings).problem(), (status, "not-configured"));
         });
     }
+}
+
+const SCOPED: &[(&str, &str)] = &[
+    ("ENDPOINT_TOKEN", "old-token, new-token,"),
+    ("ENDPOINT_TOKEN_EU", "eu-one,eu-two"),
+    ("ENDPOINT_TOKEN_US", "us-one"),
+    ("ENDPOINT_TOKEN_WRONG", ","),
+    ("HIGHTOUCH_API_KEY", "key-of-default"),
+    ("HIGHTOUCH_API_KEY_EU", "key-of-eu"),
+    ("HIGHTOUCH_API_KEY_US", "key-of-us"),
+    ("HIGHTOUCH_API_KEY_WRONG", "key-of-wrong"),
+];
+
+/// Decides about a run that a caller with this token requests.
+fn decide_with_token(token: &str, query: &str, settings: &dyn Settings) -> Decided {
+    let bearer = format!("Bearer {token}");
+    let case = Case {
+        target: &format!("/syncs/1/runs{query}"),
+        headers: &[("authorization", &bearer)],
+        ..RUN
+    };
+    case.decide(settings)
+}
+
+#[test]
+fn each_of_several_tokens_opens_every_account_and_the_token_of_an_account_only_this_one() {
+    with_settings(SCOPED, |settings| {
+        for (token, query, key) in [
+            ("old-token", "", "key-of-default"),
+            ("new-token", "", "key-of-default"),
+            ("old-token", "?account=eu", "key-of-eu"),
+            ("new-token", "?account=us", "key-of-us"),
+            ("eu-one", "?account=eu", "key-of-eu"),
+            ("eu-two", "?account=eu", "key-of-eu"),
+            ("us-one", "?account=us", "key-of-us"),
+        ] {
+            let call = decide_with_token(token, query, settings).call();
+            assert!(call.connection.key.is(key), "{token} {query}");
+        }
+        for (token, query) in [
+            ("eu-one", ""),
+            ("eu-one", "?account=us"),
+            ("eu-one", "?account=no_such"),
+            ("eu-one", "?account=EU"),
+            ("eu-one", "?account=eu&account=eu"),
+            ("eu-one", "?account=eu&account=us"),
+            ("us-one", "?account=eu"),
+            ("eu-one,eu-two", "?account=eu"),
+            ("old-token, new-token", ""),
+            (",", ""),
+            (",", "?account=wrong"),
+            ("", "?account=eu"),
+            ("", "?account=wrong"),
+        ] {
+            let decided = decide_with_token(token, query, settings);
+            assert_eq!(
+                decided.problem(),
+                (401, "unauthenticated"),
+                "{token} {query}"
+            );
+            assert!(!decided.body_was_read);
+        }
+        for query in ["?account=EU", "?account=eu&account=eu", "?account=no_such"] {
+            let decided = decide_with_token("new-token", query, settings);
+            assert_eq!(decided.problem(), (400, "invalid-input"), "{query}");
+        }
+        let decided = decide_with_token("new-token", "?account=wrong", settings);
+        assert_eq!(decided.problem(), (500, "not-configured"));
+    });
+}
+
+#[test]
+fn tokens_that_cannot_open_anything_are_a_configuration_error() {
+    let only_separators = [("ENDPOINT_TOKEN", " , ,"), ("HIGHTOUCH_API_KEY", "key")];
+    with_settings(&only_separators, |settings| {
+        for token in ["", ",", "key", " , ,"] {
+            let decided = decide_with_token(token, "", settings);
+            assert_eq!(decided.problem(), (500, "not-configured"), "{token}");
+        }
+    });
+    for settings in Fixed::of_each_source(&[("ENDPOINT_TOKEN_EU", "eu-one")]) {
+        for (query, status) in [
+            ("?account=eu", 500),
+            (
+                "?account=us",
+                if settings.all().is_some() { 500 } else { 200 },
+            ),
+            ("", if settings.all().is_some() { 500 } else { 200 }),
+        ] {
+            let decided = decide_with_token("key-of-caller", query, &settings);
+            let seen = match &decided.decision {
+                Ok(_) => 200,
+                Err(problem) => problem.status,
+            };
+            assert_eq!(seen, status, "{query}");
+        }
+    }
+}
+
+const UUID: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
+const OTHER_UUID: &str = "5f7c2a10-93d4-4b7e-8d11-6a0c1f2e3b4d";
+
+#[test]
+fn only_allowed_syncs_and_sequences_reach_the_engine() {
+    let list = format!("1, {UUID}");
+    let posts = |uuid: &str| format!("/sync-sequences/{uuid}/runs");
+    let polls = format!("/sync-sequences/runs/{OTHER_UUID}");
+    let is_refused = |method, target: &str, body, settings: &dyn Settings| {
+        let case = Case {
+            method,
+            target,
+            headers: &[KEY],
+            body,
+        };
+        match case.decide(settings).decision {
+            Ok(Decision::Call(call)) => {
+                let allowed = call.options(Duration::ZERO).allowed;
+                assert!(allowed.allows(1.try_into().unwrap()));
+                assert!(!allowed.allows(2.try_into().unwrap()));
+                false
+            }
+            Err(problem) => {
+                assert_eq!(
+                    (problem.status, problem.kind),
+                    (403, "forbidden"),
+                    "{target}"
+                );
+                true
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    with_settings(&[("ALLOWED_SYNCS", &list)], |settings| {
+        for (method, target, body, expected) in [
+            ("POST", "/syncs/1/runs", "", false),
+            ("POST", "/syncs/01/runs", "", false),
+            ("POST", "/syncs/demo/runs", "", false),
+            ("POST", "/syncs/2/runs", "", true),
+            ("POST", "/syncs/2/runs?account=eu", "", true),
+            ("GET", "/syncs/1/runs/7", "", false),
+            ("GET", "/syncs/2/runs/7", "", true),
+            ("HEAD", "/syncs/2/runs/7", "", true),
+            ("POST", "/runs", r#"{"syncs":[1,"demo"]}"#, false),
+            ("POST", "/runs", r#"{"syncs":["demo",1,2]}"#, true),
+            ("POST", "/runs", r#"{"syncs":["2"]}"#, true),
+            ("POST", &posts(UUID), "", false),
+            ("POST", &posts(OTHER_UUID), "", true),
+            ("GET", &polls, "", false),
+        ] {
+            let refused = is_refused(method, target, body, settings);
+            assert_eq!(refused, expected, "{method} {target} {body}");
+        }
+    });
+    with_settings(&[("ALLOWED_SYNCS", "1")], |settings| {
+        assert!(is_refused("POST", &posts(UUID), "", settings));
+        assert!(is_refused("GET", &polls, "", settings));
+    });
+}
+
+#[test]
+fn a_list_of_an_account_limits_this_account_and_no_caller_can_choose_another() {
+    let stored = [
+        ("ALLOWED_SYNCS", "1"),
+        ("ALLOWED_SYNCS_EU", "2"),
+        ("ENDPOINT_TOKEN", "open-sesame"),
+        ("HIGHTOUCH_API_KEY", "key"),
+        ("HIGHTOUCH_API_KEY_EU", "key-of-eu"),
+        ("HIGHTOUCH_API_KEY_US", "key-of-us"),
+        ("DBT_WEBHOOK_SECRET", "secret"),
+    ];
+    for (query, allowed) in [("", 1), ("?account=eu", 2), ("?account=us", 1)] {
+        with_settings(&stored, |settings| {
+            for sync in [1, 2] {
+                let case = Case {
+                    target: &format!("/syncs/{sync}/runs{query}"),
+                    headers: &[("authorization", "Bearer open-sesame")],
+                    ..RUN
+                };
+                let hook = format!("/hooks/dbt/{sync}{query}");
+                for decided in [
+                    case.decide(settings),
+                    decide_delivery(&hook, SUCCESS, settings),
+                ] {
+                    if sync == allowed {
+                        decided.call();
+                    } else {
+                        assert_eq!(decided.problem(), (403, "forbidden"), "{sync} {query}");
+                    }
+                }
+            }
+        });
+    }
+    // Callers who send their own keys choose the account freely.
+    with_settings(&stored[..2], |settings| {
+        let case = Case {
+            target: "/syncs/2/runs?account=eu",
+            ..RUN
+        };
+        assert_eq!(case.decide(settings).problem(), (403, "forbidden"));
+    });
+    with_settings(&[("ALLOWED_SYNCS", "1,demo")], |settings| {
+        assert_eq!(RUN.decide(settings).problem(), (500, "not-configured"));
+        let anonymous = Case {
+            headers: &[],
+            ..RUN
+        };
+        assert_eq!(
+            anonymous.decide(settings).problem(),
+            (401, "unauthenticated")
+        );
+    });
 }
 
 const SUCCESS: &str = r#"{"eventType":"job.run.completed","data":{"runId":"7",
