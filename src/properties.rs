@@ -8,7 +8,7 @@
 #[cfg(test)]
 mod tests;
 
-pub use crate::endpoint::properties::{body, prefer, request};
+pub use crate::endpoint::properties::{access, body, prefer, request};
 pub use crate::engine::properties::operation;
 pub use crate::hightouch::properties::{error, headers, runs, sequence, syncs, trigger};
 
@@ -23,6 +23,7 @@ pub const ALL: &[(&str, Property)] = &[
     ("sequence", sequence),
     ("error", error),
     ("headers", headers),
+    ("access", access),
     ("request", request),
     ("body", body),
     ("prefer", prefer),

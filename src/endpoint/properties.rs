@@ -6,17 +6,21 @@ use core::time::Duration;
 
 use serde_json::{Map, Value};
 
+use super::log::Log;
+use super::request::Request as HttpRequest;
 use super::request::account::Account;
 use super::request::body::{self, SyncBody};
+use super::request::decision::{Decider, HeadDecision};
 use super::request::prefer::Prefer;
 use super::request::route::Route;
 use super::request::target::Target;
 use super::response::problem::Problem;
+use super::settings::fixed::Fixed;
 use crate::engine::{
     Action, Event, Failure, Goal, IfRunning, Instant, Operation, Options, RejectedLimit, RunsGoal,
     SequenceGoal, SyncGoal, Warnings,
 };
-use crate::hightouch::{BASE_PATH, Method, Request, Resync, SyncRef, Timestamp};
+use crate::hightouch::{BASE_PATH, Method, Request, Resync, SequenceId, SyncRef, Timestamp};
 use crate::properties::cuts;
 
 /// The first line of a request, without its version: `POST /syncs/demo/runs?account=eu`.
@@ -413,6 +417,91 @@ pub fn prefer(bytes: &[u8]) {
             );
         }
     }
+}
+
+/// The settings that limit callers, and a caller: the bearer token, `ENDPOINT_TOKEN`,
+/// `ENDPOINT_TOKEN_EU`, `ALLOWED_SYNCS_EU` and the ID of the sync, one per line.
+pub fn access(bytes: &[u8]) {
+    let Ok(text) = core::str::from_utf8(bytes) else {
+        return;
+    };
+    let mut lines = text.split('\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (token, tokens, account_tokens, list, sync) = (line(), line(), line(), line(), line());
+    let sync = sync.parse::<u64>().unwrap_or(1).max(1);
+    let settings = [
+        ("ENDPOINT_TOKEN", tokens),
+        ("ENDPOINT_TOKEN_EU", account_tokens),
+        ("ALLOWED_SYNCS_EU", list),
+        ("HIGHTOUCH_API_KEY", "key-of-default"),
+        ("HIGHTOUCH_API_KEY_EU", "key-of-eu"),
+    ];
+    for (query, is_account) in [("", false), ("?account=eu", true)] {
+        let request = HttpRequest {
+            method: "POST",
+            target: Target::new(format!("/syncs/{sync}/runs{query}")),
+            headers: vec![("authorization".into(), format!("Bearer {token}"))],
+        };
+        let contains = |values: &str| {
+            let mut values = values.split(',').map(str::trim_ascii);
+            values.any(|value| !value.is_empty() && value == token.trim_ascii())
+        };
+        let is_only_separators = |text: &str| !is_blank(text) && text.split(',').all(is_blank);
+        let expected = if tokens.split(',').all(is_blank) {
+            Some(500)
+        } else if !contains(tokens) && !(is_account && contains(account_tokens)) {
+            Some(401)
+        } else if is_account && is_only_separators(account_tokens) {
+            Some(500)
+        } else if is_account {
+            allowed(list, sync)
+        } else {
+            None
+        };
+        for settings in &Fixed::of_each_source(&settings) {
+            let mut log = Log::default();
+            let mut decider = Decider {
+                request: &request,
+                settings,
+                log: &mut log,
+            };
+            match (decider.by_head(), expected) {
+                (Ok(HeadDecision::ReadBody(_)), None) => {}
+                (Err(problem), Some(status)) => check_problem(&problem, &[status]),
+                (decision, expected) => panic!("{query}: {expected:?}, not {decision:?}"),
+            }
+        }
+    }
+}
+
+/// Returns the status of the problem for this sync; `None` if the list allows the sync.
+fn allowed(list: &str, sync: u64) -> Option<u16> {
+    if is_blank(list) {
+        return None;
+    }
+    let mut has_sync = false;
+    let entries = || {
+        list.split(',')
+            .map(str::trim_ascii)
+            .filter(|entry| !entry.is_empty())
+    };
+    for entry in entries() {
+        let is_number = entry.bytes().all(|byte| byte.is_ascii_digit());
+        match entry.parse::<u64>() {
+            Ok(id) if is_number && id > 0 => has_sync |= id == sync,
+            _ if entry.parse::<SequenceId>().is_ok() => {}
+            _ => return Some(500),
+        }
+    }
+    match entries().next() {
+        None => Some(500),
+        Some(_) if has_sync => None,
+        Some(_) => Some(403),
+    }
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim_ascii().is_empty()
 }
 
 /// Checks the status of a problem, the length of its message, and that the message is complete.

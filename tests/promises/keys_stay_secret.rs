@@ -117,6 +117,8 @@ fn it_is_sent_as_a_bearer_token() {
 /// A key with all characters that may be escaped, and a token that is not an API key.
 const KEY: &str = "k3y/7f3a+\"9b&c1=<d5>%e8'2a";
 const TOKEN: &str = "t0k-5c0a77e2f913";
+/// The other tokens of the endpoint: one that is being replaced, and one of the account.
+const OTHER_TOKENS: [&str; 2] = ["0ld-91d2c47b55e0", "acc-e07f1b3a6d48"];
 
 /// The encoding of an echoed secret.
 #[derive(Clone, Copy, Debug)]
@@ -311,7 +313,12 @@ fn it_shows_in_no_form_and_at_no_place() {
                     outbound: Outbound::only([origin]),
                     ..stage.config(origin)
                 };
-                for (name, value) in [("ENDPOINT_TOKEN", TOKEN), ("HIGHTOUCH_API_KEY_ONE", KEY)] {
+                let [old_token, account_token] = OTHER_TOKENS;
+                for (name, value) in [
+                    ("ENDPOINT_TOKEN", &*format!("{old_token}, {TOKEN}")),
+                    ("ENDPOINT_TOKEN_ONE", account_token),
+                    ("HIGHTOUCH_API_KEY_ONE", KEY),
+                ] {
                     config.environment.push((name.into(), value.into()));
                     config
                         .variables
@@ -320,10 +327,10 @@ fn it_shows_in_no_form_and_at_no_place() {
                 let endpoint =
                     Endpoint::serve(&Host::new(components().unwrap().path(kind), config).unwrap())
                         .await;
-                for accept in ["*/*", "text/event-stream"] {
+                for (accept, token) in [("*/*", TOKEN), ("text/event-stream", account_token)] {
                     let request = endpoint
                         .post("/syncs/1/runs?account=one")
-                        .bearer_auth(TOKEN)
+                        .bearer_auth(token)
                         .header("prefer", "wait=2");
                     output +=
                         &format!("{:?}", send_request(request.header("accept", accept)).await);
@@ -331,7 +338,7 @@ fn it_shows_in_no_form_and_at_no_place() {
             }
             assert!(hightouch.triggers() >= 5, "{}", hightouch.triggers());
             output += &stage.stderr.text();
-            for secret in [KEY, TOKEN] {
+            for secret in [KEY, TOKEN].into_iter().chain(OTHER_TOKENS) {
                 assert_eq!(find_leak(secret, &output), None, "{output}");
                 assert_eq!(
                     find_leak(&secret.to_uppercase(), &output.to_uppercase()),
@@ -381,12 +388,31 @@ fn a_key_that_comes_back_as_an_id_is_told_as_none() {
 const SLUG_KEY: &str = "hightouch-key-4b1d9c";
 const SLUG_TOKEN: &str = "endpoint-token-77e2f9";
 const SLUG_SECRET: &str = "whs_5b0f1d7c93a4";
+const SLUG_KEY_ONE: &str = "hightouch-key-one-8e";
+const SLUG_ACCOUNT_TOKEN: &str = "account-token-5d03aa";
+const ALL_SLUGS: [&str; 7] = [
+    SLUG_KEY,
+    SLUG_TOKEN,
+    SLUG_SECRET,
+    SLUG_KEY_ONE,
+    SLUG_ACCOUNT_TOKEN,
+    "endpoint-token-old-31",
+    "account-token-old-6b",
+];
 
 #[test]
 fn a_secret_that_is_given_as_a_name_is_refused_and_neither_logged_nor_quoted_nor_sent() {
     const SETTINGS: &[(&str, &str)] = &[
         ("HIGHTOUCH_API_KEY", SLUG_KEY),
-        ("ENDPOINT_TOKEN", SLUG_TOKEN),
+        ("HIGHTOUCH_API_KEY_ONE", SLUG_KEY_ONE),
+        (
+            "ENDPOINT_TOKEN",
+            "endpoint-token-old-31, endpoint-token-77e2f9",
+        ),
+        (
+            "ENDPOINT_TOKEN_ONE",
+            "account-token-old-6b,account-token-5d03aa",
+        ),
         ("DBT_WEBHOOK_SECRET", "another-secret, whs_5b0f1d7c93a4"),
     ];
     with_each_endpoint(async |stage, kind| {
@@ -400,19 +426,30 @@ fn a_secret_that_is_given_as_a_name_is_refused_and_neither_logged_nor_quoted_nor
         )
         .await;
         let mut output = String::new();
-        for secret in [SLUG_KEY, SLUG_TOKEN, SLUG_SECRET] {
+        for secret in ALL_SLUGS {
             let body = super::a_dbt_job_gates_the_sync::success();
             let signature = super::a_dbt_job_gates_the_sync::signature(&body, SLUG_SECRET);
             let syncs = serde_json::json!({"syncs": [1, secret, secret]});
-            for (token, status) in [(SLUG_TOKEN, 400), ("wrong", 401)] {
+            for (token, status) in [
+                (SLUG_TOKEN, 400),
+                ("endpoint-token-old-31", 400),
+                (SLUG_ACCOUNT_TOKEN, 400),
+                ("wrong", 401),
+            ] {
                 let requests = [
                     endpoint
-                        .post(&format!("/syncs/{secret}/runs"))
+                        .post(&format!("/syncs/{secret}/runs?account=one"))
                         .bearer_auth(token),
                     endpoint
-                        .post(&format!("/syncs/{}/runs", secret.to_uppercase()))
+                        .post(&format!(
+                            "/syncs/{}/runs?account=one",
+                            secret.to_uppercase()
+                        ))
                         .bearer_auth(token),
-                    endpoint.post("/runs").bearer_auth(token).json(&syncs),
+                    endpoint
+                        .post("/runs?account=one")
+                        .bearer_auth(token)
+                        .json(&syncs),
                 ];
                 for request in requests {
                     let received = send_request(request).await;
@@ -421,15 +458,22 @@ fn a_secret_that_is_given_as_a_name_is_refused_and_neither_logged_nor_quoted_nor
                 }
             }
             let hook = endpoint
-                .post(&format!("/hooks/dbt/{secret}"))
+                .post(&format!("/hooks/dbt/{secret}?account=one"))
                 .header("authorization", signature)
                 .body(body);
             let received = send_request(hook.header("content-type", "application/json")).await;
             assert_eq!(received.status, 400, "{}", received.text.len());
             output += &format!("{received:?}");
         }
-        output += &stage.stderr.text();
+        // Without the account in the query, Spin does not reveal the account's secrets.
         for secret in [SLUG_KEY, SLUG_TOKEN, SLUG_SECRET] {
+            let request = endpoint.post(&format!("/syncs/{secret}/runs"));
+            let received = send_request(request.bearer_auth(SLUG_TOKEN)).await;
+            assert_eq!(received.status, 400, "{}", received.text.len());
+            output += &format!("{received:?}");
+        }
+        output += &stage.stderr.text();
+        for secret in ALL_SLUGS {
             assert!(!output.to_lowercase().contains(secret), "a secret shows");
         }
         assert_eq!(hightouch.seen(), [""; 0], "nothing is sent");

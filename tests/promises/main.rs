@@ -26,6 +26,7 @@ mod keys_stay_secret;
 mod long_runs_are_followed;
 mod no_sync_runs_twice;
 mod nothing_is_lost_on_a_line_that_fails;
+mod only_allowed_syncs_run;
 mod real_answers_are_understood;
 mod recipes_fail_when_the_sync_fails;
 mod requests_and_runs_leave_lines;

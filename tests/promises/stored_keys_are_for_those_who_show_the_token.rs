@@ -1,5 +1,5 @@
-//! A stored key is used only for a caller that sends the endpoint's token. If no token is
-//! configured, every caller sends its own key.
+//! A stored key is used only for a caller that sends a token of the endpoint, or of the key's
+//! account. If no token is configured, every caller sends its own key.
 
 use serde_json::{Value, json};
 use xtask::build::{Kind, components};
@@ -108,6 +108,127 @@ fn who_does_not_show_it_is_refused_alike_and_nothing_is_sent() {
             assert!(hightouch.seen().is_empty());
         });
     }
+}
+
+/// Several tokens at once, and tokens that open one account only.
+const SCOPED: &[(&str, &str)] = &[
+    ("ENDPOINT_TOKEN", "old-token, new-token"),
+    ("ENDPOINT_TOKEN_SECOND", "second-one,second-two"),
+    ("ENDPOINT_TOKEN_THIRD", "third-one"),
+    ("HIGHTOUCH_API_KEY", "key-of-default"),
+    ("HIGHTOUCH_API_KEY_SECOND", "key-of-second"),
+    ("HIGHTOUCH_API_KEY_THIRD", "key-of-third"),
+];
+
+#[test]
+fn a_token_can_be_replaced_while_both_are_valid() {
+    with_each_endpoint(async |stage, kind| {
+        let hightouch = naming_keys().await;
+        let endpoint = configured(&stage, kind, hightouch.origin(), SCOPED).await;
+        for (token, query, name) in [
+            ("old-token", "", "default"),
+            ("new-token", "", "default"),
+            ("old-token", "?account=second", "second"),
+            ("new-token", "?account=second", "second"),
+            ("second-one", "?account=second", "second"),
+            ("second-two", "?account=second", "second"),
+        ] {
+            let received = post(&endpoint, query, token).await;
+            assert_eq!(
+                (received.status, &received.json()["details"]),
+                (502, &json!(format!("this is {name}"))),
+                "{token} {query}"
+            );
+        }
+    });
+}
+
+#[test]
+fn the_token_of_an_account_opens_no_other_and_does_not_reveal_which_exist() {
+    with_each_endpoint(async |stage, kind| {
+        let hightouch = naming_keys().await;
+        let endpoint = configured(&stage, kind, hightouch.origin(), SCOPED).await;
+        let wrong = post(&endpoint, "", "wrong").await;
+        for (token, query) in [
+            ("second-one", ""),
+            ("second-one", "?account=third"),
+            ("second-one", "?account=fourth"),
+            ("second-one", "?account=SECOND"),
+            ("second-one", "?account=second&account=second"),
+            ("second-one", "?account=second&account=third"),
+            ("third-one", "?account=second"),
+            ("second-one,second-two", "?account=second"),
+            ("old-token, new-token", ""),
+            (",", "?account=second"),
+            ("wrong", "?account=second"),
+            ("wrong", "?account=fourth"),
+        ] {
+            let received = post(&endpoint, query, token).await;
+            assert_eq!(
+                (received.status, &received.text),
+                (401, &wrong.text),
+                "{token} {query}"
+            );
+            assert_eq!(received.header("www-authenticate"), Some("Bearer"));
+        }
+        assert!(hightouch.seen().is_empty());
+    });
+}
+
+#[test]
+fn tokens_that_open_nothing_are_a_configuration_error() {
+    with_each_endpoint(async |stage, kind| {
+        let hightouch = naming_keys().await;
+        let origin = hightouch.origin();
+        let key = ("HIGHTOUCH_API_KEY_SECOND", "key-of-second");
+        let cannot_list = kind == Kind::SpinEndpoint;
+        for (settings, query, named) in [
+            (
+                &[("ENDPOINT_TOKEN", ", ,"), key][..],
+                "?account=second",
+                "ENDPOINT_TOKEN is",
+            ),
+            (
+                &[("ENDPOINT_TOKEN_SECOND", "second-one")],
+                "?account=second",
+                "ENDPOINT_TOKEN is",
+            ),
+            (
+                &[("ENDPOINT_TOKEN_SECOND", "second-one")],
+                "",
+                if cannot_list { "" } else { "ENDPOINT_TOKEN is" },
+            ),
+            (
+                &[
+                    ("ENDPOINT_TOKEN", "second-one"),
+                    ("ENDPOINT_TOKEN_SECOND", ","),
+                    key,
+                ],
+                "?account=second",
+                "ENDPOINT_TOKEN_SECOND is",
+            ),
+        ] {
+            let before = hightouch.seen().len();
+            let endpoint = configured(&stage, kind, origin, settings).await;
+            let received = post(&endpoint, query, "second-one").await;
+            if named.is_empty() {
+                // Spin's variables cannot be listed, so the token is taken as the caller's key.
+                assert_eq!(received.json()["kind"], "api", "{}", received.text);
+                continue;
+            }
+            assert_eq!(
+                (received.status, &received.json()["kind"]),
+                (500, &json!("not-configured")),
+                "{settings:?}"
+            );
+            assert!(
+                received.text.contains(named) && !received.text.contains("second-one"),
+                "{}",
+                received.text
+            );
+            assert_eq!(hightouch.seen().len(), before);
+        }
+    });
 }
 
 #[test]

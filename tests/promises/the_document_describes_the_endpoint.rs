@@ -264,6 +264,42 @@ fn every_path_and_status_in_it_can_be_provoked() {
             note(HOOK, &send_request(signed(&gate, "1", json, &body)).await);
         }
 
+        let settings = [
+            ("ALLOWED_SYNCS", "5"),
+            ("DBT_WEBHOOK_SECRET", "s"),
+            ("ENDPOINT_TOKEN", "local"),
+            ("HIGHTOUCH_API_KEY", "local"),
+        ];
+        let limited = configured(&stage, kind, &hightouch.origin(), &settings).await;
+        let (run, sequence_run) = ("/syncs/1/runs/1", format!("/sync-sequences/runs/{UNKNOWN}"));
+        for (operation, request) in [
+            (RUN, limited.post("/syncs/1/runs")),
+            (SEVERAL, limited.post("/runs").json(&json!({"syncs": [1]}))),
+            (
+                SEQUENCE,
+                limited.post(&format!("/sync-sequences/{UNKNOWN}/runs")),
+            ),
+            ("GET /syncs/{syncId}/runs/{runId}", limited.get(run)),
+            (
+                "HEAD /syncs/{syncId}/runs/{runId}",
+                limited.request("HEAD", run),
+            ),
+            (
+                "GET /sync-sequences/runs/{runId}",
+                limited.get(&sequence_run),
+            ),
+            (
+                "HEAD /sync-sequences/runs/{runId}",
+                limited.request("HEAD", &sequence_run),
+            ),
+        ] {
+            note(operation, &send_request(with_key(request)).await);
+        }
+        note(
+            HOOK,
+            &send_request(signed(&limited, "1", json, &body)).await,
+        );
+
         let declared: BTreeSet<(String, u16)> = declared().into_iter().collect();
         assert_eq!(provoked, declared);
     });

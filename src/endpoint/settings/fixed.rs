@@ -1,4 +1,4 @@
-//! Settings of a test.
+//! Settings of tests.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! The endpoint's settings.
 
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(super) mod fixed;
 
 use super::request::account::Account;
