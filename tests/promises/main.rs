@@ -12,6 +12,7 @@
 mod support;
 
 mod a_dbt_job_gates_the_sync;
+mod a_few_rejected_rows_are_tolerated;
 mod a_rate_limit_that_outlasts_the_wait_is_told;
 mod answers_of_any_size_cost_little_memory;
 mod bad_input_never_reaches_hightouch;
@@ -26,9 +27,12 @@ mod keys_stay_secret;
 mod long_runs_are_followed;
 mod no_sync_runs_twice;
 mod nothing_is_lost_on_a_line_that_fails;
+mod one_after_another_stops_at_a_failure;
 mod only_allowed_syncs_run;
 mod real_answers_are_understood;
+mod recent_runs_are_listed;
 mod recipes_fail_when_the_sync_fails;
+mod repeated_calls_start_one_run;
 mod requests_and_runs_leave_lines;
 mod sequences_end_as_their_syncs_do;
 mod several_syncs_run_at_once;
