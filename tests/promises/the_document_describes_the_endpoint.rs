@@ -99,6 +99,14 @@ fn every_path_and_status_in_it_can_be_provoked() {
                 &operation,
                 &send_request(endpoint.request(method, "/syncs/1/runs/1")).await,
             );
+            for request in [
+                with_key(endpoint.request(method, "/syncs/1/runs")),
+                with_key(endpoint.request(method, "/syncs/0/runs")),
+                endpoint.request(method, "/syncs/1/runs"),
+            ] {
+                let operation = format!("{method} /syncs/{{sync}}/runs");
+                note(&operation, &send_request(request).await);
+            }
             note(
                 &format!("{method} /healthz"),
                 &send_request(endpoint.request(method, "/healthz")).await,
@@ -215,6 +223,11 @@ fn every_path_and_status_in_it_can_be_provoked() {
                 .await,
             );
             for method in ["GET", "HEAD"] {
+                let request = with_key(endpoint.request(method, "/syncs/1/runs"));
+                note(
+                    &format!("{method} /syncs/{{sync}}/runs"),
+                    &send_request(request.header("prefer", "respond-async")).await,
+                );
                 let request = with_key(endpoint.request(method, "/syncs/1/runs/1"))
                     .header("prefer", "respond-async");
                 note(
@@ -278,6 +291,11 @@ fn every_path_and_status_in_it_can_be_provoked() {
             (
                 SEQUENCE,
                 limited.post(&format!("/sync-sequences/{UNKNOWN}/runs")),
+            ),
+            ("GET /syncs/{sync}/runs", limited.get("/syncs/1/runs")),
+            (
+                "HEAD /syncs/{sync}/runs",
+                limited.request("HEAD", "/syncs/1/runs"),
             ),
             ("GET /syncs/{syncId}/runs/{runId}", limited.get(run)),
             (

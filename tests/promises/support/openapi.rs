@@ -399,13 +399,13 @@ mod tests {
             &problem("invalid-input", 404).to_string(),
         );
         check(
-            "GET",
+            "PUT",
             "/syncs/1/runs",
             405,
             PROBLEM,
             &problem("invalid-input", 405).to_string(),
         );
-        check("HEAD", "/syncs/1/runs", 405, PROBLEM, "");
+        check("HEAD", "/hooks/dbt/1", 405, PROBLEM, "");
         let seen = seen();
         for (operation, status) in [("POST /syncs/{sync}/runs", 409), ("HEAD /healthz", 200)] {
             assert!(seen.contains(&(operation.into(), status)), "{seen:?}");
