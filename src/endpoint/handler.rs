@@ -13,7 +13,10 @@ use super::settings::HostSettings;
 use super::{outgoing, stderr, stream};
 use crate::bindings::Component;
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
-use crate::engine::{Goal, Options, Outcome, SyncGoal, SyncReport, untyped};
+use crate::engine::{
+    BatchOptions, Goal, Options, Outcome, Report, RunsGoal, RunsReport, SyncGoal, SyncReport,
+    untyped,
+};
 use crate::hightouch::SyncRef;
 use crate::host::p2::Observer;
 use crate::host::{Clock, Connection, Driver, Redact};
@@ -71,7 +74,6 @@ fn carry_out(call: Call, to: ResponseOutparam, log: &mut Log, clock: Clock) {
         options,
         connection,
         clock,
-        observer: observer(log),
     };
     let reply = Reply {
         presenter,
@@ -80,31 +82,47 @@ fn carry_out(call: Call, to: ResponseOutparam, log: &mut Log, clock: Clock) {
         clock,
     };
     match work {
-        Work::Sync(goal, format) => reply.to_one(start.driver(vec![goal]), format, log),
-        Work::Sequence(goal, format) => reply.to_one(start.driver(vec![goal]), format, log),
-        Work::Batch(syncs) => {
+        Work::Sync(goal, format) => reply.to_one(start.one(goal, log), format, log),
+        Work::Sequence(goal, format) => reply.to_one(start.one(goal, log), format, log),
+        Work::Batch(syncs, order) => {
             let goals = syncs.iter().cloned().map(SyncGoal::Run).collect();
-            reply.to_batch(start.driver(goals), &syncs, log);
+            reply.to_batch(start.driver(goals, order, observer(log)), &syncs, log);
+        }
+        Work::List(goal) => {
+            // No run is started.
+            let ignore = Box::new(|_| ());
+            let driver = start.driver(vec![goal], BatchOptions::default(), ignore);
+            reply.to_list(driver, log);
         }
         Work::Hook(sync, dbt_run) => {
-            let driver = start.driver(vec![SyncGoal::Start(sync)]);
+            let driver = start.one(SyncGoal::Start(sync), log);
             reply.to_hook(driver, dbt_run, log);
         }
     }
 }
 
-/// The parts of a driver, except for its goals.
+/// The parts that all drivers of a call need.
 struct Start {
     options: Options,
     connection: Connection,
     clock: Clock,
-    observer: Observer,
 }
 
 impl Start {
+    /// Returns the driver of one operation.
+    fn one<G: Goal<Report: Redact + Into<Report>>>(self, goal: G, log: &Log) -> Driver<G> {
+        self.driver(vec![goal], BatchOptions::default(), observer(log))
+    }
+
     /// Returns the driver of the operations.
-    fn driver<G: Goal<Report: Redact>>(self, goals: Vec<G>) -> Driver<G> {
-        Driver::new(goals, self.options, self.connection, self.clock).with_observer(self.observer)
+    fn driver<G: Goal<Report: Redact>>(
+        self,
+        goals: Vec<G>,
+        order: BatchOptions,
+        observer: Observer<G::Report>,
+    ) -> Driver<G> {
+        Driver::batch(goals, self.options, order, self.connection, self.clock)
+            .with_observer(observer)
     }
 }
 
@@ -119,7 +137,12 @@ struct Reply {
 impl Reply {
     /// Carries out one operation. Responds with its outcome, with the state of the run after the
     /// wait that the caller prefers, or with events.
-    fn to_one<G: Goal<Report: Redact>>(self, driver: Driver<G>, format: Format, log: &mut Log) {
+    fn to_one<G: Goal<Report: Redact + Into<Report>>>(
+        self,
+        driver: Driver<G>,
+        format: Format,
+        log: &mut Log,
+    ) {
         match format {
             Format::Events => {
                 log.answered(200);
@@ -173,6 +196,15 @@ impl Reply {
         self.send(response, log);
     }
 
+    /// Lists the recent runs of a sync.
+    fn to_list(self, driver: Driver<RunsGoal>, log: &mut Log) {
+        let outcome: Outcome<RunsReport> = driver.finish_first();
+        log.listed(&outcome);
+        let response = self.presenter.runs(outcome);
+        let response = response.unwrap_or_else(|problem| failed(problem, log));
+        self.send(response, log);
+    }
+
     fn send(self, response: Response, log: &mut Log) {
         let Response { head, body } = response;
         let head = head.with_preference(self.preference_applied);
@@ -181,7 +213,7 @@ impl Reply {
 }
 
 /// Returns a function that writes a line for each run that the request starts or joins.
-fn observer(log: &Log) -> Observer {
+fn observer<R: Into<Report>>(log: &Log) -> Observer<R> {
     let started = log.started();
-    Box::new(move |report| stderr::write(started.line(report)))
+    Box::new(move |report| stderr::write(started.line(&report.into())))
 }

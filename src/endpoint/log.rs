@@ -10,7 +10,9 @@ use serde::Serialize;
 
 use super::response::batch::Counts;
 use super::response::chunked_buffer::ChunkedBuffer;
-use crate::engine::{Failure, Outcome, Report, SequenceReport, SyncReport, whole_millis};
+use crate::engine::{
+    Failure, FailureKind, Outcome, Report, RunsReport, SequenceReport, whole_millis,
+};
 use crate::hightouch::SyncRef;
 
 /// The event that a line reports.
@@ -52,6 +54,18 @@ pub(super) struct Log {
     /// The status of the run.
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<String>,
+    /// The number of rows that the destination accepted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    successful_rows: Option<u128>,
+    /// The number of rows that the destination rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected_rows: Option<u128>,
+    /// The duration of the run from its start to its end, by Hightouch's clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_ms: Option<u64>,
+    /// Why no run was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
     /// The effect of a webhook delivery.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) action: Option<&'static str>,
@@ -82,17 +96,30 @@ impl Log {
     pub(super) fn outcome(&mut self, outcome: &Outcome) {
         match outcome {
             Ok(report) => self.report(report),
-            Err(Failure {
-                kind,
-                report,
-                requests,
-                ..
-            }) => {
-                if let Some(report) = report {
-                    self.report(report);
+            Err(failure) => {
+                match &failure.report {
+                    Some(report) => self.report(report),
+                    None => self.reason = reason(failure),
                 }
-                self.requests = u64::from(*requests);
-                self.kind = Some(kind.as_str());
+                if failure.kind == FailureKind::Busy {
+                    self.reason = reason(failure);
+                }
+                self.requests = u64::from(failure.requests);
+                self.kind = Some(failure.kind.as_str());
+            }
+        }
+    }
+
+    /// Records the outcome of listing runs.
+    pub(super) fn listed(&mut self, outcome: &Outcome<RunsReport>) {
+        match outcome {
+            Ok(report) => {
+                self.sync = Some(report.sync.to_string());
+                self.requests = u64::from(report.requests);
+            }
+            Err(failure) => {
+                self.requests = u64::from(failure.requests);
+                self.kind = Some(failure.kind.as_str());
             }
         }
     }
@@ -100,16 +127,17 @@ impl Log {
     /// Records the state of a run.
     pub(super) fn report(&mut self, report: &Report) {
         match report {
-            Report::Sync(SyncReport {
-                run,
-                status,
-                requests,
-                ..
-            }) => {
-                self.requests = u64::from(*requests);
-                self.sync = Some(run.sync.to_string());
-                self.run = Some(run.run.get());
-                self.status = Some(status.as_str().into());
+            Report::Sync(report) => {
+                self.requests = u64::from(report.requests);
+                self.sync = Some(report.run.sync.to_string());
+                self.run = Some(report.run.run.get());
+                self.status = Some(report.status.as_str().into());
+                self.successful_rows = report.successful_rows();
+                self.rejected_rows = report.rejected_rows();
+                self.run_ms = report.run_time().map(whole_millis);
+                if report.joined {
+                    self.reason = Some("Another call started the run.".into());
+                }
             }
             Report::Sequence(SequenceReport { run, requests, .. }) => {
                 self.requests = u64::from(*requests);
@@ -190,6 +218,13 @@ impl StartedLog {
         line.report(report);
         line.as_line()
     }
+}
+
+/// Returns why no run was started. The message of invalid input is left out, because it may quote
+/// the request.
+fn reason(failure: &Failure) -> Option<String> {
+    let is_quote = failure.kind == FailureKind::InvalidInput;
+    (!is_quote).then(|| failure.message.clone())
 }
 
 /// Returns the ID of the run; `-` if it is not known.

@@ -17,9 +17,10 @@ use super::request::target::Target;
 use super::response::problem::Problem;
 use super::settings::fixed::Fixed;
 use crate::engine::{
-    Action, Event, Failure, Goal, IfRunning, Instant, Operation, Options, SequenceGoal, SyncGoal,
+    Action, Event, Failure, Goal, IfRunning, Instant, Operation, Options, RejectedLimit, RunsGoal,
+    SequenceGoal, SyncGoal, Warnings,
 };
-use crate::hightouch::{BASE_PATH, Method, Request, Resync, SequenceId, SyncRef};
+use crate::hightouch::{BASE_PATH, Method, Request, Resync, SequenceId, SyncRef, Timestamp};
 use crate::properties::cuts;
 
 /// The first line of a request, without its version: `POST /syncs/demo/runs?account=eu`.
@@ -58,6 +59,16 @@ fn route(method: &str, path: &str) {
                 Some(Route::Run(sync.clone()))
             );
             check_sync_requests(&SyncGoal::Run(sync.clone()));
+        }
+        Route::ListRuns(sync) => {
+            assert!(matches!(method, "GET" | "HEAD"), "{method}");
+            assert_eq!(
+                Route::of("GET", &format!("/syncs/{sync}/runs")).ok(),
+                Some(Route::ListRuns(sync.clone()))
+            );
+            let goal = RunsGoal::new(sync.clone(), None).expect("a default limit");
+            let request = first_request(goal, Options::default());
+            assert_eq!(request.method, Method::Get, "a list is only read");
         }
         Route::DbtHook(sync) => {
             assert_eq!(method, "POST", "only POST starts a run");
@@ -294,11 +305,17 @@ fn expected(fields: &Map<String, Value>) -> Option<Options> {
     for (name, value) in fields {
         match name.as_str() {
             "fullResync" | "resetCDC" | "clearAndFill" | "acceptWarnings" | "ifRunning"
+            | "unlessRunSince"
                 if value.is_null() => {}
             "fullResync" => options.resync.full = value.as_bool()?,
             "resetCDC" => options.resync.reset_cdc = value.as_bool()?,
             "clearAndFill" => options.resync.clear_and_fill = value.as_bool()?,
-            "acceptWarnings" => options.accept_warnings = value.as_bool()?,
+            "acceptWarnings" => options.warnings = warnings(value)?,
+            "unlessRunSince" => {
+                let time = Timestamp::rfc3339(value.as_str()?)?;
+                options.unless_since = Some(time).filter(|time| time.millis() > 0);
+                options.unless_since?;
+            }
             "ifRunning" => {
                 options.if_running = match value.as_str()? {
                     "queue" => IfRunning::Queue,
@@ -311,6 +328,29 @@ fn expected(fields: &Map<String, Value>) -> Option<Options> {
         }
     }
     Some(options)
+}
+
+/// Returns the meaning of a valid `acceptWarnings`.
+fn warnings(value: &Value) -> Option<Warnings> {
+    let Some(limit) = value.as_object() else {
+        let accept = value.as_bool()?;
+        return Some(if accept {
+            Warnings::Accept
+        } else {
+            Warnings::Fail
+        });
+    };
+    let (mut number, mut percent) = (None, None);
+    for (name, value) in limit.iter().filter(|(_, value)| !value.is_null()) {
+        match name.as_str() {
+            "maxRejected" => number = Some(value.as_u64()?),
+            "maxRejectedPercent" => percent = Some(value.as_f64()?),
+            _ => return None,
+        }
+    }
+    RejectedLimit::new(number, percent)
+        .ok()
+        .map(Warnings::Tolerate)
 }
 
 /// Checks that the trigger contains the requested flags, and no others.

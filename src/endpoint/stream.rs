@@ -7,13 +7,13 @@ use super::outgoing::BodyStream;
 use super::response::Head;
 use super::response::events::Events;
 use super::response::presenter::Presenter;
-use crate::engine::{Goal, untyped};
+use crate::engine::{Goal, Report, untyped};
 use crate::host::{Clock, Driver, Redact};
 
 /// Carries out an operation and sends its events.
 ///
 /// If the caller hangs up, the operation ends, but not before the run that it starts is known.
-pub(super) fn stream<G: Goal<Report: Redact>>(
+pub(super) fn stream<G: Goal<Report: Redact + Into<Report>>>(
     mut driver: Driver<G>,
     presenter: &Presenter,
     head: Head,

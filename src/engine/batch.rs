@@ -10,6 +10,9 @@
 //! The one invariant: every request that the batch returned gets exactly one reply, at its
 //! `give_up` at the latest.
 
+use core::time::Duration;
+
+use super::failure_reason::FailureReason;
 use super::operation::{Goal, Operation};
 use super::options::Options;
 use super::outcome::{FailureKind, Outcome};
@@ -24,6 +27,71 @@ use crate::hightouch::{Method, Request, SyncId};
 /// A response may be 1 MiB long, and hosts limit the number of connections of a component.
 const MAX_REQUESTS_IN_FLIGHT: usize = 8;
 
+/// The order in which the operations of a batch run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchOptions {
+    /// Maximum number of operations that are in progress at a time.
+    parallel: u32,
+    stop_on_failure: bool,
+}
+
+/// Options of a batch that contradict each other or the rest of the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidBatch {
+    /// `parallel` is not from 1 to 50.
+    #[error("the number of syncs that run at a time must be from 1 to {MAX_CONCURRENT_RUNS}")]
+    Parallel,
+    /// The call does not wait, so it cannot start a run after the end of another.
+    #[error(
+        "a call that does not wait starts all syncs at once: it cannot limit the number of syncs \
+         that run at a time, or stop after a failure. Wait for the runs, or leave these options out"
+    )]
+    NoWait,
+}
+
+impl BatchOptions {
+    /// Returns the options: at most `parallel` operations (50 by default) are in progress at a
+    /// time, and with `stop_on_failure` no run is started after an operation has failed.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if `parallel` is not from 1 to 50.
+    pub fn new(parallel: Option<u64>, stop_on_failure: bool) -> Result<Self, InvalidBatch> {
+        let parallel = parallel.map_or(Ok(MAX_CONCURRENT_RUNS), u32::try_from);
+        let parallel = parallel
+            .ok()
+            .filter(|parallel| (1..=MAX_CONCURRENT_RUNS).contains(parallel))
+            .ok_or(InvalidBatch::Parallel)?;
+        Ok(Self {
+            parallel,
+            stop_on_failure,
+        })
+    }
+
+    /// Checks that a call with these `operations` and this `max_wait` can keep the order.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the call does not wait for runs, and a run may have to wait for another.
+    pub fn check(self, operations: usize, max_wait: Duration) -> Result<(), InvalidBatch> {
+        let is_limited = self.parallel < MAX_CONCURRENT_RUNS && operations > self.parallel as usize;
+        if max_wait.is_zero() && (self.stop_on_failure || is_limited) {
+            Err(InvalidBatch::NoWait)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Default for BatchOptions {
+    fn default() -> Self {
+        Self {
+            parallel: MAX_CONCURRENT_RUNS,
+            stop_on_failure: false,
+        }
+    }
+}
+
 /// Operations that share an API key: the rate limit of its workspace, and the memory of one
 /// instance.
 #[derive(Debug)]
@@ -32,10 +100,15 @@ pub struct Batch<G: Goal> {
     /// The syncs that operations have started, and the index of each operation.
     claims: Vec<(SyncId, usize)>,
     rate_limiter: RateLimiter,
+    options: BatchOptions,
+    /// The name of the operation whose failure keeps the others from starting runs.
+    stopped_by: Option<String>,
 }
 
 #[derive(Debug)]
 struct Entry<G: Goal> {
+    /// The name that the caller gave.
+    name: String,
     operation: Operation<G>,
     state: State<G>,
     /// The number of steps so far.
@@ -79,15 +152,23 @@ pub struct Send {
 
 impl<G: Goal> Batch<G> {
     /// Returns a batch of operations that begin now, one for each goal.
-    pub fn new(goals: Vec<G>, options: Options, now: Instant, seed: u64) -> Self {
+    pub fn new(
+        goals: Vec<G>,
+        options: Options,
+        batch: BatchOptions,
+        now: Instant,
+        seed: u64,
+    ) -> Self {
         let operations = u32::try_from(goals.len()).unwrap_or(u32::MAX);
+        let concurrent = operations.min(batch.parallel);
         let entries = goals
             .into_iter()
             .zip(seed..)
             .map(|(goal, seed)| Entry {
+                name: goal.names().join(" "),
                 is_unannounced: goal.may_start_run(),
                 operation: Operation::new(goal, options.clone(), now, seed)
-                    .sharing_with(operations)
+                    .sharing_with(operations, concurrent)
                     .taking_turns(),
                 state: State::New,
                 steps: 0,
@@ -97,13 +178,15 @@ impl<G: Goal> Batch<G> {
             entries,
             claims: Vec::new(),
             rate_limiter: RateLimiter::default(),
+            options: batch,
+            stopped_by: None,
         }
     }
 
     /// Advances the operations, in their order, up to the next request that may be sent now.
     ///
-    /// At most 50 operations ([`MAX_CONCURRENT_RUNS`]) are in progress at a time. The others begin
-    /// as operations end.
+    /// At most [`BatchOptions::parallel`] operations are in progress at a time. The others begin as
+    /// operations end.
     pub fn next_request(&mut self, now: Instant) -> Option<Send> {
         loop {
             let steps = self.total_steps();
@@ -125,7 +208,7 @@ impl<G: Goal> Batch<G> {
     fn advance_all(&mut self, now: Instant) -> Option<Send> {
         let mut in_progress = 0;
         for index in 0..self.entries.len() {
-            if in_progress == MAX_CONCURRENT_RUNS {
+            if in_progress == self.options.parallel {
                 break;
             }
             let may_send = self.has_free_slot() && now >= self.rate_limiter.next();
@@ -133,23 +216,60 @@ impl<G: Goal> Batch<G> {
             if entry.state.is_over() {
                 continue;
             }
-            match entry.advance(now, may_send) {
-                Some((request, _)) if request.method == Method::Post && !self.claim(index) => {
-                    self.entries.get_mut(index)?.end_as_duplicate(now);
+            let request = match &self.stopped_by {
+                Some(failed) if entry.has_started_nothing() => {
+                    entry.end(now, stopped(failed));
+                    None
                 }
-                Some((request, give_up)) => {
-                    self.rate_limiter.take(now);
-                    return Some(Send {
-                        index,
-                        request,
-                        give_up,
-                    });
+                _ => entry.advance(now, may_send),
+            };
+            if let Some((request, give_up)) = request {
+                match self.check(index, &request) {
+                    Ok(()) => {
+                        self.rate_limiter.take(now);
+                        return Some(Send {
+                            index,
+                            request,
+                            give_up,
+                        });
+                    }
+                    Err(reason) => {
+                        let entry = self.entries.get_mut(index)?;
+                        entry.operation.take_back_request();
+                        entry.end(now, reason);
+                    }
                 }
-                None => {}
             }
-            in_progress += u32::from(!self.entries.get(index)?.state.is_over());
+            let entry = self.entries.get(index)?;
+            if self.options.stop_on_failure && self.stopped_by.is_none() && entry.has_failed() {
+                self.stopped_by = Some(entry.name.clone());
+            }
+            in_progress += u32::from(!entry.state.is_over());
         }
         None
+    }
+
+    /// Checks that the operation may send the request.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason to end the operation if the request would start a run, and must not.
+    fn check(&mut self, index: usize, request: &Request) -> Result<(), FailureReason> {
+        if request.method != Method::Post {
+            return Ok(());
+        }
+        if let Some(failed) = &self.stopped_by {
+            return Err(stopped(failed));
+        }
+        if self.claim(index) {
+            Ok(())
+        } else {
+            Err(FailureReason::new(
+                FailureKind::InvalidInput,
+                "The sync is listed twice, by its ID and by its slug. It runs once. Nothing was \
+                 started for this entry.",
+            ))
+        }
     }
 
     /// Passes the reply to the request of an operation.
@@ -210,12 +330,12 @@ impl<G: Goal> Batch<G> {
         }
     }
 
-    /// The operations that are in progress: the first 50 that are not over.
+    /// The operations that are in progress: the first ones that are not over.
     fn in_progress(&self) -> impl Iterator<Item = &Entry<G>> {
         self.entries
             .iter()
             .filter(|entry| !entry.state.is_over())
-            .take(MAX_CONCURRENT_RUNS as usize)
+            .take(self.options.parallel as usize)
     }
 
     fn has_free_slot(&self) -> bool {
@@ -274,10 +394,35 @@ impl<G: Goal> Entry<G> {
         }
     }
 
-    /// Ends the operation because another one has claimed its sync.
-    fn end_as_duplicate(&mut self, now: Instant) {
-        let failure = self.operation.end_as_duplicate(now);
+    /// Ends the operation.
+    fn end(&mut self, now: Instant, reason: FailureReason) {
+        self.steps += 1;
+        let failure = self.operation.end(now, reason);
         self.state = State::Over(Box::new(Err(failure)));
+    }
+
+    /// Returns whether the operation has certainly started no run.
+    fn has_started_nothing(&self) -> bool {
+        match self.state {
+            State::New | State::Sleeping(_) => self.operation.is_before_start(),
+            // The request may be a trigger.
+            State::InFlight | State::Replied(_) => false,
+            State::Over(_) | State::Taken => false,
+        }
+    }
+
+    /// Returns whether the operation has failed. If only the time was up, it is up for all
+    /// operations.
+    fn has_failed(&self) -> bool {
+        let State::Over(outcome) = &self.state else {
+            return false;
+        };
+        outcome.as_ref().as_ref().is_err_and(|failure| {
+            !matches!(
+                failure.kind,
+                FailureKind::StillRunning | FailureKind::NotStarted
+            )
+        })
     }
 
     /// Returns when the operation can make progress without a reply. `next_send` is when the next
@@ -319,4 +464,15 @@ impl<G: Goal> Entry<G> {
         );
         self.report(now).filter(|_| !is_busy)
     }
+}
+
+/// Returns why no run was started after the operation with this name had failed.
+fn stopped(failed: &str) -> FailureReason {
+    FailureReason::new(
+        FailureKind::NotStarted,
+        format!(
+            "Sync `{failed}` of the same call failed, and no further sync is started after a \
+             failure. No run of this sync was started."
+        ),
+    )
 }

@@ -3,7 +3,9 @@
 use core::time::Duration;
 
 use super::attempt_error::AttemptError;
+use super::limits::MAX_NAMED;
 use super::outcome::{Failure, FailureKind};
+use crate::hightouch::SyncRun;
 
 /// The part of a [`Failure`] that a phase knows.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,5 +95,31 @@ pub(super) fn unconfirmed(cause: &AttemptError, details: String) -> FailureReaso
     FailureReason {
         http_status: cause.status(),
         ..FailureReason::new(FailureKind::TriggerUnconfirmed, message).with_details(details)
+    }
+}
+
+/// Returns the names of the first [`MAX_NAMED`] sync runs, with their statuses.
+pub(super) fn sync_run_names(sync_runs: &[&SyncRun]) -> String {
+    let names: Vec<String> = sync_runs
+        .iter()
+        .take(MAX_NAMED)
+        .map(|sync_run| sync_run_name(sync_run))
+        .collect();
+    let more = if sync_runs.len() > MAX_NAMED {
+        " and more"
+    } else {
+        ""
+    };
+    format!("{}{more}", names.join(", "))
+}
+
+/// Returns the name of a sync run, with its status.
+pub(super) fn sync_run_name(sync_run: &SyncRun) -> String {
+    let word = sync_run.status.as_str();
+    match (sync_run.run, sync_run.sync) {
+        (Some(run), Some(sync)) => format!("run {run} of sync {sync} (`{word}`)"),
+        (None, Some(sync)) => format!("a run of sync {sync} (`{word}`)"),
+        (Some(run), None) => format!("run {run} (`{word}`)"),
+        (None, None) => format!("a sync run without an ID (`{word}`)"),
     }
 }

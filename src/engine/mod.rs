@@ -21,7 +21,7 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use hightouch_sync::engine::{Batch, Event, Instant, Options, SyncGoal};
+//! use hightouch_sync::engine::{Batch, BatchOptions, Event, Instant, Options, SyncGoal};
 //! use hightouch_sync::hightouch::{Method, Response, SyncRef};
 //!
 //! // A Hightouch whose runs succeed at once.
@@ -32,7 +32,8 @@
 //!
 //! let sync = SyncRef::Id(7.try_into()?);
 //! let mut now = Instant::default();
-//! let mut batch = Batch::new(vec![SyncGoal::Run(sync)], Options::default(), now, 1);
+//! let goals = vec![SyncGoal::Run(sync)];
+//! let mut batch = Batch::new(goals, Options::default(), BatchOptions::default(), now, 1);
 //! while !batch.is_over() {
 //!     while let Some(send) = batch.next_request(now) {
 //!         now = now + Duration::from_millis(100);
@@ -50,6 +51,7 @@ mod attempt_error;
 mod backoff;
 mod batch;
 mod failure_reason;
+mod job_list;
 mod limits;
 mod list;
 mod operation;
@@ -66,18 +68,25 @@ mod step;
 mod sync_list;
 mod time;
 mod verdict;
+mod warnings;
 
 #[cfg(test)]
 mod tests;
 
 pub use allowed_syncs::AllowedSyncs;
 pub use attempt_error::{TransportError, TransportErrorKind};
-pub use batch::{Batch, Send};
+pub use batch::{Batch, BatchOptions, InvalidBatch, Send};
 pub use operation::{Goal, Operation};
-pub use options::{ANSWER_WAIT, DEFAULT_WAIT, IfRunning, Options, SequenceGoal, SyncGoal};
-pub use outcome::{Failure, FailureKind, Outcome, Report, SequenceReport, SyncReport, untyped};
+pub use options::{
+    ANSWER_WAIT, DEFAULT_WAIT, IfRunning, InvalidRunsLimit, LIST_WAIT, Options, RunsGoal,
+    SequenceGoal, SyncGoal,
+};
+pub use outcome::{
+    Failure, FailureKind, Outcome, Report, RunsReport, SequenceReport, SyncReport, untyped,
+};
 pub use poll_schedule::MAX_CONCURRENT_RUNS;
 pub use step::{Action, Event};
 pub use sync_list::{InvalidSyncs, MAX_SYNCS, validate_syncs};
 pub use time::{Instant, whole_millis};
 pub use verdict::{Verdict, sequence_verdict, verdict};
+pub use warnings::{InvalidLimit, RejectedLimit, Warnings};

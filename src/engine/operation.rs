@@ -11,13 +11,15 @@ use super::attempt_error::AttemptError;
 use super::backoff::{Backoff, Jitter};
 use super::failure_reason::FailureReason;
 use super::limits::{JobLimits, LISTING_DELAY, MAX_ATTEMPTS};
-use super::options::{IfRunning, Options, SequenceGoal, SyncGoal};
-use super::outcome::{Failure, FailureKind, Report, SequenceReport, SyncReport};
+use super::options::{IfRunning, Options, RunsGoal, SequenceGoal, SyncGoal};
+use super::outcome::{Failure, FailureKind, RunsReport, SequenceReport, SyncReport};
 use super::phase::confirm::{Confirm, Confirmed};
 use super::phase::find::{FindRun, FindSync, FoundRun};
 use super::phase::locate::{Locate, Located};
 use super::phase::poll::{Poll, Polled};
-use super::phase::sequence::{PollSequence, TriggerSequence};
+use super::phase::rejected::CheckRejected;
+use super::phase::runs::{self, RecentRuns};
+use super::phase::sequence::{PollSequence, SequenceEnd, TriggerSequence};
 use super::phase::trigger::{Trigger, Triggered};
 use super::poll_schedule::PollSchedule;
 use super::server_clock::ServerClock;
@@ -51,8 +53,8 @@ const WAKE_SLACK: Duration = Duration::from_millis(50);
 
 /// What an operation does: [`SyncGoal`] or [`SequenceGoal`].
 pub trait Goal: Clone + Debug {
-    /// The report of a run.
-    type Report: Clone + Debug + Into<Report>;
+    /// The report of a success.
+    type Report: Clone + Debug;
     #[doc(hidden)]
     type Phase: Phase<Run: KnownRun<Report = Self::Report>>;
 
@@ -139,6 +141,31 @@ impl Goal for SequenceGoal {
     }
 }
 
+impl Goal for RunsGoal {
+    type Report = RunsReport;
+    type Phase = RunsPhase;
+
+    fn names(&self) -> Vec<String> {
+        vec![self.sync().to_string()]
+    }
+
+    fn may_start_run(&self) -> bool {
+        false
+    }
+
+    fn waits_for_end(&self) -> bool {
+        false
+    }
+
+    fn first_phase(self, options: &Options, _: Instant) -> Result<RunsPhase, FailureReason> {
+        let limit = self.limit();
+        match self.sync() {
+            SyncRef::Slug(slug) => Ok(RunsPhase::FindSync(FindSync::new(slug.clone()), limit)),
+            SyncRef::Id(sync) => RunsPhase::list(options, *sync, limit),
+        }
+    }
+}
+
 /// The current phase of an operation: the request that is in flight, or that is sent next.
 pub trait Phase: Sized + Debug {
     /// A run whose ID is known.
@@ -157,6 +184,10 @@ pub trait Phase: Sized + Debug {
         options: &Options,
         error: Option<&AttemptError>,
     ) -> Option<FailureReason>;
+
+    /// Returns whether the phase precedes the start of a run. Unless its request is a trigger that
+    /// is in flight, the operation has started none.
+    fn is_before_start(&self) -> bool;
 
     /// Returns the sync that is to run, if its ID is known.
     fn sync(&self) -> Option<SyncId>;
@@ -378,8 +409,15 @@ impl Phase for SyncPhase {
             Self::FindSync(_) | Self::FindRun(_) | Self::Trigger(_) => None,
             Self::Confirm(phase) => Some(phase.on_timeout(error)),
             Self::Poll(poll) | Self::Locate(_, poll) => {
-                Some(poll.on_timeout(error, options.accept_warnings))
+                Some(poll.on_timeout(error, options.warnings))
             }
+        }
+    }
+
+    fn is_before_start(&self) -> bool {
+        match self {
+            Self::FindSync(_) | Self::FindRun(_) | Self::Trigger(_) => true,
+            Self::Confirm(_) | Self::Poll(_) | Self::Locate(..) => false,
         }
     }
 
@@ -430,6 +468,8 @@ pub enum SequencePhase {
     Trigger(TriggerSequence),
     /// Polling the run.
     Poll(PollSequence),
+    /// Comparing rejected rows with the limit.
+    CheckRejected(CheckRejected, PollSequence),
 }
 
 impl Phase for SequencePhase {
@@ -439,6 +479,7 @@ impl Phase for SequencePhase {
         match self {
             Self::Trigger(phase) => (phase.request(), Role::OnlyTrigger),
             Self::Poll(phase) => (phase.request(), Role::Read),
+            Self::CheckRejected(phase, _) => (phase.request(), Role::Read),
         }
     }
 
@@ -455,11 +496,26 @@ impl Phase for SequencePhase {
                     }
                 })
             }
-            Self::Poll(mut phase) => {
-                Flow::follow(phase.on_reply(cx, reply), phase, Self::Poll, |poll, ()| {
-                    Flow::Succeed(poll)
-                })
-            }
+            Self::Poll(mut phase) => Flow::follow(
+                phase.on_reply(cx, reply),
+                phase,
+                Self::Poll,
+                |poll, end| match end {
+                    SequenceEnd::Succeeded => Flow::Succeed(poll),
+                    SequenceEnd::Warned { warned, limit } => {
+                        match CheckRejected::new(poll.id().clone(), &warned, limit) {
+                            Ok(check) => Flow::Send(Self::CheckRejected(check, poll)),
+                            Err(reason) => Flow::Fail(Self::Poll(poll), reason),
+                        }
+                    }
+                },
+            ),
+            Self::CheckRejected(mut phase, poll) => Flow::follow(
+                phase.on_reply(cx, reply),
+                (phase, poll),
+                |(phase, poll)| Self::CheckRejected(phase, poll),
+                |(_, poll), ()| Flow::Succeed(poll),
+            ),
         }
     }
 
@@ -467,7 +523,12 @@ impl Phase for SequencePhase {
         match self {
             Self::Trigger(_) => None,
             Self::Poll(poll) => Some(poll.on_timeout(error)),
+            Self::CheckRejected(phase, _) => Some(phase.on_timeout(error)),
         }
+    }
+
+    fn is_before_start(&self) -> bool {
+        matches!(self, Self::Trigger(_))
     }
 
     fn sync(&self) -> Option<SyncId> {
@@ -477,15 +538,84 @@ impl Phase for SequencePhase {
     fn run(&self) -> Option<&PollSequence> {
         match self {
             Self::Trigger(_) => None,
-            Self::Poll(poll) => Some(poll),
+            Self::Poll(poll) | Self::CheckRejected(_, poll) => Some(poll),
         }
     }
 
     fn into_run(self) -> Option<PollSequence> {
         match self {
             Self::Trigger(_) => None,
-            Self::Poll(poll) => Some(poll),
+            Self::Poll(poll) | Self::CheckRejected(_, poll) => Some(poll),
         }
+    }
+}
+
+/// The phases of an operation that lists runs.
+#[derive(Debug)]
+pub enum RunsPhase {
+    /// Looking up the slug, and the maximum number of runs.
+    FindSync(FindSync, usize),
+    /// Reading the list.
+    List(RecentRuns),
+}
+
+impl RunsPhase {
+    fn list(options: &Options, sync: SyncId, limit: usize) -> Result<Self, FailureReason> {
+        check_allowed(options, sync)?;
+        Ok(Self::List(RecentRuns::new(sync, limit)))
+    }
+}
+
+impl Phase for RunsPhase {
+    type Run = RecentRuns;
+
+    fn request(&self, _: &Options) -> (Request, Role) {
+        match self {
+            Self::FindSync(phase, _) => (phase.request(), Role::Read),
+            Self::List(phase) => (phase.request(), Role::Read),
+        }
+    }
+
+    fn on_reply(self, cx: &mut Context<'_>, reply: Reply) -> Flow<Self> {
+        match self {
+            Self::FindSync(mut phase, limit) => Flow::follow(
+                phase.on_reply(reply),
+                phase,
+                |phase| Self::FindSync(phase, limit),
+                |phase, sync| match Self::list(cx.options, sync, limit) {
+                    Ok(list) => Flow::Send(list),
+                    Err(reason) => Flow::Fail(Self::FindSync(phase, limit), reason),
+                },
+            ),
+            Self::List(mut phase) => {
+                Flow::follow(phase.on_reply(cx, reply), phase, Self::List, |runs, ()| {
+                    Flow::Succeed(runs)
+                })
+            }
+        }
+    }
+
+    fn on_timeout(&mut self, _: &Options, error: Option<&AttemptError>) -> Option<FailureReason> {
+        Some(runs::on_timeout(error))
+    }
+
+    fn is_before_start(&self) -> bool {
+        false
+    }
+
+    fn sync(&self) -> Option<SyncId> {
+        match self {
+            Self::FindSync(..) => None,
+            Self::List(phase) => Some(phase.sync()),
+        }
+    }
+
+    fn run(&self) -> Option<&RecentRuns> {
+        None
+    }
+
+    fn into_run(self) -> Option<RecentRuns> {
+        None
     }
 }
 
@@ -515,6 +645,7 @@ pub struct Operation<G: Goal> {
     rejected: Option<FailureReason>,
     options: Options,
     waits_for_end: bool,
+    may_start_run: bool,
     /// Whether the operation waits for its turn before every request.
     takes_turns: bool,
     began: Instant,
@@ -538,6 +669,7 @@ impl<G: Goal> Operation<G> {
     /// operations that begin together do not poll together.
     pub fn new(goal: G, options: Options, now: Instant, seed: u64) -> Self {
         let waits_for_end = goal.waits_for_end();
+        let may_start_run = goal.may_start_run();
         let (phase, rejected) = match goal.first_phase(&options, now) {
             Ok(phase) => (Some(phase), None),
             Err(reason) => (None, Some(reason)),
@@ -547,6 +679,7 @@ impl<G: Goal> Operation<G> {
             rejected,
             options,
             waits_for_end,
+            may_start_run,
             takes_turns: false,
             began: now,
             pending: None,
@@ -561,12 +694,12 @@ impl<G: Goal> Operation<G> {
         }
     }
 
-    /// Adapts the operation to `operations` concurrent operations with the same API key. It polls
-    /// less often, so that all of them stay within the rate limit, and it keeps less of each run,
-    /// so that all of them fit into memory.
+    /// Adapts the operation to a call with `operations` operations, of which `concurrent` run at a
+    /// time. It polls less often, so that all of them stay within the rate limit, and it keeps less
+    /// of each run, so that all of them fit into memory.
     #[must_use]
-    pub fn sharing_with(mut self, operations: u32) -> Self {
-        self.schedule.share_with(operations);
+    pub fn sharing_with(mut self, operations: u32, concurrent: u32) -> Self {
+        self.schedule.share_with(concurrent);
         self.limits = JobLimits::sharing_with(operations);
         self
     }
@@ -584,16 +717,20 @@ impl<G: Goal> Operation<G> {
         self.phase.as_ref()?.sync()
     }
 
-    /// Ends the operation because another operation of the batch has the same sync. The last
-    /// request that [`step`](Self::step) returned is not sent.
-    pub fn end_as_duplicate(&mut self, now: Instant) -> Failure<G::Report> {
+    /// Returns whether no run was started so far. If the request in flight is a trigger, that is
+    /// not known.
+    pub(super) fn is_before_start(&self) -> bool {
+        self.phase.as_ref().is_some_and(Phase::is_before_start)
+    }
+
+    /// Takes back the last request that [`step`](Self::step) returned. It is not sent.
+    pub(super) fn take_back_request(&mut self) {
         self.requests = self.requests.saturating_sub(1);
+    }
+
+    /// Ends the operation for a reason that its batch knows.
+    pub(super) fn end(&mut self, now: Instant, reason: FailureReason) -> Failure<G::Report> {
         let phase = self.phase.take();
-        let reason = FailureReason::new(
-            FailureKind::InvalidInput,
-            "The sync is listed twice, by its ID and by its slug. It runs once. Nothing was started \
-             for this entry.",
-        );
         self.failure(now, phase, reason)
     }
 
@@ -743,7 +880,10 @@ impl<G: Goal> Operation<G> {
             Role::Read => reserve,
         };
         let last = (self.began + self.wait(is_confirmed(&phase))) - reserve;
-        let is_over = !is_confirmed(&phase) && now >= self.began + self.options.max_wait;
+        // A call with a wait of zero sends no request twice. It may wait before its first ones.
+        let is_retry = error.is_some() || role != Role::BeforeTrigger;
+        let is_over =
+            is_retry && !is_confirmed(&phase) && now >= self.began + self.options.max_wait;
         if is_over || last <= now {
             return self.time_out(now, phase, error);
         }
@@ -778,11 +918,11 @@ impl<G: Goal> Operation<G> {
         let reason = match error {
             Some(error) => return self.give_up(now, phase, error),
             None if self.requests == 0 => FailureReason::new(
-                FailureKind::Other,
+                FailureKind::NotStarted,
                 "Timed out waiting for a free slot. No run was started. Retry with a longer wait.",
             ),
             None => FailureReason::new(
-                FailureKind::Unreachable,
+                FailureKind::NotStarted,
                 "Too little time was left to start a run. No run was started. Retry with a longer \
                  wait.",
             ),
@@ -793,7 +933,7 @@ impl<G: Goal> Operation<G> {
     /// Ends the operation with the error of its last attempt.
     fn give_up(&mut self, now: Instant, phase: G::Phase, error: AttemptError) -> Action<G::Report> {
         let mut reason = FailureReason::from(error);
-        if phase.run().is_none() && reason.http_status.is_none() {
+        if self.may_start_run && phase.run().is_none() && reason.http_status.is_none() {
             reason.message += ". No run was started.";
         }
         self.fail(now, Some(phase), reason)

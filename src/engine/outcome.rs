@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use crate::hightouch::{Run, RunRef, RunStatus, SequenceRun, SyncId};
+use super::warnings::RejectedRows;
+use crate::hightouch::{Run, RunRef, RunStatus, SequenceRun, SyncId, Timestamp};
 
 /// The result of an operation: the report of a run that succeeded, or a failure.
 pub type Outcome<R = Report> = Result<R, Failure<R>>;
@@ -58,6 +59,29 @@ impl SyncReport {
     pub fn is_listed(&self) -> bool {
         !self.jobs.is_empty()
     }
+
+    /// Returns the number of rows that the destination accepted, if Hightouch reported it for every
+    /// job.
+    pub fn successful_rows(&self) -> Option<u128> {
+        RejectedRows::of(&self.jobs).successful()
+    }
+
+    /// Returns the number of rows that the destination rejected, if Hightouch reported it for every
+    /// job.
+    pub fn rejected_rows(&self) -> Option<u128> {
+        RejectedRows::of(&self.jobs).rejected()
+    }
+
+    /// Returns the time from the start of the first job to the end of the last one, by Hightouch's
+    /// clock, if all jobs have ended.
+    pub fn run_time(&self) -> Option<Duration> {
+        let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::rfc3339);
+        let starts = self.jobs.iter().map(|job| time(&job.started_at));
+        let ends = self.jobs.iter().map(|job| time(&job.finished_at));
+        let start = starts.collect::<Option<Vec<_>>>()?.into_iter().min()?;
+        let end = ends.collect::<Option<Vec<_>>>()?.into_iter().max()?;
+        Some(end.duration_since(start))
+    }
 }
 
 /// The state of a run of a sequence.
@@ -68,6 +92,19 @@ pub struct SequenceReport {
     /// The number of requests that were sent.
     pub requests: u32,
     /// The duration of the operation so far.
+    pub elapsed: Duration,
+}
+
+/// The most recent runs of a sync.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunsReport {
+    /// The sync.
+    pub sync: SyncId,
+    /// The runs, the highest ID first. A run with several jobs has one entry for each.
+    pub runs: Vec<Run>,
+    /// The number of requests that were sent.
+    pub requests: u32,
+    /// The duration of the operation.
     pub elapsed: Duration,
 }
 
@@ -95,7 +132,7 @@ macro_rules! failure_kinds {
 }
 
 failure_kinds! {
-    /// The caller's input is invalid. Nothing was sent.
+    /// The caller's input is invalid. No run was started.
     InvalidInput "invalid-input",
     /// Hightouch answered 401.
     Unauthorized "unauthorized",
@@ -188,7 +225,17 @@ impl<R> Failure<R> {
     }
 
     /// Converts the report.
-    pub fn map_report<T>(self, map: impl FnOnce(R) -> T) -> Failure<T> {
+    pub fn map_report<T>(mut self, map: impl FnOnce(R) -> T) -> Failure<T> {
+        let report = self.report.take().map(map);
+        self.with_report(report)
+    }
+
+    /// Drops the report.
+    pub fn without_report<T>(self) -> Failure<T> {
+        self.with_report(None)
+    }
+
+    fn with_report<T>(self, report: Option<T>) -> Failure<T> {
         Failure {
             kind: self.kind,
             message: self.message,
@@ -196,7 +243,7 @@ impl<R> Failure<R> {
             http_status: self.http_status,
             retry_after: self.retry_after,
             sync: self.sync,
-            report: self.report.map(map),
+            report,
             requests: self.requests,
             elapsed: self.elapsed,
         }

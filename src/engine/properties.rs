@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::{
     ANSWER_WAIT, Action, AllowedSyncs, Event, Failure, FailureKind, Goal, IfRunning, Instant,
     Operation, Options, Outcome, Report, SequenceGoal, SyncGoal, TransportError,
-    TransportErrorKind,
+    TransportErrorKind, Warnings,
 };
 use crate::hightouch::{
     BASE_PATH, BodyEnd, Method, Response, Resync, RetryAfter, Run, RunRef, RunStatus,
@@ -45,7 +45,7 @@ pub fn operation(bytes: &[u8]) {
 }
 
 /// Executes an operation to its end and checks each step. Each line is the reply to one request.
-fn execute<'a, G: Goal>(
+fn execute<'a, G: Goal<Report: Into<Report>>>(
     goal: G,
     options: Options,
     is_sequence: bool,
@@ -135,7 +135,11 @@ fn options(line: &str) -> Options {
             full: word("resync"),
             ..Resync::default()
         },
-        accept_warnings: word("warnings"),
+        warnings: if word("warnings") {
+            Warnings::Accept
+        } else {
+            Warnings::Fail
+        },
         if_running,
         allowed: AllowedSyncs::all(),
         unless_since: Timestamp::rfc3339("2022-02-08T16:11:00Z").filter(|_| word("since")),
@@ -353,7 +357,7 @@ impl Checker {
         };
         let is_success = |status: &RunStatus| {
             *status == RunStatus::Success
-                || *status == RunStatus::Warning && self.options.accept_warnings
+                || *status == RunStatus::Warning && self.options.warnings == Warnings::Accept
         };
         match outcome {
             Ok(Report::Sync(report)) if self.waits_for_end => {

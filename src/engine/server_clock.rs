@@ -11,7 +11,7 @@ use crate::hightouch::Timestamp;
 /// happened after it.
 const NORMAL_SKEW: Duration = Duration::from_secs(1);
 /// Maximum difference between the clocks of Hightouch's own machines in a disturbance.
-const MAX_SKEW: Duration = Duration::from_secs(30);
+pub(super) const MAX_SKEW: Duration = Duration::from_secs(30);
 /// Precision of the `Date` header (RFC 9110, section 5.6.7). It is rounded down.
 const DATE_PRECISION: Duration = Duration::from_secs(1);
 
@@ -67,6 +67,14 @@ impl ServerClock {
         self.is_inconsistent |= self
             .start
             .is_some_and(|(_, high)| event > at(high, now) + NORMAL_SKEW);
+    }
+
+    /// Returns how long Hightouch's clock may still need until it shows `time`; `None` if the time
+    /// has passed, or if the clock is unknown.
+    pub(super) fn time_until(&self, time: Timestamp, now: Instant) -> Option<Duration> {
+        let (low, _) = self.start.filter(|_| !self.is_inconsistent)?;
+        let left = time.duration_since(at(low, now));
+        (!left.is_zero()).then_some(left)
     }
 
     /// Compares the time of an event with an instant.

@@ -1,5 +1,6 @@
 //! Whether a run has ended, and whether it has succeeded.
 
+use super::warnings::Warnings;
 use crate::hightouch::{Run, RunStatus, SequenceRun, SequenceStatus};
 
 /// The state of a run, judged by the statuses of its jobs.
@@ -30,12 +31,12 @@ impl Verdict {
 /// Judges a run by its jobs.
 ///
 /// A run has succeeded if it has jobs, all jobs have ended, and the status of every job is
-/// `success`, or `warning` if warnings are accepted. Row counts and completion ratios do not count.
-pub fn verdict(jobs: &[Run], accept_warnings: bool) -> Verdict {
-    verdict_of_all(
-        jobs.iter().map(|job| (&job.status, job.ended())),
-        accept_warnings,
-    )
+/// `success`, or `warning` if the warnings of the run are accepted. Completion ratios do not count,
+/// and row counts count only for the limit on rejected rows.
+pub fn verdict(jobs: &[Run], warnings: Warnings) -> Verdict {
+    verdict_of_all(jobs.iter().map(|job| (&job.status, job.ended())), || {
+        warnings.accept(jobs)
+    })
 }
 
 /// Returns whether a run of a sequence has succeeded; `None` while it is in progress.
@@ -48,7 +49,7 @@ pub fn sequence_verdict(run: &SequenceRun, accept_warnings: bool) -> Option<bool
         SequenceStatus::Failed | SequenceStatus::Cancelled => Some(false),
         SequenceStatus::Done => {
             let sync_runs = run.sync_runs.iter().map(|run| (&run.status, run.ended()));
-            match verdict_of_all(sync_runs, accept_warnings) {
+            match verdict_of_all(sync_runs, || accept_warnings) {
                 Verdict::InProgress(_) => None,
                 Verdict::Succeeded(_) => Some(true),
                 Verdict::Failed(_) => Some(false),
@@ -58,10 +59,11 @@ pub fn sequence_verdict(run: &SequenceRun, accept_warnings: bool) -> Option<bool
     }
 }
 
-/// Judges a run by its parts: the status of each, and whether it has ended.
+/// Judges a run by its parts: the status of each, and whether it has ended. `accept_warnings` is
+/// called if the worst status is `warning`.
 pub(super) fn verdict_of_all<'a>(
     parts: impl IntoIterator<Item = (&'a RunStatus, bool)>,
-    accept_warnings: bool,
+    accept_warnings: impl FnOnce() -> bool,
 ) -> Verdict {
     let mut worst: Option<&RunStatus> = None;
     for (status, ended) in parts {
@@ -72,18 +74,11 @@ pub(super) fn verdict_of_all<'a>(
             worst = Some(status);
         }
     }
-    let Some(worst) = worst else {
-        return Verdict::InProgress(RunStatus::Queued);
-    };
-    let accepted = if accept_warnings {
-        RunStatus::Warning
-    } else {
-        RunStatus::Success
-    };
-    if severity(worst) <= severity(&accepted) {
-        Verdict::Succeeded(worst.clone())
-    } else {
-        Verdict::Failed(worst.clone())
+    match worst {
+        None => Verdict::InProgress(RunStatus::Queued),
+        Some(RunStatus::Success) => Verdict::Succeeded(RunStatus::Success),
+        Some(RunStatus::Warning) if accept_warnings() => Verdict::Succeeded(RunStatus::Warning),
+        Some(worst) => Verdict::Failed(worst.clone()),
     }
 }
 
@@ -114,7 +109,7 @@ mod tests {
 
     #[test]
     fn all_of_nothing_is_not_success() {
-        assert_eq!(verdict(&[], true), Verdict::InProgress(Queued));
+        assert_eq!(verdict(&[], Warnings::Accept), Verdict::InProgress(Queued));
     }
 
     #[test]
@@ -128,7 +123,7 @@ mod tests {
         ] {
             for ended in [Success, Warning, Failed, Cancelled, Interrupted] {
                 assert_eq!(
-                    verdict(&jobs(&[ended.clone(), going.clone()]), true),
+                    verdict(&jobs(&[ended.clone(), going.clone()]), Warnings::Accept),
                     Verdict::InProgress(going.clone())
                 );
             }
@@ -138,7 +133,7 @@ mod tests {
     #[test]
     fn one_job_that_failed_fails_the_run() {
         for bad in [Failed, Cancelled, Interrupted] {
-            for accept in [false, true] {
+            for accept in [Warnings::Fail, Warnings::Accept] {
                 assert_eq!(
                     verdict(&jobs(&[Success, bad.clone(), Warning]), accept),
                     Verdict::Failed(bad.clone())
@@ -146,7 +141,7 @@ mod tests {
             }
         }
         assert_eq!(
-            verdict(&jobs(&[Success, Success]), false),
+            verdict(&jobs(&[Success, Success]), Warnings::Fail),
             Verdict::Succeeded(Success)
         );
     }
@@ -154,11 +149,11 @@ mod tests {
     #[test]
     fn a_warning_counts_as_the_caller_says() {
         assert_eq!(
-            verdict(&jobs(&[Success, Warning]), false),
+            verdict(&jobs(&[Success, Warning]), Warnings::Fail),
             Verdict::Failed(Warning)
         );
         assert_eq!(
-            verdict(&jobs(&[Success, Warning]), true),
+            verdict(&jobs(&[Success, Warning]), Warnings::Accept),
             Verdict::Succeeded(Warning)
         );
     }

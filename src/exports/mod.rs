@@ -23,8 +23,9 @@ impl Guest for Component {
         connection: wit::Connection,
         syncs: Vec<wit::SyncRef>,
         options: wit::RunOptions,
+        batch: wit::BatchOptions,
     ) -> Vec<Result<wit::Report, wit::Failure>> {
-        runs::run_all(&connection, syncs, options)
+        runs::run_all(&connection, syncs, options, batch)
     }
 
     fn start_sync(
@@ -43,6 +44,14 @@ impl Guest for Component {
     ) -> Result<wit::Report, wit::Failure> {
         let goal = runs::run_ref(run).map(SyncGoal::Await);
         runs::call(connection, goal, options).map(Into::into)
+    }
+
+    fn list_runs(
+        connection: wit::Connection,
+        sync: wit::SyncRef,
+        limit: Option<u32>,
+    ) -> Result<Vec<wit::Job>, wit::Failure> {
+        runs::list(&connection, sync, limit)
     }
 
     fn run_sequence(

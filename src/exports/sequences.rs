@@ -1,12 +1,9 @@
 //! Runs of sequences: WIT types to engine types and back.
 
-use core::time::Duration;
-
 use super::connection;
+use super::runs::{read_warnings, with_wait};
 use crate::bindings::hightouch::sync::types as wit;
-use crate::engine::{
-    ANSWER_WAIT, DEFAULT_WAIT, Failure, Options, SequenceGoal, SequenceReport, whole_millis,
-};
+use crate::engine::{Failure, Options, SequenceGoal, SequenceReport, whole_millis};
 use crate::hightouch::{SequenceRun, SequenceStatus, SyncRun};
 
 /// Carries out one operation on a sequence. `goal` makes the goal of the UUID.
@@ -17,18 +14,10 @@ pub(super) fn call<T: core::str::FromStr<Err: core::fmt::Display>>(
     options: wit::SequenceOptions,
 ) -> Result<SequenceReport, wit::SequenceFailure> {
     let goal = uuid.parse().map(goal).map_err(Failure::invalid_input);
-    let max_wait = options
-        .max_wait_ms
-        .map_or(DEFAULT_WAIT, Duration::from_millis);
+    let warnings = read_warnings(options.warnings).map_err(Failure::invalid_input)?;
     let options = Options {
-        accept_warnings: options.accept_warnings,
-        max_wait,
-        answer_wait: if max_wait.is_zero() {
-            ANSWER_WAIT
-        } else {
-            Duration::ZERO
-        },
-        ..Options::default()
+        warnings,
+        ..with_wait(options.max_wait_ms)
     };
     Ok(connection::carry_out(&connection, goal, options)?)
 }
@@ -51,6 +40,7 @@ impl From<Failure<SequenceReport>> for wit::SequenceFailure {
             details: failure.details,
             http_status: failure.http_status,
             run: failure.report.map(|report| report.run.into()),
+            retry_after_ms: failure.retry_after.map(whole_millis),
             requests: failure.requests,
             elapsed_ms: whole_millis(failure.elapsed),
         }

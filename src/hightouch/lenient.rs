@@ -149,11 +149,6 @@ pub(super) fn u64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u
     <&RawValue>::deserialize(deserializer).map(as_u64)
 }
 
-/// Reads a count for `deserialize_with`; any other value counts as zero.
-pub(super) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    u64(deserializer).map(Option::unwrap_or_default)
-}
-
 /// Reads a numeric ID for `deserialize_with`; any other value counts as missing.
 pub(super) fn id<'de, D: Deserializer<'de>, T: TryFrom<u64>>(
     deserializer: D,

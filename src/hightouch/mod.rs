@@ -37,7 +37,7 @@ pub use run::{Ratio, RowCounts, Run, RunsPage};
 pub use sequence::{SequenceRun, SyncRun, read_sequence_trigger};
 pub use status::{RunStatus, SequenceStatus};
 pub use sync::{SyncEntry, SyncsPage};
-pub use timestamp::Timestamp;
+pub use timestamp::{InvalidTimestamp, Timestamp};
 pub use trigger::{Resync, read_trigger, trigger_ids};
 pub use uuid::{SequenceId, SequenceRunId};
 

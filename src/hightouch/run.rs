@@ -8,20 +8,28 @@ use super::lenient::{self, MAX_SHORT_TEXT_LEN, prefix};
 use super::page::{Page, read_page};
 use super::{ReadError, RunId, RunStatus};
 
-/// Row counts by operation. A count that is missing or of another type than the API promises is
-/// zero.
+/// Row counts by operation. A count is `None` if it is missing or of another type than the API
+/// promises.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct RowCounts {
     /// `addedCount`.
-    #[serde(rename = "addedCount", deserialize_with = "lenient::count")]
-    pub added: u64,
+    #[serde(rename = "addedCount", deserialize_with = "lenient::u64")]
+    pub added: Option<u64>,
     /// `changedCount`.
-    #[serde(rename = "changedCount", deserialize_with = "lenient::count")]
-    pub changed: u64,
+    #[serde(rename = "changedCount", deserialize_with = "lenient::u64")]
+    pub changed: Option<u64>,
     /// `removedCount`.
-    #[serde(rename = "removedCount", deserialize_with = "lenient::count")]
-    pub removed: u64,
+    #[serde(rename = "removedCount", deserialize_with = "lenient::u64")]
+    pub removed: Option<u64>,
+}
+
+impl RowCounts {
+    /// Returns the sum of the counts; `None` if one of them is unknown.
+    pub fn total(&self) -> Option<u128> {
+        let counts = [self.added, self.changed, self.removed];
+        counts.iter().map(|count| count.map(u128::from)).sum()
+    }
 }
 
 /// A finite number and its text. The text makes it possible to detect an API key that a response
@@ -182,9 +190,9 @@ mod tests {
         let (runs, page) = read(&format!(r#"{{"data":[{RECORDED}],"hasMore":false}}"#)).unwrap();
         let added = |added| {
             Some(RowCounts {
-                added,
-                changed: 0,
-                removed: 0,
+                added: Some(added),
+                changed: Some(0),
+                removed: Some(0),
             })
         };
         assert_eq!(
@@ -300,9 +308,9 @@ mod tests {
         assert_eq!(
             run.failed_rows,
             Some(RowCounts {
-                added: 3,
-                changed: 0,
-                removed: 0
+                added: Some(3),
+                changed: None,
+                removed: None
             })
         );
         assert_eq!(run.error.as_deref(), Some(r#"{"code":1}"#));

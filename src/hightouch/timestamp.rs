@@ -10,6 +10,11 @@ use time::format_description::well_known::Rfc3339;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
+/// A text that is not a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an RFC 3339 time with an offset, after 1970, such as 2026-11-25T06:00:00Z")]
+pub struct InvalidTimestamp;
+
 impl Timestamp {
     /// Returns the time that is this many milliseconds after 1970-01-01T00:00:00Z.
     pub fn from_millis(millis: i64) -> Self {
@@ -31,6 +36,18 @@ impl Timestamp {
         Some(Self(
             time.unix_timestamp() * 1000 + i64::from(time.millisecond()),
         ))
+    }
+
+    /// Reads a time that a caller gives, in RFC 3339.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the text is not such a time, or if the time is not after 1970-01-01. Some
+    /// languages write a time that is not set as the beginning of the year 1 or of 1970.
+    pub fn given(text: &str) -> Result<Self, InvalidTimestamp> {
+        Self::rfc3339(text)
+            .filter(|time| time.0 > 0)
+            .ok_or(InvalidTimestamp)
     }
 
     /// Reads an HTTP date in the form that servers must send, `Sun, 06 Nov 1994 08:49:37 GMT`
@@ -132,6 +149,27 @@ mod tests {
             "+2023-01-01T00:00:00Z",
         ] {
             assert_eq!(Timestamp::rfc3339(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_given_time_has_an_offset_and_is_set() {
+        assert_eq!(
+            Timestamp::given("2023-10-17T13:06:01.713+02:00"),
+            Ok(Timestamp::from_millis(1_697_540_761_713))
+        );
+        for text in [
+            "",
+            "now",
+            "1697540761",
+            "2023-10-17",
+            "2023-10-17T11:06:01",
+            "2023-10-17T11:06:01 Z",
+            "0001-01-01T00:00:00Z",
+            "1970-01-01T00:00:00Z",
+            "1970-01-01T01:00:00+01:00",
+        ] {
+            assert_eq!(Timestamp::given(text), Err(InvalidTimestamp), "{text:?}");
         }
     }
 

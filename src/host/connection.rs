@@ -1,6 +1,6 @@
 //! The connection to Hightouch, and the removal of its API key from everything that is reported.
 
-use crate::engine::{Event, Failure, Outcome, SequenceReport, SyncReport};
+use crate::engine::{Event, Failure, Outcome, RunsReport, SequenceReport, SyncReport};
 use crate::hightouch::{
     ApiKey, ApiOrigin, Response, RowCounts, Run, RunStatus, SequenceRun, SequenceStatus, SyncRun,
 };
@@ -79,6 +79,18 @@ impl Redact for SequenceReport {
     }
 }
 
+impl Redact for RunsReport {
+    fn redact(&mut self, key: &ApiKey) {
+        let Self {
+            sync: _,
+            runs,
+            requests: _,
+            elapsed: _,
+        } = self;
+        runs.iter_mut().for_each(|run| run.redact(key));
+    }
+}
+
 impl<R: Redact> Redact for Failure<R> {
     fn redact(&mut self, key: &ApiKey) {
         let Self {
@@ -136,8 +148,9 @@ fn contains(rows: &RowCounts, key: &ApiKey) -> bool {
         removed,
     } = *rows;
     [added, changed, removed]
-        .iter()
-        .any(|count| key.is_number(*count))
+        .into_iter()
+        .flatten()
+        .any(|count| key.is_number(count))
 }
 
 impl Redact for SequenceRun {

@@ -5,11 +5,11 @@ use waki::bindings::wasi::io::poll::{Pollable, poll};
 use super::clock::Clock;
 use super::connection::{Connection, Redact};
 use super::exchange::Exchange;
-use crate::engine::{Batch, Event, Goal, Instant, Options, Outcome, Report};
+use crate::engine::{Batch, BatchOptions, Event, Goal, Instant, Options, Outcome};
 
 /// Called with each run that an operation has started or adopted, as soon as Hightouch has named
 /// it.
-pub(crate) type Observer = Box<dyn FnMut(&Report)>;
+pub(crate) type Observer<R> = Box<dyn FnMut(R)>;
 
 /// A batch and its requests in flight.
 pub(crate) struct Driver<G: Goal> {
@@ -18,7 +18,7 @@ pub(crate) struct Driver<G: Goal> {
     exchanges: Vec<(usize, Exchange)>,
     connection: Connection,
     clock: Clock,
-    observer: Option<Observer>,
+    observer: Option<Observer<G::Report>>,
 }
 
 impl<G: Goal<Report: Redact>> Driver<G> {
@@ -29,8 +29,19 @@ impl<G: Goal<Report: Redact>> Driver<G> {
         connection: Connection,
         clock: Clock,
     ) -> Self {
+        Self::batch(goals, options, BatchOptions::default(), connection, clock)
+    }
+
+    /// Returns a driver of operations that run in this order.
+    pub(crate) fn batch(
+        goals: Vec<G>,
+        options: Options,
+        batch: BatchOptions,
+        connection: Connection,
+        clock: Clock,
+    ) -> Self {
         Self {
-            batch: Batch::new(goals, options, clock.now(), clock.seed()),
+            batch: Batch::new(goals, options, batch, clock.now(), clock.seed()),
             exchanges: Vec::new(),
             connection,
             clock,
@@ -84,7 +95,7 @@ impl<G: Goal<Report: Redact>> Driver<G> {
         };
         while let Some(mut report) = self.batch.next_started(self.clock.now()) {
             report.redact(&self.connection.key);
-            observer(&report.into());
+            observer(report);
         }
     }
 
@@ -138,7 +149,7 @@ impl<G: Goal<Report: Redact>> Driver<G> {
 #[cfg(feature = "endpoint")]
 impl<G: Goal<Report: Redact>> Driver<G> {
     /// Sets the function that is called with each run that an operation has started or adopted.
-    pub(crate) fn with_observer(self, observer: Observer) -> Self {
+    pub(crate) fn with_observer(self, observer: Observer<G::Report>) -> Self {
         Self {
             observer: Some(observer),
             ..self

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 use xtask::build::Kind;
-use xtask::embedder::{FailureKind, RunOptions, SequenceOptions, SyncRef};
+use xtask::embedder::{FailureKind, RunOptions, SequenceOptions, SyncRef, Warnings};
 use xtask::local_hightouch::fixtures::SEQUENCE;
 
 use super::a_dbt_job_gates_the_sync::{signature, success};
@@ -98,7 +98,7 @@ fn by_the_library() {
             assert_eq!(failure.message, "Too Many Requests");
         }
         let waited = SequenceOptions {
-            accept_warnings: false,
+            warnings: Warnings::Fail,
             max_wait_ms: Some(WAIT_MS),
         };
         let failure = library

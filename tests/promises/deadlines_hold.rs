@@ -51,7 +51,7 @@ fn a_wait_of_zero_starts_a_run_or_looks_once() {
             max_wait_ms: Some(0),
             ..options()
         };
-        let failure = library.run_sync(1, once).await.unwrap_err();
+        let failure = library.run_sync(1, once.clone()).await.unwrap_err();
         assert_eq!(
             (failure.kind, failure.requests),
             (FailureKind::StillRunning, 1)
@@ -60,7 +60,7 @@ fn a_wait_of_zero_starts_a_run_or_looks_once() {
         let look = || async {
             library
                 .host
-                .await_run(&library.connection, run, once)
+                .await_run(&library.connection, run, once.clone())
                 .await
                 .unwrap()
         };

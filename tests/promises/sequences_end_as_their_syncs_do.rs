@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use xtask::embedder::{
     FailureKind, RunStatus, SequenceFailure, SequenceOptions, SequenceReport, SequenceStatus,
+    Warnings,
 };
 use xtask::local_hightouch::fixtures::{SEQUENCE, SEQUENCE_DONE_WITH_FAILURE, SEQUENCE_FAILED};
 use xtask::local_hightouch::{KEY, LocalHightouch, Options, Scenario};
@@ -19,14 +20,14 @@ const RUN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
 
 fn accepting(accept_warnings: bool) -> SequenceOptions {
     SequenceOptions {
-        accept_warnings,
+        warnings: Warnings::accepted(accept_warnings),
         max_wait_ms: None,
     }
 }
 
 fn within(wait: Duration) -> SequenceOptions {
     SequenceOptions {
-        accept_warnings: true,
+        warnings: Warnings::Accept,
         max_wait_ms: Some(millis(wait)),
     }
 }
@@ -161,7 +162,7 @@ fn it_is_started_and_awaited_in_two_calls() {
             .unwrap();
         assert_eq!(hightouch.requests().len(), 1);
         let look = SequenceOptions {
-            accept_warnings: true,
+            warnings: Warnings::Accept,
             max_wait_ms: Some(0),
         };
         let failure = library.await_sequence(&run, look).await.unwrap_err();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use xtask::build::Kind;
-use xtask::embedder::{Failure, FailureKind, IfRunning, Report, RunOptions, SyncRef};
+use xtask::embedder::{BatchOptions, Failure, FailureKind, IfRunning, Report, RunOptions, SyncRef};
 use xtask::local_hightouch::{LocalHightouch, Options, Status, SyncFixture, Timeline};
 
 use super::support::stage::{
@@ -60,7 +60,7 @@ impl Library {
         options: RunOptions,
     ) -> Vec<Result<Report, Failure>> {
         self.host
-            .run_syncs(&self.connection, syncs, options)
+            .run_syncs(&self.connection, syncs, options, BatchOptions::default())
             .await
             .expect("no trap")
     }

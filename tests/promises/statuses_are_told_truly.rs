@@ -1,7 +1,7 @@
 //! A run is a success only if it has ended and every job is `success`, or `warning` if the caller
 //! accepts warnings.
 
-use xtask::embedder::{FailureKind, RunOptions, RunStatus};
+use xtask::embedder::{FailureKind, RunOptions, RunStatus, Warnings};
 
 use super::support::stage::{lists, options, send_request, stage, with_each_endpoint, with_key};
 
@@ -86,7 +86,7 @@ fn a_warning_counts_as_the_caller_says() {
             .run_sync(
                 2,
                 RunOptions {
-                    accept_warnings: true,
+                    warnings: Warnings::Accept,
                     ..options()
                 },
             )

@@ -4,8 +4,9 @@ use core::time::Duration;
 
 use fastrand::Rng;
 use hightouch_sync::engine::{
-    Action, AllowedSyncs, Batch, Event, Goal as EngineGoal, IfRunning as EngineIfRunning, Instant,
-    Operation, Options, Outcome, SequenceGoal, SyncGoal, TransportError, TransportErrorKind,
+    Action, AllowedSyncs, Batch, BatchOptions, Event, Goal as EngineGoal,
+    IfRunning as EngineIfRunning, Instant, Operation, Options, Outcome, Report, SequenceGoal,
+    SyncGoal, TransportError, TransportErrorKind, Warnings,
 };
 use hightouch_sync::hightouch::{
     BodyEnd, Method, Request, Response, Resync, RetryAfter, RunId, RunRef, SyncId, SyncRef,
@@ -83,6 +84,14 @@ fn sequence_goal(world: &World, hightouch: &Hightouch<'_>) -> SequenceGoal {
     }
 }
 
+pub fn warnings(accept: bool) -> Warnings {
+    if accept {
+        Warnings::Accept
+    } else {
+        Warnings::Fail
+    }
+}
+
 fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
     let call = &world.call;
     Options {
@@ -90,7 +99,7 @@ fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
             full: call.resync,
             ..Resync::default()
         },
-        accept_warnings: call.accept_warnings,
+        warnings: warnings(call.accept_warnings),
         if_running: match call.if_running {
             IfRunning::Queue => EngineIfRunning::Queue,
             IfRunning::Join => EngineIfRunning::Join,
@@ -150,10 +159,16 @@ impl<G: EngineGoal> Caller<G> {
     fn new(goal: G, options: Options, now: Instant, world: &World) -> Self {
         let (seed, operations) = (world.call.seed, world.call.among);
         if operations == 1 {
-            Self::Batch(Batch::new(vec![goal], options, now, seed))
+            Self::Batch(Batch::new(
+                vec![goal],
+                options,
+                BatchOptions::default(),
+                now,
+                seed,
+            ))
         } else {
             Self::Operation(Box::new(
-                Operation::new(goal, options, now, seed).sharing_with(operations),
+                Operation::new(goal, options, now, seed).sharing_with(operations, operations),
             ))
         }
     }
@@ -181,7 +196,10 @@ impl<G: EngineGoal> Caller<G> {
     }
 }
 
-fn drive<G: EngineGoal>(world: &World, goal: G) -> Result<Played<'_>, (String, Vec<Sent>)> {
+fn drive<G: EngineGoal<Report: Into<Report>>>(
+    world: &World,
+    goal: G,
+) -> Result<Played<'_>, (String, Vec<Sent>)> {
     let mut now: Millis = 0;
     let at = |now| Instant::after_start(span(now));
     let mut hightouch = Hightouch::new(world);

@@ -5,9 +5,13 @@ use core::time::Duration;
 use serde_json::Value;
 
 use super::fields::Fields;
+use super::warnings::{self, ACCEPT_WARNINGS};
 use crate::endpoint::response::problem::Problem;
-use crate::engine::{Failure, IfRunning, MAX_SYNCS, Options, validate_syncs};
-use crate::hightouch::{Resync, SyncId, SyncRef};
+use crate::engine::{
+    BatchOptions, Failure, IfRunning, MAX_CONCURRENT_RUNS, MAX_SYNCS, Options, Warnings,
+    validate_syncs,
+};
+use crate::hightouch::{InvalidTimestamp, Resync, SyncId, SyncRef, Timestamp};
 
 /// Maximum length of a body, in bytes.
 pub(in crate::endpoint) const MAX_BODY: usize = 64 * 1024;
@@ -45,8 +49,9 @@ impl From<BodyError> for Problem {
 #[derive(Debug, Default)]
 pub(in crate::endpoint) struct SyncBody {
     resync: Resync,
-    accept_warnings: bool,
+    warnings: Warnings,
     if_running: IfRunning,
+    unless_since: Option<Timestamp>,
 }
 
 /// The body that runs several syncs.
@@ -54,21 +59,24 @@ pub(in crate::endpoint) struct SyncBody {
 pub(in crate::endpoint) struct BatchBody {
     options: SyncBody,
     syncs: Vec<Value>,
+    order: BatchOptions,
 }
 
 /// The body that runs a sequence. Every field is optional.
 #[derive(Debug, Default)]
 pub(in crate::endpoint) struct SequenceBody {
-    accept_warnings: bool,
+    warnings: Warnings,
 }
 
 /// The names of the fields.
 const FULL_RESYNC: &str = "fullResync";
 const RESET_CDC: &str = "resetCDC";
 const CLEAR_AND_FILL: &str = "clearAndFill";
-const ACCEPT_WARNINGS: &str = "acceptWarnings";
 const IF_RUNNING: &str = "ifRunning";
+const UNLESS_RUN_SINCE: &str = "unlessRunSince";
 const SYNCS: &str = "syncs";
+const PARALLEL: &str = "parallel";
+const STOP_ON_FAILURE: &str = "stopOnFailure";
 
 /// The values of `ifRunning`.
 const IF_RUNNING_WORDS: [(&str, IfRunning); 3] = [
@@ -97,6 +105,7 @@ impl Body for SyncBody {
         CLEAR_AND_FILL,
         ACCEPT_WARNINGS,
         IF_RUNNING,
+        UNLESS_RUN_SINCE,
     ];
 
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Problem> {
@@ -106,10 +115,13 @@ impl Body for SyncBody {
                 reset_cdc: fields.flag(RESET_CDC)?,
                 clear_and_fill: fields.flag(CLEAR_AND_FILL)?,
             },
-            accept_warnings: fields.flag(ACCEPT_WARNINGS)?,
+            warnings: warnings::from_body(fields)?,
             if_running: fields
                 .word(IF_RUNNING, &IF_RUNNING_WORDS)?
                 .unwrap_or_default(),
+            unless_since: fields.get(UNLESS_RUN_SINCE, InvalidTimestamp, |value| {
+                Timestamp::given(value.as_str()?).ok()
+            })?,
         })
     }
 }
@@ -122,6 +134,9 @@ impl Body for BatchBody {
         CLEAR_AND_FILL,
         ACCEPT_WARNINGS,
         IF_RUNNING,
+        UNLESS_RUN_SINCE,
+        PARALLEL,
+        STOP_ON_FAILURE,
     ];
 
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Problem> {
@@ -134,9 +149,17 @@ impl Body for BatchBody {
             }
             _ => None,
         })?;
+        let expected = format!("a whole number from 1 to {MAX_CONCURRENT_RUNS}");
+        let parallel = fields.get(PARALLEL, expected, |value| {
+            let parallel = value.as_u64()?;
+            BatchOptions::new(Some(parallel), false).ok()?;
+            Some(parallel)
+        })?;
+        let stop_on_failure = fields.flag(STOP_ON_FAILURE)?;
         Ok(Self {
             options: SyncBody::from_fields(fields)?,
             syncs: syncs.unwrap_or_default(),
+            order: BatchOptions::new(parallel, stop_on_failure).map_err(Problem::invalid)?,
         })
     }
 }
@@ -146,7 +169,7 @@ impl Body for SequenceBody {
 
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Problem> {
         Ok(Self {
-            accept_warnings: fields.flag(ACCEPT_WARNINGS)?,
+            warnings: warnings::from_body(fields)?,
         })
     }
 }
@@ -165,8 +188,9 @@ impl SyncBody {
     pub(in crate::endpoint) fn options(&self) -> Options {
         Options {
             resync: self.resync,
-            accept_warnings: self.accept_warnings,
+            warnings: self.warnings,
             if_running: self.if_running,
+            unless_since: self.unless_since,
             ..Options::default()
         }
     }
@@ -175,7 +199,7 @@ impl SyncBody {
 impl SequenceBody {
     pub(in crate::endpoint) fn options(&self) -> Options {
         Options {
-            accept_warnings: self.accept_warnings,
+            warnings: self.warnings,
             ..Options::default()
         }
     }
@@ -184,6 +208,16 @@ impl SequenceBody {
 impl BatchBody {
     pub(in crate::endpoint) fn options(&self) -> Options {
         self.options.options()
+    }
+
+    /// Returns the order in which the syncs run.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if a call that waits for `max_wait` cannot keep the order.
+    pub(in crate::endpoint) fn order(&self, max_wait: Duration) -> Result<BatchOptions, Problem> {
+        let check = self.order.check(self.syncs.len(), max_wait);
+        check.map(|()| self.order).map_err(Problem::invalid)
     }
 
     /// Returns the entries of `syncs` as texts, whether they are valid or not.
@@ -250,7 +284,10 @@ mod tests {
                 clear_and_fill: true
             }
         );
-        assert!(options.accept_warnings && options.if_running == IfRunning::Refuse);
+        assert_eq!(
+            (options.warnings, options.if_running),
+            (Warnings::Accept, IfRunning::Refuse)
+        );
     }
 
     fn detail<B: Body>(body: &str) -> String {
@@ -263,7 +300,7 @@ mod tests {
 
     #[test]
     fn a_value_of_a_wrong_type_is_reported_with_the_name_of_its_field() {
-        let flags = [FULL_RESYNC, RESET_CDC, CLEAR_AND_FILL, ACCEPT_WARNINGS];
+        let flags = [FULL_RESYNC, RESET_CDC, CLEAR_AND_FILL];
         for wrong in [
             "1",
             "0",
@@ -282,7 +319,53 @@ mod tests {
                 assert_eq!(detail::<BatchBody>(&body), expected, "{body}");
             }
             let body = format!(r#"{{"acceptWarnings":{wrong}}}"#);
-            assert!(detail::<SequenceBody>(&body).contains("`acceptWarnings` must be"));
+            for detail in [
+                detail::<SyncBody>(&body),
+                detail::<BatchBody>(&body),
+                detail::<SequenceBody>(&body),
+            ] {
+                assert!(
+                    detail.starts_with("the body's `acceptWarnings` must "),
+                    "{detail}"
+                );
+            }
+            let body = format!(r#"{{"unlessRunSince":{wrong}}}"#);
+            let detail = detail::<SyncBody>(&body);
+            assert!(
+                detail.starts_with("the body's `unlessRunSince` must be an RFC 3339 time"),
+                "{detail}"
+            );
+            let parallel = format!(r#"{{"parallel":{wrong}}}"#);
+            if wrong != "1" {
+                assert_eq!(
+                    self::detail::<BatchBody>(&parallel),
+                    format!("the body's `parallel` must be a whole number from 1 to 50{UNSENT}")
+                );
+            }
+            let stop = format!(r#"{{"stopOnFailure":{wrong}}}"#);
+            assert_eq!(
+                self::detail::<BatchBody>(&stop),
+                format!("the body's `stopOnFailure` must be true or false{UNSENT}")
+            );
+        }
+        for wrong in ["51", "-1", "1.5", "\"2\""] {
+            let parallel = format!(r#"{{"parallel":{wrong}}}"#);
+            assert_eq!(
+                detail::<BatchBody>(&parallel),
+                format!("the body's `parallel` must be a whole number from 1 to 50{UNSENT}")
+            );
+        }
+        for wrong in [
+            "2026-11-25T06:00:00",
+            "2026-11-25",
+            "0001-01-01T00:00:00Z",
+            "yesterday",
+        ] {
+            let body = format!(r#"{{"unlessRunSince":"{wrong}"}}"#);
+            assert!(
+                detail::<SyncBody>(&body).contains("`unlessRunSince` must be an RFC 3339 time"),
+                "{wrong}"
+            );
         }
         let words = "the body's `ifRunning` must be one of `queue`, `join`, `refuse`";
         for wrong in ["1", "true", "[]", "{\"join\":null}", "\"\\ud83d\""] {
@@ -307,7 +390,7 @@ mod tests {
             detail::<SyncBody>(r#"{"full":true}"#),
             format!(
                 "the body contains the unknown field `full`. Known fields: fullResync, resetCDC, \
-                 clearAndFill, acceptWarnings, ifRunning{UNSENT}"
+                 clearAndFill, acceptWarnings, ifRunning, unlessRunSince{UNSENT}"
             )
         );
         assert_eq!(
@@ -332,12 +415,8 @@ mod tests {
         assert_eq!(batch.syncs().unwrap().len(), 1);
         let none: BatchBody = read(br#"{"syncs":null}"#).unwrap();
         assert_eq!(none.syncs().map_err(|problem| problem.status), Err(400));
-        assert!(
-            !read::<SequenceBody>(br#"{"acceptWarnings":null}"#)
-                .unwrap()
-                .options()
-                .accept_warnings
-        );
+        let sequence: SequenceBody = read(br#"{"acceptWarnings":null}"#).unwrap();
+        assert_eq!(sequence.options().warnings, Warnings::Fail);
     }
 
     #[test]
@@ -421,7 +500,8 @@ mod tests {
     #[test]
     fn of_a_sequence_only_warnings_can_be_said() {
         let accepts = |body: &str| {
-            read::<SequenceBody>(body.as_bytes()).map(|body| body.options().accept_warnings)
+            read::<SequenceBody>(body.as_bytes())
+                .map(|body| body.options().warnings == Warnings::Accept)
         };
         assert!(!accepts("").unwrap() && !accepts(r#"{"acceptWarnings":false}"#).unwrap());
         assert!(accepts(r#"{"acceptWarnings":true}"#).unwrap());

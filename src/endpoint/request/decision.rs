@@ -12,14 +12,17 @@ use super::account::Account;
 use super::body::{self, BatchBody, Body, SequenceBody, SyncBody};
 use super::dbt::{Delivery, is_signed};
 use super::route::Route;
-use super::target::ACCEPT_WARNINGS;
+use super::target::LIMIT;
+use super::warnings;
 use crate::endpoint::log::Log;
 use crate::endpoint::response::Response;
 use crate::endpoint::response::hook;
 use crate::endpoint::response::presenter::Presenter;
 use crate::endpoint::response::problem::Problem;
 use crate::endpoint::settings::{DBT_WEBHOOK_SECRET, Settings};
-use crate::engine::{ANSWER_WAIT, Options, SequenceGoal, SyncGoal};
+use crate::engine::{
+    ANSWER_WAIT, BatchOptions, InvalidRunsLimit, Options, RunsGoal, SequenceGoal, SyncGoal,
+};
 use crate::hightouch::{ApiOrigin, SequenceId, SyncRef};
 use crate::host::Connection;
 
@@ -84,7 +87,9 @@ pub(in crate::endpoint) enum Work {
     Sync(SyncGoal, Format),
     Sequence(SequenceGoal, Format),
     /// One run for each sync. The response is JSON, after all runs are over.
-    Batch(Vec<SyncRef>),
+    Batch(Vec<SyncRef>, BatchOptions),
+    /// A list of recent runs.
+    List(RunsGoal),
     /// The run that a delivery of dbt starts, and the ID of the dbt run.
     Hook(SyncRef, Option<String>),
 }
@@ -156,6 +161,13 @@ impl Decider<'_> {
                     signature: signature.into(),
                 }))
             }
+            Route::ListRuns(sync) => {
+                let access = self.authorize(&[sync.to_string()])?;
+                self.log.sync = Some(sync.to_string());
+                access.allowed.check_sync(&sync)?;
+                let work = Work::List(self.runs_goal(sync)?);
+                HeadDecision::Final(self.call_by_preference(work, Options::default(), access)?)
+            }
             Route::Await(run) => {
                 let access = self.authorize(&[run.sync.to_string(), run.run.to_string()])?;
                 self.log.sync = Some(run.sync.to_string());
@@ -196,7 +208,8 @@ impl Decider<'_> {
                 access.refuse_secrets(&body.names(), self.request, self.settings)?;
                 let syncs = body.syncs()?;
                 access.allowed.check_syncs(&syncs)?;
-                self.call_by_preference(Work::Batch(syncs), body.options(), access)
+                let order = body.order(self.request.prefer().wait())?;
+                self.call_by_preference(Work::Batch(syncs, order), body.options(), access)
             }
             BodyUse::RunSequence(sequence, access) => {
                 let body: SequenceBody = self.read_json(body)?;
@@ -230,6 +243,9 @@ impl Decider<'_> {
             Ok(tested) => tested,
             Err(reason) => {
                 self.log.action = Some(hook::NONE);
+                // The reason in the response quotes the body.
+                self.log.reason =
+                    Some("The delivery does not report the success of a dbt run.".into());
                 return Ok(Decision::Respond(hook::no_run_needed(run, reason)));
             }
         };
@@ -287,7 +303,7 @@ impl Decider<'_> {
                 key_is_stored: is_stored,
                 workspace,
                 account,
-                accept_warnings: options.accept_warnings,
+                warnings: options.warnings,
                 prefix: self.request.prefix().into(),
             },
             options: Options {
@@ -339,10 +355,23 @@ impl Decider<'_> {
         }
     }
 
+    /// Reads which runs to list.
+    fn runs_goal(&self, sync: SyncRef) -> Result<RunsGoal, Problem> {
+        let target = &self.request.target;
+        let is_number = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
+        let limit = target
+            .query(LIMIT)?
+            .map(|text| Some(text).filter(is_number)?.parse().ok())
+            .map(|limit: Option<u64>| limit.ok_or(InvalidRunsLimit))
+            .transpose()
+            .map_err(Problem::invalid)?;
+        RunsGoal::new(sync, limit).map_err(Problem::invalid)
+    }
+
     /// Reads the options of a request without a body.
     fn query_options(&self) -> Result<Options, Problem> {
         Ok(Options {
-            accept_warnings: self.request.target.flag(ACCEPT_WARNINGS)?,
+            warnings: warnings::from_query(&self.request.target)?,
             ..Options::default()
         })
     }

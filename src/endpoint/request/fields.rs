@@ -11,9 +11,13 @@ use serde_json::value::RawValue;
 
 use crate::endpoint::response::problem::{Problem, Quoted};
 
-/// The fields that a body contains. A field with the value `null` counts as absent.
+/// The fields of an object in a body. A field with the value `null` counts as absent.
 #[derive(Debug, Default)]
-pub(in crate::endpoint) struct Fields<'a>(BTreeMap<String, &'a RawValue>);
+pub(in crate::endpoint) struct Fields<'a> {
+    /// What precedes the names in messages: empty, or the name of the object and a dot.
+    prefix: String,
+    fields: BTreeMap<String, &'a RawValue>,
+}
 
 /// The members of an object as they are written.
 struct Members<'a> {
@@ -37,6 +41,15 @@ impl<'a> Fields<'a> {
             Some(b'{') => {}
             Some(_) => return Err(Problem::invalid("the body must be a JSON object")),
         }
+        Self::read_object(String::new(), bytes, known)
+    }
+
+    /// Reads an object whose names have this prefix in messages.
+    fn read_object(
+        prefix: String,
+        bytes: &'a [u8],
+        known: &[&'static str],
+    ) -> Result<Self, Problem> {
         let unreadable =
             |error| Problem::invalid(format_args!("the body cannot be read as JSON: {error}"));
         let mut json = serde_json::Deserializer::from_slice(bytes);
@@ -46,17 +59,39 @@ impl<'a> Fields<'a> {
             .map_err(unreadable)?;
         if let Some(name) = members.unknown {
             return Err(Problem::invalid(format_args!(
-                "the body contains the unknown field `{}`. Known fields: {}",
+                "the body contains the unknown field `{prefix}{}`. Known fields: {}",
                 Quoted(&name),
                 known.join(", ")
             )));
         }
         if let Some(name) = members.twice {
             return Err(Problem::invalid(format_args!(
-                "the body contains `{name}` twice"
+                "the body contains `{prefix}{name}` twice"
             )));
         }
-        Ok(Self(members.fields))
+        Ok(Self {
+            prefix,
+            fields: members.fields,
+        })
+    }
+
+    /// Returns the fields of the object in a field; `None` if the field has another value, or is
+    /// absent. `known` are the names of the allowed fields.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the object contains an unknown field or a field twice.
+    pub(super) fn object(
+        &self,
+        name: &str,
+        known: &[&'static str],
+    ) -> Result<Option<Self>, Problem> {
+        match self.fields.get(name).map(|text| text.get()) {
+            Some(text) if text.starts_with('{') => {
+                Self::read_object(format!("{name}."), text.as_bytes(), known).map(Some)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Returns the value of a field; `None` if the field is absent or null.
@@ -71,7 +106,7 @@ impl<'a> Fields<'a> {
         expected: impl fmt::Display,
         read: impl FnOnce(Value) -> Option<T>,
     ) -> Result<Option<T>, Problem> {
-        let Some(text) = self.0.get(name) else {
+        let Some(text) = self.fields.get(name) else {
             return Ok(None);
         };
         match serde_json::from_str(text.get()) {
@@ -80,7 +115,8 @@ impl<'a> Fields<'a> {
             value => match value.ok().and_then(read) {
                 Some(value) => Ok(Some(value)),
                 None => Err(Problem::invalid(format_args!(
-                    "the body's `{name}` must be {expected}"
+                    "the body's `{}{name}` must be {expected}",
+                    self.prefix
                 ))),
             },
         }

@@ -11,6 +11,7 @@ pub(super) mod prefer;
 pub(super) mod route;
 pub(super) mod target;
 mod trace;
+pub(super) mod warnings;
 
 use prefer::Prefer;
 use target::Target;

@@ -14,6 +14,8 @@ pub(in crate::endpoint) enum Route {
     Run(SyncRef),
     /// `POST /runs`
     RunBatch,
+    /// `GET /syncs/{sync}/runs`
+    ListRuns(SyncRef),
     /// `GET /syncs/{syncId}/runs/{runId}`
     Await(RunRef),
     /// `POST /sync-sequences/{sequenceId}/runs`
@@ -32,6 +34,7 @@ impl Route {
             Self::OpenApi => "openapi",
             Self::Run(_) => "run",
             Self::RunBatch => "run-several",
+            Self::ListRuns(_) => "list-runs",
             Self::Await(_) => "await",
             Self::RunSequence(_) => "run-sequence",
             Self::AwaitSequence(_) => "await-sequence",
@@ -59,8 +62,12 @@ impl Route {
             (Some("openapi.json"), None, ..) => allow_read(method).map(|()| Self::OpenApi),
             (Some("runs"), None, ..) => allow(method, "POST").map(|()| Self::RunBatch),
             (Some("syncs"), Some(sync), Some("runs"), None, _) => {
-                allow(method, "POST")?;
-                sync.parse().map(Self::Run).map_err(Problem::invalid)
+                allow(method, "GET, HEAD, POST")?;
+                let sync = sync.parse().map_err(Problem::invalid)?;
+                Ok(match method {
+                    "POST" => Self::Run(sync),
+                    _ => Self::ListRuns(sync),
+                })
             }
             (Some("syncs"), Some(sync), Some("runs"), Some(run), None) => {
                 allow_read(method)?;
@@ -122,6 +129,8 @@ mod tests {
             ("HEAD", "/healthz"),
             ("POST", "/syncs/1/runs"),
             ("POST", "/syncs/demo/runs"),
+            ("GET", "/syncs/1/runs"),
+            ("HEAD", "/syncs/demo/runs"),
             ("GET", "/syncs/1/runs/2"),
             ("POST", "/hooks/dbt/1"),
             ("POST", "/hooks/dbt/demo"),
@@ -130,7 +139,7 @@ mod tests {
         }
         for (method, path) in [
             ("POST", "/healthz"),
-            ("GET", "/syncs/1/runs"),
+            ("PUT", "/syncs/1/runs"),
             ("DELETE", "/syncs/1/runs/2"),
             ("GET", "/hooks/dbt/1"),
             ("get", "/healthz"),

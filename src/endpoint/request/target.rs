@@ -1,13 +1,20 @@
 //! The target of a request: its path and its query.
 
+use super::warnings::{ACCEPT_WARNINGS, MAX_REJECTED, MAX_REJECTED_PERCENT};
 use crate::endpoint::response::problem::Problem;
 
 /// The query parameter that selects the account whose key is used.
 pub(in crate::endpoint) const ACCOUNT: &str = "account";
-/// The query parameter that makes a run with status `warning` a success.
-pub(in crate::endpoint) const ACCEPT_WARNINGS: &str = "acceptWarnings";
+/// The query parameter that limits the number of listed runs.
+pub(in crate::endpoint) const LIMIT: &str = "limit";
 /// All query parameters.
-const PARAMETERS: [&str; 2] = [ACCOUNT, ACCEPT_WARNINGS];
+const PARAMETERS: [&str; 5] = [
+    ACCOUNT,
+    ACCEPT_WARNINGS,
+    MAX_REJECTED,
+    MAX_REJECTED_PERCENT,
+    LIMIT,
+];
 
 /// Path and query, as the caller sent them.
 #[derive(Debug, Default)]
@@ -57,19 +64,36 @@ impl Target {
             .try_for_each(|name| self.query(name).map(|_| ()))
     }
 
+    /// Returns the value of a query parameter; `None` if it is not given.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if `read` does not accept the value, or if the parameter is given twice.
+    /// `expected` completes the sentence "The parameter must be …".
+    pub(in crate::endpoint) fn parameter<T>(
+        &self,
+        name: &str,
+        expected: &str,
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, Problem> {
+        let Some(value) = self.query(name)? else {
+            return Ok(None);
+        };
+        read(value).map(Some).ok_or_else(|| {
+            Problem::invalid(format_args!(
+                "the query parameter `{name}` must be {expected}"
+            ))
+        })
+    }
+
     /// Returns the value of a boolean query parameter; `false` if it is not given.
     ///
     /// # Errors
     ///
     /// Returns a problem if the value is neither `true` nor `false`, or if it is given twice.
     pub(in crate::endpoint) fn flag(&self, name: &str) -> Result<bool, Problem> {
-        match self.query(name)? {
-            None | Some("false") => Ok(false),
-            Some("true") => Ok(true),
-            Some(_) => Err(Problem::invalid(format!(
-                "the query parameter `{name}` must be true or false"
-            ))),
-        }
+        let flag = self.parameter(name, "true or false", |value| value.parse().ok())?;
+        Ok(flag.unwrap_or_default())
     }
 }
 

@@ -111,7 +111,7 @@ pub(in crate::endpoint) fn respond(
             }
             Err(failure) => {
                 counts.failed += 1;
-                let problem = presenter.problem(failure);
+                let problem = presenter.problem(failure).in_batch();
                 problems.push((problem.status, problem.kind));
                 Entry::Failed(problem)
             }

@@ -3,7 +3,8 @@
 use core::time::Duration;
 
 use crate::endpoint::request::account::Account;
-use crate::engine::Report;
+use crate::endpoint::request::warnings::to_query;
+use crate::engine::{Report, Warnings};
 
 /// Maximum length of `X-Forwarded-Prefix`, in bytes. Hosts reject headers that are too long.
 const MAX_PREFIX: usize = 256;
@@ -32,12 +33,12 @@ pub(in crate::endpoint) fn prefix<'a>(values: impl IntoIterator<Item = &'a str>)
     }
 }
 
-/// Returns the path and query to poll a run, with the account and the option of the first request.
+/// Returns the path and query to poll a run, with the account and the options of the first request.
 pub(in crate::endpoint) fn location(
     prefix: &str,
     report: &Report,
     account: Option<&Account>,
-    accept_warnings: bool,
+    warnings: Warnings,
 ) -> String {
     let path = match report {
         Report::Sync(report) => {
@@ -46,8 +47,7 @@ pub(in crate::endpoint) fn location(
         Report::Sequence(report) => format!("{prefix}/sync-sequences/runs/{}", report.run.id),
     };
     let account = account.map(|account| format!("account={}", account.as_str()));
-    let warnings = accept_warnings.then(|| String::from("acceptWarnings=true"));
-    let query: Vec<String> = account.into_iter().chain(warnings).collect();
+    let query: Vec<String> = account.into_iter().chain(to_query(warnings)).collect();
     if query.is_empty() {
         path
     } else {

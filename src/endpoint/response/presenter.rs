@@ -3,9 +3,9 @@
 use super::Response;
 use super::location;
 use super::problem::Problem;
-use super::report::ReportView;
+use super::report::{ReportView, RunsView};
 use crate::endpoint::request::account::Account;
-use crate::engine::{Failure, FailureKind, Outcome, Report};
+use crate::engine::{Failure, FailureKind, Outcome, Report, RunsReport, Warnings};
 
 /// Presents reports and failures to one caller.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub(in crate::endpoint) struct Presenter {
     /// The caller's account. `Location` repeats it.
     pub(in crate::endpoint) account: Option<Account>,
     /// The caller's `acceptWarnings`. `Location` repeats it.
-    pub(in crate::endpoint) accept_warnings: bool,
+    pub(in crate::endpoint) warnings: Warnings,
     /// The path at which a proxy serves this endpoint; empty if there is none.
     pub(in crate::endpoint) prefix: String,
 }
@@ -38,12 +38,25 @@ impl Presenter {
 
     /// Returns the path and query to poll the run.
     pub(in crate::endpoint) fn location(&self, report: &Report) -> String {
-        location::location(
-            &self.prefix,
-            report,
-            self.account.as_ref(),
-            self.accept_warnings,
-        )
+        location::location(&self.prefix, report, self.account.as_ref(), self.warnings)
+    }
+
+    /// Returns the response that lists runs.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the runs could not be listed.
+    pub(in crate::endpoint) fn runs(
+        &self,
+        outcome: Outcome<RunsReport>,
+    ) -> Result<Response, Problem> {
+        match outcome {
+            Ok(report) => {
+                let view = RunsView::new(&report, self.workspace.as_deref());
+                Ok(Response::json(200, &view))
+            }
+            Err(failure) => Err(self.problem(failure.without_report())),
+        }
     }
 
     /// Returns the response to an operation.

@@ -46,8 +46,8 @@ impl Problem {
         Self::new(
             404,
             FailureKind::InvalidInput,
-            "No such path. Valid paths: POST /syncs/{sync}/runs, GET /syncs/{syncId}/runs/{runId}, \
-             POST /runs, POST /sync-sequences/{sequenceId}/runs, GET /sync-sequences/runs/{runId}, \
+            "No such path. Valid paths: POST /syncs/{sync}/runs, GET /syncs/{sync}/runs, \
+             GET /syncs/{syncId}/runs/{runId}, POST /runs, POST /sync-sequences/{sequenceId}/runs, GET /sync-sequences/runs/{runId}, \
              POST /hooks/dbt/{sync}, GET /healthz, GET /openapi.json. Nothing was sent to \
              Hightouch.",
         )
@@ -112,6 +112,20 @@ impl Problem {
         Failure::unsent(FailureKind::NotConfigured, detail).into()
     }
 
+    /// Returns the problem as an entry of a batch. A sync that was not started depends on the others.
+    pub(in crate::endpoint) fn in_batch(self) -> Self {
+        if self.kind == FailureKind::NotStarted.as_str() {
+            Self {
+                status: 424,
+                title: "The run was not started",
+                header: None,
+                ..self
+            }
+        } else {
+            self
+        }
+    }
+
     /// A setting has a wrong value. The message does not contain the value.
     pub(in crate::endpoint) fn invalid_setting(name: &str, error: impl fmt::Display) -> Self {
         Self::not_configured(format!(
@@ -154,7 +168,7 @@ impl From<Failure> for Problem {
             ),
             FailureKind::Busy => (409, "A run of this sync is already in progress"),
             FailureKind::SyncFailed => (424, "The run did not succeed"),
-            FailureKind::NotStarted => (424, "The run was not started"),
+            FailureKind::NotStarted => (503, "The wait was too short to start the run"),
             FailureKind::Forbidden => {
                 (403, "This endpoint does not allow the sync or the sequence")
             }
@@ -230,6 +244,8 @@ struct ProblemView<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     jobs: Option<Jobs<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    joined: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     sequence_run_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sync_runs: Option<SyncRuns<'a>>,
@@ -269,6 +285,7 @@ impl Serialize for Problem {
             sync_id: sync.map(|sync| sync.get()),
             run_id: run.map(|report| report.run.run.get()),
             jobs: run.map(|report| Jobs(&report.jobs)),
+            joined: run.map(|report| report.joined),
             sequence_run_id: sequence_run.map(|run| run.id.as_str()),
             sync_runs: sequence_run.map(|run| SyncRuns(&run.sync_runs)),
             requests: was_sent.then_some(*requests),

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-use crate::engine::{Report, SequenceReport, SyncReport, whole_millis};
+use crate::engine::{Report, RunsReport, SequenceReport, SyncReport, whole_millis};
 use crate::hightouch::{RowCounts, Run, RunRef, SyncRun};
 
 /// The note on a run that Hightouch has named, but not listed.
@@ -102,6 +102,49 @@ impl<'a> SequenceView<'a> {
     }
 }
 
+/// The recent runs of a sync as JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(in crate::endpoint) struct RunsView<'a> {
+    sync_id: u64,
+    runs: Vec<RunView<'a>>,
+    requests: u32,
+    elapsed_ms: u64,
+}
+
+/// A recent run as JSON.
+#[derive(Serialize)]
+struct RunView<'a> {
+    #[serde(flatten)]
+    job: JobView<'a>,
+    url: Option<String>,
+}
+
+impl<'a> RunsView<'a> {
+    /// Returns the view. `workspace` is the slug of the runs' workspace, for their URLs.
+    pub(in crate::endpoint) fn new(report: &'a RunsReport, workspace: Option<&str>) -> Self {
+        let RunsReport {
+            sync,
+            runs,
+            requests,
+            elapsed,
+        } = report;
+        let view = |run: &'a Run| RunView {
+            job: JobView::new(run),
+            url: workspace.map(|slug| {
+                let (sync, run) = (*sync, run.id);
+                url(slug, RunRef { sync, run })
+            }),
+        };
+        Self {
+            sync_id: sync.get(),
+            runs: runs.iter().map(view).collect(),
+            requests: *requests,
+            elapsed_ms: whole_millis(*elapsed),
+        }
+    }
+}
+
 /// The jobs of a run as JSON.
 pub(super) struct Jobs<'a>(pub(super) &'a [Run]);
 
@@ -185,9 +228,9 @@ impl RowCountsView {
             removed,
         } = rows;
         Self {
-            added_count: added,
-            changed_count: changed,
-            removed_count: removed,
+            added_count: added.unwrap_or_default(),
+            changed_count: changed.unwrap_or_default(),
+            removed_count: removed.unwrap_or_default(),
         }
     }
 }

@@ -1,10 +1,13 @@
 //! Before a run is started: the look-up of a slug, and of a run that makes a new one unnecessary.
 
+use core::time::Duration;
+
 use crate::engine::attempt_error::AttemptError;
 use crate::engine::failure_reason::FailureReason;
 use crate::engine::list::{ListStep, MAX_PAGES, RunList, smaller_page};
 use crate::engine::options::IfRunning;
 use crate::engine::outcome::FailureKind;
+use crate::engine::server_clock::MAX_SKEW;
 use crate::engine::step::{Context, Next, Reply};
 use crate::hightouch::{
     MAX_PAGE_ENTRIES, ReadError, Request, Run, RunRef, RunStatus, Slug, SyncEntry, SyncId,
@@ -197,7 +200,7 @@ impl FindRun {
         }
         let unless_since = cx.options.unless_since;
         if let Some(run) = self.seen.since.take() {
-            return Next::Complete(FoundRun::Adopt(run));
+            return Next::Complete(self.found_since(cx, run));
         }
         // The runs of a sync execute one after the other. So the runs in progress and the runs
         // since `unless_since` are among the newest.
@@ -209,7 +212,48 @@ impl FindRun {
         if unless_since.is_some() && self.seen.highest_undated > self.seen.highest_before {
             return self.retry(AttemptError::unreadable(ReadError::Missing("createdAt")));
         }
+        // A run that starts before `unless_since` would not prevent the next call from starting one.
+        if let Some(left) = unless_since.and_then(|since| cx.clock.time_until(since, cx.now)) {
+            return self.wait_for_since(left);
+        }
         Next::Complete(self.found(cx))
+    }
+
+    /// Decides what to do about the first run since `unless_since`.
+    fn found_since(&self, cx: &Context<'_>, run: Run) -> FoundRun {
+        if !cx.options.resync.any() {
+            return FoundRun::Adopt(run);
+        }
+        let reason = busy(format!(
+            "{} (`{}`) began since the given time or is queued, and cannot be adopted: it may have \
+             been started without the requested resync. No run was started.",
+            self.name(&run),
+            run.status.as_str()
+        ));
+        FoundRun::Busy(run, reason)
+    }
+
+    /// Reads the list again when `unless_since` has passed.
+    fn wait_for_since(&mut self, left: Duration) -> Next<FoundRun> {
+        if left > MAX_SKEW {
+            return Next::Fail(FailureReason::new(
+                FailureKind::InvalidInput,
+                format!(
+                    "The time since which a run counts is {} s in the future by Hightouch's clock. \
+                     No run was started. Pass a time that has passed.",
+                    left.as_secs()
+                ),
+            ));
+        }
+        self.restart();
+        Next::SendAfter(left)
+    }
+
+    fn name(&self, run: &Run) -> RunRef {
+        RunRef {
+            sync: self.list.sync(),
+            run: run.id,
+        }
     }
 
     /// Decides what to do about a run in progress.
@@ -221,12 +265,7 @@ impl FindRun {
                 baseline: self.seen.highest,
             };
         };
-        let name = RunRef {
-            sync: self.list.sync(),
-            run: run.id,
-        };
-        let status = run.status.as_str();
-        let busy = |message| FailureReason::new(FailureKind::Busy, message);
+        let (name, status) = (self.name(&run), run.status.as_str());
         if if_running == IfRunning::Refuse {
             let reason = busy(format!(
                 "{name} is already in progress (`{status}`). No run was started."
@@ -243,13 +282,15 @@ impl FindRun {
         FoundRun::Adopt(run)
     }
 
-    /// Reads the list again from its start.
     fn retry(&mut self, error: AttemptError) -> Next<FoundRun> {
-        *self = Self {
-            list: self.list.again(),
-            seen: Seen::default(),
-        };
+        self.restart();
         retry(error)
+    }
+
+    /// Reads the list again from its start.
+    fn restart(&mut self) {
+        self.list = self.list.again();
+        self.seen = Seen::default();
     }
 }
 
@@ -277,6 +318,10 @@ impl Seen {
             self.in_progress = Some(run);
         }
     }
+}
+
+fn busy(message: String) -> FailureReason {
+    FailureReason::new(FailureKind::Busy, message)
 }
 
 /// Returns whether a run reads the data as of `since`: it began then or later, or is queued.

@@ -6,5 +6,7 @@ pub(super) mod confirm;
 pub(super) mod find;
 pub(super) mod locate;
 pub(super) mod poll;
+pub(super) mod rejected;
+pub(super) mod runs;
 pub(super) mod sequence;
 pub(super) mod trigger;

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 use crate::engine::attempt_error::AttemptError;
 use crate::engine::failure_reason::{FailureReason, still_running};
-use crate::engine::limits::{JobLimits, LISTING_DELAY};
-use crate::engine::list::{ListStep, RunList, RunPage};
+use crate::engine::job_list::{JobList, Jobs};
+use crate::engine::limits::LISTING_DELAY;
 use crate::engine::options::Options;
 use crate::engine::outcome::{FailureKind, SyncReport};
 use crate::engine::poll_schedule::RunAge;
@@ -13,9 +13,8 @@ use crate::engine::server_clock::{ServerClock, When};
 use crate::engine::step::{Context, KnownRun, Next, Reply};
 use crate::engine::time::Instant;
 use crate::engine::verdict::{Verdict, verdict};
-use crate::hightouch::{
-    ReadError, Request, Run, RunRef, RunStatus, SyncId, Timestamp, reason_phrase,
-};
+use crate::engine::warnings::{RejectedRows, Warnings};
+use crate::hightouch::{Request, Run, RunRef, RunStatus, SyncId, Timestamp, reason_phrase};
 
 /// How the operation came to know its run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,12 +31,9 @@ enum Origin {
 /// Polling one run.
 #[derive(Clone, Debug)]
 pub struct Poll {
-    run: RunRef,
     origin: Origin,
     /// The list that is read in the current poll.
-    list: RunList,
-    /// The jobs that the current poll has shown so far.
-    reading: Vec<Run>,
+    list: JobList,
     /// The jobs that an earlier poll has shown.
     jobs: Vec<Run>,
     /// Whether the run is known to exist: this operation started it, or Hightouch listed it.
@@ -67,8 +63,8 @@ impl KnownRun for Poll {
 
     fn into_report(self, options: &Options, requests: u32, elapsed: Duration) -> SyncReport {
         SyncReport {
-            run: self.run,
-            status: verdict(&self.jobs, options.accept_warnings).status(),
+            run: self.run(),
+            status: verdict(&self.jobs, options.warnings).status(),
             jobs: self.jobs,
             joined: self.origin == Origin::Adopted,
             requests,
@@ -107,10 +103,8 @@ impl Poll {
 
     fn new(run: RunRef, origin: Origin, now: Instant) -> Self {
         Self {
-            run,
             origin,
-            list: RunList::of_run(run.sync, run.run),
-            reading: Vec::new(),
+            list: JobList::new(run),
             jobs: Vec::new(),
             is_confirmed: false,
             empty_polls: 0,
@@ -120,7 +114,7 @@ impl Poll {
     }
 
     pub(in crate::engine) fn run(&self) -> RunRef {
-        self.run
+        self.list.run()
     }
 
     pub(in crate::engine) fn request(&self) -> Request {
@@ -132,19 +126,12 @@ impl Poll {
         cx: &mut Context<'_>,
         reply: Reply,
     ) -> Next<Polled> {
-        let was_mixed = self.list.order().is_mixed();
-        let page = match self.list.read(reply, cx.limits) {
-            Ok(ListStep::Page(page)) => page,
-            Ok(ListStep::More | ListStep::Restart) => return Next::Send,
-            Err(error) => return self.retry(error),
+        let Jobs { jobs, date } = match self.list.read(reply, cx.limits) {
+            Ok(Some(jobs)) => jobs,
+            Ok(None) => return Next::Send,
+            Err(error) if error.is_final(self.is_confirmed) => return Next::GiveUp(error),
+            Err(error) => return Next::Retry(error),
         };
-        let date = page.date;
-        match self.read_page(page, was_mixed, cx.limits) {
-            Ok(true) => return Next::Send,
-            Ok(false) => {}
-            Err(error) => return self.retry(error),
-        }
-        let jobs = self.restart();
         if jobs.is_empty() && self.jobs.is_empty() && self.origin == Origin::Awaited {
             self.empty_polls = self.empty_polls.saturating_add(1);
             if self.empty_polls.is_power_of_two() {
@@ -161,7 +148,7 @@ impl Poll {
             self.jobs = jobs;
         }
         self.learn_age(cx.now, date);
-        match verdict(&self.jobs, cx.options.accept_warnings) {
+        match verdict(&self.jobs, cx.options.warnings) {
             Verdict::InProgress(status) => {
                 let job = self.jobs.iter().find(|job| job.status == status);
                 if let Some(ratio) = job.and_then(|job| job.completion_ratio.as_ref()) {
@@ -173,7 +160,7 @@ impl Poll {
                 Next::Fail(self.older_run())
             }
             Verdict::Succeeded(_) => Next::Complete(Polled::Succeeded),
-            Verdict::Failed(status) => Next::Fail(self.failed(&status)),
+            Verdict::Failed(status) => Next::Fail(self.failed(&status, cx.options.warnings)),
         }
     }
 
@@ -194,7 +181,7 @@ impl Poll {
             FailureReason::new(FailureKind::NotFound, reason_phrase(404)).with_details(format!(
                 "Hightouch lists newer runs of the sync, but not {}. Check the run's ID, and that \
                  the API key belongs to the run's workspace.",
-                self.run
+                self.run()
             ))
         })
     }
@@ -209,16 +196,16 @@ impl Poll {
     pub(in crate::engine) fn on_timeout(
         &self,
         error: Option<&AttemptError>,
-        accept_warnings: bool,
+        warnings: Warnings,
     ) -> FailureReason {
         match error {
             // Nothing shows that this run exists. So the error is all there is to report.
             Some(error) if !self.is_confirmed => error.clone().into(),
             error => {
-                let status = verdict(&self.jobs, accept_warnings).status();
+                let status = verdict(&self.jobs, warnings).status();
                 let is_unseen = self.origin == Origin::Awaited && self.jobs.is_empty();
                 still_running(
-                    &self.run.to_string(),
+                    &self.run().to_string(),
                     (!is_unseen).then(|| format!("`{}`", status.as_str())),
                     error,
                 )
@@ -230,56 +217,6 @@ impl Poll {
     pub(in crate::engine) fn delay(&self, cx: &mut Context<'_>) -> Duration {
         cx.schedule
             .next_poll(cx.now, self.age.at(cx.now), cx.jitter)
-    }
-
-    /// Begins the next poll. Returns the jobs of this one.
-    fn restart(&mut self) -> Vec<Run> {
-        self.list = self.list.again();
-        core::mem::take(&mut self.reading)
-    }
-
-    fn retry(&mut self, error: AttemptError) -> Next<Polled> {
-        self.restart();
-        if error.is_final(self.is_confirmed) {
-            Next::GiveUp(error)
-        } else {
-            Next::Retry(error)
-        }
-    }
-
-    /// Reads a page. Returns whether the next one is needed.
-    ///
-    /// A server that ignores the filter lists other runs too. Lists are sorted by ID, so nothing
-    /// more can follow once the entries of this run have begun and ended.
-    fn read_page(
-        &mut self,
-        page: RunPage,
-        was_mixed: bool,
-        limits: JobLimits,
-    ) -> Result<bool, AttemptError> {
-        let (has_more, has_unreadable) = (page.has_more, page.has_unreadable);
-        let room = limits.jobs + 1 - self.reading.len().min(limits.jobs);
-        self.reading.extend(page.into_iter().take(room));
-        let order = self.list.order();
-        // A run that is inserted between two requests moves entries to a page that was read before.
-        if self.list.pages() > 1 && order.is_mixed() && !was_mixed {
-            return Err(AttemptError::unreadable(ReadError::ListChanged));
-        }
-        if self.reading.len() > limits.jobs {
-            return Err(AttemptError::unreadable(ReadError::TooManyJobs(
-                limits.jobs,
-            )));
-        }
-        // An entry that cannot be read may be a job of this run, and may have failed.
-        if has_unreadable {
-            return Err(AttemptError::unreadable(ReadError::Missing("id")));
-        }
-        let run = self.run.run;
-        let is_past = order.newest_first() && order.last().is_some_and(|last| last < run);
-        let is_within = order.last() == Some(run);
-        // In a list without an order, a job may stand anywhere.
-        let is_complete = is_past || !self.reading.is_empty() && !is_within && !order.is_mixed();
-        Ok(has_more && !is_complete)
     }
 
     /// Learns the minimum age of a run that may have existed before this operation.
@@ -317,16 +254,28 @@ impl Poll {
         .with_details(format!(
             "The response names {}. The request was not sent again, because that could run the \
              sync twice. Check the sync's runs before you run it again.",
-            self.run
+            self.run()
         ))
     }
 
     /// Returns the failure of a run that ended with this status.
-    fn failed(&self, status: &RunStatus) -> FailureReason {
+    fn failed(&self, status: &RunStatus, warnings: Warnings) -> FailureReason {
         let word = status.as_str();
+        let rejected = match warnings {
+            Warnings::Tolerate(limit) if *status == RunStatus::Warning => Some(format!(
+                "The destination rejected {}. The limit is {limit}.",
+                RejectedRows::of(&self.jobs)
+            )),
+            _ => None,
+        };
+        let mut details = format!("{} ended as `{word}`.", self.run());
+        if let Some(rejected) = &rejected {
+            details = format!("{details} {rejected}");
+        }
         let mut failed = self.jobs.iter().filter(|job| job.status == *status);
         let message = failed
             .find_map(|job| job.error.clone())
+            .or(rejected)
             .unwrap_or_else(|| match status {
                 RunStatus::Warning => "Hightouch rejected some rows (`warning`). That counts as a \
                                        failure unless warnings are accepted."
@@ -334,7 +283,6 @@ impl Poll {
                 _ if word.is_empty() => "The run ended without a status.".into(),
                 _ => format!("The run ended as `{word}`."),
             });
-        FailureReason::new(FailureKind::SyncFailed, message)
-            .with_details(format!("{} ended as `{word}`.", self.run))
+        FailureReason::new(FailureKind::SyncFailed, message).with_details(details)
     }
 }

@@ -6,8 +6,8 @@
 use core::time::Duration;
 
 use crate::engine::attempt_error::AttemptError;
-use crate::engine::failure_reason::{FailureReason, still_running, unconfirmed};
-use crate::engine::limits::{LISTING_DELAY, MAX_NAMED};
+use crate::engine::failure_reason::{FailureReason, still_running, sync_run_names, unconfirmed};
+use crate::engine::limits::LISTING_DELAY;
 use crate::engine::options::Options;
 use crate::engine::outcome::{FailureKind, SequenceReport};
 use crate::engine::poll_schedule::RunAge;
@@ -15,6 +15,7 @@ use crate::engine::start::{TriggerError, read_response, retry_not_started};
 use crate::engine::step::{Context, KnownRun, Next, Reply};
 use crate::engine::time::Instant;
 use crate::engine::verdict::{sequence_verdict, verdict_of_all};
+use crate::engine::warnings::{RejectedLimit, Warnings};
 use crate::hightouch::{
     ReadError, Request, RunStatus, SequenceId, SequenceRun, SequenceRunId, SequenceStatus, SyncRun,
     Timestamp, read_sequence_trigger,
@@ -57,6 +58,18 @@ impl TriggerSequence {
             )),
         }
     }
+}
+
+/// The end of a sequence's run in which no sync run failed.
+#[derive(Debug)]
+pub(in crate::engine) enum SequenceEnd {
+    /// The run has succeeded.
+    Succeeded,
+    /// The run has succeeded if these sync runs, which ended as `warning`, are within the limit.
+    Warned {
+        warned: Vec<SyncRun>,
+        limit: RejectedLimit,
+    },
 }
 
 /// Polling a run of a sequence.
@@ -114,8 +127,12 @@ impl PollSequence {
         Request::sequence_run(&self.run.id)
     }
 
-    /// Completes if the run has succeeded.
-    pub(in crate::engine) fn on_reply(&mut self, cx: &mut Context<'_>, reply: Reply) -> Next<()> {
+    /// Completes if the run has succeeded, as far as its statuses decide.
+    pub(in crate::engine) fn on_reply(
+        &mut self,
+        cx: &mut Context<'_>,
+        reply: Reply,
+    ) -> Next<SequenceEnd> {
         let date = reply.as_ref().ok().and_then(|response| response.date);
         let seen = match read(reply, &self.run.id) {
             Ok(seen) => seen,
@@ -129,13 +146,14 @@ impl PollSequence {
             self.age.learn(cx.now, date, oldest);
         }
         // A list that lacks one sync run may lack others too.
-        let verdict = sequence_verdict(&self.run, cx.options.accept_warnings)
+        let warnings = cx.options.warnings;
+        let verdict = sequence_verdict(&self.run, warnings.may_accept())
             .filter(|_| is_complete || !self.is_done());
         match verdict {
             None if self.is_done() => self.done_without_ends(cx),
             None => Next::SendAfter(self.delay(cx)),
-            Some(true) => Next::Complete(()),
-            Some(false) => Next::Fail(self.failed(cx.options.accept_warnings)),
+            Some(true) => Next::Complete(self.end(warnings)),
+            Some(false) => Next::Fail(self.failed(warnings)),
         }
     }
 
@@ -167,11 +185,32 @@ impl PollSequence {
         }
     }
 
+    /// Returns what is left to do for a run that has succeeded as far as its statuses decide.
+    fn end(&self, warnings: Warnings) -> SequenceEnd {
+        let Warnings::Tolerate(limit) = warnings else {
+            return SequenceEnd::Succeeded;
+        };
+        let warned = self.run.sync_runs.iter();
+        let warned: Vec<SyncRun> = warned
+            .filter(|sync_run| sync_run.status == RunStatus::Warning)
+            .cloned()
+            .collect();
+        if warned.is_empty() {
+            SequenceEnd::Succeeded
+        } else {
+            SequenceEnd::Warned { warned, limit }
+        }
+    }
+
+    pub(in crate::engine) fn id(&self) -> &SequenceRunId {
+        &self.run.id
+    }
+
     fn is_done(&self) -> bool {
         self.run.status == SequenceStatus::Done
     }
 
-    fn retry(&self, now: Instant, error: AttemptError) -> Next<()> {
+    fn retry(&self, now: Instant, error: AttemptError) -> Next<SequenceEnd> {
         // Not every replica knows a run that was started a moment ago.
         let is_unknown = matches!(
             error,
@@ -189,15 +228,16 @@ impl PollSequence {
     }
 
     /// Handles a run that is `done`, but lists no sync runs, or some that have not ended.
-    fn done_without_ends(&mut self, cx: &mut Context<'_>) -> Next<()> {
+    fn done_without_ends(&mut self, cx: &mut Context<'_>) -> Next<SequenceEnd> {
         let since = *self.done_since.get_or_insert(cx.now);
         let left = DONE_TIMEOUT.saturating_sub(cx.now.duration_since(since));
         if !left.is_zero() {
             let delay = self.delay(cx);
             return Next::SendAfter(delay.min(left.max(cx.schedule.spacing())));
         }
-        if sequence_verdict(&self.run, cx.options.accept_warnings) == Some(false) {
-            return Next::Fail(self.failed(cx.options.accept_warnings));
+        let warnings = cx.options.warnings;
+        if sequence_verdict(&self.run, warnings.may_accept()) == Some(false) {
+            return Next::Fail(self.failed(warnings));
         }
         let unfinished: Vec<&SyncRun> = self
             .run
@@ -210,7 +250,7 @@ impl PollSequence {
         } else if unfinished.is_empty() {
             String::from("it does not list all sync runs that it listed before")
         } else {
-            format!("it lists no end of {}", names(&unfinished))
+            format!("it lists no end of {}", sync_run_names(&unfinished))
         };
         Next::Fail(
             FailureReason::new(
@@ -225,12 +265,12 @@ impl PollSequence {
     }
 
     /// Returns the failure that names the sync runs without success.
-    fn failed(&self, accept_warnings: bool) -> FailureReason {
+    fn failed(&self, warnings: Warnings) -> FailureReason {
         let failed: Vec<&SyncRun> = self
             .run
             .sync_runs
             .iter()
-            .filter(|sync_run| has_failed(sync_run, accept_warnings))
+            .filter(|sync_run| has_failed(sync_run, warnings.may_accept()))
             .collect();
         let only_warnings = failed
             .iter()
@@ -247,7 +287,7 @@ impl PollSequence {
             };
             format!(
                 "The sequence ended as `{word}`. These sync runs did not succeed: {}.{hint}",
-                names(&failed)
+                sync_run_names(&failed)
             )
         };
         FailureReason::new(FailureKind::SyncFailed, message)
@@ -313,30 +353,5 @@ fn update(run: &mut SequenceRun, seen: SequenceRun) -> bool {
 /// Returns whether a sync run ended without success.
 fn has_failed(sync_run: &SyncRun, accept_warnings: bool) -> bool {
     let parts = [(&sync_run.status, sync_run.ended())];
-    verdict_of_all(parts, accept_warnings).is_failure()
-}
-
-/// Returns the names of the first [`MAX_NAMED`] sync runs, with their statuses.
-fn names(sync_runs: &[&SyncRun]) -> String {
-    let names: Vec<String> = sync_runs
-        .iter()
-        .take(MAX_NAMED)
-        .map(|sync_run| name(sync_run))
-        .collect();
-    let more = if sync_runs.len() > MAX_NAMED {
-        " and more"
-    } else {
-        ""
-    };
-    format!("{}{more}", names.join(", "))
-}
-
-fn name(sync_run: &SyncRun) -> String {
-    let word = sync_run.status.as_str();
-    match (sync_run.run, sync_run.sync) {
-        (Some(run), Some(sync)) => format!("run {run} of sync {sync} (`{word}`)"),
-        (None, Some(sync)) => format!("a run of sync {sync} (`{word}`)"),
-        (Some(run), None) => format!("run {run} (`{word}`)"),
-        (None, None) => format!("a sync run without an ID (`{word}`)"),
-    }
+    verdict_of_all(parts, || accept_warnings).is_failure()
 }

@@ -40,18 +40,18 @@ fn a_run_with_the_final_status_success_succeeds() {
 
 #[test]
 fn each_final_status_decides_the_outcome() {
-    for (final_status, accept_warnings, success) in [
-        ("success", false, true),
-        ("SUCCESS", false, true),
-        ("warning", true, true),
-        ("warning", false, false),
-        ("failed", true, false),
-        ("cancelled", true, false),
-        ("interrupted", true, false),
+    for (final_status, warnings, success) in [
+        ("success", Warnings::Fail, true),
+        ("SUCCESS", Warnings::Fail, true),
+        ("warning", Warnings::Accept, true),
+        ("warning", Warnings::Fail, false),
+        ("failed", Warnings::Accept, false),
+        ("cancelled", Warnings::Accept, false),
+        ("interrupted", Warnings::Accept, false),
     ] {
         let execution = run_through(
             Options {
-                accept_warnings,
+                warnings,
                 ..Options::default()
             },
             &["processing", final_status],

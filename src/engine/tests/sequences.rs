@@ -126,7 +126,7 @@ fn a_done_sequence_succeeds_only_if_every_sync_run_succeeds() {
 #[test]
 fn accept_warnings_decides_whether_a_warning_is_a_success() {
     let accepting = Options {
-        accept_warnings: true,
+        warnings: Warnings::Accept,
         ..Options::default()
     };
     let execution = run_through(accepting.clone(), &[("done", &["success", "warning"])]);

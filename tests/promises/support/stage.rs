@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use xtask::build::{Kind, components};
 use xtask::embedder::{
     Captured, Clock, Config, Connection, Host, IfRunning, Outbound, Resync, RunOptions, Serving,
-    Stderr, SyncRef, VirtualTime, in_virtual_time,
+    Stderr, SyncRef, VirtualTime, Warnings, in_virtual_time,
 };
 use xtask::local_hightouch::{self as local, LocalHightouch};
 
@@ -109,8 +109,9 @@ pub fn connection(origin: &str, key: &str) -> Connection {
 pub fn options() -> RunOptions {
     RunOptions {
         resync: Resync::empty(),
-        accept_warnings: false,
+        warnings: Warnings::Fail,
         if_running: IfRunning::Queue,
+        unless_run_since: None,
         max_wait_ms: None,
     }
 }

@@ -6,8 +6,8 @@ use std::collections::BinaryHeap;
 
 use fastrand::Rng;
 use hightouch_sync::engine::{
-    Batch, Event, IfRunning as EngineIfRunning, Instant, Options, Outcome, Send, SyncGoal,
-    SyncReport, TransportError, TransportErrorKind,
+    Batch, BatchOptions, Event, IfRunning as EngineIfRunning, Instant, Options, Outcome, Send,
+    SyncGoal, SyncReport, TransportError, TransportErrorKind,
 };
 use hightouch_sync::hightouch::{
     BodyEnd, Method, Request, Response, RetryAfter, RunId, RunRef, SyncId, SyncRef, Timestamp,
@@ -17,7 +17,7 @@ use super::server::{Reply, Server, slug_of};
 use super::truth::Broken;
 use super::world::{BatchGoal, BatchWorld, OperationPlan};
 use crate::hightouch::START;
-use crate::play::{LATEST_WAKE, millis, span};
+use crate::play::{LATEST_WAKE, millis, span, warnings};
 use crate::world::{Asked, Exchange, Fault, IfRunning, Millis};
 
 /// Maximum number of times that the driver wakes. A batch that needs more does not end.
@@ -141,7 +141,7 @@ impl<'w> Driver<'w> {
             .map(|plan| goal(plan, &server))
             .collect();
         let options = Options {
-            accept_warnings: world.accept_warnings,
+            warnings: warnings(world.accept_warnings),
             if_running: match world.if_running {
                 IfRunning::Queue => EngineIfRunning::Queue,
                 IfRunning::Join => EngineIfRunning::Join,
@@ -153,7 +153,7 @@ impl<'w> Driver<'w> {
         };
         let operations = goals.len();
         Self {
-            batch: Batch::new(goals, options, at(0), world.seed),
+            batch: Batch::new(goals, options, BatchOptions::default(), at(0), world.seed),
             played: PlayedBatch {
                 world,
                 server,

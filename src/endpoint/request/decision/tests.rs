@@ -7,7 +7,7 @@ use hmac_sha256::HMAC;
 use super::*;
 use crate::endpoint::request::target::Target;
 use crate::endpoint::settings::fixed::Fixed;
-use crate::engine::{DEFAULT_WAIT, IfRunning};
+use crate::engine::{DEFAULT_WAIT, IfRunning, Warnings};
 
 /// A request of a test. Its body is read if the decision needs it.
 struct Case<'a> {
@@ -111,7 +111,7 @@ fn a_run_is_started_with_the_callers_key_and_options() {
                 call.work
             );
             let options = call.options(Duration::from_secs(5));
-            assert!(options.resync.full && options.accept_warnings);
+            assert!(options.resync.full && options.warnings == Warnings::Accept);
             assert_eq!(options.if_running, IfRunning::Join);
             assert_eq!(options.max_wait, Duration::from_secs(7));
             assert_eq!(options.answer_wait, ANSWER_WAIT);
@@ -121,7 +121,7 @@ fn a_run_is_started_with_the_callers_key_and_options() {
                 call.connection.trace,
                 [("traceparent", String::from("00-1-2-01"))]
             );
-            assert!(call.presenter.accept_warnings && !call.presenter.key_is_stored);
+            assert!(call.presenter.warnings == Warnings::Accept && !call.presenter.key_is_stored);
             assert_eq!(call.preference_applied.as_deref(), Some("wait=7"));
         },
     );
@@ -157,11 +157,25 @@ fn each_route_has_its_work_and_only_a_post_reads_its_body() {
                 "/runs",
                 events,
                 r#"{"syncs":[1]}"#,
-                "Batch([Id(SyncId(1))])",
+                "Batch([Id(SyncId(1))], BatchOptions { parallel: 50, stop_on_failure: false })",
             ),
             ("GET", "/syncs/1/runs/2", &[KEY], "", "Sync(Await(RunRef {"),
             ("HEAD", "/syncs/1/runs/2", &[KEY], "", "Sync(Await(RunRef {"),
             ("GET", &poll, &[KEY], "", "Sequence(Await("),
+            (
+                "GET",
+                "/syncs/demo/runs",
+                events,
+                "",
+                r#"List(RunsGoal { sync: Slug(Slug("demo")), limit: 10 })"#,
+            ),
+            (
+                "HEAD",
+                "/syncs/1/runs?limit=100",
+                &[KEY],
+                "",
+                "List(RunsGoal { sync: Id(SyncId(1)), limit: 100 })",
+            ),
         ] {
             let decided = Case {
                 method,
@@ -184,6 +198,47 @@ fn each_route_has_its_work_and_only_a_post_reads_its_body() {
             let decided = case.decide(settings);
             assert!(matches!(decided.decision, Ok(Decision::Respond(_))));
             assert!(!decided.body_was_read, "{target}");
+        }
+    });
+}
+
+#[test]
+fn a_limit_on_listed_runs_is_from_1_to_100() {
+    with_settings(&[], |settings| {
+        for limit in ["", "0", "101", "-1", "+1", "1.0", "ten", "1&limit=1"] {
+            let case = Case {
+                method: "GET",
+                target: &format!("/syncs/1/runs?limit={limit}"),
+                headers: &[KEY],
+                body: "",
+            };
+            assert_eq!(case.decide(settings).problem().0, 400, "{limit}");
+        }
+    });
+}
+
+#[test]
+fn an_order_needs_a_call_that_waits() {
+    let not_waiting = ("prefer", "respond-async");
+    with_settings(&[], |settings| {
+        for (body, is_accepted) in [
+            (r#"{"syncs":[1,2]}"#, true),
+            (r#"{"syncs":[1,2],"parallel":2}"#, true),
+            (r#"{"syncs":[1,2],"parallel":50}"#, true),
+            (r#"{"syncs":[1,2],"stopOnFailure":false}"#, true),
+            (r#"{"syncs":[1,2],"parallel":1}"#, false),
+            (r#"{"syncs":[1,2],"stopOnFailure":true}"#, false),
+        ] {
+            for (headers, is_accepted) in [(&[KEY][..], true), (&[KEY, not_waiting], is_accepted)] {
+                let case = Case {
+                    target: "/runs",
+                    headers,
+                    body,
+                    ..RUN
+                };
+                let decided = case.decide(settings);
+                assert_eq!(decided.decision.is_ok(), is_accepted, "{body}");
+            }
         }
     });
 }

@@ -25,7 +25,9 @@ mod bindings {
 }
 
 use bindings::hightouch::sync::runs::run_sync;
-use bindings::hightouch::sync::types::{Connection, IfRunning, Resync, RunOptions, SyncRef};
+use bindings::hightouch::sync::types::{
+    Connection, IfRunning, Resync, RunOptions, SyncRef, Warnings,
+};
 
 #[handler]
 fn answer(request: Request) -> Result<Response, ErrorCode> {
@@ -59,11 +61,12 @@ fn step(connection: &Connection, sync: &str) -> (u16, String) {
     };
     let options = RunOptions {
         resync: Resync::empty(),
-        accept_warnings: false,
+        warnings: Warnings::Fail,
         if_running: IfRunning::Queue,
+        unless_run_since: None,
         max_wait_ms: None,
     };
-    match run_sync(connection, &SyncRef::Id(id), options) {
+    match run_sync(connection, &SyncRef::Id(id), &options) {
         Ok(report) => (
             200,
             format!(

@@ -28,11 +28,12 @@ mod generated {
 }
 
 pub use generated::exports::hightouch::sync::runs::{
-    Connection, Failure, Report, RunOptions, RunRef, SequenceFailure, SequenceOptions,
-    SequenceReport, SyncRef,
+    BatchOptions, Connection, Failure, Report, RunOptions, RunRef, SequenceFailure,
+    SequenceOptions, SequenceReport, SyncRef,
 };
 pub use generated::hightouch::sync::types::{
-    FailureKind, IfRunning, Job, Resync, RowCounts, RunStatus, SequenceRun, SequenceStatus, SyncRun,
+    FailureKind, IfRunning, Job, RejectedLimit, Resync, RowCounts, RunStatus, SequenceRun,
+    SequenceStatus, SyncRun, Warnings,
 };
 
 pub(super) use generated::fermyon::spin::variables;
@@ -44,9 +45,28 @@ impl Default for RunOptions {
     fn default() -> Self {
         Self {
             resync: Resync::empty(),
-            accept_warnings: false,
+            warnings: Warnings::Fail,
             if_running: IfRunning::Queue,
+            unless_run_since: None,
             max_wait_ms: None,
         }
+    }
+}
+
+impl Default for BatchOptions {
+    /// Returns the options of a plain batch: up to 50 syncs run at a time, and a failure stops
+    /// nothing.
+    fn default() -> Self {
+        Self {
+            parallel: None,
+            stop_on_failure: false,
+        }
+    }
+}
+
+impl Warnings {
+    /// Returns `accept` or `fail`.
+    pub fn accepted(accept: bool) -> Self {
+        if accept { Self::Accept } else { Self::Fail }
     }
 }

@@ -6,8 +6,8 @@ use wasmtime::Store;
 
 use super::Host;
 use super::bindings::{
-    Connection, Failure, Hosted, Report, RunOptions, RunRef, SequenceFailure, SequenceOptions,
-    SequenceReport, SyncRef,
+    BatchOptions, Connection, Failure, Hosted, Job, Report, RunOptions, RunRef, SequenceFailure,
+    SequenceOptions, SequenceReport, SyncRef,
 };
 use super::instance::Instance;
 use super::into_anyhow;
@@ -28,7 +28,7 @@ impl Host {
         let (mut store, hosted) = self.hosted().await?;
         let runs = hosted.hightouch_sync_runs();
         let outcome = runs
-            .call_run_sync(&mut store, connection, sync, options)
+            .call_run_sync(&mut store, connection, sync, &options)
             .await;
         self.component.setup.fuel.record(&store);
         outcome.map_err(into_anyhow)
@@ -44,11 +44,12 @@ impl Host {
         connection: &Connection,
         syncs: &[SyncRef],
         options: RunOptions,
+        batch: BatchOptions,
     ) -> anyhow::Result<Vec<Result<Report, Failure>>> {
         let (mut store, hosted) = self.hosted().await?;
         let runs = hosted.hightouch_sync_runs();
         let outcomes = runs
-            .call_run_syncs(&mut store, connection, syncs, options)
+            .call_run_syncs(&mut store, connection, syncs, &options, batch)
             .await;
         self.component.setup.fuel.record(&store);
         outcomes.map_err(into_anyhow)
@@ -68,7 +69,7 @@ impl Host {
         let (mut store, hosted) = self.hosted().await?;
         let runs = hosted.hightouch_sync_runs();
         let outcome = runs
-            .call_start_sync(&mut store, connection, sync, options)
+            .call_start_sync(&mut store, connection, sync, &options)
             .await;
         self.component.setup.fuel.record(&store);
         outcome.map_err(into_anyhow)
@@ -88,10 +89,28 @@ impl Host {
         let (mut store, hosted) = self.hosted().await?;
         let runs = hosted.hightouch_sync_runs();
         let outcome = runs
-            .call_await_run(&mut store, connection, run, options)
+            .call_await_run(&mut store, connection, run, &options)
             .await;
         self.component.setup.fuel.record(&store);
         outcome.map_err(into_anyhow)
+    }
+
+    /// Calls `hightouch:sync/runs.list-runs`.
+    ///
+    /// # Errors
+    ///
+    /// As [`run_sync`](Self::run_sync).
+    pub async fn list_runs(
+        &self,
+        connection: &Connection,
+        sync: &SyncRef,
+        limit: Option<u32>,
+    ) -> anyhow::Result<Result<Vec<Job>, Failure>> {
+        let (mut store, hosted) = self.hosted().await?;
+        let runs = hosted.hightouch_sync_runs();
+        runs.call_list_runs(&mut store, connection, sync, limit)
+            .await
+            .map_err(into_anyhow)
     }
 
     /// Calls `hightouch:sync/runs.run-sequence`.

@@ -34,9 +34,9 @@ use wasmtime::component::InstancePre;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 pub use bindings::{
-    Connection, Failure, FailureKind, IfRunning, Job, Report, Resync, RowCounts, RunOptions,
-    RunRef, RunStatus, SequenceFailure, SequenceOptions, SequenceReport, SequenceRun,
-    SequenceStatus, SyncRef, SyncRun,
+    BatchOptions, Connection, Failure, FailureKind, IfRunning, Job, RejectedLimit, Report, Resync,
+    RowCounts, RunOptions, RunRef, RunStatus, SequenceFailure, SequenceOptions, SequenceReport,
+    SequenceRun, SequenceStatus, SyncRef, SyncRun, Warnings,
 };
 pub use config::{Clock, Config, Limits};
 pub use outbound::Outbound;

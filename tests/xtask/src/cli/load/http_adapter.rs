@@ -18,7 +18,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::embedder::{
     Connection, Failure, FailureKind, Host, Job, Report, RowCounts, RunOptions, RunRef, RunStatus,
-    SyncRef,
+    SyncRef, Warnings,
 };
 use crate::listen::listen;
 
@@ -146,7 +146,7 @@ impl Shared {
             .collect();
         let mut accept_warnings = request.uri().query() == Some(ACCEPT_WARNINGS);
         let options = |accept_warnings| RunOptions {
-            accept_warnings,
+            warnings: Warnings::accepted(accept_warnings),
             max_wait_ms,
             ..RunOptions::default()
         };

@@ -1,0 +1,107 @@
+//! Listing the most recent runs of a sync.
+
+use core::cmp::Reverse;
+use core::time::Duration;
+
+use crate::engine::attempt_error::AttemptError;
+use crate::engine::failure_reason::FailureReason;
+use crate::engine::list::{ListStep, RunList};
+use crate::engine::options::Options;
+use crate::engine::outcome::{FailureKind, RunsReport};
+use crate::engine::step::{Context, KnownRun, Next, Reply};
+use crate::hightouch::{ReadError, Request, Run, SyncId};
+
+/// The most recent runs of a sync, the highest ID first.
+#[derive(Clone, Debug)]
+pub struct RecentRuns {
+    list: RunList,
+    runs: Vec<Run>,
+    /// Maximum number of entries.
+    limit: usize,
+}
+
+impl KnownRun for RecentRuns {
+    type Report = RunsReport;
+
+    fn is_confirmed(&self) -> bool {
+        false
+    }
+
+    fn into_report(self, _: &Options, requests: u32, elapsed: Duration) -> RunsReport {
+        RunsReport {
+            sync: self.list.sync(),
+            runs: self.runs,
+            requests,
+            elapsed,
+        }
+    }
+}
+
+impl RecentRuns {
+    pub(in crate::engine) fn new(sync: SyncId, limit: usize) -> Self {
+        Self {
+            list: RunList::newest(sync),
+            runs: Vec::new(),
+            limit,
+        }
+    }
+
+    pub(in crate::engine) fn sync(&self) -> SyncId {
+        self.list.sync()
+    }
+
+    pub(in crate::engine) fn request(&self) -> Request {
+        self.list.request()
+    }
+
+    pub(in crate::engine) fn on_reply(&mut self, cx: &Context<'_>, reply: Reply) -> Next<()> {
+        let page = match self.list.read(reply, cx.limits) {
+            Ok(ListStep::Page(page)) => page,
+            Ok(ListStep::More) => return Next::Send,
+            Ok(ListStep::Restart) => {
+                self.runs.clear();
+                return Next::Send;
+            }
+            Err(error) => return self.retry(error),
+        };
+        // An entry that cannot be read may be one of the most recent runs.
+        if page.has_unreadable {
+            return self.retry(AttemptError::unreadable(ReadError::Missing("id")));
+        }
+        let (has_more, newest_first) = (page.has_more, page.newest_first);
+        self.runs.extend(page);
+        self.runs.sort_by_key(|run| Reverse(run.id));
+        self.runs.truncate(self.limit);
+        let is_complete = newest_first && self.runs.len() == self.limit;
+        if has_more && !is_complete {
+            Next::Send
+        } else {
+            Next::Complete(())
+        }
+    }
+
+    /// Reads the list again from its start.
+    fn retry(&mut self, error: AttemptError) -> Next<()> {
+        *self = Self {
+            list: self.list.again(),
+            ..Self::new(self.sync(), self.limit)
+        };
+        if error.is_final(false) {
+            Next::GiveUp(error)
+        } else {
+            Next::RetryLimited(error)
+        }
+    }
+}
+
+/// Returns the failure if the time is up before the list was read. `error` is the error of the last
+/// attempt.
+pub(in crate::engine) fn on_timeout(error: Option<&AttemptError>) -> FailureReason {
+    match error {
+        Some(error) => error.clone().into(),
+        None => FailureReason::new(
+            FailureKind::Unreachable,
+            "Timed out before the list of runs was read. Retry with a longer wait.",
+        ),
+    }
+}
