@@ -82,21 +82,21 @@ fn carry_out(call: Call, to: ResponseOutparam, log: &mut Log, clock: Clock) {
         clock,
     };
     match work {
-        Work::Sync(goal, format) => reply.to_one(start.one(goal, log), format, log),
-        Work::Sequence(goal, format) => reply.to_one(start.one(goal, log), format, log),
+        Work::Sync(goal, format) => reply.respond_with_run(start.one(goal, log), format, log),
+        Work::Sequence(goal, format) => reply.respond_with_run(start.one(goal, log), format, log),
         Work::Batch(syncs, order) => {
             let goals = syncs.iter().cloned().map(SyncGoal::Run).collect();
-            reply.to_batch(start.driver(goals, order, observer(log)), &syncs, log);
+            reply.respond_with_batch(start.driver(goals, order, observer(log)), &syncs, log);
         }
         Work::List(goal) => {
             // No run is started.
             let ignore = Box::new(|_| ());
             let driver = start.driver(vec![goal], BatchOptions::default(), ignore);
-            reply.to_list(driver, log);
+            reply.respond_with_list(driver, log);
         }
         Work::Hook(sync, dbt_run) => {
             let driver = start.one(SyncGoal::Start(sync), log);
-            reply.to_hook(driver, dbt_run, log);
+            reply.respond_to_delivery(driver, dbt_run, log);
         }
     }
 }
@@ -137,7 +137,7 @@ struct Reply {
 impl Reply {
     /// Carries out one operation. Responds with its outcome, with the state of the run after the
     /// wait that the caller prefers, or with events.
-    fn to_one<G: Goal<Report: Redact + Into<Report>>>(
+    fn respond_with_run<G: Goal<Report: Redact + Into<Report>>>(
         self,
         driver: Driver<G>,
         format: Format,
@@ -161,7 +161,7 @@ impl Reply {
 
     /// Runs several syncs. Responds when all runs are over, or after the wait that the caller
     /// prefers.
-    fn to_batch(self, driver: Driver<SyncGoal>, syncs: &[SyncRef], log: &mut Log) {
+    fn respond_with_batch(self, driver: Driver<SyncGoal>, syncs: &[SyncRef], log: &mut Log) {
         let outcomes: Vec<Outcome> = driver.finish().into_iter().map(untyped).collect();
         let requests = log.batch(syncs, &outcomes);
         let elapsed = self.clock.now().since_start();
@@ -183,7 +183,7 @@ impl Reply {
     }
 
     /// Starts the run that a delivery of dbt requires, unless there is such a run.
-    fn to_hook(self, driver: Driver<SyncGoal>, dbt_run: Option<String>, log: &mut Log) {
+    fn respond_to_delivery(self, driver: Driver<SyncGoal>, dbt_run: Option<String>, log: &mut Log) {
         let outcome: Outcome<SyncReport> = driver.finish_first();
         log.outcome(&untyped(outcome.clone()));
         let response = match hook::respond(dbt_run, outcome, &self.presenter) {
@@ -197,7 +197,7 @@ impl Reply {
     }
 
     /// Lists the recent runs of a sync.
-    fn to_list(self, driver: Driver<RunsGoal>, log: &mut Log) {
+    fn respond_with_list(self, driver: Driver<RunsGoal>, log: &mut Log) {
         let outcome: Outcome<RunsReport> = driver.finish_first();
         log.listed(&outcome);
         let response = self.presenter.runs(outcome);

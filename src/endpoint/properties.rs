@@ -449,7 +449,7 @@ pub fn access(bytes: &[u8]) {
         let is_only_separators = |text: &str| !is_blank(text) && text.split(',').all(is_blank);
         let expected = if tokens.split(',').all(is_blank) {
             Some(500)
-        } else if !contains(tokens) && !(is_account && contains(account_tokens)) {
+        } else if !(contains(tokens) || is_account && contains(account_tokens)) {
             Some(401)
         } else if is_account && is_only_separators(account_tokens) {
             Some(500)

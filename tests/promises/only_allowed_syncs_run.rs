@@ -235,7 +235,7 @@ fn what_is_allowed_runs() {
         let origin = hightouch.origin();
         let own_keys = configured(&stage, kind, &origin, &stored()[..1]).await;
         let stored_keys = configured(&stage, kind, &origin, &stored()).await;
-        let sequence = format!("/sync-sequences/{}/runs", ALLOWED.to_uppercase());
+        let sequence = format!("/sync-sequences/{ALLOWED}/runs");
         let warnings = json!({"acceptWarnings": true});
         let mut responses = Vec::new();
         for request in [

@@ -26,7 +26,10 @@ fn settings() -> BTreeSet<String> {
         for part in text.split('"').skip(1).step_by(2) {
             let name = part.trim_end_matches('_');
             if name.starts_with("HIGHTOUCH_")
-                || matches!(name, "ENDPOINT_TOKEN" | "DBT_WEBHOOK_SECRET")
+                || matches!(
+                    name,
+                    "ALLOWED_SYNCS" | "ENDPOINT_TOKEN" | "DBT_WEBHOOK_SECRET"
+                )
             {
                 let upper = name
                     .bytes()

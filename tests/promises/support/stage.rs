@@ -26,6 +26,8 @@ use super::openapi;
 
 /// Runs a test in virtual time.
 pub fn stage<T>(test: impl AsyncFnOnce(Stage) -> T) -> T {
+    // Virtual time does not advance during a build, so the clocks of a test would differ after it.
+    components().unwrap();
     in_virtual_time(async |time| {
         test(Stage {
             time,

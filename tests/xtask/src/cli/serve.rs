@@ -19,7 +19,8 @@ pub(super) async fn serve(listen: SocketAddr, local: bool) -> Result<ExitCode> {
     };
     settings.set(ORIGIN, &upstream.origin());
     let key = match settings.get(TOKEN) {
-        Some(_) => "$ENDPOINT_TOKEN",
+        // The shell replaces this by the first of the tokens.
+        Some(_) => "${ENDPOINT_TOKEN%%,*}",
         None if local => local_hightouch::KEY,
         None => "$HIGHTOUCH_API_KEY",
     };
@@ -74,7 +75,7 @@ pub(super) async fn serve(listen: SocketAddr, local: bool) -> Result<ExitCode> {
         println!("  # {what}");
         println!(
             "  curl {url}{}",
-            line.replace("KEY", &format!("-H 'Authorization: Bearer {key}'"))
+            line.replace("KEY", &format!("-H \"Authorization: Bearer {key}\""))
         );
     }
     tokio::signal::ctrl_c()
