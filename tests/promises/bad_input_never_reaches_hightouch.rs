@@ -171,7 +171,11 @@ fn what_the_endpoint_refuses() {
                     "JSON",
                 ),
                 (large, 413, "64 KiB"),
-                (endpoint.request("PUT", "/syncs/1/runs"), 405, "GET, HEAD, POST"),
+                (
+                    endpoint.request("PUT", "/syncs/1/runs"),
+                    405,
+                    "GET, HEAD, POST",
+                ),
                 (post("/syncs/1/runs/42"), 405, "GET"),
                 (post("/healthz"), 405, "GET"),
                 (get("/hooks/dbt/1"), 405, "POST"),

@@ -222,7 +222,10 @@ fn those_whose_turn_never_comes_are_not_started() {
                     (FailureKind::StillRunning, true)
                 );
             } else {
-                assert_eq!((failure.kind, failure.requests), (FailureKind::NotStarted, 0));
+                assert_eq!(
+                    (failure.kind, failure.requests),
+                    (FailureKind::NotStarted, 0)
+                );
                 assert!(
                     failure.message.contains("No run was started."),
                     "{}",
