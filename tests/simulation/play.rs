@@ -16,7 +16,9 @@ use hightouch_sync::hightouch::{
 
 use super::hightouch::{Hightouch, SLUG, SYNC, Wrongs};
 use super::sequences::{self, SEQUENCE};
-use super::world::{Allowed, Asked, Call, Exchange, Fault, Goal, IfRunning, Millis, Nonsense, World};
+use super::world::{
+    Allowed, Asked, Call, Exchange, Fault, Goal, IfRunning, Millis, Nonsense, World,
+};
 
 /// A request that was sent, and what came back.
 #[derive(Debug)]
@@ -344,9 +346,8 @@ fn drive<G: EngineGoal<Report: Into<Told>>>(
                 let late = lateness.next();
                 let exchange = world.exchange(earlier + sent.len());
                 let deadlines = Deadlines { give_up, late };
-                let (back, said) = send(
-                    world, hightouch, &sent, exchange, &request, now, deadlines,
-                );
+                let (back, said) =
+                    send(world, hightouch, &sent, exchange, &request, now, deadlines);
                 sent.push(said.0);
                 (now, event) = (back, said.1);
             }

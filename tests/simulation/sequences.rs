@@ -93,7 +93,10 @@ impl Run {
         let Some((takes, ending)) = self.plan.syncs.get(place) else {
             return Vec::new();
         };
-        let before: Millis = self.plan.syncs[..place].iter().map(|(takes, _)| takes).sum();
+        let before: Millis = self.plan.syncs[..place]
+            .iter()
+            .map(|(takes, _)| takes)
+            .sum();
         let begins = self.started + before;
         if now < begins {
             return Vec::new();

@@ -88,9 +88,11 @@ impl Limit {
             .rows
             .is_none_or(|max| rejected.is_some_and(|rejected| rejected <= u128::from(max)));
         let is_small_share = self.share.is_none_or(|share| {
-            rejected.zip(successful).is_some_and(|(rejected, successful)| {
-                10_000 * rejected <= u128::from(share) * (rejected + successful)
-            })
+            rejected
+                .zip(successful)
+                .is_some_and(|(rejected, successful)| {
+                    10_000 * rejected <= u128::from(share) * (rejected + successful)
+                })
         });
         is_few && is_small_share
     }
@@ -705,7 +707,13 @@ fn limit(rng: &mut Rng) -> Limit {
 /// Returns the row counts of a job with some rejected rows or with none.
 fn rows(rng: &mut Rng) -> Rows {
     let counts = |rng: &mut Rng, most: u64| {
-        let mut count = || if rng.bool() { Some(rng.u64(0..=most)) } else { Some(0) };
+        let mut count = || {
+            if rng.bool() {
+                Some(rng.u64(0..=most))
+            } else {
+                Some(0)
+            }
+        };
         Some([count(), count(), count()])
     };
     let rejected = pick(rng, &[0, 1, 3, 60]);

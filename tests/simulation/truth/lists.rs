@@ -17,7 +17,11 @@ const MAX_ATTEMPTS: usize = 4;
 
 /// The IDs of the entries that a list of this time shows, the highest first.
 fn entries(played: &Played<'_>, then: Millis) -> Vec<u64> {
-    let listed = played.hightouch.runs.iter().filter(|run| run.listed() <= then);
+    let listed = played
+        .hightouch
+        .runs
+        .iter()
+        .filter(|run| run.listed() <= then);
     let mut ids: Vec<u64> = listed
         .flat_map(|run| core::iter::repeat_n(run.id, run.jobs()))
         .collect();
@@ -36,7 +40,9 @@ pub fn exact(played: &Played<'_>) -> Result<(), Broken> {
     let from = played.sent.iter().map(|sent| sent.as_of).min();
     let from = from.unwrap_or(played.began).min(played.began);
     let changes = played.hightouch.runs.iter().map(super::Run::listed);
-    let mut times: Vec<Millis> = changes.filter(|at| (from..=played.over).contains(at)).collect();
+    let mut times: Vec<Millis> = changes
+        .filter(|at| (from..=played.over).contains(at))
+        .collect();
     times.push(from);
     let is_state = times.iter().any(|then| {
         let mut state = entries(played, *then);
@@ -81,7 +87,11 @@ pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
 /// Without faults, the first page is enough if the list begins with the newest run.
 pub fn few_requests(played: &Played<'_>) -> Result<(), Broken> {
     let world = played.world;
-    let look_ups = played.sent.iter().filter(|sent| sent.target.contains("slug=")).count();
+    let look_ups = played
+        .sent
+        .iter()
+        .filter(|sent| sent.target.contains("slug="))
+        .count();
     let requests = played.sent.len() - look_ups;
     let has_fault = played.sent.iter().any(|sent| sent.fault.is_some());
     let limit = usize::try_from(world.call.listed).unwrap();
@@ -89,7 +99,11 @@ pub fn few_requests(played: &Played<'_>) -> Result<(), Broken> {
     let most = if !has_fault && is_one_page && world.server.newest_first && !world.server.mixed {
         1
     } else {
-        let limited = played.sent.iter().filter(|sent| sent.status == Some(429)).count();
+        let limited = played
+            .sent
+            .iter()
+            .filter(|sent| sent.status == Some(429))
+            .count();
         MAX_REQUESTS * (MAX_ATTEMPTS + limited)
     };
     if requests > most {
@@ -99,7 +113,11 @@ pub fn few_requests(played: &Played<'_>) -> Result<(), Broken> {
 }
 
 pub fn came(played: &Played<'_>) -> Option<Came> {
-    let pages = played.sent.iter().filter(|sent| sent.list && sent.body.is_some()).count();
+    let pages = played
+        .sent
+        .iter()
+        .filter(|sent| sent.list && sent.body.is_some())
+        .count();
     let is_listed = matches!(played.outcome, Ok(Told::Runs(_)));
     is_listed.then_some(if pages > 1 {
         Came::ListedInPages

@@ -175,11 +175,7 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
 }
 
 /// Exactly the sync runs beyond the limit are named.
-fn beyond_limit(
-    played: &Played<'_>,
-    truth: Option<&Run>,
-    message: &str,
-) -> Result<(), Broken> {
+fn beyond_limit(played: &Played<'_>, truth: Option<&Run>, message: &str) -> Result<(), Broken> {
     let warned = truth.map(|run| run.warned(&played.world.call));
     for (run, is_accepted) in warned.unwrap_or_default() {
         let is_named = message.contains(&format!("run {run} of sync "));
@@ -214,7 +210,9 @@ pub fn read_once(played: &Played<'_>) -> Result<(), Broken> {
     }
     for (run, _) in &warned {
         let of_run = || reads.iter().filter(|sent| run_of(sent) == *run);
-        let first_pages = of_run().filter(|sent| !sent.target.contains("offset=")).count();
+        let first_pages = of_run()
+            .filter(|sent| !sent.target.contains("offset="))
+            .count();
         // A read that fails, or that shows a sync run that has not ended, is repeated.
         let shows_end = |sent: &Sent| {
             let body = sent.body.as_deref().unwrap_or_default().to_lowercase();
@@ -298,7 +296,11 @@ pub fn came(played: &Played<'_>) -> Vec<Came> {
     if told.zip(sent).is_some_and(|(created, sent)| created < sent) {
         came.push(Came::SequenceGoing);
     }
-    if played.sent.iter().any(|sent| sent.target.contains("runId=")) {
+    if played
+        .sent
+        .iter()
+        .any(|sent| sent.target.contains("runId="))
+    {
         match played.outcome.as_ref().map_err(|failure| failure.kind) {
             Ok(_) => came.push(Came::SequenceTolerated),
             Err(FailureKind::SyncFailed) => came.push(Came::SequenceBeyondLimit),

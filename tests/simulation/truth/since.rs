@@ -16,17 +16,22 @@ const NORMAL_SKEW: Millis = 1_000;
 /// The pause between two calls after which the second one sees every run of the first one.
 const LISTED_SURELY: Millis = 8_000;
 
-/// Whether a list of then shows that the run began at the moment or later, or is queued.
-fn came_since(played: &Played<'_>, run: &Run, then: Millis) -> bool {
+/// Returns whether a list that shows the state at `then`, and that was received at `received`, shows
+/// that the run began at the time or later, or is queued. A queued run counts only if the time has
+/// come.
+fn came_since(played: &Played<'_>, run: &Run, then: Millis, received: Millis) -> bool {
     let Some(moment) = played.world.call.unless_since else {
         return false;
     };
-    let began = if played.world.server.tells_start {
+    let server = &played.world.server;
+    let began = if server.tells_start {
         run.started
     } else {
         run.created
     };
-    run.listed() <= then && (then < run.started || began >= moment)
+    let has_come = !server.sends_date || moment - server.date_ahead <= received;
+    run.listed() <= then
+        && (then < run.started && has_come || then >= run.started && began >= moment)
 }
 
 /// The requests for the list before anything was started.
@@ -41,7 +46,7 @@ fn lists<'p>(played: &'p Played<'_>) -> impl Iterator<Item = &'p Sent> {
 /// Whether the run, which was taken for one that was to be started, came since.
 pub fn stands(played: &Played<'_>, run: &Run) -> bool {
     let last = lists(played).last();
-    last.is_some_and(|last| came_since(played, run, last.as_of))
+    last.is_some_and(|last| came_since(played, run, last.as_of, last.back))
 }
 
 /// Nothing is started, and nothing else taken or refused, where the list shows a run that came since; the first of those is taken.
@@ -60,7 +65,8 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
         .outcome
         .as_ref()
         .is_err_and(|failure| failure.kind == FailureKind::Busy);
-    let taken = named.filter(|run| started.is_none() && !refused && stands(played, run));
+    let may_take = started.is_none() && (!refused || played.world.call.resync);
+    let taken = named.filter(|run| may_take && stands(played, run));
     if started.is_none() && named.is_none() {
         return Ok(());
     }
@@ -91,7 +97,10 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
         list.as_of,
         lists(played).last().map_or(list.as_of, |last| last.as_of),
     ];
-    let shows = |run: &Run| times.iter().all(|then| came_since(played, run, *then));
+    let shows = |run: &Run| {
+        let mut times = times.iter();
+        times.all(|then| came_since(played, run, *then, last.back))
+    };
     let earlier = |run: &&Run| shows(run) && taken.is_none_or(|taken| run.id < taken.id);
     match (played.hightouch.runs.iter().find(earlier), taken) {
         (Some(first), None) => {
@@ -161,7 +170,12 @@ pub fn repeated(played: &PlayedWorld<'_>) -> Result<Vec<Came>, Broken> {
     let Some(moment) = call.unless_since else {
         return Ok(Vec::new());
     };
-    let runs: Vec<&Run> = played.hightouch.runs.iter().filter(|run| run.by.is_some()).collect();
+    let runs: Vec<&Run> = played
+        .hightouch
+        .runs
+        .iter()
+        .filter(|run| run.by.is_some())
+        .collect();
     let mut came = Vec::new();
     for run in &runs {
         let adopts = played.calls.iter().any(|later| {
