@@ -64,6 +64,10 @@ impl RecentRuns {
             }
             Err(error) => return self.retry(error),
         };
+        // A cached list may lack the most recent runs.
+        if page.is_stale {
+            return self.retry(AttemptError::unreadable(ReadError::FromCache));
+        }
         // An entry that cannot be read may be one of the most recent runs.
         if page.has_unreadable {
             return self.retry(AttemptError::unreadable(ReadError::Missing("id")));

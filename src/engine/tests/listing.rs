@@ -1,0 +1,49 @@
+//! Listing the most recent runs of a sync.
+
+use super::*;
+
+fn list_runs(limit: u64, script: impl FnMut(&Request, Duration) -> Reply) -> Execution<RunsReport> {
+    let goal = RunsGoal::new(sync_7(), Some(limit)).unwrap();
+    execute(goal, with_max_wait(LIST_WAIT), script)
+}
+
+/// Returns the IDs of the listed runs.
+fn ids(execution: &Execution<RunsReport>) -> Vec<u64> {
+    let runs = execution.report().runs.iter();
+    runs.map(|run| run.id.get()).collect()
+}
+
+#[test]
+fn the_highest_ids_come_first_whatever_the_order_of_the_list() {
+    let newest_first = [(5, "success"), (4, "failed"), (3, "success"), (2, "queued")];
+    let mut oldest_first = newest_first;
+    oldest_first.reverse();
+    let mixed = [(3, "success"), (5, "success"), (2, "queued"), (4, "failed")];
+    for (runs, page, requests) in [
+        (newest_first, 100, 1),
+        (oldest_first, 100, 1),
+        (mixed, 100, 1),
+    ] {
+        let execution = list_runs(2, |request, _| run_page(&runs, request, page));
+        assert_eq!(
+            (ids(&execution), execution.sent.len()),
+            (vec![5, 4], requests),
+            "{runs:?}"
+        );
+    }
+}
+
+#[test]
+fn a_list_from_a_cache_is_requested_again() {
+    let mut is_cached = true;
+    let execution = list_runs(10, |_, _| {
+        if core::mem::replace(&mut is_cached, false) {
+            let mut response = Response::new(200, r#"{"data":[],"hasMore":false}"#);
+            response.record_header("age", b"7");
+            Reply::Response(response)
+        } else {
+            run_list(&[(42, "success")])
+        }
+    });
+    assert_eq!((ids(&execution), execution.sent.len()), (vec![42], 2));
+}
