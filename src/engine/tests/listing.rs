@@ -47,3 +47,35 @@ fn a_list_from_a_cache_is_requested_again() {
     });
     assert_eq!((ids(&execution), execution.sent.len()), (vec![42], 2));
 }
+
+#[test]
+fn a_run_that_is_inserted_between_two_pages_repeats_no_entry() {
+    let runs = [
+        (5, "queued"),
+        (4, "success"),
+        (3, "failed"),
+        (2, "success"),
+        (1, "success"),
+    ];
+    let mut requests = 0;
+    let execution = list_runs(4, |request, _| {
+        requests += 1;
+        // Run 5 is inserted after the first page was read.
+        let listed = if requests == 1 { &runs[1..] } else { &runs };
+        run_page(listed, request, 2)
+    });
+    assert_eq!(ids(&execution), [5, 4, 3, 2]);
+}
+
+#[test]
+fn a_run_with_several_jobs_may_span_two_pages() {
+    let runs = [
+        (3, "success"),
+        (2, "success"),
+        (2, "failed"),
+        (2, "success"),
+        (1, "success"),
+    ];
+    let execution = list_runs(4, |request, _| run_page(&runs, request, 2));
+    assert_eq!(ids(&execution), [3, 2, 2, 2]);
+}
