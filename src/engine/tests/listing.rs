@@ -79,3 +79,18 @@ fn a_run_with_several_jobs_may_span_two_pages() {
     let execution = list_runs(4, |request, _| run_page(&runs, request, 2));
     assert_eq!(ids(&execution), [3, 2, 2, 2]);
 }
+
+#[test]
+fn a_server_that_ignores_the_page_size_repeats_no_entry() {
+    let runs = [1, 2, 3, 4, 5].map(|id| (id, "success"));
+    let execution = list_runs(10, |request, _| {
+        // The server puts three entries on each page.
+        let mut request = request.clone();
+        request.target = request
+            .target
+            .replace("limit=1", "limit=3")
+            .replace("limit=2", "limit=3");
+        run_page(&runs, &request, 3)
+    });
+    assert_eq!(ids(&execution), [5, 4, 3, 2, 1]);
+}

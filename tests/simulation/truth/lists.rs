@@ -72,7 +72,7 @@ pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
     let is_over = played.over >= played.deadline() - 1_000;
     let is_possible = match failure.kind {
         FailureKind::Forbidden => true,
-        FailureKind::MalformedAnswer => is_long || has_fault,
+        FailureKind::MalformedAnswer => is_long || has_fault || is_over,
         _ => has_fault || is_over,
     };
     if !is_possible {
