@@ -70,9 +70,14 @@ pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
     let is_long = entries(played, played.over).len() > MAX_PAGES * server.page;
     let has_fault = played.sent.iter().any(|sent| sent.fault.is_some());
     let is_over = played.over >= played.deadline() - 1_000;
+    // A list that changes during several readings is given up.
+    let listed = played.hightouch.runs.iter().map(super::Run::listed);
+    let changes = listed
+        .filter(|at| (played.began..=played.over).contains(at))
+        .count();
     let is_possible = match failure.kind {
         FailureKind::Forbidden => true,
-        FailureKind::MalformedAnswer => is_long || has_fault || is_over,
+        FailureKind::MalformedAnswer => is_long || has_fault || is_over || changes > 1,
         _ => has_fault || is_over,
     };
     if !is_possible {
