@@ -288,7 +288,7 @@ impl RunList {
         if is_short {
             self.limit = page.entries;
         }
-        let found = RunPage {
+        let mut found = RunPage {
             runs,
             has_unreadable: page.unreadable > 0,
             has_more,
@@ -320,7 +320,12 @@ impl RunList {
                 self.place();
                 ListStep::More
             }
-            Stage::Backward { .. } => self.backward(found).map_err(unreadable)?,
+            Stage::Backward { .. } => {
+                // A server that ignores the requested page size repeats entries of the page that
+                // was read before.
+                found.runs.truncate(asked);
+                self.backward(found).map_err(unreadable)?
+            }
         })
     }
 

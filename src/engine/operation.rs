@@ -784,7 +784,9 @@ impl<G: Goal> Operation<G> {
             Event::Woke => return self.send(now, phase),
             Event::Response(response) => {
                 self.round_trip = now.duration_since(self.sent);
-                self.clock.note(response.date, self.sent, now);
+                // The `Date` of a response from a cache may be old.
+                let date = response.date.filter(|_| !response.is_from_cache);
+                self.clock.note(date, self.sent, now);
                 Ok(response)
             }
             Event::TransportError(error) => Err(error),

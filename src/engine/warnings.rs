@@ -86,8 +86,10 @@ impl RejectedLimit {
         let is_few = self.max_rejected.is_none_or(|max| rejected <= max.into());
         let is_small_share = self.max_percent.is_none_or(|max| {
             rows.total().is_some_and(|total| {
-                // The counts of a run are far below 2^53, up to which `f64` is exact.
-                100.0 * rejected as f64 <= max * total as f64
+                // The counts of a run are far below 2^53, up to which `f64` is exact. So the
+                // quotient is rounded in the same way as the limit: 57 of 10,000 rows are 0.57 %.
+                // The product of 0.57 and 10,000 would be less than 5700.
+                rejected == 0 || 100.0 * rejected as f64 / total as f64 <= max
             })
         });
         is_few && is_small_share
@@ -205,6 +207,25 @@ mod tests {
                 warnings.accept(&jobs),
                 expected,
                 "{max_rejected:?} {max_percent:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_share_that_equals_the_percentage_is_within_the_limit() {
+        for hundredths in 1..=10_000_u64 {
+            let percent: f64 = format!("{}.{:02}", hundredths / 100, hundredths % 100)
+                .parse()
+                .unwrap();
+            let rows = |rejected: u64| RejectedRows {
+                rejected: Some(rejected.into()),
+                successful: Some((30_000 - rejected).into()),
+            };
+            let limit = limit(None, Some(percent));
+            assert!(limit.allows(rows(3 * hundredths)), "{percent}");
+            assert!(
+                hundredths == 10_000 || !limit.allows(rows(3 * hundredths + 1)),
+                "{percent}"
             );
         }
     }

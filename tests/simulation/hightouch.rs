@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use hightouch_sync::hightouch::{Method, Request};
 
 use super::sequences::{SEQUENCE, Sequences, run_id};
-use super::world::{Ending, Millis, Plan, World};
+use super::world::{Call, Counts, Ending, Millis, Plan, Rows, World};
 
 /// The sync, as an ID and as a slug.
 pub const SYNC: u64 = 7;
@@ -17,7 +17,8 @@ pub const START: Millis = 1_700_000_000_000;
 #[derive(Debug)]
 pub struct Run {
     pub id: u64,
-    pub ours: bool,
+    /// The call that started the run; `None` for the runs of others.
+    pub by: Option<usize>,
     pub created: Millis,
     pub started: Millis,
     plan: Plan,
@@ -75,11 +76,17 @@ impl Run {
         self.ends().is_some_and(|end| end <= now)
     }
 
-    pub fn succeeded(&self, accept_warnings: bool) -> bool {
-        self.plan
-            .jobs
-            .iter()
-            .all(|job| *job == Ending::Success || accept_warnings && *job == Ending::Warning)
+    /// Returns whether the run is a success when it has ended.
+    pub fn succeeded(&self, call: &Call) -> bool {
+        let has = |ending: Ending| self.plan.jobs.contains(&ending);
+        let is_good = |job: &Ending| matches!(job, Ending::Success | Ending::Warning);
+        let rows: Vec<Rows> = (0..self.jobs()).map(|job| self.rows(job)).collect();
+        self.plan.jobs.iter().all(is_good)
+            && (!has(Ending::Warning) || call.accepts_warnings(&rows))
+    }
+
+    fn rows(&self, job: usize) -> Rows {
+        self.plan.rows.get(job).copied().unwrap_or_default()
     }
 
     /// The statuses of its jobs.
@@ -105,7 +112,7 @@ impl Run {
 /// Something that will be.
 struct Coming {
     at: Millis,
-    ours: bool,
+    by: Option<usize>,
     plan: Plan,
 }
 
@@ -116,13 +123,15 @@ pub struct Hightouch<'w> {
     pub sequences: Option<Sequences<'w>>,
     coming: Vec<Coming>,
     effects: usize,
+    /// The call that is in progress.
+    pub call: usize,
 }
 
 impl<'w> Hightouch<'w> {
     pub fn new(world: &'w World) -> Self {
         let others = world.others.iter().map(|theirs| Coming {
             at: theirs.at,
-            ours: false,
+            by: None,
             plan: theirs.plan.clone(),
         });
         let sequences = world.sequence.as_ref().map(Sequences::new);
@@ -132,6 +141,7 @@ impl<'w> Hightouch<'w> {
             sequences,
             coming: others.collect(),
             effects: 0,
+            call: 0,
         };
         hightouch.go_on(0);
         hightouch
@@ -149,11 +159,11 @@ impl<'w> Hightouch<'w> {
                 .map(|run| run.ends().unwrap_or(run.started))
                 .max()
                 .unwrap_or(created);
-            let Coming { ours, plan, .. } = self.coming.remove(0);
+            let Coming { by, plan, .. } = self.coming.remove(0);
             let id = 101 + u64::try_from(self.runs.len()).unwrap();
             self.runs.push(Run {
                 id,
-                ours,
+                by,
                 created,
                 started: before.max(created + plan.queued),
                 plan,
@@ -169,7 +179,7 @@ impl<'w> Hightouch<'w> {
         let last = self
             .coming
             .iter()
-            .filter(|coming| coming.ours)
+            .filter(|coming| coming.by.is_some())
             .map(|coming| coming.at)
             .max();
         self.go_on(last.unwrap_or(Millis::MIN));
@@ -195,7 +205,7 @@ impl<'w> Hightouch<'w> {
         self.effects += 1;
         self.coming.push(Coming {
             at,
-            ours: true,
+            by: Some(self.call),
             plan,
         });
     }
@@ -210,6 +220,11 @@ impl<'w> Hightouch<'w> {
         let server = &self.world.server;
         let shown = self.shows(now) + server.date_ahead;
         server.sends_date.then_some(shown.div_euclid(1000) * 1000)
+    }
+
+    /// Returns the run with the highest ID that a list of this time shows.
+    pub fn newest(&self, then: Millis) -> Option<&Run> {
+        self.runs.iter().rfind(|run| run.listed() <= then)
     }
 
     /// Answers a request that arrives now: the status, and the body.
@@ -230,6 +245,9 @@ impl<'w> Hightouch<'w> {
                             if shouts { id.to_uppercase() } else { id }
                         ),
                     );
+                }
+                if request.target.contains("/syncs/") {
+                    return (200, self.list_of_sequence(request, now - wrongs.behind));
                 }
                 let id = request
                     .target
@@ -264,7 +282,7 @@ impl<'w> Hightouch<'w> {
                 let id = self
                     .runs
                     .iter()
-                    .rfind(|run| run.ours)
+                    .rfind(|run| run.by == Some(self.call))
                     .map(|run| run.id)
                     .unwrap();
                 format!(r#"{{"id":{}}}"#, self.id(id))
@@ -299,29 +317,52 @@ impl<'w> Hightouch<'w> {
         if server.newest_first {
             entries.reverse();
         }
+        if server.mixed {
+            // Any order that has nothing to do with the IDs, and that stays.
+            entries.sort_by_key(|(run, job)| mixed(run.id, *job));
+        }
+        let entries: Vec<Entry> = entries
+            .into_iter()
+            .map(|(run, job)| Entry {
+                id: run.id,
+                created: run.created,
+                started: run.started,
+                status: run.status(job, now),
+                ended: run.job_ends(job).filter(|end| *end <= now),
+                rows: run.rows(job),
+            })
+            .collect();
+        self.page(&entries, offset, now)
+    }
+
+    /// Returns a page of a list.
+    fn page(&self, entries: &[Entry], offset: usize, now: Millis) -> String {
+        let server = &self.world.server;
         let mut body = String::from(r#"{"data":["#);
-        for (place, (run, job)) in entries.iter().skip(offset).take(server.page).enumerate() {
+        for (place, entry) in entries.iter().skip(offset).take(server.page).enumerate() {
             let comma = if place == 0 { "" } else { "," };
-            let status = run.status(*job, now);
             let status = if server.shouts {
-                status.to_uppercase()
+                entry.status.to_uppercase()
             } else {
-                status.into()
+                entry.status.into()
             };
-            let created = rfc3339(self.shows(run.created));
+            let created = rfc3339(self.shows(entry.created));
             write!(
                 body,
                 r#"{comma}{{"id":{},"createdAt":"{created}","status":"{status}""#,
-                self.id(run.id)
+                self.id(entry.id)
             )
             .unwrap();
-            if server.tells_start && run.started <= now {
-                write!(
-                    body,
-                    r#","startedAt":"{}""#,
-                    rfc3339(self.shows(run.started))
-                )
-                .unwrap();
+            if server.tells_start && entry.started <= now {
+                let started = rfc3339(self.shows(entry.started));
+                write!(body, r#","startedAt":"{started}""#).unwrap();
+            }
+            if let Some(ended) = entry.ended {
+                if server.tells_end {
+                    let finished = rfc3339(self.shows(ended));
+                    write!(body, r#","finishedAt":"{finished}""#).unwrap();
+                }
+                write_rows(&mut body, &entry.rows);
             }
             body.push('}');
         }
@@ -330,12 +371,85 @@ impl<'w> Hightouch<'w> {
         body
     }
 
+    /// Returns a page of the runs of a sync of the sequence.
+    fn list_of_sequence(&self, request: &Request, then: Millis) -> String {
+        let sequences = self.sequences.as_ref().unwrap();
+        let (path, query) = request.target.split_once('?').unwrap();
+        let sync: u64 = path
+            .strip_prefix("/api/v1/syncs/")
+            .and_then(|rest| rest.strip_suffix("/runs"))
+            .unwrap()
+            .parse()
+            .unwrap();
+        let param = |name: &str| {
+            query
+                .split('&')
+                .filter_map(|pair| pair.split_once('='))
+                .find_map(|(key, value)| (key == name).then(|| value.parse::<u64>().unwrap()))
+        };
+        let wanted = param("runId").filter(|_| !self.world.server.ignores_run_id);
+        let mut entries: Vec<Entry> = sequences.entries(sync, then);
+        entries.retain(|entry| wanted.is_none_or(|id| id == entry.id));
+        if self.world.server.newest_first {
+            entries.reverse();
+        }
+        self.page(
+            &entries,
+            param("offset").map_or(0, |offset| usize::try_from(offset).unwrap()),
+            then,
+        )
+    }
+
     fn id(&self, id: u64) -> String {
         if self.world.server.ids_are_text {
             format!("\"{id}\"")
         } else {
             id.to_string()
         }
+    }
+}
+
+/// A job, as a list shows it.
+pub struct Entry {
+    pub id: u64,
+    pub created: Millis,
+    pub started: Millis,
+    pub status: &'static str,
+    pub ended: Option<Millis>,
+    pub rows: Rows,
+}
+
+/// Returns a number that determines the place of a job in a list without an order.
+fn mixed(run: u64, job: usize) -> u64 {
+    let job = u64::try_from(job).unwrap();
+    (run + 1_000 * job).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32
+}
+
+/// Writes the row counts of a job that has ended.
+fn write_rows(body: &mut String, rows: &Rows) {
+    let mut write_counts = |name: &str, counts: &[Option<u64>; 3]| {
+        let names = ["addedCount", "changedCount", "removedCount"];
+        let counts: Vec<String> = names
+            .iter()
+            .zip(counts)
+            .filter_map(|(name, count)| Some(format!(r#""{name}":{}"#, (*count)?)))
+            .collect();
+        write!(body, r#","{name}":{{{}}}"#, counts.join(",")).unwrap();
+    };
+    if let Some(counts) = &rows.rejected {
+        write_counts("failedRows", counts);
+    }
+    if let Some(counts) = &rows.successful {
+        write_counts("successfulRows", counts);
+    }
+    let known = |counts: Counts| counts.into_iter().flatten().flatten().sum::<u64>();
+    let planned = known(rows.rejected) + known(rows.successful) + rows.unattempted;
+    write_counts("plannedRows", &[Some(planned), Some(0), Some(0)]);
+    if rows.rejected.is_none() {
+        body.push_str(r#","failedRows":null"#);
+    }
+    if rows.successful.is_none() {
+        body.push_str(r#","successfulRows":null"#);
     }
 }
 

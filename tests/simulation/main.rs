@@ -74,7 +74,12 @@ fn run(world: &World) -> Result<Vec<Came>, (Broken, String)> {
     };
     truth::check(played).map_err(|found| {
         let (broken, played) = *found;
-        let mut story = story(&played.sent);
+        let mut story = String::new();
+        for call in &played.calls {
+            writeln!(story, "call {} begins at {} ms", call.nth, call.began).unwrap();
+            story += &self::story(&call.sent);
+            writeln!(story, "over at {} ms: {:#?}", call.over, call.outcome).unwrap();
+        }
         for run in &played.hightouch.runs {
             writeln!(story, "{run:?} ends {:?}", run.ends()).unwrap();
         }
@@ -84,7 +89,6 @@ fn run(world: &World) -> Result<Vec<Came>, (Broken, String)> {
             }
             writeln!(story, "the triggers came to {:?}", sequences.effects).unwrap();
         }
-        writeln!(story, "over at {} ms: {:#?}", played.over, played.outcome).unwrap();
         (broken, story)
     })
 }

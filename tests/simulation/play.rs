@@ -5,8 +5,9 @@ use core::time::Duration;
 use fastrand::Rng;
 use hightouch_sync::engine::{
     Action, AllowedSyncs, Batch, BatchOptions, Event, Goal as EngineGoal,
-    IfRunning as EngineIfRunning, Instant, Operation, Options, Outcome, Report, SequenceGoal,
-    SyncGoal, TransportError, TransportErrorKind, Warnings,
+    IfRunning as EngineIfRunning, Instant, Operation, Options, Outcome, RejectedLimit, RunsGoal,
+    RunsReport, SequenceGoal, SequenceReport, SyncGoal, SyncReport, TransportError,
+    TransportErrorKind, Warnings,
 };
 use hightouch_sync::hightouch::{
     BodyEnd, Method, Request, Response, Resync, RetryAfter, RunId, RunRef, SyncId, SyncRef,
@@ -15,7 +16,9 @@ use hightouch_sync::hightouch::{
 
 use super::hightouch::{Hightouch, SLUG, SYNC, Wrongs};
 use super::sequences::{self, SEQUENCE};
-use super::world::{Asked, Fault, Goal, IfRunning, Millis, Nonsense, World};
+use super::world::{
+    Allowed, Asked, Call, Exchange, Fault, Goal, IfRunning, Millis, Nonsense, World,
+};
 
 /// A request that was sent, and what came back.
 #[derive(Debug)]
@@ -42,13 +45,48 @@ pub struct Sent {
     pub body: Option<String>,
 }
 
-/// How an operation went.
-pub struct Played<'w> {
+/// The report of an operation of any kind.
+#[derive(Debug)]
+pub enum Told {
+    Sync(SyncReport),
+    Sequence(SequenceReport),
+    Runs(RunsReport),
+}
+
+impl From<SyncReport> for Told {
+    fn from(report: SyncReport) -> Self {
+        Self::Sync(report)
+    }
+}
+
+impl From<SequenceReport> for Told {
+    fn from(report: SequenceReport) -> Self {
+        Self::Sequence(report)
+    }
+}
+
+impl From<RunsReport> for Told {
+    fn from(report: RunsReport) -> Self {
+        Self::Runs(report)
+    }
+}
+
+/// A call that has ended.
+#[derive(Debug)]
+pub struct PlayedCall {
+    /// The number of the call in its world, from 0.
+    pub nth: usize,
+    pub began: Millis,
+    pub sent: Vec<Sent>,
+    pub outcome: Outcome<Told>,
+    pub over: Millis,
+}
+
+/// A world after all its calls have ended.
+pub struct PlayedWorld<'w> {
     pub world: &'w World,
     pub hightouch: Hightouch<'w>,
-    pub sent: Vec<Sent>,
-    pub outcome: Outcome,
-    pub over: Millis,
+    pub calls: Vec<PlayedCall>,
 }
 
 /// The run that is awaited where the operation awaits one.
@@ -70,6 +108,7 @@ fn sync_goal(world: &World) -> Option<SyncGoal> {
             run: RunId::try_from(awaited(world)).unwrap(),
         })),
         Goal::RunSequence | Goal::StartSequence | Goal::AwaitSequence => None,
+        Goal::List | Goal::ListBySlug => None,
     }
 }
 
@@ -92,14 +131,27 @@ pub fn warnings(accept: bool) -> Warnings {
     }
 }
 
+fn call_warnings(call: &Call) -> Warnings {
+    let Some(limit) = &call.tolerate else {
+        return warnings(call.accept_warnings);
+    };
+    let percent = limit.share.map(|share| {
+        // The number that a caller writes, such as `0.57`.
+        let text = format!("{}.{:02}", share / 100, share % 100);
+        text.parse().unwrap()
+    });
+    Warnings::Tolerate(RejectedLimit::new(limit.rows, percent).unwrap())
+}
+
 fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
     let call = &world.call;
+    let only = |sync: u64| AllowedSyncs::only([SyncId::try_from(sync).unwrap()]);
     Options {
         resync: Resync {
             full: call.resync,
             ..Resync::default()
         },
-        warnings: warnings(call.accept_warnings),
+        warnings: call_warnings(call),
         if_running: match call.if_running {
             IfRunning::Queue => EngineIfRunning::Queue,
             IfRunning::Join => EngineIfRunning::Join,
@@ -108,7 +160,11 @@ fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
         unless_since: call
             .unless_since
             .map(|moment| Timestamp::from_millis(hightouch.shows(moment))),
-        allowed: AllowedSyncs::all(),
+        allowed: match call.allowed {
+            Allowed::All => AllowedSyncs::all(),
+            Allowed::This => only(SYNC),
+            Allowed::Others => only(SYNC + 1),
+        },
         max_wait: span(call.max_wait),
         answer_wait: span(call.answer_wait),
     }
@@ -138,11 +194,47 @@ impl Lateness {
     }
 }
 
-/// Runs the operation of a world to its end. An error where it breaks the engine's own rules, or goes on for ever.
-pub fn play(world: &World) -> Result<Played<'_>, (String, Vec<Sent>)> {
+/// Plays all calls of a world, one after the other.
+///
+/// # Errors
+///
+/// Returns an error, and the requests so far, if a call breaks a rule of the driver loop.
+pub fn play(world: &World) -> Result<PlayedWorld<'_>, (String, Vec<Sent>)> {
+    let mut played = PlayedWorld {
+        world,
+        hightouch: Hightouch::new(world),
+        calls: Vec::new(),
+    };
+    let mut began = 0;
+    for nth in 0..=world.call.repeats.len() {
+        let call = play_call(&mut played, nth, began)?;
+        let pause = world.call.repeats.get(nth).copied().unwrap_or_default();
+        began = call.over + pause;
+        played.calls.push(call);
+    }
+    Ok(played)
+}
+
+fn play_call(
+    played: &mut PlayedWorld<'_>,
+    nth: usize,
+    began: Millis,
+) -> Result<PlayedCall, (String, Vec<Sent>)> {
+    let world = played.world;
+    if world.call.goal.lists() {
+        let sync = match world.call.goal {
+            Goal::ListBySlug => SyncRef::Slug(SLUG.parse().unwrap()),
+            _ => SyncRef::Id(SyncId::try_from(SYNC).unwrap()),
+        };
+        let goal = RunsGoal::new(sync, Some(world.call.listed)).unwrap();
+        return drive(played, goal, nth, began);
+    }
     match sync_goal(world) {
-        Some(goal) => drive(world, goal),
-        None => drive(world, sequence_goal(world, &Hightouch::new(world))),
+        Some(goal) => drive(played, goal, nth, began),
+        None => {
+            let goal = sequence_goal(world, &played.hightouch);
+            drive(played, goal, nth, began)
+        }
     }
 }
 
@@ -156,8 +248,9 @@ enum Caller<G: EngineGoal> {
 }
 
 impl<G: EngineGoal> Caller<G> {
-    fn new(goal: G, options: Options, now: Instant, world: &World) -> Self {
-        let (seed, operations) = (world.call.seed, world.call.among);
+    fn new(goal: G, options: Options, now: Instant, world: &World, nth: usize) -> Self {
+        let nth = u64::try_from(nth).unwrap();
+        let (seed, operations) = (world.call.seed.wrapping_add(nth), world.call.among);
         if operations == 1 {
             Self::Batch(Batch::new(
                 vec![goal],
@@ -196,28 +289,37 @@ impl<G: EngineGoal> Caller<G> {
     }
 }
 
-fn drive<G: EngineGoal<Report: Into<Report>>>(
-    world: &World,
+fn drive<G: EngineGoal<Report: Into<Told>>>(
+    played: &mut PlayedWorld<'_>,
     goal: G,
-) -> Result<Played<'_>, (String, Vec<Sent>)> {
-    let mut now: Millis = 0;
+    nth: usize,
+    began: Millis,
+) -> Result<PlayedCall, (String, Vec<Sent>)> {
+    let PlayedWorld {
+        world,
+        hightouch,
+        calls,
+    } = played;
+    let world = *world;
+    hightouch.call = nth;
+    let earlier: usize = calls.iter().map(|call| call.sent.len()).sum();
+    let mut now: Millis = began;
     let at = |now| Instant::after_start(span(now));
-    let mut hightouch = Hightouch::new(world);
-    let options = options(world, &hightouch);
-    let mut caller = Caller::new(goal, options, at(0), world);
+    let options = options(world, hightouch);
+    let mut caller = Caller::new(goal, options, at(began), world, nth);
     let mut sent: Vec<Sent> = Vec::new();
     let mut event = Event::Woke;
     let mut lateness = Lateness {
         rng: Rng::with_seed(world.call.seed),
         more: world.call.oversleeps,
     };
-    let end = world.call.max_wait.max(world.call.answer_wait);
+    let end = began + world.call.max_wait.max(world.call.answer_wait);
     for _ in 0..50_000 {
         match caller.step(at(now), event) {
             Action::Done(outcome) => {
-                return Ok(Played {
-                    world,
-                    hightouch,
+                return Ok(PlayedCall {
+                    nth,
+                    began,
                     sent,
                     outcome: outcome
                         .map(Into::into)
@@ -242,7 +344,10 @@ fn drive<G: EngineGoal<Report: Into<Report>>>(
                     ));
                 }
                 let late = lateness.next();
-                let (back, said) = send(world, &mut hightouch, &sent, &request, now, give_up, late);
+                let exchange = world.exchange(earlier + sent.len());
+                let deadlines = Deadlines { give_up, late };
+                let (back, said) =
+                    send(world, hightouch, &sent, exchange, &request, now, deadlines);
                 sent.push(said.0);
                 (now, event) = (back, said.1);
             }
@@ -251,20 +356,22 @@ fn drive<G: EngineGoal<Report: Into<Report>>>(
     Err(("it does not end".into(), sent))
 }
 
+/// When a request is given up, and how much later the host notices.
+struct Deadlines {
+    give_up: Millis,
+    late: Millis,
+}
+
 /// Sends a request: when something comes back, and what.
 fn send(
     world: &World,
     hightouch: &mut Hightouch<'_>,
     before: &[Sent],
+    exchange: &Exchange,
     request: &Request,
     now: Millis,
-    give_up: Millis,
-    late: Millis,
+    Deadlines { give_up, late }: Deadlines,
 ) -> (Millis, (Sent, Event)) {
-    let exchange = world
-        .exchanges
-        .get(before.len())
-        .unwrap_or(&world.afterwards);
     let outage = world
         .outages
         .iter()
@@ -314,7 +421,7 @@ fn send(
                     .body
                     .as_deref()
                     .and_then(|body| body.strip_prefix(r#"{"id":"#))
-                    .filter(|_| trigger);
+                    .filter(|_| trigger && !matches!(fault, Some(Fault::OlderRun { .. })));
                 let id = id.map(|id| id.trim_matches(['"', '}']));
                 said.named = match world.sequence {
                     Some(_) => id.and_then(sequences::number),
@@ -374,6 +481,22 @@ fn fare(
                 )),
             });
             return (format!("{code}"), Some(Ok(answer)), arrives);
+        }
+        Some(Fault::OlderRun { takes_effect }) if trigger => {
+            // The run stands on the list that was read first, so the engine knows that it is older.
+            let list = before.iter().find(|sent| sent.list && sent.body.is_some());
+            let older = list.and_then(|list| hightouch.newest(list.as_of));
+            if let Some(older) = older.map(|run| run.id) {
+                if *takes_effect {
+                    hightouch.trigger(request, arrives);
+                }
+                let body = format!(r#"{{"id":"{older}"}}"#);
+                return (
+                    format!("200 {body}"),
+                    Some(Ok(dated(hightouch, arrives, 200, &body))),
+                    arrives,
+                );
+            }
         }
         Some(Fault::Envelope) => {
             let body = r#"{"message":"Validation failed","details":{"sync":"is locked"}}"#;

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::hightouch::{Wrongs, word};
-use super::world::{Ending, Lag, Millis, Sequence, SequenceEnding, SequencePlan};
+use super::hightouch::{Entry, Wrongs, word};
+use super::world::{Call, Ending, Lag, Millis, Rows, Sequence, SequenceEnding, SequencePlan};
 
 /// The sequence.
 pub const SEQUENCE: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
@@ -54,14 +54,76 @@ impl Run {
         self.ends().is_some_and(|end| end <= now)
     }
 
-    /// Whether it is a success when it has ended.
-    pub fn succeeds(&self, accept_warnings: bool) -> bool {
-        let good = |ending: &Ending| {
-            *ending == Ending::Success || accept_warnings && *ending == Ending::Warning
+    /// Returns whether the run is a success when it has ended.
+    pub fn succeeds(&self, call: &Call) -> bool {
+        let is_good = |(place, (_, ending)): (usize, &(Millis, Ending))| match ending {
+            Ending::Success => true,
+            Ending::Warning => call.accepts_warnings(&self.rows(place)),
+            _ => false,
         };
         self.is_done()
             && !self.plan.syncs.is_empty()
-            && self.plan.syncs.iter().all(|(_, ending)| good(ending))
+            && self.plan.syncs.iter().enumerate().all(is_good)
+    }
+
+    /// Returns the row counts of the jobs of a sync run.
+    fn rows(&self, place: usize) -> Vec<Rows> {
+        match self.plan.rows.get(place) {
+            Some(rows) if !rows.is_empty() => rows.clone(),
+            _ => vec![Rows::default()],
+        }
+    }
+
+    /// Returns the numbers of the sync runs that ended as `warning`, and whether the row counts of
+    /// each are accepted.
+    pub fn warned(&self, call: &Call) -> Vec<(u64, bool)> {
+        let syncs = self.plan.syncs.iter().enumerate();
+        syncs
+            .filter(|(_, (_, ending))| *ending == Ending::Warning)
+            .map(|(place, _)| {
+                let id = 1_000 * self.number + 1 + u64::try_from(place).unwrap();
+                (id, call.accepts_warnings(&self.rows(place)))
+            })
+            .collect()
+    }
+
+    /// Returns the entries of a sync run in the list of its sync's runs: one for each job.
+    fn entries(&self, sync: u64, now: Millis) -> Vec<Entry> {
+        let place = usize::try_from(sync - 1).unwrap();
+        let Some((takes, ending)) = self.plan.syncs.get(place) else {
+            return Vec::new();
+        };
+        let before: Millis = self.plan.syncs[..place]
+            .iter()
+            .map(|(takes, _)| takes)
+            .sum();
+        let begins = self.started + before;
+        if now < begins {
+            return Vec::new();
+        }
+        let started = begins + QUEUED.min(*takes);
+        let ended = (*ending != Ending::Never)
+            .then_some(begins + takes + self.plan.ends_listed_after)
+            .filter(|ended| *ended <= now);
+        let rows = self.rows(place);
+        let last = rows.len() - 1;
+        rows.into_iter()
+            .enumerate()
+            .map(|(job, rows)| Entry {
+                id: 1_000 * self.number + sync,
+                created: begins,
+                started,
+                status: match ended {
+                    // Not every job rejected rows.
+                    Some(_) if *ending == Ending::Warning && job < last => "success",
+                    Some(_) => word(*ending),
+                    None if now < started => "queued",
+                    None => "processing",
+                },
+                ended,
+                rows,
+            })
+            .collect()
     }
 
     /// From when on it is known.
@@ -217,6 +279,12 @@ impl<'w> Sequences<'w> {
             ours: true,
             plan,
         });
+    }
+
+    /// Returns the list of the runs of a sync of the sequence, the oldest run first.
+    pub fn entries(&self, sync: u64, now: Millis) -> Vec<Entry> {
+        let runs = self.runs.iter();
+        runs.flat_map(|run| run.entries(sync, now)).collect()
     }
 
     pub fn run(&self, number: u64) -> Option<&Run> {

@@ -1,7 +1,7 @@
 //! Makes a world in which a promise is broken smaller, as long as it stays broken.
 
 use super::run;
-use super::world::{Exchange, SequencePlan, World};
+use super::world::{Allowed, Exchange, SequencePlan, World};
 
 /// The smallest world that can be found by leaving things out, one after the other.
 pub fn shrunk(world: &World, promise: &str) -> World {
@@ -37,6 +37,16 @@ fn candidates(world: &World) -> Vec<World> {
         offer(&|world| set(&mut world.exchanges[place], plain()));
         offer(&|world| {
             world.exchanges.remove(place);
+            true
+        });
+    }
+    if world.others.len() > 8 {
+        offer(&|world| {
+            world.others.truncate(world.others.len() / 2);
+            true
+        });
+        offer(&|world| {
+            world.others.drain(..world.others.len() / 2);
             true
         });
     }
@@ -82,6 +92,16 @@ fn candidates(world: &World) -> Vec<World> {
         offer(&|world| set(&mut world.sequence.as_mut().unwrap().joins, false));
         offer(&|world| set(&mut world.sequence.as_mut().unwrap().unknown, 404));
     }
+    for place in 0..world.call.repeats.len() {
+        offer(&|world| {
+            world.call.repeats.remove(place);
+            true
+        });
+    }
+    offer(&|world| set(&mut world.call.tolerate, None));
+    offer(&|world| set(&mut world.call.allowed, Allowed::All));
+    offer(&|world| set(&mut world.server.mixed, false));
+    offer(&|world| set(&mut world.server.tells_end, false));
     offer(&|world| set(&mut world.call.among, 1));
     offer(&|world| set(&mut world.call.unless_since, None));
     offer(&|world| set(&mut world.server.tells_start, true));

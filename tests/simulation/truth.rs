@@ -2,17 +2,18 @@
 
 use core::time::Duration;
 
+mod lists;
 mod sequences;
 mod since;
 
-use hightouch_sync::engine::{
-    Failure, FailureKind, MAX_CONCURRENT_RUNS, Outcome, Report, SyncReport,
-};
+use core::ops::Deref;
+
+use hightouch_sync::engine::{Failure, FailureKind, MAX_CONCURRENT_RUNS, Outcome, SyncReport};
 use hightouch_sync::hightouch::SequenceRun;
 
-use super::hightouch::Run;
-use super::play::{LATEST_WAKE, Played, Sent, awaited};
-use super::world::{BEHIND, Fault, Goal, IfRunning, Millis, Nonsense};
+use super::hightouch::{Hightouch, Run};
+use super::play::{LATEST_WAKE, PlayedCall, PlayedWorld, Sent, Told, awaited};
+use super::world::{Allowed, BEHIND, Fault, Goal, IfRunning, Millis, Nonsense, World};
 
 /// How much earlier than the trigger a run may have been started that is taken for it: what the engine grants Hightouch's clocks, and what
 /// these are apart here.
@@ -51,10 +52,28 @@ pub enum Came {
     Refused,
     RateLimited,
     Malformed,
+    /// Some rows were rejected, and the limit allows it.
+    Tolerated,
+    /// More rows were rejected than the limit allows, or an unknown number.
+    BeyondLimit,
+    SequenceTolerated,
+    SequenceBeyondLimit,
+    /// A repeated call adopted the run of an earlier call.
+    Repeated,
+    /// The time since which a run counts is too far in the future.
+    FarFuture,
+    /// The operation waited for the time since which a run counts.
+    Awaited,
+    Forbidden,
+    NotStarted,
+    /// The response to a trigger named an older run.
+    OlderRun,
+    Listed,
+    ListedInPages,
 }
 
 impl Came {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 33] = [
         Self::Succeeded,
         Self::SyncFailed,
         Self::StillRunning,
@@ -76,33 +95,92 @@ impl Came {
         Self::Refused,
         Self::RateLimited,
         Self::Malformed,
+        Self::Tolerated,
+        Self::BeyondLimit,
+        Self::SequenceTolerated,
+        Self::SequenceBeyondLimit,
+        Self::Repeated,
+        Self::FarFuture,
+        Self::Awaited,
+        Self::Forbidden,
+        Self::NotStarted,
+        Self::OlderRun,
+        Self::Listed,
+        Self::ListedInPages,
     ];
 }
 
-/// Checks every promise; what it came to, or which promise was broken and how.
-pub fn check(mut played: Played<'_>) -> Result<Vec<Came>, Box<(Broken, Played<'_>)>> {
+/// A call in its world, and what is true.
+struct Played<'p> {
+    world: &'p World,
+    hightouch: &'p Hightouch<'p>,
+    call: &'p PlayedCall,
+}
+
+impl Deref for Played<'_> {
+    type Target = PlayedCall;
+
+    fn deref(&self) -> &PlayedCall {
+        self.call
+    }
+}
+
+type Check = fn(&Played<'_>) -> Result<(), Broken>;
+
+/// Checks every promise for every call. Returns what the calls came to.
+///
+/// # Errors
+///
+/// Returns the first promise that is broken.
+pub fn check(mut played: PlayedWorld<'_>) -> Result<Vec<Came>, Box<(Broken, PlayedWorld<'_>)>> {
     played.hightouch.go_on_for_ever();
-    let checks = match played.world.sequence {
-        None => [
+    let checks: &[Check] = match played.world.sequence {
+        _ if played.world.call.goal.lists() => &[
+            allowed,
+            lists::exact,
+            lists::patient,
+            lists::few_requests,
+            never_hangs,
+            polite,
+        ],
+        None => &[
+            allowed,
             once,
             since::gated,
+            since::future,
             never_false,
             never_lost,
             patient,
             never_hangs,
             polite,
-        ]
-        .as_slice(),
+        ],
         Some(_) => &[
             sequences::once,
             sequences::never_false,
+            sequences::read_once,
             sequences::patient,
             never_hangs,
             polite,
         ],
     };
-    match checks.iter().try_for_each(|check| check(&played)) {
-        Ok(()) => Ok(came(&played)),
+    let mut all = Vec::new();
+    let mut check_all = || {
+        for call in &played.calls {
+            let played = Played {
+                world: played.world,
+                hightouch: &played.hightouch,
+                call,
+            };
+            checks.iter().try_for_each(|check| check(&played))?;
+            all.extend(came(&played));
+        }
+        since::repeated(&played)
+    };
+    match check_all() {
+        Ok(came) => {
+            all.extend(came);
+            Ok(all)
+        }
         Err(broken) => Err(Box::new((broken, played))),
     }
 }
@@ -122,23 +200,23 @@ fn broken(promise: &'static str, how: impl Into<String>) -> Result<(), Broken> {
 }
 
 /// The sequence's run that is told of.
-fn sequence_run(outcome: &Outcome) -> Option<&SequenceRun> {
+fn sequence_run(outcome: &Outcome<Told>) -> Option<&SequenceRun> {
     match outcome {
-        Ok(Report::Sequence(report)) => Some(&report.run),
-        Ok(Report::Sync(_)) => None,
+        Ok(Told::Sequence(report)) => Some(&report.run),
+        Ok(_) => None,
         Err(failure) => match &failure.report {
-            Some(Report::Sequence(report)) => Some(&report.run),
+            Some(Told::Sequence(report)) => Some(&report.run),
             _ => None,
         },
     }
 }
 
-fn report(outcome: &Outcome) -> Option<&SyncReport> {
+fn report(outcome: &Outcome<Told>) -> Option<&SyncReport> {
     match outcome {
-        Ok(Report::Sync(report)) => Some(report),
-        Ok(Report::Sequence(_)) => None,
+        Ok(Told::Sync(report)) => Some(report),
+        Ok(_) => None,
         Err(failure) => match &failure.report {
-            Some(Report::Sync(report)) => Some(report),
+            Some(Told::Sync(report)) => Some(report),
             _ => None,
         },
     }
@@ -146,7 +224,18 @@ fn report(outcome: &Outcome) -> Option<&SyncReport> {
 
 impl Played<'_> {
     fn ours(&self) -> impl Iterator<Item = &Run> {
-        self.hightouch.runs.iter().filter(|run| run.ours)
+        let mut runs = self.hightouch.runs.iter();
+        core::iter::from_fn(move || runs.find(|run| self.is_own(run)))
+    }
+
+    /// Returns whether this call started the run.
+    fn is_own(&self, run: &Run) -> bool {
+        run.by == Some(self.nth)
+    }
+
+    /// Returns when the wait of the call is over.
+    fn deadline(&self) -> Millis {
+        self.began + self.world.call.max_wait
     }
 
     fn run(&self, id: u64) -> Option<&Run> {
@@ -173,6 +262,39 @@ fn is_final(sent: &Sent) -> bool {
 /// When what came back has passed.
 fn over(sent: &Sent) -> Millis {
     sent.back.saturating_add(sent.asked.map_or(0, millis))
+}
+
+/// A call that may not touch the sync sends nothing but the look-up of its slug.
+fn allowed(played: &Played<'_>) -> Result<(), Broken> {
+    let broken = |how: String| broken("only allowed syncs", how);
+    let call = &played.world.call;
+    let kind = played.outcome.as_ref().err().map(|failure| failure.kind);
+    let is_forbidden = kind == Some(FailureKind::Forbidden);
+    if call.allowed != Allowed::Others {
+        // Hightouch's own 403 is of another kind.
+        return if is_forbidden {
+            broken("the sync is allowed".into())
+        } else {
+            Ok(())
+        };
+    }
+    let is_look_up = |sent: &Sent| sent.target.starts_with("/api/v1/syncs?");
+    if let Some(sent) = played.sent.iter().find(|sent| !is_look_up(sent)) {
+        return broken(format!("it sent {}", sent.target));
+    }
+    let has_answer = |sent: &Sent| {
+        sent.body
+            .as_ref()
+            .is_some_and(|body| body.contains(r#""slug":"demo""#))
+    };
+    if !call.goal.is_by_slug() && !played.sent.is_empty() {
+        return broken("it looked up an ID".into());
+    }
+    let is_known = !call.goal.is_by_slug() || played.sent.last().is_some_and(has_answer);
+    if is_known != is_forbidden || played.outcome.is_ok() {
+        return broken(format!("it ended as {kind:?}"));
+    }
+    Ok(())
 }
 
 /// One operation starts at most one run.
@@ -208,7 +330,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("never false", how);
     let call = &played.world.call;
     let Some(report) = report(&played.outcome) else {
-        let claims = |failure: &Failure| failure.kind != FailureKind::TriggerUnconfirmed;
+        let claims = |failure: &Failure<Told>| failure.kind != FailureKind::TriggerUnconfirmed;
         return match (
             played.outcome.as_ref().is_err_and(claims),
             played.ours().next(),
@@ -228,7 +350,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         };
     };
     let is_denied =
-        |failure: &Failure| failure.kind == FailureKind::NotFound && !played.last_word();
+        |failure: &Failure<Told>| failure.kind == FailureKind::NotFound && !played.last_word();
     if played.outcome.as_ref().is_err_and(is_denied) && run.created <= played.over {
         return broken(format!("run {} is said not to exist", run.id));
     }
@@ -243,7 +365,12 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         }
         (Goal::Await, _) => {}
         (_, _) if report.joined => {
-            let is_going = call.if_running != IfRunning::Queue && !run.has_ended(-BEHIND);
+            let is_going =
+                call.if_running != IfRunning::Queue && !run.has_ended(played.began - BEHIND);
+            let is_busy = |failure: &Failure<Told>| failure.kind == FailureKind::Busy;
+            if call.resync && !played.outcome.as_ref().is_err_and(is_busy) {
+                return broken(format!("it adopted run {}, which resyncs nothing", run.id));
+            }
             if first_trigger.is_some() || !is_going && !since::stands(played, run) {
                 return broken(format!("it did not join run {}", run.id));
             }
@@ -254,7 +381,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
                 run.id
             ));
         }
-        (_, Some(_)) if run.ours => {}
+        (_, Some(_)) if played.is_own(run) => {}
         (_, Some(sent)) => {
             if played.ours().next().is_some() {
                 return broken(format!(
@@ -282,7 +409,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     }
     let waits = call.goal.waits();
     let ended = run.has_ended(played.over);
-    let succeeded = run.succeeded(call.accept_warnings);
+    let succeeded = run.succeeded(call);
     match &played.outcome {
         Ok(_) if waits && !ended => broken(format!(
             "run {} is said to have succeeded while it was going",
@@ -292,7 +419,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
             "run {} is said to have succeeded and did not",
             run.id
         )),
-        Ok(Report::Sync(report)) if waits => {
+        Ok(Told::Sync(report)) if waits => {
             let mut statuses: Vec<&str> =
                 report.jobs.iter().map(|job| job.status.as_str()).collect();
             let mut truth = run.statuses(played.over);
@@ -367,8 +494,8 @@ fn never_hangs(played: &Played<'_>) -> Result<(), Broken> {
         .find(|sent| sent.named.is_some())
         .map(|sent| sent.back);
     let most = match told {
-        Some(told) => call.max_wait.max(told),
-        None => call.max_wait.max(call.answer_wait),
+        Some(told) => played.deadline().max(told),
+        None => played.began + call.max_wait.max(call.answer_wait),
     } + call.oversleeps
         + LATEST_WAKE;
     if played.over > most {
@@ -393,7 +520,7 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
     match failure.kind {
         FailureKind::SyncFailed | FailureKind::Busy => Ok(()),
         FailureKind::StillRunning => {
-            if played.over < call.max_wait - 1_000 {
+            if played.over < played.deadline() - 1_000 {
                 return broken(format!(
                     "the wait was over after {} ms of {} ms",
                     played.over, call.max_wait
@@ -413,8 +540,8 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
                 .filter(|sent| sent.fault.is_some())
                 .map(over)
                 .max();
-            let from = end.max(troubled.unwrap_or(0));
-            if from.saturating_add(LONGEST_PAUSE) < call.max_wait && played.one_page() {
+            let from = end.max(troubled.unwrap_or(played.began)).max(played.began);
+            if from.saturating_add(LONGEST_PAUSE) < played.deadline() && played.one_page() {
                 return broken(format!(
                     "nothing stood in the way from {from} ms, when the run had ended"
                 ));
@@ -434,7 +561,7 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
         // A run that nobody has told of is given up with what stood in the way.
         _ if call.goal == Goal::Await
             && report.jobs.is_empty()
-            && played.over >= call.max_wait - 1_000 =>
+            && played.over >= played.deadline() - 1_000 =>
         {
             Ok(())
         }
@@ -446,8 +573,8 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
 }
 
 /// A rate limit before there is a run is sat out.
-fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure) -> Result<(), Broken> {
-    let max_wait = played.world.call.max_wait;
+fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure<Told>) -> Result<(), Broken> {
+    let deadline = played.deadline();
     let last = played.sent.last().and_then(|last| last.status);
     if last == Some(429)
         && failure.http_status != Some(429)
@@ -461,11 +588,11 @@ fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure) -> Result<(),
             ),
         );
     }
-    if failure.http_status == Some(429) && played.over < max_wait - 4_000 {
+    if failure.http_status == Some(429) && played.over < deadline - 4_000 {
         return broken(
             "patient",
             format!(
-                "a rate limit was a failure after {} ms of {max_wait} ms",
+                "a rate limit was a failure at {} ms, before {deadline} ms",
                 played.over
             ),
         );
@@ -477,10 +604,10 @@ fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure) -> Result<(),
 fn polite(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("polite", how);
     let call = &played.world.call;
-    let end = call.max_wait.max(call.answer_wait);
+    let end = played.began + call.max_wait.max(call.answer_wait);
     // The last try before the deadline comes however soon that is.
     let last_try = |sent: &Sent| {
-        [call.max_wait, end]
+        [played.deadline(), end]
             .iter()
             .any(|end| (end - sent.at).abs() <= 4_000)
     };
@@ -551,14 +678,32 @@ fn came(played: &Played<'_>) -> Vec<Came> {
     if played.world.call.unless_since.is_some() {
         came.extend(since::came(played));
     }
+    if played.world.call.goal.lists() {
+        came.extend(lists::came(played));
+    }
+    let older = |sent: &Sent| matches!(sent.fault, Some(Fault::OlderRun { .. })) && sent.trigger;
+    if played.sent.iter().any(older) {
+        came.push(Came::OlderRun);
+    }
     let report = report(&played.outcome);
+    let has_warning = |report: &SyncReport| report.status.as_str() == "warning";
+    if played.world.call.tolerate.is_some()
+        && played.world.call.goal.waits()
+        && report.is_some_and(has_warning)
+    {
+        came.push(if played.outcome.is_ok() {
+            Came::Tolerated
+        } else {
+            Came::BeyondLimit
+        });
+    }
     if report.is_some_and(|report| report.joined) {
         came.push(Came::Joined);
     }
     let named = played.sent.iter().any(|sent| sent.named.is_some());
     if let (Some(report), false) = (report, played.world.call.goal == Goal::Await || named) {
         match played.run(report.run.run.get()) {
-            Some(run) if run.ours => came.push(Came::FoundAfterAll),
+            Some(run) if played.is_own(run) => came.push(Came::FoundAfterAll),
             Some(_) if !report.joined => came.push(Came::TookAnothersRun),
             _ => {}
         }
@@ -585,6 +730,9 @@ fn came(played: &Played<'_>) -> Vec<Came> {
             FailureKind::Busy => Came::Busy,
             FailureKind::NotGranted => Came::NotGranted,
             FailureKind::Unreachable => Came::Unreachable,
+            FailureKind::Forbidden => Came::Forbidden,
+            FailureKind::NotStarted => Came::NotStarted,
+            FailureKind::InvalidInput => Came::FarFuture,
             FailureKind::MalformedAnswer => Came::Malformed,
             _ if failure.http_status == Some(429) => Came::RateLimited,
             _ => Came::Refused,

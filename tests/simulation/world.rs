@@ -31,10 +31,22 @@ pub struct Call {
     pub goal: Goal,
     pub resync: bool,
     pub accept_warnings: bool,
+    /// The limit on rejected rows. If it is given, `accept_warnings` has no effect.
+    #[serde(default)]
+    pub tolerate: Option<Limit>,
     pub if_running: IfRunning,
     /// The moment since when a run of somebody else's is as good as a new one, by the clock of `createdAt`.
     #[serde(default)]
     pub unless_since: Option<Millis>,
+    /// The same call is repeated: the pause before each further call, after the end of the call
+    /// before.
+    #[serde(default)]
+    pub repeats: Vec<Millis>,
+    #[serde(default)]
+    pub allowed: Allowed,
+    /// Maximum number of entries of [`Goal::List`].
+    #[serde(default = "ten")]
+    pub listed: u64,
     /// How many operations there are at once with the key.
     #[serde(default = "one")]
     pub among: u32,
@@ -49,6 +61,67 @@ fn one() -> u32 {
     1
 }
 
+fn ten() -> u64 {
+    10
+}
+
+/// A limit on rejected rows.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Limit {
+    pub rows: Option<u64>,
+    /// Hundredths of a percent.
+    pub share: Option<u64>,
+}
+
+impl Limit {
+    /// Returns whether the rows of these jobs are within the limit, in exact arithmetic. An unknown
+    /// number is not.
+    pub fn allows(&self, jobs: &[Rows]) -> bool {
+        let sum = |counts: fn(&Rows) -> Counts| -> Option<u128> {
+            jobs.iter()
+                .flat_map(|rows| counts(rows).unwrap_or([None; 3]))
+                .map(|count| count.map(u128::from))
+                .sum()
+        };
+        let (rejected, successful) = (sum(|rows| rows.rejected), sum(|rows| rows.successful));
+        let is_few = self
+            .rows
+            .is_none_or(|max| rejected.is_some_and(|rejected| rejected <= u128::from(max)));
+        let is_small_share = self.share.is_none_or(|share| {
+            rejected
+                .zip(successful)
+                .is_some_and(|(rejected, successful)| {
+                    10_000 * rejected <= u128::from(share) * (rejected + successful)
+                })
+        });
+        is_few && is_small_share
+    }
+}
+
+/// The numbers of added, changed and removed rows. `None` is `null`, and a number that is `None` is
+/// missing.
+pub type Counts = Option<[Option<u64>; 3]>;
+
+/// The row counts of one job that has ended.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct Rows {
+    pub rejected: Counts,
+    pub successful: Counts,
+    /// Rows that were planned and not attempted.
+    pub unattempted: u64,
+}
+
+/// The syncs that a call may touch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Allowed {
+    #[default]
+    All,
+    /// A list with the sync.
+    This,
+    /// A list without the sync.
+    Others,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Goal {
     Run,
@@ -61,6 +134,9 @@ pub enum Goal {
     StartSequence,
     /// As `Await`.
     AwaitSequence,
+    /// The most recent runs.
+    List,
+    ListBySlug,
 }
 
 impl Goal {
@@ -71,6 +147,23 @@ impl Goal {
         )
     }
 
+    pub fn lists(self) -> bool {
+        matches!(self, Self::List | Self::ListBySlug)
+    }
+
+    /// Whether the call names the sync by its slug.
+    pub fn is_by_slug(self) -> bool {
+        matches!(self, Self::RunBySlug | Self::StartBySlug | Self::ListBySlug)
+    }
+
+    /// Whether it starts a run of a sync.
+    pub fn starts_sync(self) -> bool {
+        matches!(
+            self,
+            Self::Run | Self::RunBySlug | Self::Start | Self::StartBySlug
+        )
+    }
+
     /// Whether it starts nothing.
     pub fn awaits(self) -> bool {
         matches!(self, Self::Await | Self::AwaitSequence)
@@ -78,7 +171,10 @@ impl Goal {
 
     /// Whether it is reached when the run has ended.
     pub fn waits(self) -> bool {
-        !matches!(self, Self::Start | Self::StartBySlug | Self::StartSequence)
+        !matches!(
+            self,
+            Self::Start | Self::StartBySlug | Self::StartSequence | Self::List | Self::ListBySlug
+        )
     }
 }
 
@@ -87,6 +183,21 @@ pub enum IfRunning {
     Queue,
     Join,
     Refuse,
+}
+
+impl Call {
+    /// Returns whether a run with these jobs is a success if some of them ended as `warning`.
+    pub fn accepts_warnings(&self, jobs: &[Rows]) -> bool {
+        match &self.tolerate {
+            Some(limit) => limit.allows(jobs),
+            None => self.accept_warnings,
+        }
+    }
+
+    /// Returns whether some runs with a warning are successes.
+    pub fn may_accept_warnings(&self) -> bool {
+        self.tolerate.is_some() || self.accept_warnings
+    }
 }
 
 /// Hightouch's ways.
@@ -106,6 +217,12 @@ pub struct Server {
     /// The list says when a run began, not only when it was made.
     #[serde(default)]
     pub tells_start: bool,
+    /// The list says when a job ended.
+    #[serde(default)]
+    pub tells_end: bool,
+    /// The list has no order by ID.
+    #[serde(default)]
+    pub mixed: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -124,6 +241,9 @@ pub struct Plan {
     pub takes: Millis,
     /// How its jobs end, each some time before the next.
     pub jobs: Vec<Ending>,
+    /// The row counts of the jobs. Those of further jobs are unknown.
+    #[serde(default)]
+    pub rows: Vec<Rows>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,6 +282,13 @@ pub struct SequencePlan {
     /// What is told of its sync runs at its end, and how much later the truth is.
     pub lags: Lag,
     pub whole_after: Millis,
+    /// The row counts of the jobs of each sync run. A sync run without any has one job with unknown
+    /// counts.
+    #[serde(default)]
+    pub rows: Vec<Vec<Rows>>,
+    /// How much later the list of a sync's runs shows the end of a sync run.
+    #[serde(default)]
+    pub ends_listed_after: Millis,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -224,6 +351,9 @@ pub enum Fault {
     Short { by: usize },
     /// The answer tells of another run of the sequence.
     OfAnother,
+    /// The response to a trigger names a run that the list showed before; only for triggers, after
+    /// a list was read.
+    OlderRun { takes_effect: bool },
     /// The answer to the request before comes again, `Date` and all; only where the same was asked.
     Repeated,
 }
@@ -279,6 +409,7 @@ impl World {
         let kind = rng.u32(0..100);
         let call = call(rng);
         let of_sequence = call.goal.is_of_sequence();
+        let lists = call.goal.lists();
         let mut world = Self {
             server: server(rng),
             others: Vec::new(),
@@ -316,6 +447,14 @@ impl World {
                 Some(fault(rng, of_sequence))
             } else {
                 None
+            };
+            // A trigger that follows a list comes among the first.
+            let fault = if place < 5 && call_reads_list(&world.call) && rng.u32(0..12) == 0 {
+                Some(Fault::OlderRun {
+                    takes_effect: rng.bool(),
+                })
+            } else {
+                fault
             };
             let slow = rng.u32(0..12) == 0;
             let most = if slow { 5_000 } else { 600 };
@@ -415,11 +554,33 @@ impl World {
         if of_sequence {
             (world.others, world.ours) = (Vec::new(), Vec::new());
         }
+        if lists {
+            // Enough runs for several pages.
+            let runs = pick(rng, &[0, 3, 30, 120, 300]);
+            for _ in 0..rng.usize(0..=runs) {
+                let at = -rng.i64(40_000..86_400_000);
+                world.others.push(Theirs {
+                    at,
+                    plan: settled(plan(rng)),
+                });
+            }
+        }
         world.others.sort_by_key(|theirs| theirs.at);
-        if !of_sequence && world.call.goal != Goal::Await && rng.u32(0..4) == 0 {
+        if world.call.goal.starts_sync() && rng.u32(0..3) == 0 {
             world.call.unless_since = Some(moment(rng, &world.others));
+            for _ in 0..pick(rng, &[0, 1, 2, 3]) {
+                let pause = pick(rng, &[1, 1_000, 8_000, 60_000, 600_000]);
+                world.call.repeats.push(rng.i64(0..=pause));
+            }
         }
         world
+    }
+}
+
+impl World {
+    /// Returns what happens to a request: the one with this index, over all calls.
+    pub fn exchange(&self, index: usize) -> &Exchange {
+        self.exchanges.get(index).unwrap_or(&self.afterwards)
     }
 }
 
@@ -428,6 +589,7 @@ fn pick<T: Clone>(rng: &mut Rng, from: &[T]) -> T {
 }
 
 fn call(rng: &mut Rng) -> Call {
+    let list = pick(rng, &[Goal::List, Goal::List, Goal::ListBySlug]);
     let goal = pick(
         rng,
         &[
@@ -444,6 +606,7 @@ fn call(rng: &mut Rng) -> Call {
             Goal::RunSequence,
             Goal::StartSequence,
             Goal::AwaitSequence,
+            list,
         ],
     );
     let max_wait = pick(
@@ -456,6 +619,18 @@ fn call(rng: &mut Rng) -> Call {
         goal,
         resync: rng.u32(0..10) == 0,
         accept_warnings: rng.bool(),
+        tolerate: if rng.u32(0..3) == 0 {
+            Some(limit(rng))
+        } else {
+            None
+        },
+        repeats: Vec::new(),
+        allowed: match rng.u32(0..24) {
+            0 => Allowed::Others,
+            1..4 => Allowed::This,
+            _ => Allowed::All,
+        },
+        listed: pick(rng, &[1, 2, 5, 10, 10, 20, 50, 100]),
         if_running: pick(
             rng,
             &[
@@ -476,25 +651,93 @@ fn call(rng: &mut Rng) -> Call {
 }
 
 fn server(rng: &mut Rng) -> Server {
+    let page = pick(rng, &[100, 100, 100, 20, 3]);
     Server {
         phase: rng.i64(0..1_000),
         date_ahead: rng.i64(-200..200),
         sends_date: rng.u32(0..8) != 0,
         newest_first: rng.bool(),
         ignores_run_id: rng.u32(0..4) == 0,
-        page: pick(rng, &[100, 100, 100, 3]),
+        page,
         ids_are_text: rng.bool(),
         shouts: rng.u32(0..8) == 0,
         tells_start: rng.u32(0..4) != 0,
+        tells_end: rng.bool(),
+        // The first page shows that the list has no order. A few entries may be in order by chance.
+        mixed: page >= 20 && rng.u32(0..8) == 0,
     }
 }
 
-/// A moment since when runs count: a little before the operation, or that at which one of these runs came.
+/// Returns a time since which a run counts: a little before or after the beginning of the operation,
+/// far in the future, or the time of one of these runs.
 fn moment(rng: &mut Rng, others: &[Theirs]) -> Millis {
     match rng.choice(others) {
         Some(theirs) if rng.bool() => theirs.at + pick(rng, &[0, 0, 1, 1_000]),
-        _ => pick(rng, &[-60_000, -20_000, -4_000, -1_000, 3_000]) + rng.i64(-2_000..2_000),
+        _ => {
+            let about = [
+                -60_000, -20_000, -4_000, -1_000, 0, 0, 3_000, 10_000, 25_000, 60_000, 3_600_000,
+            ];
+            pick(rng, &about) + rng.i64(-2_000..2_000)
+        }
     }
+}
+
+/// Whether the operation reads the list of runs before it starts a run.
+fn call_reads_list(call: &Call) -> bool {
+    call.goal.starts_sync() && call.if_running != IfRunning::Queue
+}
+
+fn limit(rng: &mut Rng) -> Limit {
+    let rows = pick(rng, &[0, 1, 3, 10, 100]);
+    let share = pick(rng, &[0, 57, 100, 1_000, 5_000, 10_000]);
+    match rng.u32(0..3) {
+        0 => Limit {
+            rows: Some(rows),
+            share: None,
+        },
+        1 => Limit {
+            rows: None,
+            share: Some(share),
+        },
+        _ => Limit {
+            rows: Some(rows),
+            share: Some(share),
+        },
+    }
+}
+
+/// Returns the row counts of a job with some rejected rows or with none.
+fn rows(rng: &mut Rng) -> Rows {
+    let counts = |rng: &mut Rng, most: u64| {
+        let mut count = || {
+            if rng.bool() {
+                Some(rng.u64(0..=most))
+            } else {
+                Some(0)
+            }
+        };
+        Some([count(), count(), count()])
+    };
+    let rejected = pick(rng, &[0, 1, 3, 60]);
+    let successful = pick(rng, &[0, 1, 10, 99, 1_000]);
+    let mut rows = Rows {
+        rejected: counts(rng, rejected),
+        successful: counts(rng, successful),
+        unattempted: pick(rng, &[0, 0, 100, 5_000]),
+    };
+    // One count in ten jobs is unknown.
+    if rng.u32(0..10) == 0 {
+        let counts = if rng.bool() {
+            &mut rows.rejected
+        } else {
+            &mut rows.successful
+        };
+        match counts {
+            Some(counts) if rng.bool() => counts[rng.usize(0..3)] = None,
+            _ => *counts = None,
+        }
+    }
+    rows
 }
 
 fn sequence(rng: &mut Rng) -> Sequence {
@@ -550,6 +793,13 @@ fn sequence_plan(rng: &mut Rng) -> SequencePlan {
         },
         lags: pick(rng, &[Lag::Empty, Lag::Before]),
         whole_after: rng.i64(0..whole),
+        rows: (0..syncs)
+            .map(|_| {
+                let jobs = pick(rng, &[0, 1, 1, 1, 2, 4]);
+                (0..jobs).map(|_| rows(rng)).collect()
+            })
+            .collect(),
+        ends_listed_after: pick(rng, &[0, 0, 500, LISTED]),
     }
 }
 
@@ -588,6 +838,7 @@ fn plan(rng: &mut Rng) -> Plan {
         listed_after: rng.i64(0..listed),
         queued: rng.i64(0..2_000),
         takes: rng.i64(100..longest),
+        rows: jobs.iter().map(|_| rows(rng)).collect(),
         jobs,
     }
 }

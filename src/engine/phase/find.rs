@@ -199,8 +199,13 @@ impl FindRun {
             self.seen.note(run, cx.options.unless_since);
         }
         let unless_since = cx.options.unless_since;
+        let left = unless_since.and_then(|since| cx.clock.time_until(since, cx.now));
         if let Some(run) = self.seen.since.take() {
-            return Next::Complete(self.found_since(cx, run));
+            return match left {
+                // The queued run may begin before `unless_since`.
+                Some(left) if run.status == RunStatus::Queued => self.wait_for_since(left),
+                _ => Next::Complete(self.found_since(cx, run)),
+            };
         }
         // The runs of a sync execute one after the other. So the runs in progress and the runs
         // since `unless_since` are among the newest.
@@ -213,7 +218,7 @@ impl FindRun {
             return self.retry(AttemptError::unreadable(ReadError::Missing("createdAt")));
         }
         // A run that starts before `unless_since` would not prevent the next call from starting one.
-        if let Some(left) = unless_since.and_then(|since| cx.clock.time_until(since, cx.now)) {
+        if let Some(left) = left {
             return self.wait_for_since(left);
         }
         Next::Complete(self.found(cx))

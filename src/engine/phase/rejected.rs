@@ -89,7 +89,9 @@ impl CheckRejected {
         match verdict {
             Verdict::Succeeded(_) => {}
             // Another replica knows the end of the run already.
-            Verdict::InProgress(_) if !is_overdue => return Next::SendAfter(UNLISTED_PAUSE),
+            Verdict::InProgress(_) if !is_overdue => {
+                return Next::SendAfter(UNLISTED_PAUSE.max(cx.schedule.spacing()));
+            }
             Verdict::InProgress(_) | Verdict::Failed(_) => {
                 let rows = RejectedRows::of(&jobs);
                 self.exceed(format!("{}: {rows}", self.list.run()));

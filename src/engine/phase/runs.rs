@@ -9,7 +9,7 @@ use crate::engine::list::{ListStep, RunList};
 use crate::engine::options::Options;
 use crate::engine::outcome::{FailureKind, RunsReport};
 use crate::engine::step::{Context, KnownRun, Next, Reply};
-use crate::hightouch::{ReadError, Request, Run, SyncId};
+use crate::hightouch::{ReadError, Request, Run, RunId, SyncId};
 
 /// The most recent runs of a sync, the highest ID first.
 #[derive(Clone, Debug)]
@@ -18,6 +18,11 @@ pub struct RecentRuns {
     runs: Vec<Run>,
     /// Maximum number of entries.
     limit: usize,
+    /// Whether a run has entries on several pages. Either it has several jobs, or a run that was
+    /// inserted between two requests has moved an entry to the next page.
+    is_ambiguous: bool,
+    /// The IDs of the previous reading, if that was ambiguous.
+    previous: Vec<RunId>,
 }
 
 impl KnownRun for RecentRuns {
@@ -43,6 +48,8 @@ impl RecentRuns {
             list: RunList::newest(sync),
             runs: Vec::new(),
             limit,
+            is_ambiguous: false,
+            previous: Vec::new(),
         }
     }
 
@@ -60,30 +67,49 @@ impl RecentRuns {
             Ok(ListStep::More) => return Next::Send,
             Ok(ListStep::Restart) => {
                 self.runs.clear();
+                self.is_ambiguous = false;
                 return Next::Send;
             }
             Err(error) => return self.retry(error),
         };
+        // A cached list may lack the most recent runs.
+        if page.is_stale {
+            return self.retry(AttemptError::unreadable(ReadError::FromCache));
+        }
         // An entry that cannot be read may be one of the most recent runs.
         if page.has_unreadable {
             return self.retry(AttemptError::unreadable(ReadError::Missing("id")));
         }
         let (has_more, newest_first) = (page.has_more, page.newest_first);
-        self.runs.extend(page);
+        let earlier: Vec<RunId> = self.ids();
+        for run in page {
+            self.is_ambiguous |= earlier.contains(&run.id);
+            self.runs.push(run);
+        }
         self.runs.sort_by_key(|run| Reverse(run.id));
         self.runs.truncate(self.limit);
         let is_complete = newest_first && self.runs.len() == self.limit;
         if has_more && !is_complete {
-            Next::Send
-        } else {
-            Next::Complete(())
+            return Next::Send;
         }
+        // Two equal readings prove that nothing was inserted in between.
+        let ids = self.ids();
+        if self.is_ambiguous && ids != self.previous {
+            self.previous = ids;
+            return self.retry(AttemptError::unreadable(ReadError::ListChanged));
+        }
+        Next::Complete(())
+    }
+
+    fn ids(&self) -> Vec<RunId> {
+        self.runs.iter().map(|run| run.id).collect()
     }
 
     /// Reads the list again from its start.
     fn retry(&mut self, error: AttemptError) -> Next<()> {
         *self = Self {
             list: self.list.again(),
+            previous: core::mem::take(&mut self.previous),
             ..Self::new(self.sync(), self.limit)
         };
         if error.is_final(false) {

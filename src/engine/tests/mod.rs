@@ -9,6 +9,7 @@
 
 mod awaiting;
 mod confirming;
+mod listing;
 mod running;
 mod sequences;
 mod since;

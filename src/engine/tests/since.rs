@@ -371,6 +371,83 @@ fn an_adopted_run_is_polled_until_it_ends() {
     );
 }
 
+/// Runs the sync unless a run began since `since`, in milliseconds after [`BASE`].
+fn run_since(server: &mut FakeHightouch, since: i64) -> Execution<SyncReport> {
+    let options = Options {
+        unless_since: Some(Timestamp::from_millis(BASE + since)),
+        ..with_max_wait(seconds(60))
+    };
+    execute(SyncGoal::Run(sync_7()), options, |request, time| {
+        let now = i64::try_from(time.as_millis()).unwrap();
+        if is_trigger(request) {
+            ok(format!(r#"{{"id":"{}"}}"#, server.start_run(now)))
+        } else {
+            server.list(now)
+        }
+    })
+}
+
+#[test]
+fn a_time_in_the_future_is_waited_for_and_a_far_one_is_invalid() {
+    let execution = run_since(&mut FakeHightouch::new(), 20_000);
+    let triggered = |execution: &Execution<SyncReport>| {
+        let mut sent = execution.sent.iter();
+        sent.find(|(_, request)| is_trigger(request))
+            .map(|(time, _)| *time)
+    };
+    assert!(execution.outcome.is_ok() && triggered(&execution) >= Some(seconds(20)));
+    let execution = run_since(&mut FakeHightouch::new(), 40_000);
+    assert_eq!(
+        (execution.failure().kind, execution.sent.len()),
+        (FailureKind::InvalidInput, 1)
+    );
+}
+
+#[test]
+fn an_old_response_from_a_cache_does_not_set_the_clock() {
+    let options = Options {
+        unless_since: Some(Timestamp::from_millis(BASE + 10_000)),
+        ..with_max_wait(seconds(60))
+    };
+    let mut server = FakeHightouch::new();
+    let mut is_cached = true;
+    let execution = execute(SyncGoal::Start(sync_7()), options, |request, time| {
+        let now = i64::try_from(time.as_millis()).unwrap();
+        if is_trigger(request) {
+            assert!(now >= 10_000, "a run was started at {now} ms");
+            return ok(format!(r#"{{"id":"{}"}}"#, server.start_run(now)));
+        }
+        let mut reply = server.list(now);
+        if let Reply::Response(response) = &mut reply
+            && core::mem::replace(&mut is_cached, false)
+        {
+            response.date = Some(Timestamp::from_millis(BASE - 60_000));
+            response.record_header("age", b"60");
+        }
+        reply
+    });
+    assert_eq!(execution.trigger_count(), 1);
+}
+
+#[test]
+fn a_queued_run_counts_only_once_the_time_has_come() {
+    // Run 43 is queued, and begins 5 s after the call: before one time, and after the other.
+    let server = || FakeHightouch::new().with_run(43, -1_000, 5_000, 9_000);
+    let execution = run_since(&mut server(), 10_000);
+    assert_eq!(
+        (run_and_joined(&execution), execution.trigger_count()),
+        ((44, false), 1)
+    );
+    let execution = run_since(&mut server(), 2_000);
+    assert_eq!(
+        (run_and_joined(&execution), execution.trigger_count()),
+        ((43, true), 0)
+    );
+    // The time is too far in the future, whatever is queued.
+    let execution = run_since(&mut server(), 40_000);
+    assert_eq!(execution.failure().kind, FailureKind::InvalidInput);
+}
+
 fn start_unless_since_base(
     options: Options,
     mut list: impl FnMut(&Request) -> Reply,

@@ -6,6 +6,8 @@ use super::{Broken, Came, LONGEST_PAUSE, Played, Sent, broken, is_final, over, s
 use crate::sequences::{Run, Sequences, number, run_id};
 use crate::world::{Fault, Goal};
 
+/// The beginning of the message if more rows were rejected than the limit allows.
+const BEYOND_LIMIT: &str = "The destination rejected more rows than the limit allows.";
 /// How long a run may be `done` without the ends of all its sync runs.
 const DONE_TIMEOUT: i64 = 20_000;
 
@@ -123,7 +125,7 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     };
     let done = played.sent.iter().find(says_done).map(|sent| sent.back);
     let ended = truth.is_some_and(|run| run.has_ended(played.over));
-    let succeeds = truth.is_some_and(|run| run.succeeds(call.accept_warnings));
+    let succeeds = truth.is_some_and(|run| run.succeeds(call));
     match (kind, &played.outcome) {
         (None, _) if call.goal.waits() => {
             if !ended || !succeeds {
@@ -151,8 +153,11 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
             if !ended && !done_for_long || succeeds {
                 return broken(format!("run {asked_for:?} is said to have failed"));
             }
+            if failure.message.starts_with(BEYOND_LIMIT) {
+                return beyond_limit(played, truth, &failure.message);
+            }
             let is_bad = |word: &str| match word {
-                "warning" => !call.accept_warnings,
+                "warning" => !call.may_accept_warnings(),
                 word => matches!(word, "failed" | "cancelled" | "interrupted"),
             };
             let unsaid = sync_runs.iter().find(|(sync, run, status)| {
@@ -169,6 +174,62 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     }
 }
 
+/// Exactly the sync runs beyond the limit are named.
+fn beyond_limit(played: &Played<'_>, truth: Option<&Run>, message: &str) -> Result<(), Broken> {
+    let warned = truth.map(|run| run.warned(&played.world.call));
+    for (run, is_accepted) in warned.unwrap_or_default() {
+        let is_named = message.contains(&format!("run {run} of sync "));
+        if is_named == is_accepted {
+            return broken(
+                "never false",
+                format!("run {run} is within the limit: {is_accepted}, and named: {is_named}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// If there is a limit on rejected rows, each sync run that ended as `warning` is read once, apart
+/// from retries, and no other sync run is read.
+pub fn read_once(played: &Played<'_>) -> Result<(), Broken> {
+    let broken = |how: String| broken("few requests", how);
+    let call = &played.world.call;
+    let is_read = |sent: &&Sent| sent.target.contains("runId=");
+    let reads: Vec<&Sent> = played.sent.iter().filter(is_read).collect();
+    let told = told(played).and_then(|run| sequences(played).run(run));
+    let warned = told.map(|run| run.warned(call)).unwrap_or_default();
+    let run_of = |sent: &Sent| -> u64 {
+        let (_, rest) = sent.target.split_once("runId=").unwrap();
+        rest.split('&').next().unwrap().parse().unwrap()
+    };
+    for read in &reads {
+        let run = run_of(read);
+        if call.tolerate.is_none() || !warned.iter().any(|(warned, _)| *warned == run) {
+            return broken(format!("it read run {run}"));
+        }
+    }
+    for (run, _) in &warned {
+        let of_run = || reads.iter().filter(|sent| run_of(sent) == *run);
+        let first_pages = of_run()
+            .filter(|sent| !sent.target.contains("offset="))
+            .count();
+        // A read that fails, or that shows a sync run that has not ended, is repeated.
+        let shows_end = |sent: &Sent| {
+            let body = sent.body.as_deref().unwrap_or_default().to_lowercase();
+            sent.fault.is_none() && !body.contains("processing") && !body.contains("queued")
+        };
+        let repeated = of_run().filter(|sent| !shows_end(sent)).count();
+        if first_pages > 1 + repeated {
+            return broken(format!("it read run {run} {first_pages} times"));
+        }
+        let is_success = played.outcome.is_ok() && call.goal.waits();
+        if is_success && call.tolerate.is_some() && first_pages == 0 {
+            return broken(format!("it did not read the rows of run {run}"));
+        }
+    }
+    Ok(())
+}
+
 /// Nothing that passes ends a wait for a run.
 pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("patient", how);
@@ -179,7 +240,7 @@ pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
     let (Some(report), Some(run)) = (sequence_run(&played.outcome), told(played)) else {
         return super::patient_with_rate_limit(played, failure);
     };
-    let out_of_time = played.over >= call.max_wait - 1_000;
+    let out_of_time = played.over >= played.deadline() - 1_000;
     match failure.kind {
         FailureKind::SyncFailed => Ok(()),
         FailureKind::StillRunning if !out_of_time => broken(format!(
@@ -198,7 +259,7 @@ pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
                 .map(over)
                 .max();
             let from = end.max(troubled.unwrap_or(0));
-            if from.saturating_add(LONGEST_PAUSE) < call.max_wait {
+            if from.saturating_add(LONGEST_PAUSE) < played.deadline() {
                 return broken(format!(
                     "nothing stood in the way from {from} ms, when the run had ended"
                 ));
@@ -234,6 +295,17 @@ pub fn came(played: &Played<'_>) -> Vec<Came> {
         .map(|sent| sent.at);
     if told.zip(sent).is_some_and(|(created, sent)| created < sent) {
         came.push(Came::SequenceGoing);
+    }
+    if played
+        .sent
+        .iter()
+        .any(|sent| sent.target.contains("runId="))
+    {
+        match played.outcome.as_ref().map_err(|failure| failure.kind) {
+            Ok(_) => came.push(Came::SequenceTolerated),
+            Err(FailureKind::SyncFailed) => came.push(Came::SequenceBeyondLimit),
+            Err(_) => {}
+        }
     }
     came.extend(
         match played.outcome.as_ref().map_err(|failure| failure.kind) {

@@ -1,21 +1,37 @@
-//! Whether a run was started only where none came since the moment that was named.
+//! The promises of `unless_since`: a run is started only if none began since the given time.
 
 use hightouch_sync::engine::FailureKind;
 
 use super::{Broken, Came, Played, Run, Sent, broken, report};
+use crate::play::PlayedWorld;
 use crate::world::{Fault, Millis, Nonsense};
 
-/// Whether a list of then shows that the run began at the moment or later, or is queued.
-fn came_since(played: &Played<'_>, run: &Run, then: Millis) -> bool {
+/// Maximum time in the future by Hightouch's clock that an operation waits for.
+const MAX_FUTURE: Millis = 30_000;
+/// Precision of what the engine knows about Hightouch's clock: `Date` shows whole seconds, and a
+/// request and its response take up to ten seconds.
+const CLOCK_PRECISION: Millis = 11_000;
+/// Maximum difference of Hightouch's clocks at which a time in the future is waited for exactly.
+const NORMAL_SKEW: Millis = 1_000;
+/// The pause between two calls after which the second one sees every run of the first one.
+const LISTED_SURELY: Millis = 8_000;
+
+/// Returns whether a list that shows the state at `then`, and that was received at `received`, shows
+/// that the run began at the time or later, or is queued. A queued run counts only if the time has
+/// come.
+fn came_since(played: &Played<'_>, run: &Run, then: Millis, received: Millis) -> bool {
     let Some(moment) = played.world.call.unless_since else {
         return false;
     };
-    let began = if played.world.server.tells_start {
+    let server = &played.world.server;
+    let began = if server.tells_start {
         run.started
     } else {
         run.created
     };
-    run.listed() <= then && (then < run.started || began >= moment)
+    let has_come = !server.sends_date || moment - server.date_ahead <= received;
+    run.listed() <= then
+        && (then < run.started && has_come || then >= run.started && began >= moment)
 }
 
 /// The requests for the list before anything was started.
@@ -30,7 +46,7 @@ fn lists<'p>(played: &'p Played<'_>) -> impl Iterator<Item = &'p Sent> {
 /// Whether the run, which was taken for one that was to be started, came since.
 pub fn stands(played: &Played<'_>, run: &Run) -> bool {
     let last = lists(played).last();
-    last.is_some_and(|last| came_since(played, run, last.as_of))
+    last.is_some_and(|last| came_since(played, run, last.as_of, last.back))
 }
 
 /// Nothing is started, and nothing else taken or refused, where the list shows a run that came since; the first of those is taken.
@@ -49,7 +65,8 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
         .outcome
         .as_ref()
         .is_err_and(|failure| failure.kind == FailureKind::Busy);
-    let taken = named.filter(|run| started.is_none() && !refused && stands(played, run));
+    let may_take = started.is_none() && (!refused || played.world.call.resync);
+    let taken = named.filter(|run| may_take && stands(played, run));
     if started.is_none() && named.is_none() {
         return Ok(());
     }
@@ -80,7 +97,10 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
         list.as_of,
         lists(played).last().map_or(list.as_of, |last| last.as_of),
     ];
-    let shows = |run: &Run| times.iter().all(|then| came_since(played, run, *then));
+    let shows = |run: &Run| {
+        let mut times = times.iter();
+        times.all(|then| came_since(played, run, *then, last.back))
+    };
     let earlier = |run: &&Run| shows(run) && taken.is_none_or(|taken| run.id < taken.id);
     match (played.hightouch.runs.iter().find(earlier), taken) {
         (Some(first), None) => {
@@ -104,12 +124,105 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
     }
 }
 
-pub fn came(played: &Played<'_>) -> Option<Came> {
-    let named = report(&played.outcome).and_then(|report| played.run(report.run.run.get()));
-    if played.sent.iter().any(|sent| sent.trigger) {
-        return Some(Came::NoneSince);
+/// A time in the future is waited for, and a time in the far future is invalid.
+pub fn future(played: &Played<'_>) -> Result<(), Broken> {
+    let broken = |how: String| broken("future", how);
+    let world = played.world;
+    let kind = played.outcome.as_ref().err().map(|failure| failure.kind);
+    let is_invalid = kind == Some(FailureKind::InvalidInput);
+    let Some(moment) = world.call.unless_since else {
+        return if is_invalid {
+            broken("without a time, the input is called invalid".into())
+        } else {
+            Ok(())
+        };
+    };
+    // The time, as the clock of `Date` shows it.
+    let comes = moment - world.server.date_ahead;
+    if is_invalid {
+        if comes < played.over + MAX_FUTURE - CLOCK_PRECISION {
+            return broken(format!(
+                "at {} ms the time {comes} ms is called far",
+                played.over
+            ));
+        }
+        if !world.server.sends_date {
+            return broken("the clock is unknown, and the time is called far".into());
+        }
     }
-    named
-        .filter(|run| stands(played, run))
-        .map(|_| Came::Stands)
+    let trigger = played.sent.iter().find(|sent| sent.trigger);
+    if let Some(trigger) = trigger
+        && world.server.sends_date
+        && trigger.at < comes
+    {
+        return broken(format!(
+            "a trigger was sent at {} ms, before the time {comes} ms",
+            trigger.at
+        ));
+    }
+    Ok(())
+}
+
+/// Repeated calls with the same time start at most one run, if each call begins after the end of the
+/// call before, and after Hightouch has listed the run of the call before.
+pub fn repeated(played: &PlayedWorld<'_>) -> Result<Vec<Came>, Broken> {
+    let call = &played.world.call;
+    let Some(moment) = call.unless_since else {
+        return Ok(Vec::new());
+    };
+    let runs: Vec<&Run> = played
+        .hightouch
+        .runs
+        .iter()
+        .filter(|run| run.by.is_some())
+        .collect();
+    let mut came = Vec::new();
+    for run in &runs {
+        let adopts = played.calls.iter().any(|later| {
+            let id = report(&later.outcome).filter(|report| report.joined);
+            run.by != Some(later.nth) && id.is_some_and(|report| report.run.run.get() == run.id)
+        });
+        came.extend(adopts.then_some(Came::Repeated));
+    }
+    // Without a clock that is right, nobody knows whether the time has come.
+    let server = &played.world.server;
+    let is_right = server.sends_date && server.date_ahead.abs() <= NORMAL_SKEW;
+    if !is_right && moment > 0 {
+        return Ok(came);
+    }
+    for pair in runs.windows(2) {
+        let [one, next] = pair else { continue };
+        let (Some(first), Some(second)) = (one.by, next.by) else {
+            continue;
+        };
+        let began = played.calls[second].began;
+        let ended = played.calls[first].over;
+        let is_listed = one.listed() <= began - crate::world::BEHIND
+            || began >= ended + LISTED_SURELY && one.created <= ended;
+        if is_listed {
+            return broken(
+                "repeated calls start one run",
+                format!(
+                    "call {first} started run {}, and call {second} started run {} since {moment} \
+                     ms",
+                    one.id, next.id
+                ),
+            )
+            .map(|()| came);
+        }
+    }
+    Ok(came)
+}
+
+pub fn came(played: &Played<'_>) -> Vec<Came> {
+    let mut came = Vec::new();
+    let named = report(&played.outcome).and_then(|report| played.run(report.run.run.get()));
+    let moment = played.world.call.unless_since.unwrap_or(Millis::MAX);
+    if let Some(trigger) = played.sent.iter().find(|sent| sent.trigger) {
+        came.push(Came::NoneSince);
+        came.extend((trigger.at >= moment && moment > played.began).then_some(Came::Awaited));
+    } else if named.is_some_and(|run| stands(played, run)) {
+        came.push(Came::Stands);
+    }
+    came
 }

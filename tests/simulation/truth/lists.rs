@@ -1,0 +1,135 @@
+//! The promises of listing the most recent runs.
+
+use core::cmp::Reverse;
+
+use hightouch_sync::engine::FailureKind;
+
+use super::{Broken, Came, Played, broken};
+use crate::play::Told;
+use crate::world::Millis;
+
+/// Maximum number of pages that the engine reads one after the other.
+const MAX_PAGES: usize = 20;
+/// Maximum number of requests for one reading of the list.
+const MAX_REQUESTS: usize = 40;
+/// Maximum number of readings that fail for another reason than the rate limit.
+const MAX_ATTEMPTS: usize = 4;
+
+/// The IDs of the entries that a list of this time shows, the highest first.
+fn entries(played: &Played<'_>, then: Millis) -> Vec<u64> {
+    let listed = played
+        .hightouch
+        .runs
+        .iter()
+        .filter(|run| run.listed() <= then);
+    let mut ids: Vec<u64> = listed
+        .flat_map(|run| core::iter::repeat_n(run.id, run.jobs()))
+        .collect();
+    ids.sort_by_key(|id| Reverse(*id));
+    ids
+}
+
+/// The result is the highest IDs, in order, of a list between the beginning and the end of the call.
+pub fn exact(played: &Played<'_>) -> Result<(), Broken> {
+    let Ok(Told::Runs(report)) = &played.outcome else {
+        return Ok(());
+    };
+    let ids: Vec<u64> = report.runs.iter().map(|run| run.id.get()).collect();
+    let limit = usize::try_from(played.world.call.listed).unwrap();
+    // The list changes when a run is listed. A response may be behind.
+    let from = played.sent.iter().map(|sent| sent.as_of).min();
+    let from = from.unwrap_or(played.began).min(played.began);
+    let changes = played.hightouch.runs.iter().map(super::Run::listed);
+    let mut times: Vec<Millis> = changes
+        .filter(|at| (from..=played.over).contains(at))
+        .collect();
+    times.push(from);
+    let is_state = times.iter().any(|then| {
+        let mut state = entries(played, *then);
+        state.truncate(limit);
+        state == ids
+    });
+    if is_state {
+        return Ok(());
+    }
+    broken(
+        "recent runs",
+        format!(
+            "the list of {limit} is {ids:?}, and never was; at the end it was {:?}",
+            entries(played, played.over)
+        ),
+    )
+}
+
+/// Nothing that passes ends the reading of a list that is short enough.
+pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
+    let Err(failure) = &played.outcome else {
+        return Ok(());
+    };
+    let server = &played.world.server;
+    let is_long = entries(played, played.over).len() > MAX_PAGES * server.page;
+    let has_fault = played.sent.iter().any(|sent| sent.fault.is_some());
+    let is_over = played.over >= played.deadline() - 1_000;
+    // A list that changes during several readings is given up.
+    let listed = played.hightouch.runs.iter().map(super::Run::listed);
+    let changes = listed
+        .filter(|at| (played.began..=played.over).contains(at))
+        .count();
+    let is_possible = match failure.kind {
+        FailureKind::Forbidden => true,
+        FailureKind::MalformedAnswer => is_long || has_fault || is_over || changes > 1,
+        _ => has_fault || is_over,
+    };
+    if !is_possible {
+        return broken(
+            "patient",
+            format!("{:?} ended the reading of the list", failure.kind),
+        );
+    }
+    super::patient_with_rate_limit(played, failure)
+}
+
+/// Without faults, the first page is enough if the list begins with the newest run.
+pub fn few_requests(played: &Played<'_>) -> Result<(), Broken> {
+    let world = played.world;
+    let look_ups = played
+        .sent
+        .iter()
+        .filter(|sent| sent.target.contains("slug="))
+        .count();
+    let requests = played.sent.len() - look_ups;
+    let has_fault = played.sent.iter().any(|sent| sent.fault.is_some());
+    let limit = usize::try_from(world.call.listed).unwrap();
+    // Entries of one run show no order.
+    let shown = entries(played, played.began);
+    let shows_order = shown.get(world.server.page - 1) != shown.first();
+    let is_one_page = world.server.page >= limit && shows_order;
+    let most = if !has_fault && is_one_page && world.server.newest_first && !world.server.mixed {
+        1
+    } else {
+        let limited = played
+            .sent
+            .iter()
+            .filter(|sent| sent.status == Some(429))
+            .count();
+        MAX_REQUESTS * (MAX_ATTEMPTS + limited)
+    };
+    if requests > most {
+        return broken("few requests", format!("{requests} requests, not {most}"));
+    }
+    Ok(())
+}
+
+pub fn came(played: &Played<'_>) -> Option<Came> {
+    let pages = played
+        .sent
+        .iter()
+        .filter(|sent| sent.list && sent.body.is_some())
+        .count();
+    let is_listed = matches!(played.outcome, Ok(Told::Runs(_)));
+    is_listed.then_some(if pages > 1 {
+        Came::ListedInPages
+    } else {
+        Came::Listed
+    })
+}
