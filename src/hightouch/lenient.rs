@@ -82,7 +82,11 @@ pub(super) fn as_u64(value: &RawValue) -> Option<u64> {
     if json.len() > MAX_NUMBER_JSON_LEN {
         return None;
     }
-    let digits = decode(json).unwrap_or(Cow::Borrowed(json));
+    let digits = if json.starts_with('"') {
+        &*decode(json)?
+    } else {
+        json
+    };
     digits
         .bytes()
         .all(|byte| byte.is_ascii_digit())
@@ -133,12 +137,16 @@ pub(super) fn prefix(text: &str, max: usize) -> &str {
     text.get(..text.floor_char_boundary(max)).unwrap_or(text)
 }
 
-/// Returns the text of a JSON string, borrowed if nothing in it is escaped.
+/// Returns the text of a JSON string, borrowed if nothing in it is escaped. `json` must be valid
+/// JSON, or a string without its end.
 fn decode(json: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     // serde's error for another type than a string would quote the value.
-    json.starts_with('"').then_some(())?;
+    let content = json.strip_prefix('"')?;
+    if !json.contains('\\') {
+        return content.strip_suffix('"').map(Cow::Borrowed);
+    }
     serde_json::from_str::<Text<'_>>(json)
         .ok()
         .map(|Text(text)| text)

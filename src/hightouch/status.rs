@@ -104,10 +104,12 @@ impl RunStatus {
     /// Whether a run with this status and this `finishedAt` has ended. A run with an unknown status
     /// has ended if it has a `finishedAt` after 1970.
     pub fn ended_at(&self, finished_at: Option<&str>) -> bool {
-        let finished = finished_at
-            .and_then(Timestamp::rfc3339)
-            .is_some_and(|finished| finished.millis() > 0);
-        self.ended() || matches!(self, Self::Other(_)) && finished
+        match self {
+            Self::Other(_) => finished_at
+                .and_then(Timestamp::rfc3339)
+                .is_some_and(|finished| finished.millis() > 0),
+            known => known.ended(),
+        }
     }
 }
 
