@@ -4,7 +4,7 @@ use core::fmt;
 use core::ops::Range;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -113,11 +113,9 @@ impl ApiKey {
     /// Whether a body may contain the key, which consists of hexadecimal digits and hyphens. This
     /// takes much less time than reading the body, and is false for almost every body.
     fn may_be_in(&self, body: &[u8]) -> bool {
-        // Escapes can hide the key.
-        if body.contains(&b'\\') {
-            return true;
-        }
-        let can_be_key = |byte: &&u8| byte.is_ascii_hexdigit() || **byte == b'-';
+        // A JSON string may contain each of its characters as `\u0000`.
+        let can_be_key =
+            |byte: &&u8| byte.is_ascii_hexdigit() || matches!(**byte, b'-' | b'\\' | b'u');
         let length = self.text.len();
         // The key covers a position that is a multiple of its length, wherever the key is.
         (0..body.len()).step_by(length).any(|at| {
@@ -294,20 +292,24 @@ fn forms(text: &str) -> Vec<String> {
     if text.len() < MIN_FRAGMENT_LEN {
         return forms;
     }
-    forms.push(
-        text.bytes()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .filter_map(|digit| char::from_digit(digit.into(), 16))
-            .collect(),
-    );
+    let mut hex = String::with_capacity(2 * text.len());
+    for digit in text.bytes().flat_map(|byte| [byte >> 4, byte & 15]) {
+        hex.extend(char::from_digit(digit.into(), 16));
+    }
+    forms.push(hex);
     for bytes_before in 0..3 {
         let mut bytes = vec![0; bytes_before];
         bytes.extend_from_slice(text.as_bytes());
         // The characters that do not depend on the bytes before and after the key.
         let (begin, end) = ((bytes_before * 8).div_ceil(6), bytes.len() * 8 / 6);
-        for alphabet in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-            forms.extend(alphabet.encode(&bytes).get(begin..end).map(Into::into));
+        let mut encoded = STANDARD_NO_PAD.encode(&bytes);
+        encoded.truncate(end);
+        let encoded = encoded.split_off(begin);
+        if encoded.contains(['+', '/']) {
+            // The URL-safe alphabet.
+            forms.push(encoded.replace('+', "-").replace('/', "_"));
         }
+        forms.push(encoded);
     }
     forms
 }
@@ -395,6 +397,7 @@ impl fmt::Debug for ApiKey {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     #[test]
     fn a_key_that_could_break_a_header_is_refused_without_being_quoted() {

@@ -1,8 +1,10 @@
 //! The statuses of runs.
 
 use serde::de::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
-use super::{Timestamp, lenient};
+use super::Timestamp;
+use super::lenient::{self, MAX_SHORT_TEXT_LEN};
 
 /// Declares the statuses of one kind of run: for each the variant, the API's name, and whether a
 /// run with this status has ended.
@@ -55,7 +57,8 @@ macro_rules! statuses {
         /// Any value but a string counts as missing.
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let name = lenient::short_text(deserializer)?;
+                let value = <&RawValue>::deserialize(deserializer)?;
+                let name = lenient::as_text(value, MAX_SHORT_TEXT_LEN);
                 Ok(Self::read(&name.unwrap_or_default()))
             }
         }
