@@ -135,8 +135,7 @@ struct Fields {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Documented<'a> {
-    #[serde(deserialize_with = "lenient::id")]
-    id: Option<RunId>,
+    id: u64,
     status: &'a str,
     error: Option<&'a str>,
     created_at: Option<&'a str>,
@@ -208,7 +207,7 @@ impl From<Documented<'_>> for Fields {
         let short = |text: Option<&str>| Some(prefix(text?, MAX_SHORT_TEXT_LEN).into());
         let counts = |counts: Option<DocumentedCounts>| Some(counts?.0);
         Self {
-            id: entry.id,
+            id: RunId::try_from(entry.id).ok(),
             status: RunStatus::read(prefix(entry.status, MAX_SHORT_TEXT_LEN)),
             error: entry
                 .error
