@@ -101,8 +101,9 @@ impl ApiError {
         if let Ok(Some(envelope)) = lenient::read_object(body) {
             return Self::from_envelope(&envelope);
         }
-        let message = serde_json::from_slice::<&RawValue>(body)
+        let message = core::str::from_utf8(body)
             .ok()
+            .and_then(|body| serde_json::from_str::<&RawValue>(body).ok())
             .and_then(text);
         Self {
             message,

@@ -1,6 +1,6 @@
 //! The files in tests/recipes are valid, and the recipes fail if the sync fails.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde::Deserialize as _;
