@@ -235,7 +235,8 @@ mod tests {
         ));
     }
 
-    /// Returns a delivery in the format that dbt documents. `rest` has the status and the end of the run.
+    /// Returns a delivery in the format that dbt documents. `rest` has the status and the end of
+    /// the run.
     fn delivery(event: &str, rest: &str) -> String {
         format!(
             r#"{{
