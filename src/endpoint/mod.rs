@@ -1,7 +1,7 @@
 //! The HTTP endpoint: HTTP to the engine and back. It decides nothing about syncs.
 //!
-//! [`request`] decides what to do with a request, [`response`] builds the responses, and [`log`] the
-//! lines of the log. These modules are pure: they compile and are tested without WASI.
+//! [`request`] decides what to do with a request, [`response`] builds the responses, and [`log`]
+//! the lines of the log. These modules are pure: they compile and are tested without WASI.
 //!
 //! The other modules are the adapter for WASI 0.2. [`handler`] handles one request: [`incoming`]
 //! reads it, [`request::decision`] decides, the host's driver carries out the decision, and

@@ -66,6 +66,8 @@ fn requests_by_id(endpoint: &Endpoint) -> Vec<reqwest::RequestBuilder> {
         post("/syncs/1/runs").header("accept", "text/event-stream"),
         post("/syncs/1/runs").json(&json!({"ifRunning": "join"})),
         endpoint.get("/syncs/1/runs/7"),
+        endpoint.get("/syncs/1/runs"),
+        endpoint.get("/syncs/01/runs?limit=1"),
         post("/runs").json(&json!({"syncs": [1]})),
         post("/runs").json(&json!({"syncs": [5, "1"]})),
         post("/runs").json(&json!({"syncs": ["demo-empty", 5, 1, 2]})),
@@ -146,6 +148,7 @@ fn for_a_slug_that_is_not_allowed_only_the_look_up_is_sent() {
             with_key(run(&own_keys)),
             with_key(run(&own_keys)).header("prefer", "respond-async"),
             with_key(run(&own_keys)).json(&json!({"ifRunning": "join"})),
+            with_key(own_keys.get("/syncs/demo/runs")),
             run(&stored_keys).bearer_auth("open-sesame"),
             run(&stored_keys)
                 .query(&[("account", "other")])
@@ -258,7 +261,7 @@ fn what_is_allowed_runs() {
         let run = format!("/syncs/5/runs/{}", responses[0]["runId"]);
         let sequence_run = responses[3]["sequenceRunId"].as_str().unwrap();
         let sequence_run = format!("/sync-sequences/runs/{sequence_run}?acceptWarnings=true");
-        for path in [run, sequence_run] {
+        for path in [run, sequence_run, "/syncs/demo-empty/runs".into()] {
             let received = send_request(with_key(own_keys.get(&path))).await;
             assert_eq!(received.status, 200, "{}", received.text);
         }

@@ -10,7 +10,7 @@ use crate::endpoint::settings::{self, Settings};
 use crate::engine::{Failure, Report};
 use crate::hightouch::ApiKey;
 
-/// What an authorized caller uses.
+/// The key and the limits of an authorized caller.
 #[derive(Debug)]
 pub(in crate::endpoint) struct Access {
     /// The Hightouch API key.
@@ -165,8 +165,8 @@ impl Access {
 ///
 /// # Errors
 ///
-/// Returns the same problem for every wrong token. Returns a problem for an invalid setting only to
-/// a caller who may know it.
+/// Returns the same problem for every wrong token. Only an authorized caller gets the problem of an
+/// invalid setting of the account.
 fn check_token(
     request: &Request,
     tokens: &str,

@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn fields_may_be_left_out_and_an_empty_body_says_nothing() {
+    fn fields_are_optional_and_an_empty_body_has_none() {
         for body in ["", " \n", "{}", " {} "] {
             assert_eq!(sync_options(body).unwrap(), Options::default(), "{body:?}");
         }
@@ -430,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_object_is_refused() {
+    fn a_body_that_is_not_a_valid_object_is_rejected() {
         for body in [
             "{",
             "null",
@@ -494,7 +494,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_sequence_only_warnings_can_be_said() {
+    fn a_sequence_takes_only_accept_warnings() {
         let accepts = |body: &str| {
             read::<SequenceBody>(body.as_bytes())
                 .map(|body| body.options().warnings == Warnings::Accept)

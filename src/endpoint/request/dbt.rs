@@ -212,7 +212,7 @@ mod tests {
             assert!(is_signed(body, &format!(" {signature} "), &key));
             assert!(
                 is_signed(body, signature, &format!("another, {key}")),
-                "of several secrets, any"
+                "any of several secrets is accepted"
             );
             for wrong in [
                 "",
@@ -238,7 +238,8 @@ mod tests {
         ));
     }
 
-    /// As dbt documents it, with the status and what follows it as given.
+    /// Returns a delivery in the format that dbt documents. `rest` has the status and the end of
+    /// the run.
     fn delivery(event: &str, rest: &str) -> String {
         format!(
             r#"{{
@@ -276,7 +277,7 @@ mod tests {
     const FINISHED: &str = r#""runFinishedAt": "2023-01-31T19:29:32Z""#;
 
     #[test]
-    fn a_run_that_succeeded_is_told_from_every_other() {
+    fn a_run_that_succeeded_is_distinguished_from_all_others() {
         let finished = Timestamp::rfc3339("2023-01-31T19:29:32Z").unwrap();
         for status in [
             r#""runStatus": "Success", "runStatusCode": 10"#,
@@ -358,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_delivery_is_refused() {
+    fn a_body_that_is_not_a_delivery_is_rejected() {
         let success = r#""runStatus": "Success", "runStatusCode": 10"#;
         for rest in [
             success.to_owned(),

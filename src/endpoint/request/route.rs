@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_and_slugs_that_cannot_be_are_refused() {
+    fn invalid_ids_and_slugs_are_rejected() {
         for path in [
             "/syncs/0/runs",
             "/syncs//runs",
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn sequences_and_their_runs_are_named_by_uuids() {
         let uuid = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
-        let (start, look) = (
+        let (start, poll) = (
             format!("/sync-sequences/{uuid}/runs"),
             format!("/sync-sequences/runs/{uuid}"),
         );
@@ -202,11 +202,11 @@ mod tests {
             uuid.parse().map(Route::RunSequence).ok()
         );
         assert_eq!(
-            Route::of("GET", &look).ok(),
+            Route::of("GET", &poll).ok(),
             uuid.parse().map(Route::AwaitSequence).ok()
         );
         assert_eq!(
-            (status("GET", &start), status("POST", &look)),
+            (status("GET", &start), status("POST", &poll)),
             (Some(405), Some(405))
         );
         for name in [
@@ -233,7 +233,7 @@ mod tests {
             "/sync-sequences",
             "/sync-sequences/runs",
             &format!("{start}/{uuid}"),
-            &format!("{look}/runs"),
+            &format!("{poll}/runs"),
         ] {
             assert_eq!(status("GET", path), Some(404), "{path}");
         }

@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_or_no_trace_does_not_go_on() {
+    fn a_value_that_is_too_long_or_invalid_is_not_sent() {
         let most = "x".repeat(MAX_STATE);
         assert_eq!(of(&[PARENT], &[&most]).len(), 2);
         assert_eq!(of(&[PARENT], &[&most, "y"]).len(), 1);

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
@@ -24,10 +24,17 @@ use xtask::local_hightouch::{self as local, LocalHightouch};
 
 use super::openapi;
 
+/// The components, built and compiled. Virtual time does not advance meanwhile, so the clocks of a
+/// test would differ if it began earlier.
+static READY: LazyLock<()> = LazyLock::new(|| {
+    for kind in Kind::ALL {
+        Host::new(components().unwrap().path(kind), Config::default()).unwrap();
+    }
+});
+
 /// Runs a test in virtual time.
 pub fn stage<T>(test: impl AsyncFnOnce(Stage) -> T) -> T {
-    // Virtual time does not advance during a build, so the clocks of a test would differ after it.
-    components().unwrap();
+    LazyLock::force(&READY);
     in_virtual_time(async |time| {
         test(Stage {
             time,
