@@ -37,7 +37,7 @@ fn each_line_names_tests_that_exist() {
     let threats = cells(&engine, "## Threat model", 2);
     assert_eq!(threats.len(), 7, "{threats:#?}");
     let claims = cells(&tests, "## Other tools", 1);
-    assert_eq!(claims.len(), 13, "{claims:#?}");
+    assert_eq!(claims.len(), 14, "{claims:#?}");
     for (row, tests_cell) in promises.into_iter().chain(threats).chain(claims) {
         // API and HTTP names are formatted as code too. Ignore them.
         let code = tests_cell.split('`').skip(1).step_by(2);
