@@ -575,6 +575,16 @@ impl World {
                 let pause = pick(rng, &[1, 1_000, 8_000, 60_000, 600_000]);
                 world.call.repeats.push(rng.i64(0..=pause));
             }
+            // Without faults, only the time since which a run counts depends on the clocks.
+            if kind < 10 {
+                world.outages.clear();
+                world.server.date_ahead = rng.i64(-900..900);
+                world.ours.iter_mut().for_each(|plan| plan.queued /= 10);
+                world.exchanges.clear();
+                let latency = rng.i64(5..100);
+                let Exchange { there, back, .. } = &mut world.afterwards;
+                (*there, *back) = (latency, latency);
+            }
         }
         world
     }
