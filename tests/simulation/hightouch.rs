@@ -122,6 +122,8 @@ pub struct Hightouch<'w> {
     /// The runs of the sequence, where the operation is about one.
     pub sequences: Option<Sequences<'w>>,
     coming: Vec<Coming>,
+    /// When the last run ends that is known so far.
+    free: Option<Millis>,
     effects: usize,
     /// The call that is in progress.
     pub call: usize,
@@ -140,6 +142,7 @@ impl<'w> Hightouch<'w> {
             runs: Vec::new(),
             sequences,
             coming: others.collect(),
+            free: None,
             effects: 0,
             call: 0,
         };
@@ -152,22 +155,20 @@ impl<'w> Hightouch<'w> {
         self.coming.sort_by_key(|coming| coming.at);
         while let Some(coming) = self.coming.first().filter(|coming| coming.at <= now) {
             let created = coming.at;
-            // One after the other: a run that never ends lets the next one begin, for it does not matter here.
-            let before = self
-                .runs
-                .iter()
-                .map(|run| run.ends().unwrap_or(run.started))
-                .max()
-                .unwrap_or(created);
+            // The runs of a sync execute one after the other. A run that never ends lets the next one
+            // begin: the simulation does not need that case.
+            let free = self.free.unwrap_or(created);
             let Coming { by, plan, .. } = self.coming.remove(0);
             let id = 101 + u64::try_from(self.runs.len()).unwrap();
-            self.runs.push(Run {
+            let run = Run {
                 id,
                 by,
                 created,
-                started: before.max(created + plan.queued),
+                started: free.max(created + plan.queued),
                 plan,
-            });
+            };
+            self.free = self.free.max(Some(run.ends().unwrap_or(run.started)));
+            self.runs.push(run);
         }
     }
 
@@ -321,8 +322,11 @@ impl<'w> Hightouch<'w> {
             // Any order that has nothing to do with the IDs, and that stays.
             entries.sort_by_key(|(run, job)| mixed(run.id, *job));
         }
+        let more = entries.len() > offset + server.page;
         let entries: Vec<Entry> = entries
             .into_iter()
+            .skip(offset)
+            .take(server.page)
             .map(|(run, job)| Entry {
                 id: run.id,
                 created: run.created,
@@ -332,14 +336,14 @@ impl<'w> Hightouch<'w> {
                 rows: run.rows(job),
             })
             .collect();
-        self.page(&entries, offset, now)
+        self.page(&entries, more, now)
     }
 
     /// Returns a page of a list.
-    fn page(&self, entries: &[Entry], offset: usize, now: Millis) -> String {
+    fn page(&self, entries: &[Entry], more: bool, now: Millis) -> String {
         let server = &self.world.server;
         let mut body = String::from(r#"{"data":["#);
-        for (place, entry) in entries.iter().skip(offset).take(server.page).enumerate() {
+        for (place, entry) in entries.iter().enumerate() {
             let comma = if place == 0 { "" } else { "," };
             let status = if server.shouts {
                 entry.status.to_uppercase()
@@ -366,7 +370,6 @@ impl<'w> Hightouch<'w> {
             }
             body.push('}');
         }
-        let more = entries.len() > offset + server.page;
         write!(body, r#"],"hasMore":{more}}}"#).unwrap();
         body
     }
@@ -393,11 +396,10 @@ impl<'w> Hightouch<'w> {
         if self.world.server.newest_first {
             entries.reverse();
         }
-        self.page(
-            &entries,
-            param("offset").map_or(0, |offset| usize::try_from(offset).unwrap()),
-            then,
-        )
+        let offset = param("offset").map_or(0, |offset| usize::try_from(offset).unwrap());
+        let from = offset.min(entries.len());
+        let to = (offset + self.world.server.page).min(entries.len());
+        self.page(&entries[from..to], entries.len() > to, then)
     }
 
     fn id(&self, id: u64) -> String {

@@ -738,6 +738,12 @@ fn rows(rng: &mut Rng) -> Rows {
         successful: counts(rng, successful),
         unattempted: pick(rng, &[0, 0, 100, 5_000]),
     };
+    // A share that is exactly the limit of 0.57 %, or a little more.
+    if rng.u32(0..12) == 0 {
+        let rejected = rng.u64(57..59);
+        rows.rejected = Some([Some(rejected), Some(0), Some(0)]);
+        rows.successful = Some([Some(10_000 - rejected), Some(0), Some(0)]);
+    }
     // One count in ten jobs is unknown.
     if rng.u32(0..10) == 0 {
         let counts = if rng.bool() {
