@@ -31,7 +31,7 @@ use truth::{Broken, Came};
 use world::World;
 
 /// How many worlds `cargo test` goes through.
-const WORLDS: u64 = 200_000;
+const WORLDS: u64 = 80_000;
 
 /// Returns the seeds that an environment variable names, or the first `default` seeds.
 fn seeds(variable: &str, default: u64) -> Range<u64> {
