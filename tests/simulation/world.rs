@@ -569,6 +569,19 @@ impl World {
             }
         }
         world.others.sort_by_key(|theirs| theirs.at);
+        if let Some(sequence) = world.sequence.as_mut().filter(|_| rng.bool()) {
+            // The rows of sync runs are read.
+            world.call.tolerate = Some(limit(rng));
+            for plan in &mut sequence.ours {
+                plan.ends = SequenceEnding::Done;
+                plan.ends_listed_after = pick(rng, &[0, 500, LISTED]);
+                for (_, ending) in &mut plan.syncs {
+                    if rng.bool() {
+                        *ending = pick(rng, &[Ending::Success, Ending::Warning, Ending::Warning]);
+                    }
+                }
+            }
+        }
         if world.call.goal.starts_sync() && rng.u32(0..3) == 0 {
             world.call.unless_since = Some(moment(rng, &world.others));
             for _ in 0..pick(rng, &[0, 1, 2, 3]) {
