@@ -1,4 +1,4 @@
-//! A Hightouch that knows the truth.
+//! The simulated Hightouch.
 
 use std::fmt::Write as _;
 
@@ -7,13 +7,14 @@ use hightouch_sync::hightouch::{Method, Request};
 use super::sequences::{SEQUENCE, Sequences, run_id};
 use super::world::{Call, Counts, Ending, Millis, Plan, Rows, World};
 
-/// The sync, as an ID and as a slug.
+/// The ID and the slug of the sync.
 pub const SYNC: u64 = 7;
 pub const SLUG: &str = "demo";
-/// When the operation begins, in milliseconds since 1970, less what the world adds.
+/// When the first call begins, in milliseconds since 1970, without
+/// [`Server::phase`](super::world::Server).
 pub const START: Millis = 1_700_000_000_000;
 
-/// A run, as it truly is.
+/// A run of the sync.
 #[derive(Debug)]
 pub struct Run {
     pub id: u64,
@@ -24,7 +25,7 @@ pub struct Run {
     plan: Plan,
 }
 
-/// The word for a run that has ended so.
+/// Returns the status of a run with this ending.
 pub fn word(ending: Ending) -> &'static str {
     match ending {
         Ending::Success => "success",
@@ -36,23 +37,23 @@ pub fn word(ending: Ending) -> &'static str {
     }
 }
 
-/// How an answer is told wrongly.
+/// The faults of a response.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Wrongs {
     pub behind: Millis,
     pub short: usize,
-    /// How many sync runs of the sequence's run were told of before.
+    /// Number of sync runs of the sequence's run that an earlier response has shown.
     pub told_before: usize,
     pub of_another: bool,
 }
 
 impl Run {
-    /// When it is listed.
+    /// Returns when the run is listed.
     pub fn listed(&self) -> Millis {
         self.created + self.plan.listed_after
     }
 
-    /// When each job ends, the last of them last.
+    /// Returns when a job ends. The last job ends last.
     fn job_ends(&self, job: usize) -> Option<Millis> {
         let early =
             self.plan.takes / 4 * i64::try_from(self.plan.jobs.len() - 1 - job).unwrap() / 4;
@@ -60,14 +61,14 @@ impl Run {
             .then_some(self.started + self.plan.takes - early.min(self.plan.takes))
     }
 
-    /// When all of it has ended, if it ever does.
+    /// Returns when all jobs have ended; `None` if one never ends.
     pub fn ends(&self) -> Option<Millis> {
         (0..self.plan.jobs.len())
             .map(|job| self.job_ends(job))
             .try_fold(self.started, |last, end| Some(last.max(end?)))
     }
 
-    /// How many jobs it has.
+    /// Returns the number of jobs.
     pub fn jobs(&self) -> usize {
         self.plan.jobs.len()
     }
@@ -89,7 +90,7 @@ impl Run {
         self.plan.rows.get(job).copied().unwrap_or_default()
     }
 
-    /// The statuses of its jobs.
+    /// Returns the statuses of the jobs.
     pub fn statuses(&self, now: Millis) -> Vec<&'static str> {
         (0..self.plan.jobs.len())
             .map(|job| self.status(job, now))
@@ -109,7 +110,7 @@ impl Run {
     }
 }
 
-/// Something that will be.
+/// A run that is created later.
 struct Coming {
     at: Millis,
     by: Option<usize>,
@@ -119,7 +120,7 @@ struct Coming {
 pub struct Hightouch<'w> {
     world: &'w World,
     pub runs: Vec<Run>,
-    /// The runs of the sequence, where the operation is about one.
+    /// The runs of the sequence, if the call is about one.
     pub sequences: Option<Sequences<'w>>,
     coming: Vec<Coming>,
     /// When the last run ends that is known so far.
@@ -150,13 +151,13 @@ impl<'w> Hightouch<'w> {
         hightouch
     }
 
-    /// Lets be what comes by now.
+    /// Creates the runs that are due.
     fn go_on(&mut self, now: Millis) {
         self.coming.sort_by_key(|coming| coming.at);
         while let Some(coming) = self.coming.first().filter(|coming| coming.at <= now) {
             let created = coming.at;
-            // The runs of a sync execute one after the other. A run that never ends lets the next one
-            // begin: the simulation does not need that case.
+            // The runs of a sync execute one after the other. A run that never ends lets the next
+            // one begin: the simulation does not need that case.
             let free = self.free.unwrap_or(created);
             let Coming { by, plan, .. } = self.coming.remove(0);
             let id = 101 + u64::try_from(self.runs.len()).unwrap();
@@ -172,7 +173,7 @@ impl<'w> Hightouch<'w> {
         }
     }
 
-    /// Lets be everything that is still to come of the operation's own requests.
+    /// Creates all runs that the calls have triggered.
     pub fn go_on_for_ever(&mut self) {
         if let Some(sequences) = &mut self.sequences {
             sequences.go_on_for_ever();
@@ -186,7 +187,7 @@ impl<'w> Hightouch<'w> {
         self.go_on(last.unwrap_or(Millis::MIN));
     }
 
-    /// Starts a run at this moment, which is not before now.
+    /// Starts a run at this time, which may lie ahead.
     pub fn trigger(&mut self, request: &Request, at: Millis) {
         if let Some(sequences) = &mut self.sequences {
             assert_eq!(
@@ -211,12 +212,12 @@ impl<'w> Hightouch<'w> {
         });
     }
 
-    /// What `createdAt` shows at this moment, in milliseconds since 1970.
+    /// Returns the time that `createdAt` shows, in milliseconds since 1970.
     pub fn shows(&self, moment: Millis) -> Millis {
         START + self.world.server.phase + moment
     }
 
-    /// `Date` at this moment, in milliseconds since 1970.
+    /// Returns the time that `Date` shows, in milliseconds since 1970.
     pub fn date(&self, now: Millis) -> Option<Millis> {
         let server = &self.world.server;
         let shown = self.shows(now) + server.date_ahead;
@@ -228,7 +229,7 @@ impl<'w> Hightouch<'w> {
         self.runs.iter().rfind(|run| run.listed() <= then)
     }
 
-    /// Answers a request that arrives now: the status, and the body.
+    /// Returns the status and the body of the response to a request that arrives now.
     pub fn answer(&mut self, request: &Request, now: Millis, wrongs: Wrongs) -> (u16, String) {
         if request.method == Method::Post {
             self.trigger(request, now);
@@ -319,7 +320,7 @@ impl<'w> Hightouch<'w> {
             entries.reverse();
         }
         if server.mixed {
-            // Any order that has nothing to do with the IDs, and that stays.
+            // A fixed order that does not depend on the order of the IDs.
             entries.sort_by_key(|(run, job)| mixed(run.id, *job));
         }
         let more = entries.len() > offset + server.page;

@@ -1,7 +1,9 @@
-//! The engine in thousands of worlds: a Hightouch and a network that are simulated from a seed, in virtual time, with everything going wrong
-//! that can go wrong, and the promises checked by one who knows the truth.
+//! Runs the engine in thousands of worlds. A world is a simulated Hightouch and a network with
+//! faults, generated from a seed, in virtual time. The simulation knows every run, so it can check
+//! every promise.
 //!
-//! `HIGHTOUCH_SYNC_SEEDS=1000000 cargo test --test simulation` goes through as many worlds as it is told, `=4711..4712` through just these.
+//! `HIGHTOUCH_SYNC_SEEDS=1000000 cargo test --test simulation` simulates a million worlds.
+//! `HIGHTOUCH_SYNC_SEEDS=4711..4712` simulates the world of seed 4711 only.
 
 #![allow(
     unreachable_pub,
@@ -30,7 +32,7 @@ use shrink::shrunk;
 use truth::{Broken, Came};
 use world::World;
 
-/// How many worlds `cargo test` goes through.
+/// Number of worlds that `cargo test` simulates.
 const WORLDS: u64 = 80_000;
 
 /// Returns the seeds that an environment variable names, or the first `default` seeds.
@@ -48,7 +50,11 @@ fn seeds(variable: &str, default: u64) -> Range<u64> {
     }
 }
 
-/// What a world came to, or the promise that was broken in it, with the story of it.
+/// Plays a world and checks every promise. Returns what its calls came to.
+///
+/// # Errors
+///
+/// Returns the promise that was broken, and the story of the world.
 fn run(world: &World) -> Result<Vec<Came>, (Broken, String)> {
     let played = std::panic::catch_unwind(|| play::play(world));
     let played = match played {
@@ -93,6 +99,7 @@ fn run(world: &World) -> Result<Vec<Came>, (Broken, String)> {
     })
 }
 
+/// Describes the requests of a call.
 fn story(sent: &[play::Sent]) -> String {
     let mut story = String::new();
     for sent in sent {
@@ -114,8 +121,8 @@ fn story(sent: &[play::Sent]) -> String {
     story
 }
 
-/// Fails with everything that is needed to find out why.
-fn tell(world: &World, broken: &Broken, from: &str) -> ! {
+/// Fails with the story of the smallest world that breaks the promise.
+fn report(world: &World, broken: &Broken, from: &str) -> ! {
     let small = shrunk(world, broken.promise);
     let (broken, story) = run(&small).expect_err("what is shrunk is still broken");
     panic!(
@@ -165,14 +172,14 @@ fn every_promise_is_kept_in_every_world() {
         (first, all)
     });
     if let Some((seed, broken)) = found {
-        tell(&World::of(seed), &broken, &format!("seed {seed}"));
+        report(&World::of(seed), &broken, &format!("seed {seed}"));
     }
     println!("{} worlds: {came:?}", seeds.end - seeds.start);
     if seeds.end - seeds.start >= WORLDS {
         for one in Came::ALL {
             assert!(
                 came.get(&one).is_some_and(|times| *times >= 20),
-                "hardly a world came to {one:?}: {came:?}"
+                "the situation hardly occurred: {one:?}: {came:?}"
             );
         }
     }
@@ -186,7 +193,7 @@ fn worlds_in_which_a_promise_was_once_broken_keep_it() {
         let path = entry.unwrap().path();
         let world: World = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         if let Err((broken, _)) = run(&world) {
-            tell(&world, &broken, &path.display().to_string());
+            report(&world, &broken, &path.display().to_string());
         }
         worlds += 1;
     }

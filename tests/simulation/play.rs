@@ -1,4 +1,4 @@
-//! An operation in a world: what is sent, what becomes of it, and the time that passes meanwhile.
+//! Plays the calls of a world: sends the requests, delivers the responses, and lets time pass.
 
 use core::time::Duration;
 
@@ -20,28 +20,28 @@ use super::world::{
     Allowed, Asked, Call, Exchange, Fault, Goal, IfRunning, Millis, Nonsense, World,
 };
 
-/// A request that was sent, and what came back.
+/// A request that was sent, and its result.
 #[derive(Debug)]
 pub struct Sent {
     pub at: Millis,
     pub back: Millis,
     pub target: String,
     pub trigger: bool,
-    /// The list of all runs was asked for.
+    /// Whether the request is for the list of all runs.
     pub list: bool,
     pub fault: Option<Fault>,
-    /// Of when what came back is.
+    /// The time whose state the response shows.
     pub as_of: Millis,
-    /// The run whose ID came back in a whole answer; of a sequence's run, its number.
+    /// The run that a complete response to a trigger names. For a sequence, the number of the run.
     pub named: Option<u64>,
-    /// How long to stay away, where the answer said so.
+    /// The delay that the response asks for.
     pub asked: Option<Duration>,
     pub status: Option<u16>,
-    /// Why nothing came back.
+    /// Why no response arrived.
     pub trouble: Option<TransportErrorKind>,
-    /// What came back, in a word.
+    /// The description of the result.
     pub what: String,
-    /// The body that came back, if it is whole.
+    /// The body of the response, if it is complete.
     pub body: Option<String>,
 }
 
@@ -89,7 +89,7 @@ pub struct PlayedWorld<'w> {
     pub calls: Vec<PlayedCall>,
 }
 
-/// The run that is awaited where the operation awaits one.
+/// Returns the run that a call with the goal `Goal::Await` awaits.
 pub fn awaited(world: &World) -> u64 {
     let before = world.others.iter().filter(|theirs| theirs.at <= 0).count();
     100 + u64::try_from(before.max(1)).unwrap()
@@ -175,14 +175,14 @@ pub fn span(millis: Millis) -> Duration {
 }
 
 pub fn millis(instant: Instant) -> Millis {
-    // Up, so that a wait is never cut short.
+    // Rounded up, so that no wait is cut short.
     Millis::try_from(instant.since_start().as_nanos().div_ceil(1_000_000)).unwrap()
 }
 
-/// The most by which every wake is late, as on real clocks.
+/// Maximum delay of a wake, as with real clocks.
 pub const LATEST_WAKE: Millis = 20;
 
-/// By how much each wake is late: up to [`LATEST_WAKE`], and what the world adds.
+/// The delays of the wakes: up to [`LATEST_WAKE`], and what the world adds.
 struct Lateness {
     rng: Rng,
     more: Millis,
@@ -362,7 +362,7 @@ struct Deadlines {
     late: Millis,
 }
 
-/// Sends a request: when something comes back, and what.
+/// Sends a request. Returns when its result arrives, and the result.
 fn send(
     world: &World,
     hightouch: &mut Hightouch<'_>,
@@ -434,7 +434,8 @@ fn send(
     (back, (said, event))
 }
 
-/// What becomes of a request, and of when that is; none where nothing ever comes back.
+/// Returns the description of the result of a request, the result, and the time whose state it
+/// shows. The result is `None` if no response ever arrives.
 fn fare(
     hightouch: &mut Hightouch<'_>,
     before: &[Sent],
@@ -516,7 +517,7 @@ fn fare(
                 return ("the answer before".into(), Some(Ok(answer)), as_of);
             }
         }
-        // A page that is older than the one before lacks what came between them, which nobody could tell.
+        // A page that is older than the page before lacks runs, and the engine could not know.
         Some(Fault::Kept { by }) if list => kept = *by,
         Some(Fault::Behind { by }) if !request.target.contains("offset=") => wrongs.behind = *by,
         Some(Fault::Short { by }) => {
@@ -599,7 +600,8 @@ fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Res
     answer
 }
 
-/// The answer that came before, if the same was asked, and of when it is.
+/// Returns the response to the request before, if it was the same, and the time whose state it
+/// shows.
 fn again(
     before: &[Sent],
     hightouch: &Hightouch<'_>,

@@ -1,4 +1,4 @@
-//! Whether the promises were kept, by one who knows the truth.
+//! Checks the calls of a world against what the simulated Hightouch knows.
 
 use core::time::Duration;
 
@@ -15,17 +15,18 @@ use super::hightouch::{Hightouch, Run};
 use super::play::{LATEST_WAKE, PlayedCall, PlayedWorld, Sent, Told, awaited};
 use super::world::{Allowed, BEHIND, Fault, Goal, IfRunning, Millis, Nonsense, World};
 
-/// How much earlier than the trigger a run may have been started that is taken for it: what the engine grants Hightouch's clocks, and what
-/// these are apart here.
+/// Maximum time from the creation of an adopted run to the trigger that was sent for it: the
+/// differences of Hightouch's clocks that the engine accepts, and that the simulation adds.
 const SAME_MOMENT: Millis = 1_250;
-/// How much earlier at the most where an answer was kept on the way for too short a time for its `Date` to give it away.
+/// Additional time if a response was repeated so soon that its `Date` does not show it.
 const KEPT: Millis = 1_250;
-/// The longest pause between two looks, with what a look may take.
+/// Maximum pause between two polls, with the time of a poll.
 const LONGEST_PAUSE: Millis = 70_000;
-/// By how much looks are apart for each that there is at once.
+/// Minimum time between two polls for each operation that shares the key.
 const SHARE: Millis = 100;
 
-/// What an operation came to, for the statistics: a simulation that never reaches one of these proves little.
+/// A situation that the simulation has to reach. A check proves little if its situation never
+/// occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Came {
     Succeeded,
@@ -37,14 +38,14 @@ pub enum Came {
     Unconfirmed,
     UnconfirmedAndNamed,
     Joined,
-    /// A run that came since stands for one that was to be started.
+    /// A run that began since the given time was adopted.
     Stands,
-    /// None did, so one was started.
+    /// No run began since the given time, so one was started.
     NoneSince,
     SequenceSucceeded,
     SequenceFailed,
     SequenceUnconfirmed,
-    /// The sequence's run was there before.
+    /// The sequence's run existed before the trigger.
     SequenceGoing,
     Busy,
     NotGranted,
@@ -110,7 +111,7 @@ impl Came {
     ];
 }
 
-/// A call in its world, and what is true.
+/// A call, and what the simulated Hightouch knows.
 struct Played<'p> {
     world: &'p World,
     hightouch: &'p Hightouch<'p>,
@@ -185,7 +186,7 @@ pub fn check(mut played: PlayedWorld<'_>) -> Result<Vec<Came>, Box<(Broken, Play
     }
 }
 
-/// A promise, and how it was broken.
+/// A broken promise, and how it was broken.
 #[derive(Debug, PartialEq)]
 pub struct Broken {
     pub promise: &'static str,
@@ -199,7 +200,7 @@ fn broken(promise: &'static str, how: impl Into<String>) -> Result<(), Broken> {
     })
 }
 
-/// The sequence's run that is told of.
+/// Returns the sequence's run that an outcome reports.
 fn sequence_run(outcome: &Outcome<Told>) -> Option<&SequenceRun> {
     match outcome {
         Ok(Told::Sequence(report)) => Some(&report.run),
@@ -242,24 +243,24 @@ impl Played<'_> {
         self.hightouch.runs.iter().find(|run| run.id == id)
     }
 
-    /// Whether all that a list could ever show is on one page.
+    /// Returns whether one page shows all runs.
     fn one_page(&self) -> bool {
         self.hightouch.runs.iter().map(Run::jobs).sum::<usize>() <= self.world.server.page
     }
 
-    /// Whether the last answer was one that is the last word on a run.
+    /// Returns whether the last response is a final error.
     fn last_word(&self) -> bool {
         self.sent.last().is_some_and(is_final)
     }
 }
 
-/// Whether what came back is the last word on a run.
+/// Returns whether the result of a request is a final error.
 fn is_final(sent: &Sent) -> bool {
     matches!(sent.status, Some(400..=499)) && !matches!(sent.status, Some(408 | 429))
         || sent.fault == Some(Fault::NotGranted)
 }
 
-/// When what came back has passed.
+/// Returns when the effect of a response has passed.
 fn over(sent: &Sent) -> Millis {
     sent.back.saturating_add(sent.asked.map_or(0, millis))
 }
@@ -297,7 +298,7 @@ fn allowed(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// One operation starts at most one run.
+/// A call starts at most one run.
 fn once(played: &Played<'_>) -> Result<(), Broken> {
     let ours: Vec<u64> = played.ours().map(|run| run.id).collect();
     if ours.len() > 1 {
@@ -325,7 +326,7 @@ fn once(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// A success is one, and a run that is named is the one that was asked for.
+/// A success is a run that succeeded, and every run that is named is the one of this call.
 fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("never false", how);
     let call = &played.world.call;
@@ -426,7 +427,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
             statuses.sort_unstable();
             truth.sort_unstable();
             if played.world.server.ignores_run_id && !played.one_page() {
-                // Between two pages of a list of all runs, another run moves entries from one to the next.
+                // A run that is inserted between two requests moves entries to the next page.
                 statuses.dedup();
                 truth.dedup();
             }
@@ -443,7 +444,8 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     }
 }
 
-/// Once Hightouch has given a run's ID, every way out carries it; and what cannot be told names what it may be.
+/// Once a response has named a run, every outcome contains its ID. An outcome that is unconfirmed
+/// names the candidates.
 fn never_lost(played: &Played<'_>) -> Result<(), Broken> {
     let known = report(&played.outcome).map(|report| report.run.run.get());
     let named = played.sent.iter().find_map(|sent| sent.named);
@@ -485,7 +487,7 @@ fn never_lost(played: &Played<'_>) -> Result<(), Broken> {
     }
 }
 
-/// It ends in time.
+/// Every call ends by its deadline.
 fn never_hangs(played: &Played<'_>) -> Result<(), Broken> {
     let call = &played.world.call;
     let told = played
@@ -507,7 +509,7 @@ fn never_hangs(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Nothing that passes ends a wait for a run.
+/// No transient error ends the wait for a run.
 fn patient(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("patient", how);
     let call = &played.world.call;
@@ -527,7 +529,7 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
                 ));
             }
             let room = (1_000 / usize::try_from(call.among).unwrap()).max(100);
-            // What is too much to be kept cannot be seen to its end.
+            // The engine does not read a run with more jobs than it keeps.
             let run = played
                 .run(report.run.run.get())
                 .filter(|run| run.jobs() <= room);
@@ -543,13 +545,13 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
             let from = end.max(troubled.unwrap_or(played.began)).max(played.began);
             if from.saturating_add(LONGEST_PAUSE) < played.deadline() && played.one_page() {
                 return broken(format!(
-                    "nothing stood in the way from {from} ms, when the run had ended"
+                    "from {from} ms nothing failed, and the run had ended"
                 ));
             }
             Ok(())
         }
         _ if played.last_word() => Ok(()),
-        // A run that does not exist, as newer ones show.
+        // The list shows newer runs, so the run does not exist.
         FailureKind::NotFound
             if call.goal == Goal::Await
                 && played
@@ -558,7 +560,7 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
         {
             Ok(())
         }
-        // A run that nobody has told of is given up with what stood in the way.
+        // Nothing shows that the run exists, so the last error is reported.
         _ if call.goal == Goal::Await
             && report.jobs.is_empty()
             && played.over >= played.deadline() - 1_000 =>
@@ -572,7 +574,7 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
     }
 }
 
-/// A rate limit before there is a run is sat out.
+/// A rate limit before a run is known is waited out.
 fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure<Told>) -> Result<(), Broken> {
     let deadline = played.deadline();
     let last = played.sent.last().and_then(|last| last.status);
@@ -600,12 +602,12 @@ fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure<Told>) -> Resu
     Ok(())
 }
 
-/// It backs off, and stays away as long as it is asked to.
+/// A call backs off after errors, and waits as long as `Retry-After` requests.
 fn polite(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("polite", how);
     let call = &played.world.call;
     let end = played.began + call.max_wait.max(call.answer_wait);
-    // The last try before the deadline comes however soon that is.
+    // The last request before the deadline may follow at any distance.
     let last_try = |sent: &Sent| {
         [played.deadline(), end]
             .iter()
@@ -618,7 +620,7 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
         let asked = millis(asked);
         if pause < asked && !last_try(next) {
             return broken(format!(
-                "it was asked to stay away for {asked} ms and came back after {pause} ms"
+                "the server asked for a delay of {asked} ms, and the next request came after {pause} ms"
             ));
         }
     }
@@ -628,11 +630,11 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
     };
     for pair in played.sent.windows(2) {
         let [one, next] = pair else { continue };
-        // What came of a trigger is asked at once.
+        // The outcome of a trigger is looked up at once.
         let follows_trigger = one.trigger && !next.trigger;
         if troubled(&one) && !follows_trigger && next.at - one.back < 400 && !last_try(next) {
             return broken(format!(
-                "after trouble at {} ms it came back at {} ms",
+                "after an error at {} ms the next request came at {} ms",
                 one.back, next.at
             ));
         }
@@ -648,7 +650,7 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
             && !last_try(next)
         {
             return broken(format!(
-                "among {} it looked at {} ms and again at {} ms",
+                "with {} operations it polled at {} ms and again at {} ms",
                 call.among, one.back, next.at
             ));
         }

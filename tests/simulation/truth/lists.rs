@@ -15,7 +15,7 @@ const MAX_REQUESTS: usize = 40;
 /// Maximum number of readings that fail for another reason than the rate limit.
 const MAX_ATTEMPTS: usize = 4;
 
-/// The IDs of the entries that a list of this time shows, the highest first.
+/// Returns the IDs of the entries that a list of this time shows, the highest first.
 fn entries(played: &Played<'_>, then: Millis) -> Vec<u64> {
     let listed = played
         .hightouch
@@ -29,7 +29,7 @@ fn entries(played: &Played<'_>, then: Millis) -> Vec<u64> {
     ids
 }
 
-/// The result is the highest IDs, in order, of a list between the beginning and the end of the call.
+/// The result is the highest IDs, sorted, of a list between the beginning and the end of the call.
 pub fn exact(played: &Played<'_>) -> Result<(), Broken> {
     let Ok(Told::Runs(report)) = &played.outcome else {
         return Ok(());
@@ -61,7 +61,7 @@ pub fn exact(played: &Played<'_>) -> Result<(), Broken> {
     )
 }
 
-/// Nothing that passes ends the reading of a list that is short enough.
+/// No transient error ends the reading of a list that is short enough.
 pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
     let Err(failure) = &played.outcome else {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The promises where a run of a sequence is started or awaited.
+//! The promises about runs of sequences.
 
 use hightouch_sync::engine::{FailureKind, TransportErrorKind};
 
@@ -8,19 +8,19 @@ use crate::world::{Fault, Goal};
 
 /// The beginning of the message if more rows were rejected than the limit allows.
 const BEYOND_LIMIT: &str = "The destination rejected more rows than the limit allows.";
-/// How long a run may be `done` without the ends of all its sync runs.
+/// Maximum time, in milliseconds, for which a run may be `done` without the ends of all sync runs.
 const DONE_TIMEOUT: i64 = 20_000;
 
 fn sequences<'p>(played: &'p Played<'_>) -> &'p Sequences<'p> {
     played.hightouch.sequences.as_ref().unwrap()
 }
 
-/// The run that is told of, by number.
+/// Returns the number of the run that the outcome reports.
 fn told(played: &Played<'_>) -> Option<u64> {
     sequence_run(&played.outcome).map(|run| number(run.id.as_str()).unwrap_or(0))
 }
 
-/// Whether what came back of a trigger leaves open whether a run came of it.
+/// Returns whether the outcome of a trigger is unknown.
 fn is_unclear(sent: &Sent) -> bool {
     let lost = matches!(
         sent.trouble,
@@ -32,7 +32,7 @@ fn is_unclear(sent: &Sent) -> bool {
     sent.trigger && (lost || unsaid || matches!(sent.status, Some(408 | 500..=599)))
 }
 
-/// One operation starts at most one run, or joins one; and what may have arrived is not sent again.
+/// A call starts or joins at most one run, and a trigger that may have arrived is not sent again.
 pub fn once(played: &Played<'_>) -> Result<(), Broken> {
     let effects = &sequences(played).effects;
     if effects.len() > 1 {
@@ -56,7 +56,8 @@ pub fn once(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// A success is one, a run that is told of is the one that was asked for, and what is not known is said to be so.
+/// A success is a run that succeeded, the run that is reported is the one of this call, and an
+/// unknown outcome is reported as unknown.
 pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("never false", how);
     let call = &played.world.call;
@@ -230,7 +231,7 @@ pub fn read_once(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Nothing that passes ends a wait for a run.
+/// No transient error ends the wait for a run.
 pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("patient", how);
     let call = &played.world.call;
@@ -261,12 +262,12 @@ pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
             let from = end.max(troubled.unwrap_or(0));
             if from.saturating_add(LONGEST_PAUSE) < played.deadline() {
                 return broken(format!(
-                    "nothing stood in the way from {from} ms, when the run had ended"
+                    "from {from} ms nothing failed, and the run had ended"
                 ));
             }
             Ok(())
         }
-        // What was just named and is not known yet will be.
+        // A run that a response has just named may be unknown to another replica.
         _ if played
             .sent
             .last()

@@ -16,9 +16,9 @@ const NORMAL_SKEW: Millis = 1_000;
 /// The pause between two calls after which the second one sees every run of the first one.
 const LISTED_SURELY: Millis = 8_000;
 
-/// Returns whether a list that shows the state at `then`, and that was received at `received`, shows
-/// that the run began at the time or later, or is queued. A queued run counts only if the time has
-/// come.
+/// Returns whether a list that shows the state at `then`, and that was received at `received`,
+/// shows that the run began at the time or later, or is queued. A queued run counts only if the
+/// time has come.
 fn came_since(played: &Played<'_>, run: &Run, then: Millis, received: Millis) -> bool {
     let Some(moment) = played.world.call.unless_since else {
         return false;
@@ -34,7 +34,7 @@ fn came_since(played: &Played<'_>, run: &Run, then: Millis, received: Millis) ->
         && (then < run.started && has_come || then >= run.started && began >= moment)
 }
 
-/// The requests for the list before anything was started.
+/// Returns the requests for the list that precede the first trigger.
 fn lists<'p>(played: &'p Played<'_>) -> impl Iterator<Item = &'p Sent> {
     played
         .sent
@@ -43,13 +43,14 @@ fn lists<'p>(played: &'p Played<'_>) -> impl Iterator<Item = &'p Sent> {
         .filter(|sent| sent.list)
 }
 
-/// Whether the run, which was taken for one that was to be started, came since.
+/// Returns whether the last list shows that the run began since the given time.
 pub fn stands(played: &Played<'_>, run: &Run) -> bool {
     let last = lists(played).last();
     last.is_some_and(|last| came_since(played, run, last.as_of, last.back))
 }
 
-/// Nothing is started, and nothing else taken or refused, where the list shows a run that came since; the first of those is taken.
+/// If the list shows a run that began since the given time, no run is started, and the first such
+/// run is adopted.
 pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("gated", how);
     let Some(moment) = played.world.call.unless_since else {
@@ -70,7 +71,8 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
     if started.is_none() && named.is_none() {
         return Ok(());
     }
-    // The last reading of the list: from its first page on, or, where its end was known from a reading before, from there on.
+    // The last reading of the list begins with its first page, or with the end that an earlier
+    // reading has found.
     let all: Vec<&Sent> = lists(played).collect();
     let Some(last) = all.last() else {
         return broken(format!("nobody asked for a run since {moment} ms"));
@@ -92,7 +94,7 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
         .rposition(|sent| sent.body.is_none() && sent.fault != too_long)
         .map_or(0, |failed| failed + 1);
     let list = all[first_page.max(after_trouble)];
-    // A run that was queued when the first page was read may have begun before the page came that has it.
+    // A run that was queued when the first page was read may have begun before its page was read.
     let times = [
         list.as_of,
         lists(played).last().map_or(list.as_of, |last| last.as_of),
@@ -163,8 +165,8 @@ pub fn future(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Repeated calls with the same time start at most one run, if each call begins after the end of the
-/// call before, and after Hightouch has listed the run of the call before.
+/// Repeated calls with the same time start at most one run, if each call begins after the end of
+/// the call before, and after Hightouch has listed the run of the call before.
 pub fn repeated(played: &PlayedWorld<'_>) -> Result<Vec<Came>, Broken> {
     let call = &played.world.call;
     let Some(moment) = call.unless_since else {
@@ -184,7 +186,7 @@ pub fn repeated(played: &PlayedWorld<'_>) -> Result<Vec<Came>, Broken> {
         });
         came.extend(adopts.then_some(Came::Repeated));
     }
-    // Without a clock that is right, nobody knows whether the time has come.
+    // If the clock is unknown or wrong, the engine cannot know whether the time has come.
     let server = &played.world.server;
     let is_right = server.sends_date && server.date_ahead.abs() <= NORMAL_SKEW;
     if !is_right && moment > 0 {
