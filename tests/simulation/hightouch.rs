@@ -229,6 +229,14 @@ impl<'w> Hightouch<'w> {
         self.runs.iter().rfind(|run| run.listed() <= then)
     }
 
+    /// Returns the newest run whose `finishedAt` shows that it ended long before this time.
+    pub fn ended_long_before(&self, now: Millis) -> Option<&Run> {
+        let server = &self.world.server;
+        let shows_end = server.tells_end && server.sends_date && server.date_ahead.abs() <= 200;
+        let is_old = |run: &&Run| run.has_ended(now - 40_000) && run.listed() <= now - 40_000;
+        self.runs.iter().filter(|_| shows_end).rfind(is_old)
+    }
+
     /// Returns the status and the body of the response to a request that arrives now.
     pub fn answer(&mut self, request: &Request, now: Millis, wrongs: Wrongs) -> (u16, String) {
         if request.method == Method::Post {

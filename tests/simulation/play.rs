@@ -14,7 +14,7 @@ use hightouch_sync::hightouch::{
     Timestamp,
 };
 
-use super::hightouch::{Hightouch, SLUG, SYNC, Wrongs};
+use super::hightouch::{Hightouch, Run, SLUG, SYNC, Wrongs};
 use super::sequences::{self, SEQUENCE};
 use super::world::{
     Allowed, Asked, Call, Exchange, Fault, Goal, IfRunning, Millis, Nonsense, World,
@@ -34,6 +34,8 @@ pub struct Sent {
     pub as_of: Millis,
     /// The run that a complete response to a trigger names. For a sequence, the number of the run.
     pub named: Option<u64>,
+    /// The older run that the response to a trigger names.
+    pub older: Option<u64>,
     /// The delay that the response asks for.
     pub asked: Option<Duration>,
     pub status: Option<u16>,
@@ -398,6 +400,7 @@ fn send(
         fault: fault.cloned(),
         as_of,
         named: None,
+        older: None,
         asked: None,
         status: None,
         trouble: None,
@@ -421,12 +424,19 @@ fn send(
                     .body
                     .as_deref()
                     .and_then(|body| body.strip_prefix(r#"{"id":"#))
-                    .filter(|_| trigger && !matches!(fault, Some(Fault::OlderRun { .. })));
+                    .filter(|_| trigger);
                 let id = id.map(|id| id.trim_matches(['"', '}']));
-                said.named = match world.sequence {
+                let id = match world.sequence {
                     Some(_) => id.and_then(sequences::number),
                     None => id.and_then(|id| id.parse().ok()),
                 };
+                let own = |run: &Run| Some(run.id) == id && run.by == Some(hightouch.call);
+                let is_own = hightouch.runs.iter().any(own);
+                if matches!(fault, Some(Fault::OlderRun { .. })) && !is_own {
+                    said.older = id;
+                } else {
+                    said.named = id;
+                }
             }
             Event::Response(answer)
         }
@@ -488,10 +498,11 @@ fn fare(
             let lists = before
                 .iter()
                 .filter(|sent| sent.list && sent.body.is_some());
-            let older = lists
-                .map(|list| list.as_of)
-                .min()
-                .and_then(|then| hightouch.newest(then));
+            let older = match lists.map(|list| list.as_of).min() {
+                Some(then) => hightouch.newest(then),
+                // Its end shows that it is older.
+                None => hightouch.ended_long_before(arrives),
+            };
             if let Some(older) = older.map(|run| run.id) {
                 if *takes_effect {
                     hightouch.trigger(request, arrives);

@@ -67,14 +67,16 @@ pub enum Came {
     Awaited,
     Forbidden,
     NotStarted,
-    /// The response to a trigger named an older run.
+    /// The response to a trigger named an older run, and a list had shown it.
     OlderRun,
+    /// The response to a trigger named an older run that had ended long before.
+    OlderRunEnded,
     Listed,
     ListedInPages,
 }
 
 impl Came {
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::Succeeded,
         Self::SyncFailed,
         Self::StillRunning,
@@ -106,6 +108,7 @@ impl Came {
         Self::Forbidden,
         Self::NotStarted,
         Self::OlderRun,
+        Self::OlderRunEnded,
         Self::Listed,
         Self::ListedInPages,
     ];
@@ -383,6 +386,8 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
             ));
         }
         (_, Some(_)) if played.is_own(run) => {}
+        // Only the end of the run shows that it is older.
+        (_, Some(_)) if played.outcome.is_err() && named_without_list(played) == Some(run.id) => {}
         (_, Some(sent)) => {
             if played.ours().next().is_some() {
                 return broken(format!(
@@ -410,6 +415,14 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     }
     let waits = call.goal.waits();
     let ended = run.has_ended(played.over);
+    if named_without_list(played) == Some(run.id)
+        && matches!(&played.outcome, Err(failure) if failure.kind == FailureKind::SyncFailed)
+    {
+        return broken(format!(
+            "run {} is older, and is said to have failed",
+            run.id
+        ));
+    }
     let succeeded = run.succeeded(call);
     match &played.outcome {
         Ok(_) if waits && !ended => broken(format!(
@@ -442,6 +455,14 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         }
         _ => Ok(()),
     }
+}
+
+/// Returns the older run that the response to a trigger named, if no list was read before.
+fn named_without_list(played: &Played<'_>) -> Option<u64> {
+    let mut before = played.sent.iter().take_while(|sent| !sent.trigger);
+    let has_list = before.any(|sent| sent.list);
+    let older = played.sent.iter().find_map(|sent| sent.older);
+    older.filter(|_| !has_list)
 }
 
 /// Once a response has named a run, every outcome contains its ID. An outcome that is unconfirmed
@@ -521,6 +542,7 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
     };
     match failure.kind {
         FailureKind::SyncFailed | FailureKind::Busy => Ok(()),
+        FailureKind::TriggerUnconfirmed if named_without_list(played).is_some() => Ok(()),
         FailureKind::StillRunning => {
             if played.over < played.deadline() - 1_000 {
                 return broken(format!(
@@ -683,8 +705,9 @@ fn came(played: &Played<'_>) -> Vec<Came> {
     if played.world.call.goal.lists() {
         came.extend(lists::came(played));
     }
-    let older = |sent: &Sent| matches!(sent.fault, Some(Fault::OlderRun { .. })) && sent.trigger;
-    if played.sent.iter().any(older) {
+    if named_without_list(played).is_some() {
+        came.push(Came::OlderRunEnded);
+    } else if played.sent.iter().any(|sent| sent.older.is_some()) {
         came.push(Came::OlderRun);
     }
     let report = report(&played.outcome);
@@ -706,7 +729,9 @@ fn came(played: &Played<'_>) -> Vec<Came> {
     if let (Some(report), false) = (report, played.world.call.goal == Goal::Await || named) {
         match played.run(report.run.run.get()) {
             Some(run) if played.is_own(run) => came.push(Came::FoundAfterAll),
-            Some(_) if !report.joined => came.push(Came::TookAnothersRun),
+            Some(_) if !report.joined && named_without_list(played).is_none() => {
+                came.push(Came::TookAnothersRun);
+            }
             _ => {}
         }
     }

@@ -357,8 +357,8 @@ pub enum Fault {
     Short { by: usize },
     /// The response shows another run of the sequence.
     OfAnother,
-    /// The response to a trigger names a run that the list showed before; only for triggers, after
-    /// a list was read.
+    /// The response to a trigger names an older run. Either a list has shown the run, or the run
+    /// had ended long before the trigger.
     OlderRun { takes_effect: bool },
     /// The response to the request before arrives again, with its `Date`. Only for the same
     /// request.
@@ -608,6 +608,18 @@ impl World {
                 let latency = rng.i64(5..100);
                 let Exchange { there, back, .. } = &mut world.afterwards;
                 (*there, *back) = (latency, latency);
+            }
+        }
+        let is_blind =
+            world.call.if_running == IfRunning::Queue && world.call.unless_since.is_none();
+        let waits = world.call.goal.starts_sync() && world.call.goal.waits();
+        if kind < 10 && waits && is_blind && rng.bool() {
+            // Without a list, only the end of the run shows that it is older.
+            let trigger = usize::from(world.call.goal.is_by_slug());
+            if let Some(exchange) = world.exchanges.get_mut(trigger) {
+                exchange.fault = Some(Fault::OlderRun {
+                    takes_effect: rng.bool(),
+                });
             }
         }
         world
