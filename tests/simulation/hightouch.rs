@@ -39,11 +39,11 @@ pub fn word(ending: Ending) -> &'static str {
 
 /// The faults of a response.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wrongs {
+pub struct ResponseFaults {
     pub behind: Millis,
     pub short: usize,
     /// Number of sync runs of the sequence's run that an earlier response has shown.
-    pub told_before: usize,
+    pub shown_before: usize,
     pub of_another: bool,
 }
 
@@ -111,7 +111,7 @@ impl Run {
 }
 
 /// A run that is created later.
-struct Coming {
+struct Upcoming {
     at: Millis,
     by: Option<usize>,
     plan: Plan,
@@ -122,7 +122,7 @@ pub struct Hightouch<'w> {
     pub runs: Vec<Run>,
     /// The runs of the sequence, if the call is about one.
     pub sequences: Option<Sequences<'w>>,
-    coming: Vec<Coming>,
+    coming: Vec<Upcoming>,
     /// When the last run ends that is known so far.
     free: Option<Millis>,
     effects: usize,
@@ -132,7 +132,7 @@ pub struct Hightouch<'w> {
 
 impl<'w> Hightouch<'w> {
     pub fn new(world: &'w World) -> Self {
-        let others = world.others.iter().map(|theirs| Coming {
+        let others = world.others.iter().map(|theirs| Upcoming {
             at: theirs.at,
             by: None,
             plan: theirs.plan.clone(),
@@ -147,19 +147,19 @@ impl<'w> Hightouch<'w> {
             effects: 0,
             call: 0,
         };
-        hightouch.go_on(0);
+        hightouch.advance(0);
         hightouch
     }
 
     /// Creates the runs that are due.
-    fn go_on(&mut self, now: Millis) {
+    fn advance(&mut self, now: Millis) {
         self.coming.sort_by_key(|coming| coming.at);
         while let Some(coming) = self.coming.first().filter(|coming| coming.at <= now) {
             let created = coming.at;
             // The runs of a sync execute one after the other. A run that never ends lets the next
             // one begin: the simulation does not need that case.
             let free = self.free.unwrap_or(created);
-            let Coming { by, plan, .. } = self.coming.remove(0);
+            let Upcoming { by, plan, .. } = self.coming.remove(0);
             let id = 101 + u64::try_from(self.runs.len()).unwrap();
             let run = Run {
                 id,
@@ -174,9 +174,9 @@ impl<'w> Hightouch<'w> {
     }
 
     /// Creates all runs that the calls have triggered.
-    pub fn go_on_for_ever(&mut self) {
+    pub fn create_all(&mut self) {
         if let Some(sequences) = &mut self.sequences {
-            sequences.go_on_for_ever();
+            sequences.create_all();
         }
         let last = self
             .coming
@@ -184,7 +184,7 @@ impl<'w> Hightouch<'w> {
             .filter(|coming| coming.by.is_some())
             .map(|coming| coming.at)
             .max();
-        self.go_on(last.unwrap_or(Millis::MIN));
+        self.advance(last.unwrap_or(Millis::MIN));
     }
 
     /// Starts a run at this time, which may lie ahead.
@@ -205,7 +205,7 @@ impl<'w> Hightouch<'w> {
             .unwrap()
             .clone();
         self.effects += 1;
-        self.coming.push(Coming {
+        self.coming.push(Upcoming {
             at,
             by: Some(self.call),
             plan,
@@ -213,8 +213,8 @@ impl<'w> Hightouch<'w> {
     }
 
     /// Returns the time that `createdAt` shows, in milliseconds since 1970.
-    pub fn shows(&self, moment: Millis) -> Millis {
-        START + self.world.server.phase + moment
+    pub fn shows(&self, since: Millis) -> Millis {
+        START + self.world.server.phase + since
     }
 
     /// Returns the time that `Date` shows, in milliseconds since 1970.
@@ -238,13 +238,18 @@ impl<'w> Hightouch<'w> {
     }
 
     /// Returns the status and the body of the response to a request that arrives now.
-    pub fn answer(&mut self, request: &Request, now: Millis, wrongs: Wrongs) -> (u16, String) {
+    pub fn answer(
+        &mut self,
+        request: &Request,
+        now: Millis,
+        faults: ResponseFaults,
+    ) -> (u16, String) {
         if request.method == Method::Post {
             self.trigger(request, now);
         }
         match &mut self.sequences {
             Some(sequences) => {
-                sequences.go_on(now);
+                sequences.advance(now);
                 let shouts = self.world.server.shouts;
                 if request.method == Method::Post {
                     let id = run_id(*sequences.effects.last().unwrap());
@@ -257,20 +262,20 @@ impl<'w> Hightouch<'w> {
                     );
                 }
                 if request.target.contains("/syncs/") {
-                    return (200, self.list_of_sequence(request, now - wrongs.behind));
+                    return (200, self.list_of_sequence(request, now - faults.behind));
                 }
                 let id = request
                     .target
                     .strip_prefix("/api/v1/sync-sequences/runs/")
                     .unwrap();
-                match sequences.answer(id, now, wrongs, shouts) {
+                match sequences.answer(id, now, faults, shouts) {
                     Ok(body) => (200, body),
                     Err(status) => (status, String::new()),
                 }
             }
             None => {
-                self.go_on(now);
-                (200, self.answer_of_syncs(request, now - wrongs.behind))
+                self.advance(now);
+                (200, self.answer_of_syncs(request, now - faults.behind))
             }
         }
     }

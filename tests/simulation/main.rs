@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use shrink::shrunk;
-use truth::{Broken, Came};
+use truth::{Broken, Situation};
 use world::World;
 
 /// Number of worlds that `cargo test` simulates.
@@ -50,12 +50,12 @@ fn seeds(variable: &str, default: u64) -> Range<u64> {
     }
 }
 
-/// Plays a world and checks every promise. Returns what its calls came to.
+/// Plays a world and checks every promise. Returns the situations that occurred.
 ///
 /// # Errors
 ///
 /// Returns the promise that was broken, and the story of the world.
-fn run(world: &World) -> Result<Vec<Came>, (Broken, String)> {
+fn run(world: &World) -> Result<Vec<Situation>, (Broken, String)> {
     let played = std::panic::catch_unwind(|| play::play(world));
     let played = match played {
         Ok(Ok(played)) => played,
@@ -93,7 +93,12 @@ fn run(world: &World) -> Result<Vec<Came>, (Broken, String)> {
             for run in &sequences.runs {
                 writeln!(story, "{run:?} ends {:?}", run.ends()).unwrap();
             }
-            writeln!(story, "the triggers came to {:?}", sequences.effects).unwrap();
+            writeln!(
+                story,
+                "the triggers started or joined the runs {:?}",
+                sequences.effects
+            )
+            .unwrap();
         }
         (broken, story)
     })
@@ -138,32 +143,33 @@ fn every_promise_is_kept_in_every_world() {
     let seeds = seeds("HIGHTOUCH_SYNC_SEEDS", WORLDS);
     let next = AtomicU64::new(seeds.start);
     let threads = thread::available_parallelism().map_or(2, usize::from);
-    let (found, came) = thread::scope(|scope| {
+    let (found, situations) = thread::scope(|scope| {
         let work = || {
-            let mut came: BTreeMap<Came, u64> = BTreeMap::new();
+            let mut situations: BTreeMap<Situation, u64> = BTreeMap::new();
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= seeds.end {
-                    return (None, came);
+                    return (None, situations);
                 }
                 match run(&World::of(seed)) {
                     Ok(all) => all
                         .into_iter()
-                        .for_each(|one| *came.entry(one).or_default() += 1),
+                        .for_each(|one| *situations.entry(one).or_default() += 1),
                     Err((broken, _)) => {
                         next.store(seeds.end, Ordering::Relaxed);
-                        return (Some((seed, broken)), came);
+                        return (Some((seed, broken)), situations);
                     }
                 }
             }
         };
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let mut first: Option<(u64, Broken)> = None;
-        let mut all: BTreeMap<Came, u64> = BTreeMap::new();
+        let mut all: BTreeMap<Situation, u64> = BTreeMap::new();
         for worker in workers {
-            let (found, came) = worker.join().unwrap();
-            came.into_iter()
-                .for_each(|(came, times)| *all.entry(came).or_default() += times);
+            let (found, situations) = worker.join().unwrap();
+            situations
+                .into_iter()
+                .for_each(|(situations, times)| *all.entry(situations).or_default() += times);
             first = [first, found]
                 .into_iter()
                 .flatten()
@@ -174,12 +180,12 @@ fn every_promise_is_kept_in_every_world() {
     if let Some((seed, broken)) = found {
         report(&World::of(seed), &broken, &format!("seed {seed}"));
     }
-    println!("{} worlds: {came:?}", seeds.end - seeds.start);
+    println!("{} worlds: {situations:?}", seeds.end - seeds.start);
     if seeds.end - seeds.start >= WORLDS {
-        for one in Came::ALL {
+        for one in Situation::ALL {
             assert!(
-                came.get(&one).is_some_and(|times| *times >= 20),
-                "the situation hardly occurred: {one:?}: {came:?}"
+                situations.get(&one).is_some_and(|times| *times >= 20),
+                "the situation hardly occurred: {one:?}: {situations:?}"
             );
         }
     }

@@ -14,7 +14,7 @@ use hightouch_sync::hightouch::{
     Timestamp,
 };
 
-use super::hightouch::{Hightouch, Run, SLUG, SYNC, Wrongs};
+use super::hightouch::{Hightouch, ResponseFaults, Run, SLUG, SYNC};
 use super::sequences::{self, SEQUENCE};
 use super::world::{
     Allowed, Asked, Call, Exchange, Fault, Goal, IfRunning, Millis, Nonsense, World,
@@ -49,25 +49,25 @@ pub struct Sent {
 
 /// The report of an operation of any kind.
 #[derive(Debug)]
-pub enum Told {
+pub enum AnyReport {
     Sync(SyncReport),
     Sequence(SequenceReport),
     Runs(RunsReport),
 }
 
-impl From<SyncReport> for Told {
+impl From<SyncReport> for AnyReport {
     fn from(report: SyncReport) -> Self {
         Self::Sync(report)
     }
 }
 
-impl From<SequenceReport> for Told {
+impl From<SequenceReport> for AnyReport {
     fn from(report: SequenceReport) -> Self {
         Self::Sequence(report)
     }
 }
 
-impl From<RunsReport> for Told {
+impl From<RunsReport> for AnyReport {
     fn from(report: RunsReport) -> Self {
         Self::Runs(report)
     }
@@ -80,7 +80,7 @@ pub struct PlayedCall {
     pub nth: usize,
     pub began: Millis,
     pub sent: Vec<Sent>,
-    pub outcome: Outcome<Told>,
+    pub outcome: Outcome<AnyReport>,
     pub over: Millis,
 }
 
@@ -161,7 +161,7 @@ fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
         },
         unless_since: call
             .unless_since
-            .map(|moment| Timestamp::from_millis(hightouch.shows(moment))),
+            .map(|since| Timestamp::from_millis(hightouch.shows(since))),
         allowed: match call.allowed {
             Allowed::All => AllowedSyncs::all(),
             Allowed::This => only(SYNC),
@@ -291,7 +291,7 @@ impl<G: EngineGoal> Caller<G> {
     }
 }
 
-fn drive<G: EngineGoal<Report: Into<Told>>>(
+fn drive<G: EngineGoal<Report: Into<AnyReport>>>(
     played: &mut PlayedWorld<'_>,
     goal: G,
     nth: usize,
@@ -386,7 +386,7 @@ fn send(
     );
     let trigger = request.method == Method::Post;
     let list = request.target.contains("/runs?") && !request.target.contains("runId=");
-    let (what, came, as_of) = fare(hightouch, before, request, fault, arrives);
+    let (what, came, as_of) = carry_out(hightouch, before, request, fault, arrives);
     let (back, came) = match came {
         Some(came) if arrives + exchange.back <= give_up => (arrives + exchange.back, came),
         _ => (give_up + late, Err(TransportErrorKind::TimedOut)),
@@ -446,7 +446,7 @@ fn send(
 
 /// Returns the description of the result of a request, the result, and the time whose state it
 /// shows. The result is `None` if no response ever arrives.
-fn fare(
+fn carry_out(
     hightouch: &mut Hightouch<'_>,
     before: &[Sent],
     request: &Request,
@@ -460,7 +460,7 @@ fn fare(
         }
     };
     let trouble = |kind| (format!("{kind:?}"), Some(Err(kind)), arrives);
-    let mut wrongs = Wrongs::default();
+    let mut faults = ResponseFaults::default();
     let list = request.target.contains("/runs?limit=") && !request.target.contains("offset=");
     let mut kept = 0;
     match fault {
@@ -524,13 +524,13 @@ fn fare(
             );
         }
         Some(Fault::Repeated) if !trigger => {
-            if let Some((answer, as_of)) = again(before, hightouch, request, arrives) {
+            if let Some((answer, as_of)) = repeated_response(before, hightouch, request, arrives) {
                 return ("the answer before".into(), Some(Ok(answer)), as_of);
             }
         }
         // A page that is older than the page before lacks runs, and the engine could not know.
         Some(Fault::Kept { by }) if list => kept = *by,
-        Some(Fault::Behind { by }) if !request.target.contains("offset=") => wrongs.behind = *by,
+        Some(Fault::Behind { by }) if !request.target.contains("offset=") => faults.behind = *by,
         Some(Fault::Short { by }) => {
             let of_it = |sent: &&Sent| {
                 sent.target == request.target && sent.fault != Some(Fault::OfAnother)
@@ -539,17 +539,17 @@ fn fare(
                 .iter()
                 .filter(of_it)
                 .filter_map(|sent| sent.body.as_deref());
-            wrongs.told_before = told
+            faults.shown_before = told
                 .map(|body| body.matches("syncRunId").count())
                 .max()
                 .unwrap_or(0);
-            wrongs.short = *by;
+            faults.short = *by;
         }
-        Some(Fault::OfAnother) => wrongs.of_another = true,
+        Some(Fault::OfAnother) => faults.of_another = true,
         _ => {}
     }
-    wrongs.behind += kept;
-    let (status, mut body) = hightouch.answer(request, arrives, wrongs);
+    faults.behind += kept;
+    let (status, mut body) = hightouch.answer(request, arrives, faults);
     if request.target.contains("/runs?") {
         match fault {
             Some(Fault::Nonsense(Nonsense::NoTimes)) => body = body.replace(r#"edAt":"#, r#"":"#),
@@ -601,7 +601,7 @@ fn fare(
     (
         format!("{status} {}", String::from_utf8_lossy(&answer.body)),
         Some(Ok(answer)),
-        arrives - wrongs.behind + kept,
+        arrives - faults.behind + kept,
     )
 }
 
@@ -613,7 +613,7 @@ fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Res
 
 /// Returns the response to the request before, if it was the same, and the time whose state it
 /// shows.
-fn again(
+fn repeated_response(
     before: &[Sent],
     hightouch: &Hightouch<'_>,
     request: &Request,

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::hightouch::{Entry, Wrongs, word};
+use super::hightouch::{Entry, ResponseFaults, word};
 use super::world::{Call, Ending, Lag, Millis, Rows, Sequence, SequenceEnding, SequencePlan};
 
 /// The sequence.
@@ -177,7 +177,7 @@ impl Run {
 }
 
 /// A trigger that takes effect later.
-struct Coming<'w> {
+struct Upcoming<'w> {
     at: Millis,
     ours: bool,
     plan: &'w SequencePlan,
@@ -190,13 +190,13 @@ pub struct Sequences<'w> {
     pub effects: Vec<u64>,
     /// The run to await: the newest one from before the operation, or one that does not exist.
     pub awaited: u64,
-    coming: Vec<Coming<'w>>,
+    coming: Vec<Upcoming<'w>>,
     triggers: usize,
 }
 
 impl<'w> Sequences<'w> {
     pub fn new(world: &'w Sequence) -> Self {
-        let coming = world.others.iter().map(|theirs| Coming {
+        let coming = world.others.iter().map(|theirs| Upcoming {
             at: theirs.at,
             ours: false,
             plan: &theirs.plan,
@@ -209,17 +209,17 @@ impl<'w> Sequences<'w> {
             coming: coming.collect(),
             triggers: 0,
         };
-        sequences.go_on(0);
+        sequences.advance(0);
         sequences.awaited = sequences.runs.last().map_or(1, |run| run.number);
         sequences
     }
 
     /// Creates the runs that are due.
-    pub fn go_on(&mut self, now: Millis) {
+    pub fn advance(&mut self, now: Millis) {
         self.coming.sort_by_key(|coming| coming.at);
         while let Some(coming) = self.coming.first().filter(|coming| coming.at <= now) {
             let at = coming.at;
-            let Coming { ours, plan, .. } = self.coming.remove(0);
+            let Upcoming { ours, plan, .. } = self.coming.remove(0);
             let goes = |run: &&Run| run.over().is_none_or(|over| at < over);
             let there = self
                 .runs
@@ -256,14 +256,14 @@ impl<'w> Sequences<'w> {
     }
 
     /// Creates all runs that the operation has triggered.
-    pub fn go_on_for_ever(&mut self) {
+    pub fn create_all(&mut self) {
         let last = self
             .coming
             .iter()
             .filter(|coming| coming.ours)
             .map(|coming| coming.at)
             .max();
-        self.go_on(last.unwrap_or(Millis::MIN));
+        self.advance(last.unwrap_or(Millis::MIN));
     }
 
     /// Lets a trigger take effect at this time, which may lie ahead.
@@ -275,7 +275,7 @@ impl<'w> Sequences<'w> {
             .or(self.world.ours.last())
             .unwrap();
         self.triggers += 1;
-        self.coming.push(Coming {
+        self.coming.push(Upcoming {
             at,
             ours: true,
             plan,
@@ -297,10 +297,10 @@ impl<'w> Sequences<'w> {
         &self,
         id: &str,
         now: Millis,
-        wrongs: Wrongs,
+        faults: ResponseFaults,
         shouts: bool,
     ) -> Result<String, u16> {
-        let then = now - wrongs.behind;
+        let then = now - faults.behind;
         let known = |run: &&Run| run.known() <= then;
         let asked = self
             .runs
@@ -313,13 +313,13 @@ impl<'w> Sequences<'w> {
             .iter()
             .filter(known)
             .find(|other| other.number != run.number);
-        if let Some(another) = another.filter(|_| wrongs.of_another) {
+        if let Some(another) = another.filter(|_| faults.of_another) {
             return Ok(said(another, then, &another.told(then), shouts));
         }
         let mut told = run.told(then);
         // If the run is `done`, only an earlier response shows that sync runs are missing.
-        if run.status(then) != "done" || told.len() <= wrongs.told_before {
-            told.truncate(told.len().saturating_sub(wrongs.short));
+        if run.status(then) != "done" || told.len() <= faults.shown_before {
+            told.truncate(told.len().saturating_sub(faults.short));
         }
         Ok(said(run, then, &told, shouts))
     }

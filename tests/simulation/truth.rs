@@ -12,7 +12,7 @@ use hightouch_sync::engine::{Failure, FailureKind, MAX_CONCURRENT_RUNS, Outcome,
 use hightouch_sync::hightouch::SequenceRun;
 
 use super::hightouch::{Hightouch, Run};
-use super::play::{LATEST_WAKE, PlayedCall, PlayedWorld, Sent, Told, awaited};
+use super::play::{AnyReport, LATEST_WAKE, PlayedCall, PlayedWorld, Sent, awaited};
 use super::world::{Allowed, BEHIND, Fault, Goal, IfRunning, Millis, Nonsense, World};
 
 /// Maximum time from the creation of an adopted run to the trigger that was sent for it: the
@@ -28,7 +28,7 @@ const SHARE: Millis = 100;
 /// A situation that the simulation has to reach. A check proves little if its situation never
 /// occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Came {
+pub enum Situation {
     Succeeded,
     SyncFailed,
     StillRunning,
@@ -75,7 +75,7 @@ pub enum Came {
     ListedInPages,
 }
 
-impl Came {
+impl Situation {
     pub const ALL: [Self; 34] = [
         Self::Succeeded,
         Self::SyncFailed,
@@ -131,13 +131,15 @@ impl Deref for Played<'_> {
 
 type Check = fn(&Played<'_>) -> Result<(), Broken>;
 
-/// Checks every promise for every call. Returns what the calls came to.
+/// Checks every promise for every call. Returns the situations that occurred.
 ///
 /// # Errors
 ///
 /// Returns the first promise that is broken.
-pub fn check(mut played: PlayedWorld<'_>) -> Result<Vec<Came>, Box<(Broken, PlayedWorld<'_>)>> {
-    played.hightouch.go_on_for_ever();
+pub fn check(
+    mut played: PlayedWorld<'_>,
+) -> Result<Vec<Situation>, Box<(Broken, PlayedWorld<'_>)>> {
+    played.hightouch.create_all();
     let checks: &[Check] = match played.world.sequence {
         _ if played.world.call.goal.lists() => &[
             allowed,
@@ -176,13 +178,13 @@ pub fn check(mut played: PlayedWorld<'_>) -> Result<Vec<Came>, Box<(Broken, Play
                 call,
             };
             checks.iter().try_for_each(|check| check(&played))?;
-            all.extend(came(&played));
+            all.extend(situations(&played));
         }
         since::repeated(&played)
     };
     match check_all() {
-        Ok(came) => {
-            all.extend(came);
+        Ok(situations) => {
+            all.extend(situations);
             Ok(all)
         }
         Err(broken) => Err(Box::new((broken, played))),
@@ -204,23 +206,23 @@ fn broken(promise: &'static str, how: impl Into<String>) -> Result<(), Broken> {
 }
 
 /// Returns the sequence's run that an outcome reports.
-fn sequence_run(outcome: &Outcome<Told>) -> Option<&SequenceRun> {
+fn sequence_run(outcome: &Outcome<AnyReport>) -> Option<&SequenceRun> {
     match outcome {
-        Ok(Told::Sequence(report)) => Some(&report.run),
+        Ok(AnyReport::Sequence(report)) => Some(&report.run),
         Ok(_) => None,
         Err(failure) => match &failure.report {
-            Some(Told::Sequence(report)) => Some(&report.run),
+            Some(AnyReport::Sequence(report)) => Some(&report.run),
             _ => None,
         },
     }
 }
 
-fn report(outcome: &Outcome<Told>) -> Option<&SyncReport> {
+fn report(outcome: &Outcome<AnyReport>) -> Option<&SyncReport> {
     match outcome {
-        Ok(Told::Sync(report)) => Some(report),
+        Ok(AnyReport::Sync(report)) => Some(report),
         Ok(_) => None,
         Err(failure) => match &failure.report {
-            Some(Told::Sync(report)) => Some(report),
+            Some(AnyReport::Sync(report)) => Some(report),
             _ => None,
         },
     }
@@ -334,12 +336,14 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("never false", how);
     let call = &played.world.call;
     let Some(report) = report(&played.outcome) else {
-        let claims = |failure: &Failure<Told>| failure.kind != FailureKind::TriggerUnconfirmed;
+        let claims = |failure: &Failure<AnyReport>| failure.kind != FailureKind::TriggerUnconfirmed;
         return match (
             played.outcome.as_ref().is_err_and(claims),
             played.ours().next(),
         ) {
-            (true, Some(run)) => broken(format!("it passes over run {}, which it started", run.id)),
+            (true, Some(run)) => {
+                broken(format!("it started run {}, and does not report it", run.id))
+            }
             _ => Ok(()),
         };
     };
@@ -354,9 +358,9 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         };
     };
     let is_denied =
-        |failure: &Failure<Told>| failure.kind == FailureKind::NotFound && !played.last_word();
+        |failure: &Failure<AnyReport>| failure.kind == FailureKind::NotFound && !played.last_word();
     if played.outcome.as_ref().is_err_and(is_denied) && run.created <= played.over {
-        return broken(format!("run {} is said not to exist", run.id));
+        return broken(format!("run {} is reported as missing", run.id));
     }
     let first_trigger = played
         .sent
@@ -371,7 +375,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         (_, _) if report.joined => {
             let is_going =
                 call.if_running != IfRunning::Queue && !run.has_ended(played.began - BEHIND);
-            let is_busy = |failure: &Failure<Told>| failure.kind == FailureKind::Busy;
+            let is_busy = |failure: &Failure<AnyReport>| failure.kind == FailureKind::Busy;
             if call.resync && !played.outcome.as_ref().is_err_and(is_busy) {
                 return broken(format!("it adopted run {}, which resyncs nothing", run.id));
             }
@@ -381,7 +385,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         }
         (_, None) => {
             return broken(format!(
-                "run {} was taken for one that was never triggered",
+                "run {} is reported, and no trigger was sent",
                 run.id
             ));
         }
@@ -419,21 +423,21 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         && matches!(&played.outcome, Err(failure) if failure.kind == FailureKind::SyncFailed)
     {
         return broken(format!(
-            "run {} is older, and is said to have failed",
+            "run {} is older, and is reported as a failure",
             run.id
         ));
     }
     let succeeded = run.succeeded(call);
     match &played.outcome {
         Ok(_) if waits && !ended => broken(format!(
-            "run {} is said to have succeeded while it was going",
+            "run {} is reported as a success while it was in progress",
             run.id
         )),
         Ok(_) if waits && !succeeded => broken(format!(
-            "run {} is said to have succeeded and did not",
+            "run {} is reported as a success and was none",
             run.id
         )),
-        Ok(Told::Sync(report)) if waits => {
+        Ok(AnyReport::Sync(report)) if waits => {
             let mut statuses: Vec<&str> =
                 report.jobs.iter().map(|job| job.status.as_str()).collect();
             let mut truth = run.statuses(played.over);
@@ -451,7 +455,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
             }
         }
         Err(failure) if failure.kind == FailureKind::SyncFailed && (!ended || succeeded) => {
-            broken(format!("run {} is said to have failed", run.id))
+            broken(format!("run {} is reported as a failure", run.id))
         }
         _ => Ok(()),
     }
@@ -473,7 +477,7 @@ fn never_lost(played: &Played<'_>) -> Result<(), Broken> {
     if named.is_some() && known != named {
         return broken(
             "never lost",
-            format!("run {named:?} was named by Hightouch, and {known:?} is told"),
+            format!("run {named:?} was named by a response, and the outcome names {known:?}"),
         );
     }
     let Err(failure) = &played.outcome else {
@@ -550,21 +554,21 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
                     played.over, call.max_wait
                 ));
             }
-            let room = (1_000 / usize::try_from(call.among).unwrap()).max(100);
+            let max_jobs = (1_000 / usize::try_from(call.among).unwrap()).max(100);
             // The engine does not read a run with more jobs than it keeps.
             let run = played
                 .run(report.run.run.get())
-                .filter(|run| run.jobs() <= room);
+                .filter(|run| run.jobs() <= max_jobs);
             let Some(end) = run.and_then(|run| Some(run.ends()?.max(run.listed()))) else {
                 return Ok(());
             };
-            let troubled = played
+            let is_faulty = played
                 .sent
                 .iter()
                 .filter(|sent| sent.fault.is_some())
                 .map(over)
                 .max();
-            let from = end.max(troubled.unwrap_or(played.began)).max(played.began);
+            let from = end.max(is_faulty.unwrap_or(played.began)).max(played.began);
             if from.saturating_add(LONGEST_PAUSE) < played.deadline() && played.one_page() {
                 return broken(format!(
                     "from {from} ms nothing failed, and the run had ended"
@@ -597,7 +601,10 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
 }
 
 /// A rate limit before a run is known is waited out.
-fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure<Told>) -> Result<(), Broken> {
+fn patient_with_rate_limit(
+    played: &Played<'_>,
+    failure: &Failure<AnyReport>,
+) -> Result<(), Broken> {
     let deadline = played.deadline();
     let last = played.sent.last().and_then(|last| last.status);
     if last == Some(429)
@@ -607,7 +614,7 @@ fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure<Told>) -> Resu
         return broken(
             "patient",
             format!(
-                "a rate limit was the last word, and it ended in {:?}",
+                "the last response was a rate limit, and the call ended as {:?}",
                 failure.kind
             ),
         );
@@ -646,7 +653,7 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
             ));
         }
     }
-    let troubled = |sent: &&Sent| {
+    let is_faulty = |sent: &&Sent| {
         let nonsense = matches!(sent.fault, Some(Fault::Nonsense(Nonsense::Html)));
         nonsense || matches!(sent.status, Some(429 | 500..=599))
     };
@@ -654,7 +661,7 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
         let [one, next] = pair else { continue };
         // The outcome of a trigger is looked up at once.
         let follows_trigger = one.trigger && !next.trigger;
-        if troubled(&one) && !follows_trigger && next.at - one.back < 400 && !last_try(next) {
+        if is_faulty(&one) && !follows_trigger && next.at - one.back < 400 && !last_try(next) {
             return broken(format!(
                 "after an error at {} ms the next request came at {} ms",
                 one.back, next.at
@@ -664,8 +671,8 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
     let apart = SHARE * Millis::from(call.among.min(MAX_CONCURRENT_RUNS)) * 95 / 100;
     for pair in played.sent.windows(2) {
         let [one, next] = pair else { continue };
-        let is_look = one.target == next.target && !one.trigger && !one.list && one.fault.is_none();
-        if is_look
+        let is_poll = one.target == next.target && !one.trigger && !one.list && one.fault.is_none();
+        if is_poll
             && one.status == Some(200)
             && next.at - one.back < apart
             && call.among > 1
@@ -694,21 +701,21 @@ fn millis(span: Duration) -> Millis {
     Millis::try_from(span.as_millis()).unwrap_or(Millis::MAX)
 }
 
-fn came(played: &Played<'_>) -> Vec<Came> {
-    let mut came = Vec::new();
+fn situations(played: &Played<'_>) -> Vec<Situation> {
+    let mut situations = Vec::new();
     if played.world.sequence.is_some() {
-        came.extend(sequences::came(played));
+        situations.extend(sequences::situations(played));
     }
     if played.world.call.unless_since.is_some() {
-        came.extend(since::came(played));
+        situations.extend(since::situations(played));
     }
     if played.world.call.goal.lists() {
-        came.extend(lists::came(played));
+        situations.extend(lists::situations(played));
     }
     if named_without_list(played).is_some() {
-        came.push(Came::OlderRunEnded);
+        situations.push(Situation::OlderRunEnded);
     } else if played.sent.iter().any(|sent| sent.older.is_some()) {
-        came.push(Came::OlderRun);
+        situations.push(Situation::OlderRun);
     }
     let report = report(&played.outcome);
     let has_warning = |report: &SyncReport| report.status.as_str() == "warning";
@@ -716,54 +723,54 @@ fn came(played: &Played<'_>) -> Vec<Came> {
         && played.world.call.goal.waits()
         && report.is_some_and(has_warning)
     {
-        came.push(if played.outcome.is_ok() {
-            Came::Tolerated
+        situations.push(if played.outcome.is_ok() {
+            Situation::Tolerated
         } else {
-            Came::BeyondLimit
+            Situation::BeyondLimit
         });
     }
     if report.is_some_and(|report| report.joined) {
-        came.push(Came::Joined);
+        situations.push(Situation::Joined);
     }
     let named = played.sent.iter().any(|sent| sent.named.is_some());
     if let (Some(report), false) = (report, played.world.call.goal == Goal::Await || named) {
         match played.run(report.run.run.get()) {
-            Some(run) if played.is_own(run) => came.push(Came::FoundAfterAll),
+            Some(run) if played.is_own(run) => situations.push(Situation::FoundAfterAll),
             Some(_) if !report.joined && named_without_list(played).is_none() => {
-                came.push(Came::TookAnothersRun);
+                situations.push(Situation::TookAnothersRun);
             }
             _ => {}
         }
     }
     if played.sent.iter().filter(|sent| sent.trigger).count() > 1 {
-        came.push(Came::SentAgain);
+        situations.push(Situation::SentAgain);
     }
-    came.push(match &played.outcome {
-        Ok(_) => Came::Succeeded,
+    situations.push(match &played.outcome {
+        Ok(_) => Situation::Succeeded,
         Err(failure) => match failure.kind {
-            FailureKind::SyncFailed => Came::SyncFailed,
-            FailureKind::StillRunning => Came::StillRunning,
+            FailureKind::SyncFailed => Situation::SyncFailed,
+            FailureKind::StillRunning => Situation::StillRunning,
             FailureKind::TriggerUnconfirmed => {
                 let named = failure
                     .details
                     .as_ref()
                     .is_some_and(|details| details.contains("These runs"));
                 if named {
-                    Came::UnconfirmedAndNamed
+                    Situation::UnconfirmedAndNamed
                 } else {
-                    Came::Unconfirmed
+                    Situation::Unconfirmed
                 }
             }
-            FailureKind::Busy => Came::Busy,
-            FailureKind::NotGranted => Came::NotGranted,
-            FailureKind::Unreachable => Came::Unreachable,
-            FailureKind::Forbidden => Came::Forbidden,
-            FailureKind::NotStarted => Came::NotStarted,
-            FailureKind::InvalidInput => Came::FarFuture,
-            FailureKind::MalformedAnswer => Came::Malformed,
-            _ if failure.http_status == Some(429) => Came::RateLimited,
-            _ => Came::Refused,
+            FailureKind::Busy => Situation::Busy,
+            FailureKind::NotGranted => Situation::NotGranted,
+            FailureKind::Unreachable => Situation::Unreachable,
+            FailureKind::Forbidden => Situation::Forbidden,
+            FailureKind::NotStarted => Situation::NotStarted,
+            FailureKind::InvalidInput => Situation::FarFuture,
+            FailureKind::MalformedAnswer => Situation::Malformed,
+            _ if failure.http_status == Some(429) => Situation::RateLimited,
+            _ => Situation::Refused,
         },
     });
-    came
+    situations
 }

@@ -15,7 +15,7 @@ pub struct World {
     pub call: Call,
     pub server: Server,
     /// The runs that others start, or started before.
-    pub others: Vec<Theirs>,
+    pub others: Vec<OthersRun>,
     /// The plans of the runs that the calls start, in order. A call should start one at most.
     pub ours: Vec<Plan>,
     /// The latencies and faults of the requests, in order.
@@ -230,7 +230,7 @@ pub struct Server {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Theirs<P = Plan> {
+pub struct OthersRun<P = Plan> {
     pub at: Millis,
     pub plan: P,
 }
@@ -268,7 +268,7 @@ pub struct Sequence {
     pub joins: bool,
     /// The status of the response about an unknown run.
     pub unknown: u16,
-    pub others: Vec<Theirs<SequencePlan>>,
+    pub others: Vec<OthersRun<SequencePlan>>,
     /// The plans of the runs that the calls start, in order. A call should start one at most.
     pub ours: Vec<SequencePlan>,
 }
@@ -438,7 +438,7 @@ impl World {
         // Runs that began long before the call.
         for _ in 0..rng.usize(0..4) {
             let at = -pick(rng, &[40_000, 90_000, 600_000, 86_400_000]) - rng.i64(0..30_000);
-            world.others.push(Theirs {
+            world.others.push(OthersRun {
                 at,
                 plan: settled(plan(rng)),
             });
@@ -503,7 +503,7 @@ impl World {
                             -20_000, -3_000, -1_500, 0, 500, 2_000, 5_000, 12_000, 30_000,
                         ],
                     );
-                    world.others.push(Theirs {
+                    world.others.push(OthersRun {
                         at: at + rng.i64(-500..1_500),
                         plan: plan(rng),
                     });
@@ -573,7 +573,7 @@ impl World {
             let runs = pick(rng, &[0, 3, 30, 120, 300]);
             for _ in 0..rng.usize(0..=runs) {
                 let at = -rng.i64(40_000..86_400_000);
-                world.others.push(Theirs {
+                world.others.push(OthersRun {
                     at,
                     plan: settled(plan(rng)),
                 });
@@ -594,7 +594,7 @@ impl World {
             }
         }
         if world.call.goal.starts_sync() && rng.u32(0..3) == 0 {
-            world.call.unless_since = Some(moment(rng, &world.others));
+            world.call.unless_since = Some(since(rng, &world.others));
             for _ in 0..pick(rng, &[0, 1, 2, 3]) {
                 let pause = pick(rng, &[1, 1_000, 8_000, 60_000, 600_000]);
                 world.call.repeats.push(rng.i64(0..=pause));
@@ -719,7 +719,7 @@ fn server(rng: &mut Rng) -> Server {
 
 /// Returns a time since which a run counts: a little before or after the beginning of the
 /// operation, far in the future, or the time of one of these runs.
-fn moment(rng: &mut Rng, others: &[Theirs]) -> Millis {
+fn since(rng: &mut Rng, others: &[OthersRun]) -> Millis {
     match rng.choice(others) {
         Some(theirs) if rng.bool() => theirs.at + pick(rng, &[0, 0, 1, 1_000]),
         _ => {
@@ -800,7 +800,7 @@ fn sequence(rng: &mut Rng) -> Sequence {
     for _ in 0..rng.usize(0..3) {
         let at = pick(rng, &[-86_400_000, -90_000, -20_000, -3_000, 0, 500, 5_000])
             + rng.i64(-500..1_500);
-        others.push(Theirs {
+        others.push(OthersRun {
             at,
             plan: sequence_plan(rng),
         });

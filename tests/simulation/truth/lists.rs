@@ -4,8 +4,8 @@ use core::cmp::Reverse;
 
 use hightouch_sync::engine::FailureKind;
 
-use super::{Broken, Came, Played, broken};
-use crate::play::Told;
+use super::{Broken, Played, Situation, broken};
+use crate::play::AnyReport;
 use crate::world::Millis;
 
 /// Maximum number of pages that the engine reads one after the other.
@@ -31,7 +31,7 @@ fn entries(played: &Played<'_>, then: Millis) -> Vec<u64> {
 
 /// The result is the highest IDs, sorted, of a list between the beginning and the end of the call.
 pub fn exact(played: &Played<'_>) -> Result<(), Broken> {
-    let Ok(Told::Runs(report)) = &played.outcome else {
+    let Ok(AnyReport::Runs(report)) = &played.outcome else {
         return Ok(());
     };
     let ids: Vec<u64> = report.runs.iter().map(|run| run.id.get()).collect();
@@ -119,16 +119,16 @@ pub fn few_requests(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-pub fn came(played: &Played<'_>) -> Option<Came> {
+pub fn situations(played: &Played<'_>) -> Option<Situation> {
     let pages = played
         .sent
         .iter()
         .filter(|sent| sent.list && sent.body.is_some())
         .count();
-    let is_listed = matches!(played.outcome, Ok(Told::Runs(_)));
+    let is_listed = matches!(played.outcome, Ok(AnyReport::Runs(_)));
     is_listed.then_some(if pages > 1 {
-        Came::ListedInPages
+        Situation::ListedInPages
     } else {
-        Came::Listed
+        Situation::Listed
     })
 }

@@ -2,7 +2,7 @@
 
 use hightouch_sync::engine::{FailureKind, TransportErrorKind};
 
-use super::{Broken, Came, LONGEST_PAUSE, Played, Sent, broken, is_final, over, sequence_run};
+use super::{Broken, LONGEST_PAUSE, Played, Sent, Situation, broken, is_final, over, sequence_run};
 use crate::sequences::{Run, Sequences, number, run_id};
 use crate::world::{Fault, Goal};
 
@@ -36,7 +36,10 @@ fn is_unclear(sent: &Sent) -> bool {
 pub fn once(played: &Played<'_>) -> Result<(), Broken> {
     let effects = &sequences(played).effects;
     if effects.len() > 1 {
-        return broken("once", format!("its triggers came to the runs {effects:?}"));
+        return broken(
+            "once",
+            format!("its triggers started or joined the runs {effects:?}"),
+        );
     }
     if played.world.call.goal.awaits() && played.sent.iter().any(|sent| sent.trigger) {
         return broken("once", "awaiting a run sent a trigger");
@@ -65,7 +68,7 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let is_open = played.sent.last().is_some_and(is_unclear);
     if is_open != (kind == Some(FailureKind::TriggerUnconfirmed)) {
         return broken(format!(
-            "a trigger of which nothing is known: {is_open}, and the end is {kind:?}"
+            "the outcome of the trigger is unknown: {is_open}, and the call ended as {kind:?}"
         ));
     }
     let asked_for = match call.goal {
@@ -76,7 +79,7 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         return super::broken(
             "never lost",
             format!(
-                "run {asked_for:?} was named, and {:?} is told",
+                "run {asked_for:?} was named by a response, and the outcome names {:?}",
                 told(played)
             ),
         );
@@ -85,14 +88,14 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let Some(report) = sequence_run(&played.outcome) else {
         return match effect {
             Some(run) if !is_open => broken(format!(
-                "it passes over run {run}, to which its trigger came"
+                "its trigger started or joined run {run}, and it does not report it"
             )),
             _ => Ok(()),
         };
     };
     if !call.goal.awaits() && effect != asked_for {
         return broken(format!(
-            "its trigger came to run {effect:?}, not to run {asked_for:?}"
+            "its trigger started or joined run {effect:?}, not run {asked_for:?}"
         ));
     }
     let truth = asked_for.and_then(|run| sequences(played).run(run));
@@ -131,12 +134,12 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         (None, _) if call.goal.waits() => {
             if !ended || !succeeds {
                 return broken(format!(
-                    "run {asked_for:?} is said to have succeeded; it has ended: {ended}"
+                    "run {asked_for:?} is reported as a success; it has ended: {ended}"
                 ));
             }
             if sync_runs.len() != true_ones.len() {
                 return broken(format!(
-                    "of the sync runs {true_ones:?} it tells {sync_runs:?}"
+                    "the sync runs are {true_ones:?}, and it reports {sync_runs:?}"
                 ));
             }
             Ok(())
@@ -152,7 +155,7 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         (Some(FailureKind::SyncFailed), Err(failure)) => {
             let done_for_long = done.is_some_and(|done| played.over >= done + DONE_TIMEOUT);
             if !ended && !done_for_long || succeeds {
-                return broken(format!("run {asked_for:?} is said to have failed"));
+                return broken(format!("run {asked_for:?} is reported as a failure"));
             }
             if failure.message.starts_with(BEYOND_LIMIT) {
                 return beyond_limit(played, truth, &failure.message);
@@ -253,13 +256,13 @@ pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
             let Some(end) = run.and_then(|run| Some(run.ends()?.max(run.known()))) else {
                 return Ok(());
             };
-            let troubled = played
+            let is_faulty = played
                 .sent
                 .iter()
                 .filter(|sent| sent.fault.is_some())
                 .map(over)
                 .max();
-            let from = end.max(troubled.unwrap_or(0));
+            let from = end.max(is_faulty.unwrap_or(0));
             if from.saturating_add(LONGEST_PAUSE) < played.deadline() {
                 return broken(format!(
                     "from {from} ms nothing failed, and the run had ended"
@@ -283,8 +286,8 @@ pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
     }
 }
 
-pub fn came(played: &Played<'_>) -> Vec<Came> {
-    let mut came = Vec::new();
+pub fn situations(played: &Played<'_>) -> Vec<Situation> {
+    let mut situations = Vec::new();
     let created = |run: &Run| run.created;
     let told = told(played)
         .and_then(|run| sequences(played).run(run))
@@ -295,7 +298,7 @@ pub fn came(played: &Played<'_>) -> Vec<Came> {
         .find(|sent| sent.named.is_some())
         .map(|sent| sent.at);
     if told.zip(sent).is_some_and(|(created, sent)| created < sent) {
-        came.push(Came::SequenceGoing);
+        situations.push(Situation::SequenceGoing);
     }
     if played
         .sent
@@ -303,18 +306,18 @@ pub fn came(played: &Played<'_>) -> Vec<Came> {
         .any(|sent| sent.target.contains("runId="))
     {
         match played.outcome.as_ref().map_err(|failure| failure.kind) {
-            Ok(_) => came.push(Came::SequenceTolerated),
-            Err(FailureKind::SyncFailed) => came.push(Came::SequenceBeyondLimit),
+            Ok(_) => situations.push(Situation::SequenceTolerated),
+            Err(FailureKind::SyncFailed) => situations.push(Situation::SequenceBeyondLimit),
             Err(_) => {}
         }
     }
-    came.extend(
+    situations.extend(
         match played.outcome.as_ref().map_err(|failure| failure.kind) {
-            Ok(_) if played.world.call.goal.waits() => Some(Came::SequenceSucceeded),
-            Err(FailureKind::SyncFailed) => Some(Came::SequenceFailed),
-            Err(FailureKind::TriggerUnconfirmed) => Some(Came::SequenceUnconfirmed),
+            Ok(_) if played.world.call.goal.waits() => Some(Situation::SequenceSucceeded),
+            Err(FailureKind::SyncFailed) => Some(Situation::SequenceFailed),
+            Err(FailureKind::TriggerUnconfirmed) => Some(Situation::SequenceUnconfirmed),
             _ => None,
         },
     );
-    came
+    situations
 }
