@@ -69,11 +69,13 @@ impl ServerClock {
             .is_some_and(|(_, high)| event > at(high, now) + NORMAL_SKEW);
     }
 
-    /// Returns how long Hightouch's clock may still need until it shows `time`; `None` if the time
-    /// has passed, or if the clock is unknown.
+    /// Returns how long Hightouch's clocks may still need until all of them show `time`; `None` if
+    /// the time has passed, or if the clock is unknown.
+    ///
+    /// The machine that dates runs may be [`NORMAL_SKEW`] behind the one that writes `Date`.
     pub(super) fn time_until(&self, time: Timestamp, now: Instant) -> Option<Duration> {
         let (low, _) = self.start.filter(|_| !self.is_inconsistent)?;
-        let left = time.duration_since(at(low, now));
+        let left = (time + NORMAL_SKEW).duration_since(at(low, now));
         (!left.is_zero()).then_some(left)
     }
 
@@ -134,6 +136,18 @@ mod tests {
             clock.compare(Some(shows(-40_000)), at(1_000)),
             When::LongBefore
         );
+    }
+
+    #[test]
+    fn a_time_has_come_when_every_clock_shows_it() {
+        let mut clock = ServerClock::default();
+        assert_eq!(clock.time_until(shows(0), at(0)), None);
+        // The clock shows at least 0.6 s, and another machine is up to one second behind.
+        clock.note(date(1_000), at(900), at(1_100));
+        let left = |millis| clock.time_until(shows(millis), at(1_100));
+        assert_eq!(left(-400), None);
+        assert_eq!(left(-300), Some(Duration::from_millis(100)));
+        assert_eq!(left(600), Some(Duration::from_millis(1_000)));
     }
 
     #[test]

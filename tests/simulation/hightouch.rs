@@ -1,4 +1,4 @@
-//! A Hightouch that knows the truth.
+//! The simulated Hightouch.
 
 use std::fmt::Write as _;
 
@@ -7,13 +7,14 @@ use hightouch_sync::hightouch::{Method, Request};
 use super::sequences::{SEQUENCE, Sequences, run_id};
 use super::world::{Call, Counts, Ending, Millis, Plan, Rows, World};
 
-/// The sync, as an ID and as a slug.
+/// The ID and the slug of the sync.
 pub const SYNC: u64 = 7;
 pub const SLUG: &str = "demo";
-/// When the operation begins, in milliseconds since 1970, less what the world adds.
+/// When the first call begins, in milliseconds since 1970, without
+/// [`Server::phase`](super::world::Server).
 pub const START: Millis = 1_700_000_000_000;
 
-/// A run, as it truly is.
+/// A run of the sync.
 #[derive(Debug)]
 pub struct Run {
     pub id: u64,
@@ -24,7 +25,7 @@ pub struct Run {
     plan: Plan,
 }
 
-/// The word for a run that has ended so.
+/// Returns the status of a run with this ending.
 pub fn word(ending: Ending) -> &'static str {
     match ending {
         Ending::Success => "success",
@@ -36,23 +37,23 @@ pub fn word(ending: Ending) -> &'static str {
     }
 }
 
-/// How an answer is told wrongly.
+/// The faults of a response.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Wrongs {
+pub struct ResponseFaults {
     pub behind: Millis,
     pub short: usize,
-    /// How many sync runs of the sequence's run were told of before.
-    pub told_before: usize,
+    /// Number of sync runs of the sequence's run that an earlier response has shown.
+    pub shown_before: usize,
     pub of_another: bool,
 }
 
 impl Run {
-    /// When it is listed.
+    /// Returns when the run is listed.
     pub fn listed(&self) -> Millis {
         self.created + self.plan.listed_after
     }
 
-    /// When each job ends, the last of them last.
+    /// Returns when a job ends. The last job ends last.
     fn job_ends(&self, job: usize) -> Option<Millis> {
         let early =
             self.plan.takes / 4 * i64::try_from(self.plan.jobs.len() - 1 - job).unwrap() / 4;
@@ -60,14 +61,14 @@ impl Run {
             .then_some(self.started + self.plan.takes - early.min(self.plan.takes))
     }
 
-    /// When all of it has ended, if it ever does.
+    /// Returns when all jobs have ended; `None` if one never ends.
     pub fn ends(&self) -> Option<Millis> {
         (0..self.plan.jobs.len())
             .map(|job| self.job_ends(job))
             .try_fold(self.started, |last, end| Some(last.max(end?)))
     }
 
-    /// How many jobs it has.
+    /// Returns the number of jobs.
     pub fn jobs(&self) -> usize {
         self.plan.jobs.len()
     }
@@ -89,7 +90,7 @@ impl Run {
         self.plan.rows.get(job).copied().unwrap_or_default()
     }
 
-    /// The statuses of its jobs.
+    /// Returns the statuses of the jobs.
     pub fn statuses(&self, now: Millis) -> Vec<&'static str> {
         (0..self.plan.jobs.len())
             .map(|job| self.status(job, now))
@@ -109,8 +110,8 @@ impl Run {
     }
 }
 
-/// Something that will be.
-struct Coming {
+/// A run that is created later.
+struct Upcoming {
     at: Millis,
     by: Option<usize>,
     plan: Plan,
@@ -119,9 +120,11 @@ struct Coming {
 pub struct Hightouch<'w> {
     world: &'w World,
     pub runs: Vec<Run>,
-    /// The runs of the sequence, where the operation is about one.
+    /// The runs of the sequence, if the call is about one.
     pub sequences: Option<Sequences<'w>>,
-    coming: Vec<Coming>,
+    coming: Vec<Upcoming>,
+    /// When the last run ends that is known so far.
+    free: Option<Millis>,
     effects: usize,
     /// The call that is in progress.
     pub call: usize,
@@ -129,7 +132,7 @@ pub struct Hightouch<'w> {
 
 impl<'w> Hightouch<'w> {
     pub fn new(world: &'w World) -> Self {
-        let others = world.others.iter().map(|theirs| Coming {
+        let others = world.others.iter().map(|theirs| Upcoming {
             at: theirs.at,
             by: None,
             plan: theirs.plan.clone(),
@@ -140,41 +143,40 @@ impl<'w> Hightouch<'w> {
             runs: Vec::new(),
             sequences,
             coming: others.collect(),
+            free: None,
             effects: 0,
             call: 0,
         };
-        hightouch.go_on(0);
+        hightouch.advance(0);
         hightouch
     }
 
-    /// Lets be what comes by now.
-    fn go_on(&mut self, now: Millis) {
+    /// Creates the runs that are due.
+    fn advance(&mut self, now: Millis) {
         self.coming.sort_by_key(|coming| coming.at);
         while let Some(coming) = self.coming.first().filter(|coming| coming.at <= now) {
             let created = coming.at;
-            // One after the other: a run that never ends lets the next one begin, for it does not matter here.
-            let before = self
-                .runs
-                .iter()
-                .map(|run| run.ends().unwrap_or(run.started))
-                .max()
-                .unwrap_or(created);
-            let Coming { by, plan, .. } = self.coming.remove(0);
+            // The runs of a sync execute one after the other. A run that never ends lets the next
+            // one begin: the simulation does not need that case.
+            let free = self.free.unwrap_or(created);
+            let Upcoming { by, plan, .. } = self.coming.remove(0);
             let id = 101 + u64::try_from(self.runs.len()).unwrap();
-            self.runs.push(Run {
+            let run = Run {
                 id,
                 by,
                 created,
-                started: before.max(created + plan.queued),
+                started: free.max(created + plan.queued),
                 plan,
-            });
+            };
+            self.free = self.free.max(Some(run.ends().unwrap_or(run.started)));
+            self.runs.push(run);
         }
     }
 
-    /// Lets be everything that is still to come of the operation's own requests.
-    pub fn go_on_for_ever(&mut self) {
+    /// Creates all runs that the calls have triggered.
+    pub fn create_all(&mut self) {
         if let Some(sequences) = &mut self.sequences {
-            sequences.go_on_for_ever();
+            sequences.create_all();
         }
         let last = self
             .coming
@@ -182,10 +184,10 @@ impl<'w> Hightouch<'w> {
             .filter(|coming| coming.by.is_some())
             .map(|coming| coming.at)
             .max();
-        self.go_on(last.unwrap_or(Millis::MIN));
+        self.advance(last.unwrap_or(Millis::MIN));
     }
 
-    /// Starts a run at this moment, which is not before now.
+    /// Starts a run at this time, which may lie ahead.
     pub fn trigger(&mut self, request: &Request, at: Millis) {
         if let Some(sequences) = &mut self.sequences {
             assert_eq!(
@@ -203,19 +205,19 @@ impl<'w> Hightouch<'w> {
             .unwrap()
             .clone();
         self.effects += 1;
-        self.coming.push(Coming {
+        self.coming.push(Upcoming {
             at,
             by: Some(self.call),
             plan,
         });
     }
 
-    /// What `createdAt` shows at this moment, in milliseconds since 1970.
-    pub fn shows(&self, moment: Millis) -> Millis {
-        START + self.world.server.phase + moment
+    /// Returns the time that `createdAt` shows, in milliseconds since 1970.
+    pub fn shows(&self, since: Millis) -> Millis {
+        START + self.world.server.phase + since
     }
 
-    /// `Date` at this moment, in milliseconds since 1970.
+    /// Returns the time that `Date` shows, in milliseconds since 1970.
     pub fn date(&self, now: Millis) -> Option<Millis> {
         let server = &self.world.server;
         let shown = self.shows(now) + server.date_ahead;
@@ -227,14 +229,27 @@ impl<'w> Hightouch<'w> {
         self.runs.iter().rfind(|run| run.listed() <= then)
     }
 
-    /// Answers a request that arrives now: the status, and the body.
-    pub fn answer(&mut self, request: &Request, now: Millis, wrongs: Wrongs) -> (u16, String) {
+    /// Returns the newest run whose `finishedAt` shows that it ended long before this time.
+    pub fn ended_long_before(&self, now: Millis) -> Option<&Run> {
+        let server = &self.world.server;
+        let shows_end = server.tells_end && server.sends_date && server.date_ahead.abs() <= 200;
+        let is_old = |run: &&Run| run.has_ended(now - 40_000) && run.listed() <= now - 40_000;
+        self.runs.iter().filter(|_| shows_end).rfind(is_old)
+    }
+
+    /// Returns the status and the body of the response to a request that arrives now.
+    pub fn answer(
+        &mut self,
+        request: &Request,
+        now: Millis,
+        faults: ResponseFaults,
+    ) -> (u16, String) {
         if request.method == Method::Post {
             self.trigger(request, now);
         }
         match &mut self.sequences {
             Some(sequences) => {
-                sequences.go_on(now);
+                sequences.advance(now);
                 let shouts = self.world.server.shouts;
                 if request.method == Method::Post {
                     let id = run_id(*sequences.effects.last().unwrap());
@@ -247,20 +262,20 @@ impl<'w> Hightouch<'w> {
                     );
                 }
                 if request.target.contains("/syncs/") {
-                    return (200, self.list_of_sequence(request, now - wrongs.behind));
+                    return (200, self.list_of_sequence(request, now - faults.behind));
                 }
                 let id = request
                     .target
                     .strip_prefix("/api/v1/sync-sequences/runs/")
                     .unwrap();
-                match sequences.answer(id, now, wrongs, shouts) {
+                match sequences.answer(id, now, faults, shouts) {
                     Ok(body) => (200, body),
                     Err(status) => (status, String::new()),
                 }
             }
             None => {
-                self.go_on(now);
-                (200, self.answer_of_syncs(request, now - wrongs.behind))
+                self.advance(now);
+                (200, self.answer_of_syncs(request, now - faults.behind))
             }
         }
     }
@@ -318,11 +333,14 @@ impl<'w> Hightouch<'w> {
             entries.reverse();
         }
         if server.mixed {
-            // Any order that has nothing to do with the IDs, and that stays.
+            // A fixed order that does not depend on the order of the IDs.
             entries.sort_by_key(|(run, job)| mixed(run.id, *job));
         }
+        let more = entries.len() > offset + server.page;
         let entries: Vec<Entry> = entries
             .into_iter()
+            .skip(offset)
+            .take(server.page)
             .map(|(run, job)| Entry {
                 id: run.id,
                 created: run.created,
@@ -332,14 +350,14 @@ impl<'w> Hightouch<'w> {
                 rows: run.rows(job),
             })
             .collect();
-        self.page(&entries, offset, now)
+        self.page(&entries, more, now)
     }
 
     /// Returns a page of a list.
-    fn page(&self, entries: &[Entry], offset: usize, now: Millis) -> String {
+    fn page(&self, entries: &[Entry], more: bool, now: Millis) -> String {
         let server = &self.world.server;
         let mut body = String::from(r#"{"data":["#);
-        for (place, entry) in entries.iter().skip(offset).take(server.page).enumerate() {
+        for (place, entry) in entries.iter().enumerate() {
             let comma = if place == 0 { "" } else { "," };
             let status = if server.shouts {
                 entry.status.to_uppercase()
@@ -366,7 +384,6 @@ impl<'w> Hightouch<'w> {
             }
             body.push('}');
         }
-        let more = entries.len() > offset + server.page;
         write!(body, r#"],"hasMore":{more}}}"#).unwrap();
         body
     }
@@ -393,11 +410,10 @@ impl<'w> Hightouch<'w> {
         if self.world.server.newest_first {
             entries.reverse();
         }
-        self.page(
-            &entries,
-            param("offset").map_or(0, |offset| usize::try_from(offset).unwrap()),
-            then,
-        )
+        let offset = param("offset").map_or(0, |offset| usize::try_from(offset).unwrap());
+        let from = offset.min(entries.len());
+        let to = (offset + self.world.server.page).min(entries.len());
+        self.page(&entries[from..to], entries.len() > to, then)
     }
 
     fn id(&self, id: u64) -> String {

@@ -1,7 +1,9 @@
-//! The engine in thousands of worlds: a Hightouch and a network that are simulated from a seed, in virtual time, with everything going wrong
-//! that can go wrong, and the promises checked by one who knows the truth.
+//! Runs the engine in thousands of worlds. A world is a simulated Hightouch and a network with
+//! faults, generated from a seed, in virtual time. The simulation knows every run, so it can check
+//! every promise.
 //!
-//! `HIGHTOUCH_SYNC_SEEDS=1000000 cargo test --test simulation` goes through as many worlds as it is told, `=4711..4712` through just these.
+//! `HIGHTOUCH_SYNC_SEEDS=1000000 cargo test --test simulation` simulates a million worlds.
+//! `HIGHTOUCH_SYNC_SEEDS=4711..4712` simulates the world of seed 4711 only.
 
 #![allow(
     unreachable_pub,
@@ -27,11 +29,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 use shrink::shrunk;
-use truth::{Broken, Came};
+use truth::{Broken, Situation};
 use world::World;
 
-/// How many worlds `cargo test` goes through.
-const WORLDS: u64 = 200_000;
+/// Number of worlds that `cargo test` simulates.
+const WORLDS: u64 = 80_000;
 
 /// Returns the seeds that an environment variable names, or the first `default` seeds.
 fn seeds(variable: &str, default: u64) -> Range<u64> {
@@ -48,8 +50,12 @@ fn seeds(variable: &str, default: u64) -> Range<u64> {
     }
 }
 
-/// What a world came to, or the promise that was broken in it, with the story of it.
-fn run(world: &World) -> Result<Vec<Came>, (Broken, String)> {
+/// Plays a world and checks every promise. Returns the situations that occurred.
+///
+/// # Errors
+///
+/// Returns the promise that was broken, and the story of the world.
+fn run(world: &World) -> Result<Vec<Situation>, (Broken, String)> {
     let played = std::panic::catch_unwind(|| play::play(world));
     let played = match played {
         Ok(Ok(played)) => played,
@@ -87,12 +93,18 @@ fn run(world: &World) -> Result<Vec<Came>, (Broken, String)> {
             for run in &sequences.runs {
                 writeln!(story, "{run:?} ends {:?}", run.ends()).unwrap();
             }
-            writeln!(story, "the triggers came to {:?}", sequences.effects).unwrap();
+            writeln!(
+                story,
+                "the triggers started or joined the runs {:?}",
+                sequences.effects
+            )
+            .unwrap();
         }
         (broken, story)
     })
 }
 
+/// Describes the requests of a call.
 fn story(sent: &[play::Sent]) -> String {
     let mut story = String::new();
     for sent in sent {
@@ -114,8 +126,8 @@ fn story(sent: &[play::Sent]) -> String {
     story
 }
 
-/// Fails with everything that is needed to find out why.
-fn tell(world: &World, broken: &Broken, from: &str) -> ! {
+/// Fails with the story of the smallest world that breaks the promise.
+fn report(world: &World, broken: &Broken, from: &str) -> ! {
     let small = shrunk(world, broken.promise);
     let (broken, story) = run(&small).expect_err("what is shrunk is still broken");
     panic!(
@@ -131,32 +143,33 @@ fn every_promise_is_kept_in_every_world() {
     let seeds = seeds("HIGHTOUCH_SYNC_SEEDS", WORLDS);
     let next = AtomicU64::new(seeds.start);
     let threads = thread::available_parallelism().map_or(2, usize::from);
-    let (found, came) = thread::scope(|scope| {
+    let (found, situations) = thread::scope(|scope| {
         let work = || {
-            let mut came: BTreeMap<Came, u64> = BTreeMap::new();
+            let mut situations: BTreeMap<Situation, u64> = BTreeMap::new();
             loop {
                 let seed = next.fetch_add(1, Ordering::Relaxed);
                 if seed >= seeds.end {
-                    return (None, came);
+                    return (None, situations);
                 }
                 match run(&World::of(seed)) {
                     Ok(all) => all
                         .into_iter()
-                        .for_each(|one| *came.entry(one).or_default() += 1),
+                        .for_each(|one| *situations.entry(one).or_default() += 1),
                     Err((broken, _)) => {
                         next.store(seeds.end, Ordering::Relaxed);
-                        return (Some((seed, broken)), came);
+                        return (Some((seed, broken)), situations);
                     }
                 }
             }
         };
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let mut first: Option<(u64, Broken)> = None;
-        let mut all: BTreeMap<Came, u64> = BTreeMap::new();
+        let mut all: BTreeMap<Situation, u64> = BTreeMap::new();
         for worker in workers {
-            let (found, came) = worker.join().unwrap();
-            came.into_iter()
-                .for_each(|(came, times)| *all.entry(came).or_default() += times);
+            let (found, situations) = worker.join().unwrap();
+            situations
+                .into_iter()
+                .for_each(|(situations, times)| *all.entry(situations).or_default() += times);
             first = [first, found]
                 .into_iter()
                 .flatten()
@@ -165,14 +178,14 @@ fn every_promise_is_kept_in_every_world() {
         (first, all)
     });
     if let Some((seed, broken)) = found {
-        tell(&World::of(seed), &broken, &format!("seed {seed}"));
+        report(&World::of(seed), &broken, &format!("seed {seed}"));
     }
-    println!("{} worlds: {came:?}", seeds.end - seeds.start);
+    println!("{} worlds: {situations:?}", seeds.end - seeds.start);
     if seeds.end - seeds.start >= WORLDS {
-        for one in Came::ALL {
+        for one in Situation::ALL {
             assert!(
-                came.get(&one).is_some_and(|times| *times >= 20),
-                "hardly a world came to {one:?}: {came:?}"
+                situations.get(&one).is_some_and(|times| *times >= 20),
+                "the situation hardly occurred: {one:?}: {situations:?}"
             );
         }
     }
@@ -186,7 +199,7 @@ fn worlds_in_which_a_promise_was_once_broken_keep_it() {
         let path = entry.unwrap().path();
         let world: World = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
         if let Err((broken, _)) = run(&world) {
-            tell(&world, &broken, &path.display().to_string());
+            report(&world, &broken, &path.display().to_string());
         }
         worlds += 1;
     }

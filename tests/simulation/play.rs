@@ -1,4 +1,4 @@
-//! An operation in a world: what is sent, what becomes of it, and the time that passes meanwhile.
+//! Plays the calls of a world: sends the requests, delivers the responses, and lets time pass.
 
 use core::time::Duration;
 
@@ -14,58 +14,60 @@ use hightouch_sync::hightouch::{
     Timestamp,
 };
 
-use super::hightouch::{Hightouch, SLUG, SYNC, Wrongs};
+use super::hightouch::{Hightouch, ResponseFaults, Run, SLUG, SYNC};
 use super::sequences::{self, SEQUENCE};
 use super::world::{
     Allowed, Asked, Call, Exchange, Fault, Goal, IfRunning, Millis, Nonsense, World,
 };
 
-/// A request that was sent, and what came back.
+/// A request that was sent, and its result.
 #[derive(Debug)]
 pub struct Sent {
     pub at: Millis,
     pub back: Millis,
     pub target: String,
     pub trigger: bool,
-    /// The list of all runs was asked for.
+    /// Whether the request is for the list of all runs.
     pub list: bool,
     pub fault: Option<Fault>,
-    /// Of when what came back is.
+    /// The time whose state the response shows.
     pub as_of: Millis,
-    /// The run whose ID came back in a whole answer; of a sequence's run, its number.
+    /// The run that a complete response to a trigger names. For a sequence, the number of the run.
     pub named: Option<u64>,
-    /// How long to stay away, where the answer said so.
+    /// The older run that the response to a trigger names.
+    pub older: Option<u64>,
+    /// The delay that the response asks for.
     pub asked: Option<Duration>,
     pub status: Option<u16>,
-    /// Why nothing came back.
+    /// Why no response arrived.
     pub trouble: Option<TransportErrorKind>,
-    /// What came back, in a word.
+    /// The description of the result.
     pub what: String,
-    /// The body that came back, if it is whole.
+    /// The body of the response, if it is complete.
     pub body: Option<String>,
 }
 
 /// The report of an operation of any kind.
 #[derive(Debug)]
-pub enum Told {
+pub enum AnyReport {
     Sync(SyncReport),
     Sequence(SequenceReport),
     Runs(RunsReport),
 }
 
-impl From<SyncReport> for Told {
+impl From<SyncReport> for AnyReport {
     fn from(report: SyncReport) -> Self {
         Self::Sync(report)
     }
 }
 
-impl From<SequenceReport> for Told {
+impl From<SequenceReport> for AnyReport {
     fn from(report: SequenceReport) -> Self {
         Self::Sequence(report)
     }
 }
 
-impl From<RunsReport> for Told {
+impl From<RunsReport> for AnyReport {
     fn from(report: RunsReport) -> Self {
         Self::Runs(report)
     }
@@ -78,7 +80,7 @@ pub struct PlayedCall {
     pub nth: usize,
     pub began: Millis,
     pub sent: Vec<Sent>,
-    pub outcome: Outcome<Told>,
+    pub outcome: Outcome<AnyReport>,
     pub over: Millis,
 }
 
@@ -89,7 +91,7 @@ pub struct PlayedWorld<'w> {
     pub calls: Vec<PlayedCall>,
 }
 
-/// The run that is awaited where the operation awaits one.
+/// Returns the run that a call with the goal `Goal::Await` awaits.
 pub fn awaited(world: &World) -> u64 {
     let before = world.others.iter().filter(|theirs| theirs.at <= 0).count();
     100 + u64::try_from(before.max(1)).unwrap()
@@ -159,7 +161,7 @@ fn options(world: &World, hightouch: &Hightouch<'_>) -> Options {
         },
         unless_since: call
             .unless_since
-            .map(|moment| Timestamp::from_millis(hightouch.shows(moment))),
+            .map(|since| Timestamp::from_millis(hightouch.shows(since))),
         allowed: match call.allowed {
             Allowed::All => AllowedSyncs::all(),
             Allowed::This => only(SYNC),
@@ -175,14 +177,14 @@ pub fn span(millis: Millis) -> Duration {
 }
 
 pub fn millis(instant: Instant) -> Millis {
-    // Up, so that a wait is never cut short.
+    // Rounded up, so that no wait is cut short.
     Millis::try_from(instant.since_start().as_nanos().div_ceil(1_000_000)).unwrap()
 }
 
-/// The most by which every wake is late, as on real clocks.
+/// Maximum delay of a wake, as with real clocks.
 pub const LATEST_WAKE: Millis = 20;
 
-/// By how much each wake is late: up to [`LATEST_WAKE`], and what the world adds.
+/// The delays of the wakes: up to [`LATEST_WAKE`], and what the world adds.
 struct Lateness {
     rng: Rng,
     more: Millis,
@@ -289,7 +291,7 @@ impl<G: EngineGoal> Caller<G> {
     }
 }
 
-fn drive<G: EngineGoal<Report: Into<Told>>>(
+fn drive<G: EngineGoal<Report: Into<AnyReport>>>(
     played: &mut PlayedWorld<'_>,
     goal: G,
     nth: usize,
@@ -362,7 +364,7 @@ struct Deadlines {
     late: Millis,
 }
 
-/// Sends a request: when something comes back, and what.
+/// Sends a request. Returns when its result arrives, and the result.
 fn send(
     world: &World,
     hightouch: &mut Hightouch<'_>,
@@ -384,7 +386,7 @@ fn send(
     );
     let trigger = request.method == Method::Post;
     let list = request.target.contains("/runs?") && !request.target.contains("runId=");
-    let (what, came, as_of) = fare(hightouch, before, request, fault, arrives);
+    let (what, came, as_of) = carry_out(hightouch, before, request, fault, arrives);
     let (back, came) = match came {
         Some(came) if arrives + exchange.back <= give_up => (arrives + exchange.back, came),
         _ => (give_up + late, Err(TransportErrorKind::TimedOut)),
@@ -398,6 +400,7 @@ fn send(
         fault: fault.cloned(),
         as_of,
         named: None,
+        older: None,
         asked: None,
         status: None,
         trouble: None,
@@ -421,12 +424,19 @@ fn send(
                     .body
                     .as_deref()
                     .and_then(|body| body.strip_prefix(r#"{"id":"#))
-                    .filter(|_| trigger && !matches!(fault, Some(Fault::OlderRun { .. })));
+                    .filter(|_| trigger);
                 let id = id.map(|id| id.trim_matches(['"', '}']));
-                said.named = match world.sequence {
+                let id = match world.sequence {
                     Some(_) => id.and_then(sequences::number),
                     None => id.and_then(|id| id.parse().ok()),
                 };
+                let own = |run: &Run| Some(run.id) == id && run.by == Some(hightouch.call);
+                let is_own = hightouch.runs.iter().any(own);
+                if matches!(fault, Some(Fault::OlderRun { .. })) && !is_own {
+                    said.older = id;
+                } else {
+                    said.named = id;
+                }
             }
             Event::Response(answer)
         }
@@ -434,8 +444,9 @@ fn send(
     (back, (said, event))
 }
 
-/// What becomes of a request, and of when that is; none where nothing ever comes back.
-fn fare(
+/// Returns the description of the result of a request, the result, and the time whose state it
+/// shows. The result is `None` if no response ever arrives.
+fn carry_out(
     hightouch: &mut Hightouch<'_>,
     before: &[Sent],
     request: &Request,
@@ -449,7 +460,7 @@ fn fare(
         }
     };
     let trouble = |kind| (format!("{kind:?}"), Some(Err(kind)), arrives);
-    let mut wrongs = Wrongs::default();
+    let mut faults = ResponseFaults::default();
     let list = request.target.contains("/runs?limit=") && !request.target.contains("offset=");
     let mut kept = 0;
     match fault {
@@ -487,10 +498,11 @@ fn fare(
             let lists = before
                 .iter()
                 .filter(|sent| sent.list && sent.body.is_some());
-            let older = lists
-                .map(|list| list.as_of)
-                .min()
-                .and_then(|then| hightouch.newest(then));
+            let older = match lists.map(|list| list.as_of).min() {
+                Some(then) => hightouch.newest(then),
+                // Its end shows that it is older.
+                None => hightouch.ended_long_before(arrives),
+            };
             if let Some(older) = older.map(|run| run.id) {
                 if *takes_effect {
                     hightouch.trigger(request, arrives);
@@ -512,13 +524,13 @@ fn fare(
             );
         }
         Some(Fault::Repeated) if !trigger => {
-            if let Some((answer, as_of)) = again(before, hightouch, request, arrives) {
+            if let Some((answer, as_of)) = repeated_response(before, hightouch, request, arrives) {
                 return ("the answer before".into(), Some(Ok(answer)), as_of);
             }
         }
-        // A page that is older than the one before lacks what came between them, which nobody could tell.
+        // A page that is older than the page before lacks runs, and the engine could not know.
         Some(Fault::Kept { by }) if list => kept = *by,
-        Some(Fault::Behind { by }) if !request.target.contains("offset=") => wrongs.behind = *by,
+        Some(Fault::Behind { by }) if !request.target.contains("offset=") => faults.behind = *by,
         Some(Fault::Short { by }) => {
             let of_it = |sent: &&Sent| {
                 sent.target == request.target && sent.fault != Some(Fault::OfAnother)
@@ -527,17 +539,17 @@ fn fare(
                 .iter()
                 .filter(of_it)
                 .filter_map(|sent| sent.body.as_deref());
-            wrongs.told_before = told
+            faults.shown_before = told
                 .map(|body| body.matches("syncRunId").count())
                 .max()
                 .unwrap_or(0);
-            wrongs.short = *by;
+            faults.short = *by;
         }
-        Some(Fault::OfAnother) => wrongs.of_another = true,
+        Some(Fault::OfAnother) => faults.of_another = true,
         _ => {}
     }
-    wrongs.behind += kept;
-    let (status, mut body) = hightouch.answer(request, arrives, wrongs);
+    faults.behind += kept;
+    let (status, mut body) = hightouch.answer(request, arrives, faults);
     if request.target.contains("/runs?") {
         match fault {
             Some(Fault::Nonsense(Nonsense::NoTimes)) => body = body.replace(r#"edAt":"#, r#"":"#),
@@ -589,7 +601,7 @@ fn fare(
     (
         format!("{status} {}", String::from_utf8_lossy(&answer.body)),
         Some(Ok(answer)),
-        arrives - wrongs.behind + kept,
+        arrives - faults.behind + kept,
     )
 }
 
@@ -599,8 +611,9 @@ fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Res
     answer
 }
 
-/// The answer that came before, if the same was asked, and of when it is.
-fn again(
+/// Returns the response to the request before, if it was the same, and the time whose state it
+/// shows.
+fn repeated_response(
     before: &[Sent],
     hightouch: &Hightouch<'_>,
     request: &Request,

@@ -1,15 +1,15 @@
-//! The runs of a Hightouch's sequence, as they truly are.
+//! The simulated runs of a sequence.
 
 use std::fmt::Write as _;
 
-use super::hightouch::{Entry, Wrongs, word};
+use super::hightouch::{Entry, ResponseFaults, word};
 use super::world::{Call, Ending, Lag, Millis, Rows, Sequence, SequenceEnding, SequencePlan};
 
 /// The sequence.
 pub const SEQUENCE: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
-/// What the IDs of its runs have in common: what is before it is the number of the run.
+/// The end of the IDs of its runs. The number of the run precedes it.
 const RUN: &str = "-5e90-4e2c-8000-00000000000a";
-/// How long a sync run in it waits for its turn.
+/// Time of a sync run in the status `queued`.
 const QUEUED: Millis = 300;
 
 /// A run of the sequence.
@@ -21,22 +21,22 @@ pub struct Run {
     plan: SequencePlan,
 }
 
-/// A sync run in it: the ID of the sync, that of the run, and the status.
+/// A sync run of the sequence: the ID of the sync, the ID of the run, and the status.
 pub type SyncRun = (u64, u64, &'static str);
 
 impl Run {
-    /// When it is said to have ended, if it ever is.
+    /// Returns when the status becomes final; `None` if it never does.
     fn over(&self) -> Option<Millis> {
         let takes: Millis = self.plan.syncs.iter().map(|(takes, _)| takes).sum();
         (self.plan.ends != SequenceEnding::Never).then_some(self.started + takes)
     }
 
-    /// Whether its success takes more than that it is done.
+    /// Returns whether the run ends as `done`.
     fn is_done(&self) -> bool {
         self.plan.ends == SequenceEnding::Done
     }
 
-    /// When all of it has ended and is told, if it ever is.
+    /// Returns when responses show the end of all sync runs; `None` if they never do.
     pub fn ends(&self) -> Option<Millis> {
         let over = self.over()?;
         if !self.is_done() {
@@ -126,7 +126,7 @@ impl Run {
             .collect()
     }
 
-    /// From when on it is known.
+    /// Returns when Hightouch knows the run.
     pub fn known(&self) -> Millis {
         self.created + self.plan.known_after
     }
@@ -143,7 +143,7 @@ impl Run {
         }
     }
 
-    /// Its sync runs, as they truly are.
+    /// Returns the sync runs.
     pub fn sync_runs(&self, now: Millis) -> Vec<SyncRun> {
         let mut begins = self.started;
         let mut all = Vec::new();
@@ -162,7 +162,7 @@ impl Run {
         all
     }
 
-    /// What is told of them.
+    /// Returns the sync runs that a response shows.
     fn told(&self, now: Millis) -> Vec<SyncRun> {
         match (self.over(), self.plan.lags) {
             (Some(over), Lag::Empty) if (over..over + self.plan.whole_after).contains(&now) => {
@@ -176,8 +176,8 @@ impl Run {
     }
 }
 
-/// Something that will be.
-struct Coming<'w> {
+/// A trigger that takes effect later.
+struct Upcoming<'w> {
     at: Millis,
     ours: bool,
     plan: &'w SequencePlan,
@@ -186,17 +186,17 @@ struct Coming<'w> {
 pub struct Sequences<'w> {
     world: &'w Sequence,
     pub runs: Vec<Run>,
-    /// What came of each trigger of the operation: the number of the run that was made for it, or that was there.
+    /// The number of the run that each trigger of the operation started or joined.
     pub effects: Vec<u64>,
-    /// The run that is awaited where one is: the newest of before the operation, or one that there is not.
+    /// The run to await: the newest one from before the operation, or one that does not exist.
     pub awaited: u64,
-    coming: Vec<Coming<'w>>,
+    coming: Vec<Upcoming<'w>>,
     triggers: usize,
 }
 
 impl<'w> Sequences<'w> {
     pub fn new(world: &'w Sequence) -> Self {
-        let coming = world.others.iter().map(|theirs| Coming {
+        let coming = world.others.iter().map(|theirs| Upcoming {
             at: theirs.at,
             ours: false,
             plan: &theirs.plan,
@@ -209,17 +209,17 @@ impl<'w> Sequences<'w> {
             coming: coming.collect(),
             triggers: 0,
         };
-        sequences.go_on(0);
+        sequences.advance(0);
         sequences.awaited = sequences.runs.last().map_or(1, |run| run.number);
         sequences
     }
 
-    /// Lets be what comes by now.
-    pub fn go_on(&mut self, now: Millis) {
+    /// Creates the runs that are due.
+    pub fn advance(&mut self, now: Millis) {
         self.coming.sort_by_key(|coming| coming.at);
         while let Some(coming) = self.coming.first().filter(|coming| coming.at <= now) {
             let at = coming.at;
-            let Coming { ours, plan, .. } = self.coming.remove(0);
+            let Upcoming { ours, plan, .. } = self.coming.remove(0);
             let goes = |run: &&Run| run.over().is_none_or(|over| at < over);
             let there = self
                 .runs
@@ -237,7 +237,8 @@ impl<'w> Sequences<'w> {
     }
 
     fn make(&mut self, created: Millis, plan: &SequencePlan) -> u64 {
-        // One after the other: a run that never ends lets the next one begin, for it does not matter here.
+        // The runs execute one after the other. A run that never ends lets the next one begin: the
+        // simulation does not need that case.
         let before = self
             .runs
             .iter()
@@ -254,18 +255,18 @@ impl<'w> Sequences<'w> {
         number
     }
 
-    /// Lets be everything that is still to come of the operation's own requests.
-    pub fn go_on_for_ever(&mut self) {
+    /// Creates all runs that the operation has triggered.
+    pub fn create_all(&mut self) {
         let last = self
             .coming
             .iter()
             .filter(|coming| coming.ours)
             .map(|coming| coming.at)
             .max();
-        self.go_on(last.unwrap_or(Millis::MIN));
+        self.advance(last.unwrap_or(Millis::MIN));
     }
 
-    /// A trigger takes effect at this moment, which is not before now.
+    /// Lets a trigger take effect at this time, which may lie ahead.
     pub fn trigger(&mut self, at: Millis) {
         let plan = self
             .world
@@ -274,7 +275,7 @@ impl<'w> Sequences<'w> {
             .or(self.world.ours.last())
             .unwrap();
         self.triggers += 1;
-        self.coming.push(Coming {
+        self.coming.push(Upcoming {
             at,
             ours: true,
             plan,
@@ -291,15 +292,15 @@ impl<'w> Sequences<'w> {
         self.runs.iter().find(|run| run.number == number)
     }
 
-    /// The answer about a run; or the status of one that is not known.
+    /// Returns the body of the response about a run, or the error status for an unknown run.
     pub fn answer(
         &self,
         id: &str,
         now: Millis,
-        wrongs: Wrongs,
+        faults: ResponseFaults,
         shouts: bool,
     ) -> Result<String, u16> {
-        let then = now - wrongs.behind;
+        let then = now - faults.behind;
         let known = |run: &&Run| run.known() <= then;
         let asked = self
             .runs
@@ -312,24 +313,24 @@ impl<'w> Sequences<'w> {
             .iter()
             .filter(known)
             .find(|other| other.number != run.number);
-        if let Some(another) = another.filter(|_| wrongs.of_another) {
+        if let Some(another) = another.filter(|_| faults.of_another) {
             return Ok(said(another, then, &another.told(then), shouts));
         }
         let mut told = run.told(then);
-        // Of one that is done, nobody could tell that some are left out who was not told of them before.
-        if run.status(then) != "done" || told.len() <= wrongs.told_before {
-            told.truncate(told.len().saturating_sub(wrongs.short));
+        // If the run is `done`, only an earlier response shows that sync runs are missing.
+        if run.status(then) != "done" || told.len() <= faults.shown_before {
+            told.truncate(told.len().saturating_sub(faults.short));
         }
         Ok(said(run, then, &told, shouts))
     }
 }
 
-/// The ID of a run.
+/// Returns the ID of a run.
 pub fn run_id(number: u64) -> String {
     format!("{number:08x}{RUN}")
 }
 
-/// The number of the run that has an ID.
+/// Returns the number of the run with this ID.
 pub fn number(id: &str) -> Option<u64> {
     u64::from_str_radix(id.to_ascii_lowercase().strip_suffix(RUN)?, 16).ok()
 }

@@ -1,9 +1,9 @@
-//! Makes a world in which a promise is broken smaller, as long as it stays broken.
+//! Makes a world smaller in which a promise is broken.
 
 use super::run;
 use super::world::{Allowed, Exchange, Plan, SequencePlan, World};
 
-/// The smallest world that can be found by leaving things out, one after the other.
+/// Returns a world from which nothing can be removed without keeping the promise.
 pub fn shrunk(world: &World, promise: &str) -> World {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
@@ -19,7 +19,7 @@ pub fn shrunk(world: &World, promise: &str) -> World {
     small
 }
 
-/// Worlds with one thing less.
+/// Returns worlds that lack one thing.
 fn candidates(world: &World) -> Vec<World> {
     let mut all = Vec::new();
     let mut offer = |change: &dyn Fn(&mut World) -> bool| {
@@ -138,7 +138,7 @@ fn plain() -> Exchange {
     }
 }
 
-/// Sets it, and says whether that changed anything.
+/// Sets a value. Returns whether it was different.
 fn set<T: serde::Serialize>(place: &mut T, value: T) -> bool {
     let text = |value: &T| serde_json::to_string(value).unwrap();
     let changes = text(place) != text(&value);

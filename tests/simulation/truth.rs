@@ -1,4 +1,4 @@
-//! Whether the promises were kept, by one who knows the truth.
+//! Checks the calls of a world against what the simulated Hightouch knows.
 
 use core::time::Duration;
 
@@ -12,22 +12,23 @@ use hightouch_sync::engine::{Failure, FailureKind, MAX_CONCURRENT_RUNS, Outcome,
 use hightouch_sync::hightouch::SequenceRun;
 
 use super::hightouch::{Hightouch, Run};
-use super::play::{LATEST_WAKE, PlayedCall, PlayedWorld, Sent, Told, awaited};
+use super::play::{AnyReport, LATEST_WAKE, PlayedCall, PlayedWorld, Sent, awaited};
 use super::world::{Allowed, BEHIND, Fault, Goal, IfRunning, Millis, Nonsense, World};
 
-/// How much earlier than the trigger a run may have been started that is taken for it: what the engine grants Hightouch's clocks, and what
-/// these are apart here.
+/// Maximum time from the creation of an adopted run to the trigger that was sent for it: the
+/// differences of Hightouch's clocks that the engine accepts, and that the simulation adds.
 const SAME_MOMENT: Millis = 1_250;
-/// How much earlier at the most where an answer was kept on the way for too short a time for its `Date` to give it away.
+/// Additional time if a response was repeated so soon that its `Date` does not show it.
 const KEPT: Millis = 1_250;
-/// The longest pause between two looks, with what a look may take.
+/// Maximum pause between two polls, with the time of a poll.
 const LONGEST_PAUSE: Millis = 70_000;
-/// By how much looks are apart for each that there is at once.
+/// Minimum time between two polls for each operation that shares the key.
 const SHARE: Millis = 100;
 
-/// What an operation came to, for the statistics: a simulation that never reaches one of these proves little.
+/// A situation that the simulation has to reach. A check proves little if its situation never
+/// occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Came {
+pub enum Situation {
     Succeeded,
     SyncFailed,
     StillRunning,
@@ -37,14 +38,14 @@ pub enum Came {
     Unconfirmed,
     UnconfirmedAndNamed,
     Joined,
-    /// A run that came since stands for one that was to be started.
+    /// A run that began since the given time was adopted.
     Stands,
-    /// None did, so one was started.
+    /// No run began since the given time, so one was started.
     NoneSince,
     SequenceSucceeded,
     SequenceFailed,
     SequenceUnconfirmed,
-    /// The sequence's run was there before.
+    /// The sequence's run existed before the trigger.
     SequenceGoing,
     Busy,
     NotGranted,
@@ -66,14 +67,16 @@ pub enum Came {
     Awaited,
     Forbidden,
     NotStarted,
-    /// The response to a trigger named an older run.
+    /// The response to a trigger named an older run, and a list had shown it.
     OlderRun,
+    /// The response to a trigger named an older run that had ended long before.
+    OlderRunEnded,
     Listed,
     ListedInPages,
 }
 
-impl Came {
-    pub const ALL: [Self; 33] = [
+impl Situation {
+    pub const ALL: [Self; 34] = [
         Self::Succeeded,
         Self::SyncFailed,
         Self::StillRunning,
@@ -105,12 +108,13 @@ impl Came {
         Self::Forbidden,
         Self::NotStarted,
         Self::OlderRun,
+        Self::OlderRunEnded,
         Self::Listed,
         Self::ListedInPages,
     ];
 }
 
-/// A call in its world, and what is true.
+/// A call, and what the simulated Hightouch knows.
 struct Played<'p> {
     world: &'p World,
     hightouch: &'p Hightouch<'p>,
@@ -127,13 +131,15 @@ impl Deref for Played<'_> {
 
 type Check = fn(&Played<'_>) -> Result<(), Broken>;
 
-/// Checks every promise for every call. Returns what the calls came to.
+/// Checks every promise for every call. Returns the situations that occurred.
 ///
 /// # Errors
 ///
 /// Returns the first promise that is broken.
-pub fn check(mut played: PlayedWorld<'_>) -> Result<Vec<Came>, Box<(Broken, PlayedWorld<'_>)>> {
-    played.hightouch.go_on_for_ever();
+pub fn check(
+    mut played: PlayedWorld<'_>,
+) -> Result<Vec<Situation>, Box<(Broken, PlayedWorld<'_>)>> {
+    played.hightouch.create_all();
     let checks: &[Check] = match played.world.sequence {
         _ if played.world.call.goal.lists() => &[
             allowed,
@@ -172,20 +178,20 @@ pub fn check(mut played: PlayedWorld<'_>) -> Result<Vec<Came>, Box<(Broken, Play
                 call,
             };
             checks.iter().try_for_each(|check| check(&played))?;
-            all.extend(came(&played));
+            all.extend(situations(&played));
         }
         since::repeated(&played)
     };
     match check_all() {
-        Ok(came) => {
-            all.extend(came);
+        Ok(situations) => {
+            all.extend(situations);
             Ok(all)
         }
         Err(broken) => Err(Box::new((broken, played))),
     }
 }
 
-/// A promise, and how it was broken.
+/// A broken promise, and how it was broken.
 #[derive(Debug, PartialEq)]
 pub struct Broken {
     pub promise: &'static str,
@@ -199,24 +205,24 @@ fn broken(promise: &'static str, how: impl Into<String>) -> Result<(), Broken> {
     })
 }
 
-/// The sequence's run that is told of.
-fn sequence_run(outcome: &Outcome<Told>) -> Option<&SequenceRun> {
+/// Returns the sequence's run that an outcome reports.
+fn sequence_run(outcome: &Outcome<AnyReport>) -> Option<&SequenceRun> {
     match outcome {
-        Ok(Told::Sequence(report)) => Some(&report.run),
+        Ok(AnyReport::Sequence(report)) => Some(&report.run),
         Ok(_) => None,
         Err(failure) => match &failure.report {
-            Some(Told::Sequence(report)) => Some(&report.run),
+            Some(AnyReport::Sequence(report)) => Some(&report.run),
             _ => None,
         },
     }
 }
 
-fn report(outcome: &Outcome<Told>) -> Option<&SyncReport> {
+fn report(outcome: &Outcome<AnyReport>) -> Option<&SyncReport> {
     match outcome {
-        Ok(Told::Sync(report)) => Some(report),
+        Ok(AnyReport::Sync(report)) => Some(report),
         Ok(_) => None,
         Err(failure) => match &failure.report {
-            Some(Told::Sync(report)) => Some(report),
+            Some(AnyReport::Sync(report)) => Some(report),
             _ => None,
         },
     }
@@ -242,24 +248,24 @@ impl Played<'_> {
         self.hightouch.runs.iter().find(|run| run.id == id)
     }
 
-    /// Whether all that a list could ever show is on one page.
+    /// Returns whether one page shows all runs.
     fn one_page(&self) -> bool {
         self.hightouch.runs.iter().map(Run::jobs).sum::<usize>() <= self.world.server.page
     }
 
-    /// Whether the last answer was one that is the last word on a run.
+    /// Returns whether the last response is a final error.
     fn last_word(&self) -> bool {
         self.sent.last().is_some_and(is_final)
     }
 }
 
-/// Whether what came back is the last word on a run.
+/// Returns whether the result of a request is a final error.
 fn is_final(sent: &Sent) -> bool {
     matches!(sent.status, Some(400..=499)) && !matches!(sent.status, Some(408 | 429))
         || sent.fault == Some(Fault::NotGranted)
 }
 
-/// When what came back has passed.
+/// Returns when the effect of a response has passed.
 fn over(sent: &Sent) -> Millis {
     sent.back.saturating_add(sent.asked.map_or(0, millis))
 }
@@ -297,7 +303,7 @@ fn allowed(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// One operation starts at most one run.
+/// A call starts at most one run.
 fn once(played: &Played<'_>) -> Result<(), Broken> {
     let ours: Vec<u64> = played.ours().map(|run| run.id).collect();
     if ours.len() > 1 {
@@ -325,17 +331,19 @@ fn once(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// A success is one, and a run that is named is the one that was asked for.
+/// A success is a run that succeeded, and every run that is named is the one of this call.
 fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("never false", how);
     let call = &played.world.call;
     let Some(report) = report(&played.outcome) else {
-        let claims = |failure: &Failure<Told>| failure.kind != FailureKind::TriggerUnconfirmed;
+        let claims = |failure: &Failure<AnyReport>| failure.kind != FailureKind::TriggerUnconfirmed;
         return match (
             played.outcome.as_ref().is_err_and(claims),
             played.ours().next(),
         ) {
-            (true, Some(run)) => broken(format!("it passes over run {}, which it started", run.id)),
+            (true, Some(run)) => {
+                broken(format!("it started run {}, and does not report it", run.id))
+            }
             _ => Ok(()),
         };
     };
@@ -350,9 +358,9 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         };
     };
     let is_denied =
-        |failure: &Failure<Told>| failure.kind == FailureKind::NotFound && !played.last_word();
+        |failure: &Failure<AnyReport>| failure.kind == FailureKind::NotFound && !played.last_word();
     if played.outcome.as_ref().is_err_and(is_denied) && run.created <= played.over {
-        return broken(format!("run {} is said not to exist", run.id));
+        return broken(format!("run {} is reported as missing", run.id));
     }
     let first_trigger = played
         .sent
@@ -367,7 +375,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         (_, _) if report.joined => {
             let is_going =
                 call.if_running != IfRunning::Queue && !run.has_ended(played.began - BEHIND);
-            let is_busy = |failure: &Failure<Told>| failure.kind == FailureKind::Busy;
+            let is_busy = |failure: &Failure<AnyReport>| failure.kind == FailureKind::Busy;
             if call.resync && !played.outcome.as_ref().is_err_and(is_busy) {
                 return broken(format!("it adopted run {}, which resyncs nothing", run.id));
             }
@@ -377,11 +385,13 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         }
         (_, None) => {
             return broken(format!(
-                "run {} was taken for one that was never triggered",
+                "run {} is reported, and no trigger was sent",
                 run.id
             ));
         }
         (_, Some(_)) if played.is_own(run) => {}
+        // Only the end of the run shows that it is older.
+        (_, Some(_)) if played.outcome.is_err() && named_without_list(played) == Some(run.id) => {}
         (_, Some(sent)) => {
             if played.ours().next().is_some() {
                 return broken(format!(
@@ -409,24 +419,32 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     }
     let waits = call.goal.waits();
     let ended = run.has_ended(played.over);
+    if named_without_list(played) == Some(run.id)
+        && matches!(&played.outcome, Err(failure) if failure.kind == FailureKind::SyncFailed)
+    {
+        return broken(format!(
+            "run {} is older, and is reported as a failure",
+            run.id
+        ));
+    }
     let succeeded = run.succeeded(call);
     match &played.outcome {
         Ok(_) if waits && !ended => broken(format!(
-            "run {} is said to have succeeded while it was going",
+            "run {} is reported as a success while it was in progress",
             run.id
         )),
         Ok(_) if waits && !succeeded => broken(format!(
-            "run {} is said to have succeeded and did not",
+            "run {} is reported as a success and was none",
             run.id
         )),
-        Ok(Told::Sync(report)) if waits => {
+        Ok(AnyReport::Sync(report)) if waits => {
             let mut statuses: Vec<&str> =
                 report.jobs.iter().map(|job| job.status.as_str()).collect();
             let mut truth = run.statuses(played.over);
             statuses.sort_unstable();
             truth.sort_unstable();
             if played.world.server.ignores_run_id && !played.one_page() {
-                // Between two pages of a list of all runs, another run moves entries from one to the next.
+                // A run that is inserted between two requests moves entries to the next page.
                 statuses.dedup();
                 truth.dedup();
             }
@@ -437,20 +455,29 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
             }
         }
         Err(failure) if failure.kind == FailureKind::SyncFailed && (!ended || succeeded) => {
-            broken(format!("run {} is said to have failed", run.id))
+            broken(format!("run {} is reported as a failure", run.id))
         }
         _ => Ok(()),
     }
 }
 
-/// Once Hightouch has given a run's ID, every way out carries it; and what cannot be told names what it may be.
+/// Returns the older run that the response to a trigger named, if no list was read before.
+fn named_without_list(played: &Played<'_>) -> Option<u64> {
+    let mut before = played.sent.iter().take_while(|sent| !sent.trigger);
+    let has_list = before.any(|sent| sent.list);
+    let older = played.sent.iter().find_map(|sent| sent.older);
+    older.filter(|_| !has_list)
+}
+
+/// Once a response has named a run, every outcome contains its ID. An outcome that is unconfirmed
+/// names the candidates.
 fn never_lost(played: &Played<'_>) -> Result<(), Broken> {
     let known = report(&played.outcome).map(|report| report.run.run.get());
     let named = played.sent.iter().find_map(|sent| sent.named);
     if named.is_some() && known != named {
         return broken(
             "never lost",
-            format!("run {named:?} was named by Hightouch, and {known:?} is told"),
+            format!("run {named:?} was named by a response, and the outcome names {known:?}"),
         );
     }
     let Err(failure) = &played.outcome else {
@@ -485,7 +512,7 @@ fn never_lost(played: &Played<'_>) -> Result<(), Broken> {
     }
 }
 
-/// It ends in time.
+/// Every call ends by its deadline.
 fn never_hangs(played: &Played<'_>) -> Result<(), Broken> {
     let call = &played.world.call;
     let told = played
@@ -507,7 +534,7 @@ fn never_hangs(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Nothing that passes ends a wait for a run.
+/// No transient error ends the wait for a run.
 fn patient(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("patient", how);
     let call = &played.world.call;
@@ -519,6 +546,7 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
     };
     match failure.kind {
         FailureKind::SyncFailed | FailureKind::Busy => Ok(()),
+        FailureKind::TriggerUnconfirmed if named_without_list(played).is_some() => Ok(()),
         FailureKind::StillRunning => {
             if played.over < played.deadline() - 1_000 {
                 return broken(format!(
@@ -526,30 +554,30 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
                     played.over, call.max_wait
                 ));
             }
-            let room = (1_000 / usize::try_from(call.among).unwrap()).max(100);
-            // What is too much to be kept cannot be seen to its end.
+            let max_jobs = (1_000 / usize::try_from(call.among).unwrap()).max(100);
+            // The engine does not read a run with more jobs than it keeps.
             let run = played
                 .run(report.run.run.get())
-                .filter(|run| run.jobs() <= room);
+                .filter(|run| run.jobs() <= max_jobs);
             let Some(end) = run.and_then(|run| Some(run.ends()?.max(run.listed()))) else {
                 return Ok(());
             };
-            let troubled = played
+            let is_faulty = played
                 .sent
                 .iter()
                 .filter(|sent| sent.fault.is_some())
                 .map(over)
                 .max();
-            let from = end.max(troubled.unwrap_or(played.began)).max(played.began);
+            let from = end.max(is_faulty.unwrap_or(played.began)).max(played.began);
             if from.saturating_add(LONGEST_PAUSE) < played.deadline() && played.one_page() {
                 return broken(format!(
-                    "nothing stood in the way from {from} ms, when the run had ended"
+                    "from {from} ms nothing failed, and the run had ended"
                 ));
             }
             Ok(())
         }
         _ if played.last_word() => Ok(()),
-        // A run that does not exist, as newer ones show.
+        // The list shows newer runs, so the run does not exist.
         FailureKind::NotFound
             if call.goal == Goal::Await
                 && played
@@ -558,7 +586,7 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
         {
             Ok(())
         }
-        // A run that nobody has told of is given up with what stood in the way.
+        // Nothing shows that the run exists, so the last error is reported.
         _ if call.goal == Goal::Await
             && report.jobs.is_empty()
             && played.over >= played.deadline() - 1_000 =>
@@ -572,8 +600,11 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
     }
 }
 
-/// A rate limit before there is a run is sat out.
-fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure<Told>) -> Result<(), Broken> {
+/// A rate limit before a run is known is waited out.
+fn patient_with_rate_limit(
+    played: &Played<'_>,
+    failure: &Failure<AnyReport>,
+) -> Result<(), Broken> {
     let deadline = played.deadline();
     let last = played.sent.last().and_then(|last| last.status);
     if last == Some(429)
@@ -583,7 +614,7 @@ fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure<Told>) -> Resu
         return broken(
             "patient",
             format!(
-                "a rate limit was the last word, and it ended in {:?}",
+                "the last response was a rate limit, and the call ended as {:?}",
                 failure.kind
             ),
         );
@@ -600,12 +631,12 @@ fn patient_with_rate_limit(played: &Played<'_>, failure: &Failure<Told>) -> Resu
     Ok(())
 }
 
-/// It backs off, and stays away as long as it is asked to.
+/// A call backs off after errors, and waits as long as `Retry-After` requests.
 fn polite(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("polite", how);
     let call = &played.world.call;
     let end = played.began + call.max_wait.max(call.answer_wait);
-    // The last try before the deadline comes however soon that is.
+    // The last request before the deadline may follow at any distance.
     let last_try = |sent: &Sent| {
         [played.deadline(), end]
             .iter()
@@ -618,21 +649,21 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
         let asked = millis(asked);
         if pause < asked && !last_try(next) {
             return broken(format!(
-                "it was asked to stay away for {asked} ms and came back after {pause} ms"
+                "the server asked for a delay of {asked} ms, and the next request came after {pause} ms"
             ));
         }
     }
-    let troubled = |sent: &&Sent| {
+    let is_faulty = |sent: &&Sent| {
         let nonsense = matches!(sent.fault, Some(Fault::Nonsense(Nonsense::Html)));
         nonsense || matches!(sent.status, Some(429 | 500..=599))
     };
     for pair in played.sent.windows(2) {
         let [one, next] = pair else { continue };
-        // What came of a trigger is asked at once.
+        // The outcome of a trigger is looked up at once.
         let follows_trigger = one.trigger && !next.trigger;
-        if troubled(&one) && !follows_trigger && next.at - one.back < 400 && !last_try(next) {
+        if is_faulty(&one) && !follows_trigger && next.at - one.back < 400 && !last_try(next) {
             return broken(format!(
-                "after trouble at {} ms it came back at {} ms",
+                "after an error at {} ms the next request came at {} ms",
                 one.back, next.at
             ));
         }
@@ -640,15 +671,15 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
     let apart = SHARE * Millis::from(call.among.min(MAX_CONCURRENT_RUNS)) * 95 / 100;
     for pair in played.sent.windows(2) {
         let [one, next] = pair else { continue };
-        let is_look = one.target == next.target && !one.trigger && !one.list && one.fault.is_none();
-        if is_look
+        let is_poll = one.target == next.target && !one.trigger && !one.list && one.fault.is_none();
+        if is_poll
             && one.status == Some(200)
             && next.at - one.back < apart
             && call.among > 1
             && !last_try(next)
         {
             return broken(format!(
-                "among {} it looked at {} ms and again at {} ms",
+                "with {} operations it polled at {} ms and again at {} ms",
                 call.among, one.back, next.at
             ));
         }
@@ -670,20 +701,21 @@ fn millis(span: Duration) -> Millis {
     Millis::try_from(span.as_millis()).unwrap_or(Millis::MAX)
 }
 
-fn came(played: &Played<'_>) -> Vec<Came> {
-    let mut came = Vec::new();
+fn situations(played: &Played<'_>) -> Vec<Situation> {
+    let mut situations = Vec::new();
     if played.world.sequence.is_some() {
-        came.extend(sequences::came(played));
+        situations.extend(sequences::situations(played));
     }
     if played.world.call.unless_since.is_some() {
-        came.extend(since::came(played));
+        situations.extend(since::situations(played));
     }
     if played.world.call.goal.lists() {
-        came.extend(lists::came(played));
+        situations.extend(lists::situations(played));
     }
-    let older = |sent: &Sent| matches!(sent.fault, Some(Fault::OlderRun { .. })) && sent.trigger;
-    if played.sent.iter().any(older) {
-        came.push(Came::OlderRun);
+    if named_without_list(played).is_some() {
+        situations.push(Situation::OlderRunEnded);
+    } else if played.sent.iter().any(|sent| sent.older.is_some()) {
+        situations.push(Situation::OlderRun);
     }
     let report = report(&played.outcome);
     let has_warning = |report: &SyncReport| report.status.as_str() == "warning";
@@ -691,52 +723,54 @@ fn came(played: &Played<'_>) -> Vec<Came> {
         && played.world.call.goal.waits()
         && report.is_some_and(has_warning)
     {
-        came.push(if played.outcome.is_ok() {
-            Came::Tolerated
+        situations.push(if played.outcome.is_ok() {
+            Situation::Tolerated
         } else {
-            Came::BeyondLimit
+            Situation::BeyondLimit
         });
     }
     if report.is_some_and(|report| report.joined) {
-        came.push(Came::Joined);
+        situations.push(Situation::Joined);
     }
     let named = played.sent.iter().any(|sent| sent.named.is_some());
     if let (Some(report), false) = (report, played.world.call.goal == Goal::Await || named) {
         match played.run(report.run.run.get()) {
-            Some(run) if played.is_own(run) => came.push(Came::FoundAfterAll),
-            Some(_) if !report.joined => came.push(Came::TookAnothersRun),
+            Some(run) if played.is_own(run) => situations.push(Situation::FoundAfterAll),
+            Some(_) if !report.joined && named_without_list(played).is_none() => {
+                situations.push(Situation::TookAnothersRun);
+            }
             _ => {}
         }
     }
     if played.sent.iter().filter(|sent| sent.trigger).count() > 1 {
-        came.push(Came::SentAgain);
+        situations.push(Situation::SentAgain);
     }
-    came.push(match &played.outcome {
-        Ok(_) => Came::Succeeded,
+    situations.push(match &played.outcome {
+        Ok(_) => Situation::Succeeded,
         Err(failure) => match failure.kind {
-            FailureKind::SyncFailed => Came::SyncFailed,
-            FailureKind::StillRunning => Came::StillRunning,
+            FailureKind::SyncFailed => Situation::SyncFailed,
+            FailureKind::StillRunning => Situation::StillRunning,
             FailureKind::TriggerUnconfirmed => {
                 let named = failure
                     .details
                     .as_ref()
                     .is_some_and(|details| details.contains("These runs"));
                 if named {
-                    Came::UnconfirmedAndNamed
+                    Situation::UnconfirmedAndNamed
                 } else {
-                    Came::Unconfirmed
+                    Situation::Unconfirmed
                 }
             }
-            FailureKind::Busy => Came::Busy,
-            FailureKind::NotGranted => Came::NotGranted,
-            FailureKind::Unreachable => Came::Unreachable,
-            FailureKind::Forbidden => Came::Forbidden,
-            FailureKind::NotStarted => Came::NotStarted,
-            FailureKind::InvalidInput => Came::FarFuture,
-            FailureKind::MalformedAnswer => Came::Malformed,
-            _ if failure.http_status == Some(429) => Came::RateLimited,
-            _ => Came::Refused,
+            FailureKind::Busy => Situation::Busy,
+            FailureKind::NotGranted => Situation::NotGranted,
+            FailureKind::Unreachable => Situation::Unreachable,
+            FailureKind::Forbidden => Situation::Forbidden,
+            FailureKind::NotStarted => Situation::NotStarted,
+            FailureKind::InvalidInput => Situation::FarFuture,
+            FailureKind::MalformedAnswer => Situation::Malformed,
+            _ if failure.http_status == Some(429) => Situation::RateLimited,
+            _ => Situation::Refused,
         },
     });
-    came
+    situations
 }

@@ -1,31 +1,34 @@
-//! A world to run an operation in: everything that is decided before it begins, as plain data, so that a world that broke a promise can be
-//! kept in a file and replayed after the generator has changed.
+//! A world for one or several calls: everything that is decided before they begin.
+//!
+//! It is plain data. So a world that broke a promise can be kept in a file, and be replayed after
+//! the generator has changed.
 
 use fastrand::Rng;
 use serde::{Deserialize, Serialize};
 
-/// Milliseconds from the beginning of the operation; those before it are negative.
+/// A time in milliseconds after the beginning of the first call, negative before it; or a duration
+/// in milliseconds.
 pub type Millis = i64;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct World {
     pub call: Call,
     pub server: Server,
-    /// Runs that somebody else starts, or started before.
-    pub others: Vec<Theirs>,
-    /// What becomes of the runs that the operation starts, in order. There should be no second.
+    /// The runs that others start, or started before.
+    pub others: Vec<OthersRun>,
+    /// The plans of the runs that the calls start, in order. A call should start one at most.
     pub ours: Vec<Plan>,
-    /// How each request fares, in order.
+    /// The latencies and faults of the requests, in order.
     pub exchanges: Vec<Exchange>,
-    /// How every further request fares.
+    /// The latency and the fault of every further request.
     pub afterwards: Exchange,
     pub outages: Vec<Outage>,
-    /// Where the operation is about a sequence: that sequence.
+    /// The sequence, if the goal is about one.
     #[serde(default)]
     pub sequence: Option<Sequence>,
 }
 
-/// What is asked of the engine.
+/// The options of a call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Call {
     pub goal: Goal,
@@ -35,7 +38,7 @@ pub struct Call {
     #[serde(default)]
     pub tolerate: Option<Limit>,
     pub if_running: IfRunning,
-    /// The moment since when a run of somebody else's is as good as a new one, by the clock of `createdAt`.
+    /// The time since which a run counts, by the clock of `createdAt`.
     #[serde(default)]
     pub unless_since: Option<Millis>,
     /// The same call is repeated: the pause before each further call, after the end of the call
@@ -47,13 +50,13 @@ pub struct Call {
     /// Maximum number of entries of [`Goal::List`].
     #[serde(default = "ten")]
     pub listed: u64,
-    /// How many operations there are at once with the key.
+    /// Number of operations that share the API key.
     #[serde(default = "one")]
     pub among: u32,
     pub max_wait: Millis,
     pub answer_wait: Millis,
     pub seed: u64,
-    /// By how much the host wakes it late.
+    /// The delay of every wake of the host, in addition to a random one.
     pub oversleeps: Millis,
 }
 
@@ -128,11 +131,11 @@ pub enum Goal {
     RunBySlug,
     Start,
     StartBySlug,
-    /// The newest run that was started before the operation, or one that there is not.
+    /// Awaits the newest run from before the call, or a run that does not exist.
     Await,
     RunSequence,
     StartSequence,
-    /// As `Await`.
+    /// Like `Await`.
     AwaitSequence,
     /// The most recent runs.
     List,
@@ -151,12 +154,12 @@ impl Goal {
         matches!(self, Self::List | Self::ListBySlug)
     }
 
-    /// Whether the call names the sync by its slug.
+    /// Returns whether the call names the sync by its slug.
     pub fn is_by_slug(self) -> bool {
         matches!(self, Self::RunBySlug | Self::StartBySlug | Self::ListBySlug)
     }
 
-    /// Whether it starts a run of a sync.
+    /// Returns whether the call starts a run of a sync.
     pub fn starts_sync(self) -> bool {
         matches!(
             self,
@@ -164,12 +167,12 @@ impl Goal {
         )
     }
 
-    /// Whether it starts nothing.
+    /// Returns whether the goal is to await a run.
     pub fn awaits(self) -> bool {
         matches!(self, Self::Await | Self::AwaitSequence)
     }
 
-    /// Whether it is reached when the run has ended.
+    /// Returns whether the call waits for the end of the run.
     pub fn waits(self) -> bool {
         !matches!(
             self,
@@ -200,46 +203,47 @@ impl Call {
     }
 }
 
-/// Hightouch's ways.
+/// The behaviour of the simulated Hightouch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Server {
-    /// What its clock shows beyond a whole second when the operation begins.
+    /// The milliseconds that its clock shows beyond a whole second when the first call begins.
     pub phase: Millis,
-    /// How far the clock of `Date` is ahead of that of `createdAt`.
+    /// Difference between the clock of `Date` and that of `createdAt`.
     pub date_ahead: Millis,
     pub sends_date: bool,
     pub newest_first: bool,
     pub ignores_run_id: bool,
-    /// Entries on a page.
+    /// Number of entries on a page.
     pub page: usize,
     pub ids_are_text: bool,
+    /// Whether statuses are in upper case.
     pub shouts: bool,
-    /// The list says when a run began, not only when it was made.
+    /// Whether the list contains `startedAt`.
     #[serde(default)]
     pub tells_start: bool,
-    /// The list says when a job ended.
+    /// Whether the list contains `finishedAt`.
     #[serde(default)]
     pub tells_end: bool,
-    /// The list has no order by ID.
+    /// Whether the list has no order by ID.
     #[serde(default)]
     pub mixed: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Theirs<P = Plan> {
+pub struct OthersRun<P = Plan> {
     pub at: Millis,
     pub plan: P,
 }
 
-/// What becomes of a run.
+/// The plan of a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
-    /// How long after it came into being it is listed.
+    /// Time from the creation of the run until it is listed.
     pub listed_after: Millis,
-    /// How long it waits in the queue at the least, and how long it then takes.
+    /// Minimum time in the queue. `takes` is the time from the start to the end.
     pub queued: Millis,
     pub takes: Millis,
-    /// How its jobs end, each some time before the next.
+    /// The endings of its jobs. Each job ends before the next one.
     pub jobs: Vec<Ending>,
     /// The row counts of the jobs. Those of further jobs are unknown.
     #[serde(default)]
@@ -253,33 +257,33 @@ pub enum Ending {
     Failed,
     Cancelled,
     Interrupted,
-    /// It goes on for ever, under a status that nobody knows.
+    /// The run never ends. Its status is unknown to the engine.
     Never,
 }
 
 /// A sequence and its runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sequence {
-    /// A trigger while a run is going is answered with that run, and otherwise with the one that is queued behind it.
+    /// Whether a trigger during a run returns that run, and not only one that is queued.
     pub joins: bool,
-    /// The status that answers for a run that is not known.
+    /// The status of the response about an unknown run.
     pub unknown: u16,
-    pub others: Vec<Theirs<SequencePlan>>,
-    /// What becomes of the runs that the operation starts, in order. There should be no second.
+    pub others: Vec<OthersRun<SequencePlan>>,
+    /// The plans of the runs that the calls start, in order. A call should start one at most.
     pub ours: Vec<SequencePlan>,
 }
 
-/// What becomes of a run of a sequence.
+/// The plan of a run of a sequence.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct SequencePlan {
-    /// How long after it came into being it is known.
+    /// Time from the creation of the run until Hightouch knows it.
     pub known_after: Millis,
-    /// How long it is pending at the least.
+    /// Minimum time in the status `pending`.
     pub pending: Millis,
-    /// How long each of its sync runs takes, one after the other, and how it ends.
+    /// The duration and the ending of each sync run. They execute one after the other.
     pub syncs: Vec<(Millis, Ending)>,
     pub ends: SequenceEnding,
-    /// What is told of its sync runs at its end, and how much later the truth is.
+    /// The state of the sync runs that responses show for `whole_after` after the end.
     pub lags: Lag,
     pub whole_after: Millis,
     /// The row counts of the jobs of each sync run. A sync run without any has one job with unknown
@@ -296,22 +300,22 @@ pub enum SequenceEnding {
     Done,
     Failed,
     Cancelled,
-    /// It goes on for ever, under a status that nobody knows.
+    /// The run never ends. Its status is unknown to the engine.
     Never,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lag {
-    /// None of them.
+    /// The response lists no sync runs.
     Empty,
-    /// All of them, as they were a moment before.
+    /// The response lists the sync runs as they were shortly before the end.
     Before,
 }
 
-/// How a request and its answer fare.
+/// The latencies of a request and of its response, and its fault.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Exchange {
-    /// How long the request takes to arrive, and the answer to come.
+    /// Time until the request arrives. `back` is the time until the response arrives.
     pub there: Millis,
     pub back: Millis,
     pub fault: Option<Fault>,
@@ -319,49 +323,52 @@ pub struct Exchange {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Fault {
-    /// No connection is made.
+    /// The connection is refused.
     Refused,
-    /// The host does not allow it.
+    /// The host does not allow the request.
     NotGranted,
-    /// The connection ends; the request never arrived.
+    /// The connection ends, and the request does not arrive.
     LostBefore,
-    /// The connection ends; the request takes effect, so much later.
+    /// The connection ends, and the request takes effect after this time.
     LostAfter { takes_effect: Millis },
-    /// Nothing comes; the request never arrived.
+    /// No response arrives, and the request does not arrive.
     SilentBefore,
-    /// Nothing comes; the request takes effect, so much later.
+    /// No response arrives, and the request takes effect after this time.
     SilentAfter { takes_effect: Millis },
-    /// This status comes instead; the request takes effect so much later, or not.
+    /// The response has this status. The request takes effect after this time, or not.
     Status {
         code: u16,
         retry_after: Option<Asked>,
         takes_effect: Option<Millis>,
     },
-    /// The answer is cut off.
+    /// The response is cut off.
     Cut { percent: usize },
-    /// Something else comes with status 200, after the request took effect.
+    /// A response with status 200 has other content. The request takes effect.
     Nonsense(Nonsense),
-    /// An error comes with status 200, and the request took no effect.
+    /// A response with status 200 contains an error. The request takes no effect.
     Envelope,
-    /// What is read is as it was so long ago; only where something is read.
+    /// The response shows an old state. Only for requests that read.
     Behind { by: Millis },
-    /// The list was kept on the way for so long, at least a second, and says so; only where runs are listed.
+    /// The list comes from a cache, and shows its age of at least one second. Only for lists of
+    /// runs.
     Kept { by: Millis },
-    /// So many sync runs are left out of those of a sequence's run; only where they were told before, or are not all there are to be.
+    /// The response lacks sync runs of a sequence's run. Only if an earlier response has shown
+    /// them, or if the run has not ended.
     Short { by: usize },
-    /// The answer tells of another run of the sequence.
+    /// The response shows another run of the sequence.
     OfAnother,
-    /// The response to a trigger names a run that the list showed before; only for triggers, after
-    /// a list was read.
+    /// The response to a trigger names an older run. Either a list has shown the run, or the run
+    /// had ended long before the trigger.
     OlderRun { takes_effect: bool },
-    /// The answer to the request before comes again, `Date` and all; only where the same was asked.
+    /// The response to the request before arrives again, with its `Date`. Only for the same
+    /// request.
     Repeated,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Asked {
     Seconds(u64),
-    /// An HTTP date so far ahead of `Date`.
+    /// An HTTP date, as a time after `Date`.
     Date(Millis),
 }
 
@@ -372,22 +379,22 @@ pub enum Nonsense {
     Null,
     WrongTypes,
     TooLong,
-    /// Runs are listed without their times, or without their IDs.
+    /// The runs have no times.
     NoTimes,
     NoIds,
-    /// A list has an empty page before its end.
+    /// A page before the end of the list is empty.
     EmptyPage,
-    /// A list says as a text whether it goes on.
+    /// `hasMore` is a string.
     MoreAsText,
-    /// The first entry of a list is no object.
+    /// The first entry of a list is not an object.
     StrangeEntry,
-    /// The response is a part of what there is: status 206.
+    /// The response has status 206.
     Part,
-    /// The connection ends behind a body that is whole.
+    /// The connection ends after a complete body.
     CutBehind,
 }
 
-/// While it lasts, no request comes through.
+/// A time during which every request has the same fault.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Outage {
     pub from: Millis,
@@ -395,14 +402,18 @@ pub struct Outage {
     pub fault: Fault,
 }
 
-/// The engine takes for granted that what takes effect is listed within eight seconds after its answer was lost. These three together
-/// stay a little below: how late a lost request takes effect, how late a run is then listed, how far a list may be behind.
+/// Maximum time from a request without a response until it takes effect.
+///
+/// The engine assumes that Hightouch lists a run within eight seconds after the response was lost.
+/// The sum of this time, [`LISTED`] and [`BEHIND`] stays below that.
 const TAKES_EFFECT: Millis = 2_500;
+/// Maximum time from the creation of a run until it is listed.
 const LISTED: Millis = 2_500;
+/// Maximum age of the state that a response shows.
 pub const BEHIND: Millis = 2_400;
 
 impl World {
-    /// The world of a seed.
+    /// Generates the world of a seed.
     pub fn of(seed: u64) -> Self {
         let mut rng = Rng::with_seed(seed);
         let rng = &mut rng;
@@ -424,10 +435,10 @@ impl World {
             sequence: of_sequence.then(|| sequence(rng)),
             call,
         };
-        // Runs of long ago, and of late.
+        // Runs that began long before the call.
         for _ in 0..rng.usize(0..4) {
             let at = -pick(rng, &[40_000, 90_000, 600_000, 86_400_000]) - rng.i64(0..30_000);
-            world.others.push(Theirs {
+            world.others.push(OthersRun {
                 at,
                 plan: settled(plan(rng)),
             });
@@ -440,7 +451,7 @@ impl World {
             80..90 => (0.9, 0.6),
             _ => (0.9, 0.1),
         };
-        // Requests of one kind come at about the same places: the trigger among the first.
+        // The trigger is among the first requests.
         for place in 0..rng.usize(2..40) {
             let share = if place < 3 { trigger } else { reads };
             let fault = if rng.f64() < share {
@@ -448,7 +459,7 @@ impl World {
             } else {
                 None
             };
-            // A trigger that follows a list comes among the first.
+            // A trigger after a list is among the first requests too.
             let fault = if place < 5 && call_reads_list(&world.call) && rng.u32(0..12) == 0 {
                 Some(Fault::OlderRun {
                     takes_effect: rng.bool(),
@@ -465,7 +476,7 @@ impl World {
             });
         }
         match kind {
-            // What was lost may take effect at any time, and nobody else starts anything.
+            // A request without a response may take effect at any time, and no others start runs.
             90..95 => {
                 for exchange in &mut world.exchanges {
                     let late = rng.i64(0..120_000);
@@ -480,7 +491,7 @@ impl World {
                     }
                 }
             }
-            // The clocks are far apart, and nobody else starts anything.
+            // The clocks differ by seconds, and no others start runs.
             95..100 => {
                 world.server.date_ahead = rng.i64(1_000..28_000) * if rng.bool() { 1 } else { -1 };
             }
@@ -492,7 +503,7 @@ impl World {
                             -20_000, -3_000, -1_500, 0, 500, 2_000, 5_000, 12_000, 30_000,
                         ],
                     );
-                    world.others.push(Theirs {
+                    world.others.push(OthersRun {
                         at: at + rng.i64(-500..1_500),
                         plan: plan(rng),
                     });
@@ -534,7 +545,7 @@ impl World {
             }
         }
         if !world.server.sends_date {
-            // An answer from the past that does not say so cannot be told from one that lags behind.
+            // Without `Date`, an old response looks like one of a replica that lags.
             let repeats = |exchange: &&mut Exchange| exchange.fault == Some(Fault::Repeated);
             world
                 .exchanges
@@ -543,7 +554,7 @@ impl World {
                 .for_each(|exchange| exchange.fault = Some(Fault::LostBefore));
         }
         if world.server.page < 100 {
-            // So many that nobody reads them all.
+            // Many jobs on small pages would exceed the maximum number of pages.
             let plans = world
                 .others
                 .iter_mut()
@@ -562,18 +573,53 @@ impl World {
             let runs = pick(rng, &[0, 3, 30, 120, 300]);
             for _ in 0..rng.usize(0..=runs) {
                 let at = -rng.i64(40_000..86_400_000);
-                world.others.push(Theirs {
+                world.others.push(OthersRun {
                     at,
                     plan: settled(plan(rng)),
                 });
             }
         }
         world.others.sort_by_key(|theirs| theirs.at);
+        if let Some(sequence) = world.sequence.as_mut().filter(|_| rng.bool()) {
+            // The rows of sync runs are read.
+            world.call.tolerate = Some(limit(rng));
+            for plan in &mut sequence.ours {
+                plan.ends = SequenceEnding::Done;
+                plan.ends_listed_after = pick(rng, &[0, 500, LISTED]);
+                for (_, ending) in &mut plan.syncs {
+                    if rng.bool() {
+                        *ending = pick(rng, &[Ending::Success, Ending::Warning, Ending::Warning]);
+                    }
+                }
+            }
+        }
         if world.call.goal.starts_sync() && rng.u32(0..3) == 0 {
-            world.call.unless_since = Some(moment(rng, &world.others));
+            world.call.unless_since = Some(since(rng, &world.others));
             for _ in 0..pick(rng, &[0, 1, 2, 3]) {
                 let pause = pick(rng, &[1, 1_000, 8_000, 60_000, 600_000]);
                 world.call.repeats.push(rng.i64(0..=pause));
+            }
+            // Without faults, only the time since which a run counts depends on the clocks.
+            if kind < 10 {
+                world.outages.clear();
+                world.server.date_ahead = rng.i64(-900..900);
+                world.ours.iter_mut().for_each(|plan| plan.queued /= 10);
+                world.exchanges.clear();
+                let latency = rng.i64(5..100);
+                let Exchange { there, back, .. } = &mut world.afterwards;
+                (*there, *back) = (latency, latency);
+            }
+        }
+        let is_blind =
+            world.call.if_running == IfRunning::Queue && world.call.unless_since.is_none();
+        let waits = world.call.goal.starts_sync() && world.call.goal.waits();
+        if kind < 10 && waits && is_blind && rng.bool() {
+            // Without a list, only the end of the run shows that it is older.
+            let trigger = usize::from(world.call.goal.is_by_slug());
+            if let Some(exchange) = world.exchanges.get_mut(trigger) {
+                exchange.fault = Some(Fault::OlderRun {
+                    takes_effect: rng.bool(),
+                });
             }
         }
         world
@@ -671,9 +717,9 @@ fn server(rng: &mut Rng) -> Server {
     }
 }
 
-/// Returns a time since which a run counts: a little before or after the beginning of the operation,
-/// far in the future, or the time of one of these runs.
-fn moment(rng: &mut Rng, others: &[Theirs]) -> Millis {
+/// Returns a time since which a run counts: a little before or after the beginning of the
+/// operation, far in the future, or the time of one of these runs.
+fn since(rng: &mut Rng, others: &[OthersRun]) -> Millis {
     match rng.choice(others) {
         Some(theirs) if rng.bool() => theirs.at + pick(rng, &[0, 0, 1, 1_000]),
         _ => {
@@ -685,7 +731,7 @@ fn moment(rng: &mut Rng, others: &[Theirs]) -> Millis {
     }
 }
 
-/// Whether the operation reads the list of runs before it starts a run.
+/// Returns whether the call reads the list of runs before it starts a run.
 fn call_reads_list(call: &Call) -> bool {
     call.goal.starts_sync() && call.if_running != IfRunning::Queue
 }
@@ -728,6 +774,12 @@ fn rows(rng: &mut Rng) -> Rows {
         successful: counts(rng, successful),
         unattempted: pick(rng, &[0, 0, 100, 5_000]),
     };
+    // A share that is exactly the limit of 0.57 %, or a little more.
+    if rng.u32(0..12) == 0 {
+        let rejected = rng.u64(57..59);
+        rows.rejected = Some([Some(rejected), Some(0), Some(0)]);
+        rows.successful = Some([Some(10_000 - rejected), Some(0), Some(0)]);
+    }
     // One count in ten jobs is unknown.
     if rng.u32(0..10) == 0 {
         let counts = if rng.bool() {
@@ -748,7 +800,7 @@ fn sequence(rng: &mut Rng) -> Sequence {
     for _ in 0..rng.usize(0..3) {
         let at = pick(rng, &[-86_400_000, -90_000, -20_000, -3_000, 0, 500, 5_000])
             + rng.i64(-500..1_500);
-        others.push(Theirs {
+        others.push(OthersRun {
             at,
             plan: sequence_plan(rng),
         });
@@ -819,7 +871,7 @@ fn plan(rng: &mut Rng) -> Plan {
                 Ending::Interrupted,
             ],
         )],
-        // More than the room that is left among many.
+        // More jobs than an operation keeps that shares the key with others.
         8 if rng.u32(0..40) == 0 => vec![Ending::Success; rng.usize(95..106)],
         8 => (0..rng.usize(2..5))
             .map(|_| {
@@ -846,7 +898,7 @@ fn plan(rng: &mut Rng) -> Plan {
     }
 }
 
-/// The same, but it ends: what was started long ago does not stand in the way for ever.
+/// Returns the plan with an end, so that a run from long ago does not block the queue.
 fn settled(mut plan: Plan) -> Plan {
     plan.takes = plan.takes.min(60_000);
     for job in &mut plan.jobs {

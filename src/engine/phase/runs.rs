@@ -2,6 +2,7 @@
 
 use core::cmp::Reverse;
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use crate::engine::attempt_error::AttemptError;
 use crate::engine::failure_reason::FailureReason;
@@ -21,6 +22,8 @@ pub struct RecentRuns {
     /// Whether a run has entries on several pages. Either it has several jobs, or a run that was
     /// inserted between two requests has moved an entry to the next page.
     is_ambiguous: bool,
+    /// The IDs on the pages that were read.
+    seen: BTreeSet<RunId>,
     /// The IDs of the previous reading, if that was ambiguous.
     previous: Vec<RunId>,
 }
@@ -49,6 +52,7 @@ impl RecentRuns {
             runs: Vec::new(),
             limit,
             is_ambiguous: false,
+            seen: BTreeSet::new(),
             previous: Vec::new(),
         }
     }
@@ -68,6 +72,7 @@ impl RecentRuns {
             Ok(ListStep::Restart) => {
                 self.runs.clear();
                 self.is_ambiguous = false;
+                self.seen.clear();
                 return Next::Send;
             }
             Err(error) => return self.retry(error),
@@ -81,11 +86,11 @@ impl RecentRuns {
             return self.retry(AttemptError::unreadable(ReadError::Missing("id")));
         }
         let (has_more, newest_first) = (page.has_more, page.newest_first);
-        let earlier: Vec<RunId> = self.ids();
-        for run in page {
-            self.is_ambiguous |= earlier.contains(&run.id);
-            self.runs.push(run);
-        }
+        let added = self.runs.len();
+        self.runs.extend(page);
+        let added = self.runs.get(added..).unwrap_or_default();
+        self.is_ambiguous |= added.iter().any(|run| self.seen.contains(&run.id));
+        self.seen.extend(added.iter().map(|run| run.id));
         self.runs.sort_by_key(|run| Reverse(run.id));
         self.runs.truncate(self.limit);
         let is_complete = newest_first && self.runs.len() == self.limit;

@@ -94,3 +94,17 @@ fn a_server_that_ignores_the_page_size_repeats_no_entry() {
     });
     assert_eq!(ids(&execution), [5, 4, 3, 2, 1]);
 }
+
+#[test]
+fn runs_that_are_inserted_anywhere_in_an_unordered_list_are_all_found() {
+    let before = [3, 1, 5, 2, 4].map(|id| (id, "success"));
+    // Run 6 is inserted on the page that was read, and run 7 on the next one.
+    let after = [3, 6, 1, 5, 2, 7, 4].map(|id| (id, "success"));
+    let mut requests = 0;
+    let execution = list_runs(2, |request, _| {
+        requests += 1;
+        let listed = if requests == 1 { &before[..] } else { &after };
+        run_page(listed, request, 3)
+    });
+    assert_eq!(ids(&execution), [7, 6]);
+}

@@ -20,7 +20,7 @@ use world::{BatchWorld, OperationPlan};
 use crate::seeds;
 
 /// Number of batches that `cargo test` simulates.
-const BATCHES: u64 = 2_000;
+const BATCHES: u64 = 1_000;
 /// Maximum number of requests that a story shows.
 const MAX_STORY: usize = 120;
 

@@ -18,7 +18,8 @@ const SPACING: Millis = 100;
 /// A poll this close to the deadline may follow at any distance: it is the last one.
 const LAST_POLL: Millis = 4_000;
 
-/// A situation that the simulation has to reach. A check proves little if its situation never occurs.
+/// A situation that the simulation has to reach. A check proves little if its situation never
+/// occurs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Situation {
     Succeeded,

@@ -54,8 +54,8 @@ pub struct RunPlan {
 pub struct Network {
     /// Maximum time of a request to the server, and of its response.
     latency: Millis,
-    /// Whether the time to the server is the same for every request, so that the server receives the
-    /// requests in the order and at the distances in which they were sent.
+    /// Whether the time to the server is the same for every request, so that the server receives
+    /// the requests in the order and at the distances in which they were sent.
     is_steady: bool,
     /// Share of requests that are slow: up to five seconds each way.
     slow: f64,
@@ -250,8 +250,8 @@ impl BatchWorld {
     }
 }
 
-/// Plans the operations. `goal` is the goal of all of them; `None` mixes the goals. `by_slug` is the
-/// share of slugs. `twins` is the share of syncs that are listed by their ID and by their slug.
+/// Plans the operations. `goal` is the goal of all of them; `None` mixes the goals. `by_slug` is
+/// the share of slugs. `twins` is the share of syncs that are listed by their ID and by their slug.
 fn plan_operations(
     rng: &mut Rng,
     operations: usize,

@@ -4,8 +4,8 @@ use core::cmp::Reverse;
 
 use hightouch_sync::engine::FailureKind;
 
-use super::{Broken, Came, Played, broken};
-use crate::play::Told;
+use super::{Broken, Played, Situation, broken};
+use crate::play::AnyReport;
 use crate::world::Millis;
 
 /// Maximum number of pages that the engine reads one after the other.
@@ -15,7 +15,7 @@ const MAX_REQUESTS: usize = 40;
 /// Maximum number of readings that fail for another reason than the rate limit.
 const MAX_ATTEMPTS: usize = 4;
 
-/// The IDs of the entries that a list of this time shows, the highest first.
+/// Returns the IDs of the entries that a list of this time shows, the highest first.
 fn entries(played: &Played<'_>, then: Millis) -> Vec<u64> {
     let listed = played
         .hightouch
@@ -29,9 +29,9 @@ fn entries(played: &Played<'_>, then: Millis) -> Vec<u64> {
     ids
 }
 
-/// The result is the highest IDs, in order, of a list between the beginning and the end of the call.
+/// The result is the highest IDs, sorted, of a list between the beginning and the end of the call.
 pub fn exact(played: &Played<'_>) -> Result<(), Broken> {
-    let Ok(Told::Runs(report)) = &played.outcome else {
+    let Ok(AnyReport::Runs(report)) = &played.outcome else {
         return Ok(());
     };
     let ids: Vec<u64> = report.runs.iter().map(|run| run.id.get()).collect();
@@ -61,7 +61,7 @@ pub fn exact(played: &Played<'_>) -> Result<(), Broken> {
     )
 }
 
-/// Nothing that passes ends the reading of a list that is short enough.
+/// No transient error ends the reading of a list that is short enough.
 pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
     let Err(failure) = &played.outcome else {
         return Ok(());
@@ -119,16 +119,16 @@ pub fn few_requests(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-pub fn came(played: &Played<'_>) -> Option<Came> {
+pub fn situations(played: &Played<'_>) -> Option<Situation> {
     let pages = played
         .sent
         .iter()
         .filter(|sent| sent.list && sent.body.is_some())
         .count();
-    let is_listed = matches!(played.outcome, Ok(Told::Runs(_)));
+    let is_listed = matches!(played.outcome, Ok(AnyReport::Runs(_)));
     is_listed.then_some(if pages > 1 {
-        Came::ListedInPages
+        Situation::ListedInPages
     } else {
-        Came::Listed
+        Situation::Listed
     })
 }

@@ -1,26 +1,26 @@
-//! The promises where a run of a sequence is started or awaited.
+//! The promises about runs of sequences.
 
 use hightouch_sync::engine::{FailureKind, TransportErrorKind};
 
-use super::{Broken, Came, LONGEST_PAUSE, Played, Sent, broken, is_final, over, sequence_run};
+use super::{Broken, LONGEST_PAUSE, Played, Sent, Situation, broken, is_final, over, sequence_run};
 use crate::sequences::{Run, Sequences, number, run_id};
 use crate::world::{Fault, Goal};
 
 /// The beginning of the message if more rows were rejected than the limit allows.
 const BEYOND_LIMIT: &str = "The destination rejected more rows than the limit allows.";
-/// How long a run may be `done` without the ends of all its sync runs.
+/// Maximum time, in milliseconds, for which a run may be `done` without the ends of all sync runs.
 const DONE_TIMEOUT: i64 = 20_000;
 
 fn sequences<'p>(played: &'p Played<'_>) -> &'p Sequences<'p> {
     played.hightouch.sequences.as_ref().unwrap()
 }
 
-/// The run that is told of, by number.
+/// Returns the number of the run that the outcome reports.
 fn told(played: &Played<'_>) -> Option<u64> {
     sequence_run(&played.outcome).map(|run| number(run.id.as_str()).unwrap_or(0))
 }
 
-/// Whether what came back of a trigger leaves open whether a run came of it.
+/// Returns whether the outcome of a trigger is unknown.
 fn is_unclear(sent: &Sent) -> bool {
     let lost = matches!(
         sent.trouble,
@@ -32,11 +32,14 @@ fn is_unclear(sent: &Sent) -> bool {
     sent.trigger && (lost || unsaid || matches!(sent.status, Some(408 | 500..=599)))
 }
 
-/// One operation starts at most one run, or joins one; and what may have arrived is not sent again.
+/// A call starts or joins at most one run, and a trigger that may have arrived is not sent again.
 pub fn once(played: &Played<'_>) -> Result<(), Broken> {
     let effects = &sequences(played).effects;
     if effects.len() > 1 {
-        return broken("once", format!("its triggers came to the runs {effects:?}"));
+        return broken(
+            "once",
+            format!("its triggers started or joined the runs {effects:?}"),
+        );
     }
     if played.world.call.goal.awaits() && played.sent.iter().any(|sent| sent.trigger) {
         return broken("once", "awaiting a run sent a trigger");
@@ -56,7 +59,8 @@ pub fn once(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// A success is one, a run that is told of is the one that was asked for, and what is not known is said to be so.
+/// A success is a run that succeeded, the run that is reported is the one of this call, and an
+/// unknown outcome is reported as unknown.
 pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("never false", how);
     let call = &played.world.call;
@@ -64,7 +68,7 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let is_open = played.sent.last().is_some_and(is_unclear);
     if is_open != (kind == Some(FailureKind::TriggerUnconfirmed)) {
         return broken(format!(
-            "a trigger of which nothing is known: {is_open}, and the end is {kind:?}"
+            "the outcome of the trigger is unknown: {is_open}, and the call ended as {kind:?}"
         ));
     }
     let asked_for = match call.goal {
@@ -75,7 +79,7 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         return super::broken(
             "never lost",
             format!(
-                "run {asked_for:?} was named, and {:?} is told",
+                "run {asked_for:?} was named by a response, and the outcome names {:?}",
                 told(played)
             ),
         );
@@ -84,14 +88,14 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let Some(report) = sequence_run(&played.outcome) else {
         return match effect {
             Some(run) if !is_open => broken(format!(
-                "it passes over run {run}, to which its trigger came"
+                "its trigger started or joined run {run}, and it does not report it"
             )),
             _ => Ok(()),
         };
     };
     if !call.goal.awaits() && effect != asked_for {
         return broken(format!(
-            "its trigger came to run {effect:?}, not to run {asked_for:?}"
+            "its trigger started or joined run {effect:?}, not run {asked_for:?}"
         ));
     }
     let truth = asked_for.and_then(|run| sequences(played).run(run));
@@ -130,12 +134,12 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         (None, _) if call.goal.waits() => {
             if !ended || !succeeds {
                 return broken(format!(
-                    "run {asked_for:?} is said to have succeeded; it has ended: {ended}"
+                    "run {asked_for:?} is reported as a success; it has ended: {ended}"
                 ));
             }
             if sync_runs.len() != true_ones.len() {
                 return broken(format!(
-                    "of the sync runs {true_ones:?} it tells {sync_runs:?}"
+                    "the sync runs are {true_ones:?}, and it reports {sync_runs:?}"
                 ));
             }
             Ok(())
@@ -151,7 +155,7 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         (Some(FailureKind::SyncFailed), Err(failure)) => {
             let done_for_long = done.is_some_and(|done| played.over >= done + DONE_TIMEOUT);
             if !ended && !done_for_long || succeeds {
-                return broken(format!("run {asked_for:?} is said to have failed"));
+                return broken(format!("run {asked_for:?} is reported as a failure"));
             }
             if failure.message.starts_with(BEYOND_LIMIT) {
                 return beyond_limit(played, truth, &failure.message);
@@ -230,7 +234,7 @@ pub fn read_once(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Nothing that passes ends a wait for a run.
+/// No transient error ends the wait for a run.
 pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("patient", how);
     let call = &played.world.call;
@@ -252,21 +256,21 @@ pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
             let Some(end) = run.and_then(|run| Some(run.ends()?.max(run.known()))) else {
                 return Ok(());
             };
-            let troubled = played
+            let is_faulty = played
                 .sent
                 .iter()
                 .filter(|sent| sent.fault.is_some())
                 .map(over)
                 .max();
-            let from = end.max(troubled.unwrap_or(0));
+            let from = end.max(is_faulty.unwrap_or(0));
             if from.saturating_add(LONGEST_PAUSE) < played.deadline() {
                 return broken(format!(
-                    "nothing stood in the way from {from} ms, when the run had ended"
+                    "from {from} ms nothing failed, and the run had ended"
                 ));
             }
             Ok(())
         }
-        // What was just named and is not known yet will be.
+        // A run that a response has just named may be unknown to another replica.
         _ if played
             .sent
             .last()
@@ -282,8 +286,8 @@ pub fn patient(played: &Played<'_>) -> Result<(), Broken> {
     }
 }
 
-pub fn came(played: &Played<'_>) -> Vec<Came> {
-    let mut came = Vec::new();
+pub fn situations(played: &Played<'_>) -> Vec<Situation> {
+    let mut situations = Vec::new();
     let created = |run: &Run| run.created;
     let told = told(played)
         .and_then(|run| sequences(played).run(run))
@@ -294,7 +298,7 @@ pub fn came(played: &Played<'_>) -> Vec<Came> {
         .find(|sent| sent.named.is_some())
         .map(|sent| sent.at);
     if told.zip(sent).is_some_and(|(created, sent)| created < sent) {
-        came.push(Came::SequenceGoing);
+        situations.push(Situation::SequenceGoing);
     }
     if played
         .sent
@@ -302,18 +306,18 @@ pub fn came(played: &Played<'_>) -> Vec<Came> {
         .any(|sent| sent.target.contains("runId="))
     {
         match played.outcome.as_ref().map_err(|failure| failure.kind) {
-            Ok(_) => came.push(Came::SequenceTolerated),
-            Err(FailureKind::SyncFailed) => came.push(Came::SequenceBeyondLimit),
+            Ok(_) => situations.push(Situation::SequenceTolerated),
+            Err(FailureKind::SyncFailed) => situations.push(Situation::SequenceBeyondLimit),
             Err(_) => {}
         }
     }
-    came.extend(
+    situations.extend(
         match played.outcome.as_ref().map_err(|failure| failure.kind) {
-            Ok(_) if played.world.call.goal.waits() => Some(Came::SequenceSucceeded),
-            Err(FailureKind::SyncFailed) => Some(Came::SequenceFailed),
-            Err(FailureKind::TriggerUnconfirmed) => Some(Came::SequenceUnconfirmed),
+            Ok(_) if played.world.call.goal.waits() => Some(Situation::SequenceSucceeded),
+            Err(FailureKind::SyncFailed) => Some(Situation::SequenceFailed),
+            Err(FailureKind::TriggerUnconfirmed) => Some(Situation::SequenceUnconfirmed),
             _ => None,
         },
     );
-    came
+    situations
 }

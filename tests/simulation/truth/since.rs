@@ -2,7 +2,7 @@
 
 use hightouch_sync::engine::FailureKind;
 
-use super::{Broken, Came, Played, Run, Sent, broken, report};
+use super::{Broken, Played, Run, Sent, Situation, broken, report};
 use crate::play::PlayedWorld;
 use crate::world::{Fault, Millis, Nonsense};
 
@@ -16,11 +16,11 @@ const NORMAL_SKEW: Millis = 1_000;
 /// The pause between two calls after which the second one sees every run of the first one.
 const LISTED_SURELY: Millis = 8_000;
 
-/// Returns whether a list that shows the state at `then`, and that was received at `received`, shows
-/// that the run began at the time or later, or is queued. A queued run counts only if the time has
-/// come.
+/// Returns whether a list that shows the state at `then`, and that was received at `received`,
+/// shows that the run began at the time or later, or is queued. A queued run counts only if the
+/// time has come.
 fn came_since(played: &Played<'_>, run: &Run, then: Millis, received: Millis) -> bool {
-    let Some(moment) = played.world.call.unless_since else {
+    let Some(since) = played.world.call.unless_since else {
         return false;
     };
     let server = &played.world.server;
@@ -29,12 +29,12 @@ fn came_since(played: &Played<'_>, run: &Run, then: Millis, received: Millis) ->
     } else {
         run.created
     };
-    let has_come = !server.sends_date || moment - server.date_ahead <= received;
+    let has_come = !server.sends_date || since - server.date_ahead <= received;
     run.listed() <= then
-        && (then < run.started && has_come || then >= run.started && began >= moment)
+        && (then < run.started && has_come || then >= run.started && began >= since)
 }
 
-/// The requests for the list before anything was started.
+/// Returns the requests for the list that precede the first trigger.
 fn lists<'p>(played: &'p Played<'_>) -> impl Iterator<Item = &'p Sent> {
     played
         .sent
@@ -43,16 +43,17 @@ fn lists<'p>(played: &'p Played<'_>) -> impl Iterator<Item = &'p Sent> {
         .filter(|sent| sent.list)
 }
 
-/// Whether the run, which was taken for one that was to be started, came since.
+/// Returns whether the last list shows that the run began since the given time.
 pub fn stands(played: &Played<'_>, run: &Run) -> bool {
     let last = lists(played).last();
     last.is_some_and(|last| came_since(played, run, last.as_of, last.back))
 }
 
-/// Nothing is started, and nothing else taken or refused, where the list shows a run that came since; the first of those is taken.
+/// If the list shows a run that began since the given time, no run is started, and the first such
+/// run is adopted.
 pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("gated", how);
-    let Some(moment) = played.world.call.unless_since else {
+    let Some(since) = played.world.call.unless_since else {
         return Ok(());
     };
     let started = played
@@ -70,14 +71,15 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
     if started.is_none() && named.is_none() {
         return Ok(());
     }
-    // The last reading of the list: from its first page on, or, where its end was known from a reading before, from there on.
+    // The last reading of the list begins with its first page, or with the end that an earlier
+    // reading has found.
     let all: Vec<&Sent> = lists(played).collect();
     let Some(last) = all.last() else {
-        return broken(format!("nobody asked for a run since {moment} ms"));
+        return broken(format!("it did not read the list of runs since {since} ms"));
     };
     if last.body.is_none() {
         return broken(format!(
-            "what was asked at {} ms told nothing, and it went on",
+            "what was asked at {} ms showed nothing, and it continued",
             last.at
         ));
     }
@@ -92,7 +94,7 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
         .rposition(|sent| sent.body.is_none() && sent.fault != too_long)
         .map_or(0, |failed| failed + 1);
     let list = all[first_page.max(after_trouble)];
-    // A run that was queued when the first page was read may have begun before the page came that has it.
+    // A run that was queued when the first page was read may have begun before its page was read.
     let times = [
         list.as_of,
         lists(played).last().map_or(list.as_of, |last| last.as_of),
@@ -108,7 +110,7 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
                 format!("a trigger was sent at {at} ms")
             });
             broken(format!(
-                "run {} came since {moment} ms, and {did}",
+                "run {} began since {since} ms, and {did}",
                 first.id
             ))
         }
@@ -116,7 +118,7 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
             if played.one_page() && list.fault != Some(Fault::Nonsense(Nonsense::NoTimes)) =>
         {
             broken(format!(
-                "run {} was taken, and run {} came before it, since {moment} ms",
+                "run {} was adopted, and run {} began before it, since {since} ms",
                 taken.id, first.id
             ))
         }
@@ -130,7 +132,7 @@ pub fn future(played: &Played<'_>) -> Result<(), Broken> {
     let world = played.world;
     let kind = played.outcome.as_ref().err().map(|failure| failure.kind);
     let is_invalid = kind == Some(FailureKind::InvalidInput);
-    let Some(moment) = world.call.unless_since else {
+    let Some(since) = world.call.unless_since else {
         return if is_invalid {
             broken("without a time, the input is called invalid".into())
         } else {
@@ -138,7 +140,7 @@ pub fn future(played: &Played<'_>) -> Result<(), Broken> {
         };
     };
     // The time, as the clock of `Date` shows it.
-    let comes = moment - world.server.date_ahead;
+    let comes = since - world.server.date_ahead;
     if is_invalid {
         if comes < played.over + MAX_FUTURE - CLOCK_PRECISION {
             return broken(format!(
@@ -163,11 +165,11 @@ pub fn future(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Repeated calls with the same time start at most one run, if each call begins after the end of the
-/// call before, and after Hightouch has listed the run of the call before.
-pub fn repeated(played: &PlayedWorld<'_>) -> Result<Vec<Came>, Broken> {
+/// Repeated calls with the same time start at most one run, if each call begins after the end of
+/// the call before, and after Hightouch has listed the run of the call before.
+pub fn repeated(played: &PlayedWorld<'_>) -> Result<Vec<Situation>, Broken> {
     let call = &played.world.call;
-    let Some(moment) = call.unless_since else {
+    let Some(since) = call.unless_since else {
         return Ok(Vec::new());
     };
     let runs: Vec<&Run> = played
@@ -176,19 +178,19 @@ pub fn repeated(played: &PlayedWorld<'_>) -> Result<Vec<Came>, Broken> {
         .iter()
         .filter(|run| run.by.is_some())
         .collect();
-    let mut came = Vec::new();
+    let mut situations = Vec::new();
     for run in &runs {
         let adopts = played.calls.iter().any(|later| {
             let id = report(&later.outcome).filter(|report| report.joined);
             run.by != Some(later.nth) && id.is_some_and(|report| report.run.run.get() == run.id)
         });
-        came.extend(adopts.then_some(Came::Repeated));
+        situations.extend(adopts.then_some(Situation::Repeated));
     }
-    // Without a clock that is right, nobody knows whether the time has come.
+    // If the clock is unknown or wrong, the engine cannot know whether the time has come.
     let server = &played.world.server;
     let is_right = server.sends_date && server.date_ahead.abs() <= NORMAL_SKEW;
-    if !is_right && moment > 0 {
-        return Ok(came);
+    if !is_right && since > 0 {
+        return Ok(situations);
     }
     for pair in runs.windows(2) {
         let [one, next] = pair else { continue };
@@ -203,26 +205,27 @@ pub fn repeated(played: &PlayedWorld<'_>) -> Result<Vec<Came>, Broken> {
             return broken(
                 "repeated calls start one run",
                 format!(
-                    "call {first} started run {}, and call {second} started run {} since {moment} \
+                    "call {first} started run {}, and call {second} started run {} since {since} \
                      ms",
                     one.id, next.id
                 ),
             )
-            .map(|()| came);
+            .map(|()| situations);
         }
     }
-    Ok(came)
+    Ok(situations)
 }
 
-pub fn came(played: &Played<'_>) -> Vec<Came> {
-    let mut came = Vec::new();
+pub fn situations(played: &Played<'_>) -> Vec<Situation> {
+    let mut situations = Vec::new();
     let named = report(&played.outcome).and_then(|report| played.run(report.run.run.get()));
-    let moment = played.world.call.unless_since.unwrap_or(Millis::MAX);
+    let since = played.world.call.unless_since.unwrap_or(Millis::MAX);
     if let Some(trigger) = played.sent.iter().find(|sent| sent.trigger) {
-        came.push(Came::NoneSince);
-        came.extend((trigger.at >= moment && moment > played.began).then_some(Came::Awaited));
+        situations.push(Situation::NoneSince);
+        situations
+            .extend((trigger.at >= since && since > played.began).then_some(Situation::Awaited));
     } else if named.is_some_and(|run| stands(played, run)) {
-        came.push(Came::Stands);
+        situations.push(Situation::Stands);
     }
-    came
+    situations
 }
