@@ -1,150 +1,158 @@
-//! Runs a sync through the endpoint and shows its progress.
+//! Runs one sync and follows it by the endpoint's server-sent events.
 
-use std::time::{Duration, Instant};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
-use reqwest::{Client, RequestBuilder, StatusCode, header};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use anyhow::{Context as _, Result, anyhow};
+use reqwest::{Body, RequestBuilder, Response, header};
+use serde_json::{Map, Value};
+use sse_stream::SseStream;
+use tokio::time::Instant;
 
-/// The result of a run.
-pub(super) enum Followed {
-    /// The report of a run that succeeded.
-    Report(Value),
-    /// The reason why there is no report.
-    Problem(Problem),
+use super::bars::Bar;
+use super::client::{Client, parse, read};
+use super::component_log::{Named, NamedRuns};
+use super::outcome::{Content, Document};
+use super::report::Report;
+
+/// Maximum number of consecutive attempts to follow a run again without receiving an event.
+const MAX_ATTEMPTS: u32 = 5;
+/// Delay before each attempt.
+const DELAY: Duration = Duration::from_secs(1);
+
+/// A sync to run.
+pub(super) struct Run<'a> {
+    pub(super) sync: &'a str,
+    pub(super) body: Map<String, Value>,
+    /// The query that accepts the same warnings as the body.
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) deadline: Instant,
 }
 
-/// The parts of the problem details that a user needs.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Problem {
-    kind: String,
-    detail: String,
-    details: Option<String>,
-    sync_id: Option<u64>,
-    run_id: Option<u64>,
+/// The end of a stream of events.
+enum End {
+    /// The last event, or a problem instead of the stream.
+    Document(Document),
+    /// The stream broke off.
+    Lost(anyhow::Error),
 }
 
-impl Problem {
-    /// Formats the problem as one line.
-    pub(super) fn line(&self) -> String {
-        let details = self
-            .details
-            .as_ref()
-            .map(|details| format!(" ({details})"))
-            .unwrap_or_default();
-        match (self.sync_id, self.run_id) {
-            // The details of a failed run contain its IDs already.
-            (Some(sync), Some(run)) if self.kind != "sync-failed" => {
-                format!("{}{details} [run {run} of sync {sync}]", self.detail)
+impl Run<'_> {
+    /// Starts a run and waits for its end.
+    ///
+    /// Sends only one `POST`. If its stream is lost, it follows the run with `GET`, which never
+    /// starts a run.
+    ///
+    /// # Errors
+    /// Fails if no run was started.
+    pub(super) async fn follow(
+        self,
+        client: &Client,
+        bar: &Bar,
+        named: &NamedRuns,
+    ) -> Result<Document> {
+        let mut run = None;
+        let start = client.start(self.sync, &self.body, self.remaining());
+        let mut lost = match start.send().await {
+            Ok(response) => match self.read(response, bar, &mut run).await {
+                End::Document(document) => return Ok(document),
+                End::Lost(error) => error,
+            },
+            // The request was not sent.
+            Err(error) if error.is_connect() => {
+                return Err(error).context(
+                    "The endpoint could not be reached. No run was started. Run the command again",
+                );
             }
-            _ => format!("{}{details}", self.detail),
-        }
-    }
-}
-
-/// Runs a sync and waits until it ends.
-pub(super) async fn follow(
-    endpoint: &str,
-    sync: &str,
-    key: &str,
-    accept_warnings: bool,
-) -> Result<Followed> {
-    let client = Client::new();
-    let started = Instant::now();
-    let bar = Bar::new();
-    let body = json!({ "acceptWarnings": accept_warnings });
-    let run = client
-        .post(format!("{endpoint}/syncs/{sync}/runs"))
-        .json(&body);
-    let mut response = send(run, key, Duration::from_secs(1)).await?;
-    loop {
-        let status = response.status();
-        let location = response
-            .headers()
-            .get(header::LOCATION)
-            .and_then(|value| value.to_str().ok())
-            .map(String::from);
-        let body = response
-            .bytes()
-            .await
-            .context("the endpoint's response was truncated")?;
-        if status != StatusCode::OK && status != StatusCode::ACCEPTED {
-            let problem = serde_json::from_slice(&body).with_context(|| {
-                format!("the endpoint responded with {status}, and its body is not a problem")
-            })?;
-            return Ok(Followed::Problem(problem));
-        }
-        let report: Value =
-            serde_json::from_slice(&body).context("the endpoint's report is not JSON")?;
-        bar.show(&report);
-        if status == StatusCode::OK {
-            return Ok(Followed::Report(report));
-        }
-        let Some(location) = location else {
-            bail!("the endpoint's response has no Location, so the run cannot be polled")
+            Err(error) => error.into(),
         };
-        // Poll often at first, to show progress. Poll rarely later, to save requests.
-        let wait = (started.elapsed() / 10).clamp(Duration::from_secs(1), Duration::from_secs(20));
-        // The `Location` URL contains the options of the run.
-        response = send(client.get(format!("{endpoint}{location}")), key, wait).await?;
-    }
-}
-
-async fn send(request: RequestBuilder, key: &str, wait: Duration) -> Result<reqwest::Response> {
-    let request = request
-        .bearer_auth(key)
-        .header("prefer", format!("wait={}", wait.as_secs()));
-    request.send().await.context("the endpoint did not respond")
-}
-
-/// Shows the progress: a bar on a terminal, otherwise a line for each new status.
-struct Bar(ProgressBar);
-
-/// Number of steps of the bar.
-const STEPS: f64 = 100.0;
-
-impl Bar {
-    fn new() -> Self {
-        let bar = ProgressBar::new(STEPS as u64);
-        let style = ProgressStyle::with_template(
-            "{spinner} {prefix:10} [{bar:30}] {percent:>3} % {elapsed} {msg}",
-        );
-        if let Ok(style) = style {
-            bar.set_style(style.progress_chars("=> "));
+        // The log can name the run before the first event does.
+        let Some(run) = run.or_else(|| named.borrow().last().copied()) else {
+            return Ok(unconfirmed(self.sync, None, &lost));
+        };
+        let mut attempts = 0;
+        while attempts < MAX_ATTEMPTS {
+            attempts += 1;
+            tokio::time::sleep(DELAY).await;
+            let mut seen = None;
+            let resume = client.resume(run, &self.query, self.remaining());
+            match self.send(resume, bar, &mut seen).await {
+                End::Document(document) => return Ok(document),
+                End::Lost(error) => lost = error,
+            }
+            if seen.is_some() {
+                attempts = 0;
+            }
         }
-        bar.enable_steady_tick(Duration::from_millis(100));
-        Self(bar)
+        Ok(unconfirmed(self.sync, Some(run), &lost))
     }
 
-    fn show(&self, report: &Value) {
-        let status = report
-            .get("status")
-            .and_then(Value::as_str)
-            .unwrap_or("?")
-            .to_owned();
-        let job = report.pointer("/jobs/0");
-        let ratio = job
-            .and_then(|job| job.get("completionRatio"))
-            .and_then(Value::as_f64)
-            .unwrap_or(0.0);
-        let run = report
-            .get("runId")
-            .and_then(Value::as_u64)
-            .unwrap_or_default();
-        if self.0.is_hidden() && self.0.prefix() != status {
-            eprintln!("run {run}: {status}");
+    fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    async fn send(&self, request: RequestBuilder, bar: &Bar, run: &mut Option<Named>) -> End {
+        match request.send().await {
+            Ok(response) => self.read(response, bar, run).await,
+            Err(error) => End::Lost(error.into()),
         }
-        self.0.set_prefix(status);
-        self.0.set_message(format!("run {run}"));
-        self.0.set_position((ratio.clamp(0.0, 1.0) * STEPS) as u64);
+    }
+
+    /// Reads the events of a response and shows the progress. Sets `run` to the run that they name.
+    async fn read(&self, response: Response, bar: &Bar, run: &mut Option<Named>) -> End {
+        let is_stream = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        if !is_stream {
+            return read(response, Content::Report)
+                .await
+                .map_or_else(End::Lost, End::Document);
+        }
+        let mut events = pin!(SseStream::new(Body::from(response)));
+        loop {
+            let event = poll_fn(|context| {
+                use futures_core::Stream as _;
+                events.as_mut().poll_next(context)
+            })
+            .await;
+            let event = match event {
+                Some(Ok(event)) => event,
+                Some(Err(error)) => return End::Lost(error.into()),
+                None => return End::Lost(anyhow!("the events ended before the run did")),
+            };
+            let data = event.data.unwrap_or_default();
+            let end = match event.event.as_deref() {
+                Some("progress") => {
+                    if let Ok(report) = serde_json::from_str::<Report>(&data) {
+                        *run = Some((report.sync_id, report.run_id));
+                        bar.show(report.run_id, &report.status, &report.jobs);
+                    }
+                    continue;
+                }
+                Some("report") => parse(data, Content::Report),
+                Some("problem") => parse(data, Content::Problem),
+                _ => continue,
+            };
+            return end.map_or_else(End::Lost, End::Document);
+        }
     }
 }
 
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.0.finish();
-    }
+/// Returns the problem of a run whose end is not known because the endpoint stopped responding.
+fn unconfirmed(sync: &str, run: Option<Named>, lost: &anyhow::Error) -> Document {
+    let kind = "trigger-unconfirmed";
+    let title = "The connection to the endpoint was lost";
+    let detail = match run {
+        Some((sync, run)) => format!(
+            "The connection to the endpoint was lost ({lost:#}). Run {run} of sync {sync} may still be in progress. Check its \
+             status with `hightouch-sync runs {sync}` before you run the sync again."
+        ),
+        None => format!(
+            "The connection to the endpoint was lost ({lost:#}). A run may have been started. Check with `hightouch-sync runs \
+             {sync}` before you run the sync again."
+        ),
+    };
+    Document::problem(kind, title, &detail, run)
 }
