@@ -142,8 +142,13 @@ impl Run<'_> {
 
 /// Returns the problem of a run whose end is not known because the endpoint stopped responding.
 fn unconfirmed(sync: &str, run: Option<Named>, lost: &anyhow::Error) -> Document {
-    let kind = "trigger-unconfirmed";
     let title = "The connection to the endpoint was lost";
+    // A known run makes it certain that a run was started.
+    let kind = if run.is_some() {
+        "unreachable"
+    } else {
+        "trigger-unconfirmed"
+    };
     let detail = match run {
         Some((sync, run)) => format!(
             "The connection to the endpoint was lost ({lost:#}). Run {run} of sync {sync} may still be in progress. Check its \

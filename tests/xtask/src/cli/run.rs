@@ -28,13 +28,24 @@ const WORKSPACE: &str = "HIGHTOUCH_WORKSPACE";
 /// Runs one or several syncs and prints the results.
 pub(super) async fn run(arguments: RunArguments) -> ExitCode {
     let result = run_syncs(&arguments).await;
-    finish(result, arguments.json, &arguments.syncs())
+    let workspace = workspace(arguments.target).ok().flatten();
+    let context = summary::Context {
+        syncs: &arguments.syncs(),
+        lists: false,
+        workspace: workspace.as_deref(),
+    };
+    finish(result, arguments.json, &context)
 }
 
 /// Lists the recent runs of a sync.
 pub(super) async fn list(arguments: RunsArguments) -> ExitCode {
     let result = list_runs(&arguments).await;
-    finish(result, arguments.json, &[arguments.sync])
+    let context = summary::Context {
+        syncs: &[arguments.sync],
+        lists: true,
+        workspace: None,
+    };
+    finish(result, arguments.json, &context)
 }
 
 async fn run_syncs(arguments: &RunArguments) -> Result<Document> {
@@ -47,7 +58,11 @@ async fn run_syncs(arguments: &RunArguments) -> Result<Document> {
         origin,
         ..
     } = &session;
-    bars.print(&format!("Running sync {} at {origin}", syncs.join(", ")));
+    let plural = if syncs.len() == 1 { "" } else { "s" };
+    bars.print(&format!(
+        "Running sync{plural} {} at {origin}",
+        syncs.join(", ")
+    ));
     let deadline = Instant::now() + arguments.wait();
     let work = async {
         if let [sync] = &syncs[..] {
@@ -132,8 +147,7 @@ impl Session {
                  API key, or pass --local-hightouch to call the local Hightouch, a mock of the Hightouch API."
             ),
         };
-        // Runs of the local Hightouch have no page.
-        if let (Some(workspace), false) = (variable(WORKSPACE)?, target.local_hightouch) {
+        if let Some(workspace) = workspace(target)? {
             settings.set(WORKSPACE, &workspace);
         }
         let bars = Bars::default();
@@ -156,6 +170,16 @@ impl Session {
     }
 }
 
+/// Returns the slug of the workspace. Runs of the local Hightouch have no page, so it is not used for
+/// them.
+fn workspace(target: Target) -> Result<Option<String>> {
+    if target.local_hightouch {
+        Ok(None)
+    } else {
+        variable(WORKSPACE)
+    }
+}
+
 /// Reads an environment variable. An empty one counts as not set.
 ///
 /// # Errors
@@ -171,7 +195,7 @@ fn variable(name: &str) -> Result<Option<String>> {
 }
 
 /// Prints the result and returns the exit code.
-fn finish(result: Result<Document>, json: bool, syncs: &[String]) -> ExitCode {
+fn finish(result: Result<Document>, json: bool, context: &summary::Context<'_>) -> ExitCode {
     let (document, is_endpoints) = match result {
         Ok(document) => (document, true),
         Err(error) => {
@@ -190,7 +214,7 @@ fn finish(result: Result<Document>, json: bool, syncs: &[String]) -> ExitCode {
                 summary::error(&problem.detail);
                 Ok(())
             }
-            _ => summary::print(&document, syncs),
+            _ => summary::print(&document, context),
         }
     };
     match printed {

@@ -29,11 +29,21 @@ pub(super) fn printable(text: &str) -> String {
     text.chars().map(printable).collect()
 }
 
+/// The command whose result is printed.
+pub(super) struct Context<'a> {
+    /// The names of the syncs, as the caller gave them.
+    pub(super) syncs: &'a [String],
+    /// Whether the command lists runs. Otherwise it runs the syncs.
+    pub(super) lists: bool,
+    /// The slug of the workspace, for links.
+    pub(super) workspace: Option<&'a str>,
+}
+
 /// Prints a document to stdout, and its problems to stderr.
 ///
 /// # Errors
 /// Fails if stdout is closed.
-pub(super) fn print(document: &Document, syncs: &[String]) -> io::Result<()> {
+pub(super) fn print(document: &Document, context: &Context<'_>) -> io::Result<()> {
     let mut text = TabWriter::new(Vec::new())
         .padding(GAP)
         .minwidth(0)
@@ -43,12 +53,12 @@ pub(super) fn print(document: &Document, syncs: &[String]) -> io::Result<()> {
         Content::Report(report) => print_run(&mut text, &Summary::of_report(report))?,
         Content::Problem(problem) => {
             if problem.run_id.is_some() {
-                print_run(&mut text, &Summary::of_problem(problem))?;
+                print_run(&mut text, &Summary::of_problem(problem, context))?;
             }
-            problems.push((syncs.join(", "), problem));
+            problems.push((context.syncs.join(", "), problem));
         }
         Content::Batch(batch) => {
-            print_batch(&mut text, batch)?;
+            print_batch(&mut text, batch, context)?;
             for entry in &batch.runs {
                 if let Some(problem) = &entry.problem {
                     problems.push((entry.sync.to_string(), problem));
@@ -64,12 +74,23 @@ pub(super) fn print(document: &Document, syncs: &[String]) -> io::Result<()> {
     stdout.write_all(&text)?;
     stdout.flush()?;
     for (sync, problem) in problems {
-        let reason = match problem.ending() {
-            Ending::Unconfirmed => "has no confirmed result",
-            Ending::Usage => "was not run",
-            Ending::Success | Ending::Failed => "did not succeed",
+        let what = if context.lists {
+            format!("the runs of sync {sync} could not be listed")
+        } else {
+            let result = match problem.ending() {
+                Ending::Unconfirmed => "has no confirmed result",
+                Ending::Usage => "was not run",
+                _ if problem.kind == "not-started" => "was not started",
+                Ending::Success | Ending::Failed => "did not succeed",
+            };
+            format!("sync {sync} {result}")
         };
-        error(&format!("sync {sync} {reason}: {}", line(problem)));
+        error(&printable(&format!("{what}: {}", line(problem))));
+    }
+    if document.ending() == Ending::Unconfirmed {
+        anstream::eprintln!(
+            "note: A run is in progress, or may have been started. Check with `hightouch-sync runs SYNC` before you run a sync again."
+        );
     }
     Ok(())
 }
@@ -77,7 +98,7 @@ pub(super) fn print(document: &Document, syncs: &[String]) -> io::Result<()> {
 /// Prints an error to stderr.
 pub(super) fn error(message: &str) {
     let style = AnsiColor::Red.on_default().bold();
-    anstream::eprintln!("{style}error:{style:#} {}", printable(message));
+    anstream::eprintln!("{style}error:{style:#} {message}");
 }
 
 /// Returns a problem as one line.
@@ -103,7 +124,7 @@ struct Summary<'a> {
     status: Status,
     is_joined: bool,
     jobs: &'a [Job],
-    url: Option<&'a str>,
+    url: Option<String>,
 }
 
 /// A status in words. The words alone tell the states apart, without the colour.
@@ -179,18 +200,23 @@ impl<'a> Summary<'a> {
             ),
             is_joined: report.joined,
             jobs: &report.jobs,
-            url: report.url.as_deref(),
+            url: report.url.clone(),
         }
     }
 
-    fn of_problem(problem: &'a Problem) -> Self {
+    fn of_problem(problem: &'a Problem, context: &Context<'_>) -> Self {
+        let url = |(workspace, (sync, run))| {
+            // The endpoint has no `url` in problems. This is the `url` of its reports.
+            format!("https://app.hightouch.com/{workspace}/syncs/{sync}/runs/{run}")
+        };
+        let run = problem.sync_id.zip(problem.run_id);
         Self {
             sync: problem.sync_id,
             run: problem.run_id,
             status: Status::of_problem(problem),
             is_joined: false,
             jobs: &problem.jobs,
-            url: None,
+            url: context.workspace.zip(run).map(url),
         }
     }
 }
@@ -251,22 +277,23 @@ fn print_run(out: &mut impl Write, summary: &Summary<'_>) -> io::Result<()> {
         out,
         "  rows\t{added} added, {changed} changed, {removed} removed, {rejected} rejected"
     )?;
-    if let Some(url) = summary.url {
+    if let Some(url) = &summary.url {
         writeln!(out, "  link\t{}", printable(url))?;
     }
     Ok(())
 }
 
-fn print_batch(out: &mut impl Write, batch: &Batch) -> io::Result<()> {
+fn print_batch(out: &mut impl Write, batch: &Batch, context: &Context<'_>) -> io::Result<()> {
+    let link = context.workspace.map_or("", |_| "\tLINK");
     writeln!(
         out,
-        "SYNC\tSTATUS\tRUN\tDURATION\tADDED\tCHANGED\tREMOVED\tREJECTED\tLINK"
+        "SYNC\tSTATUS\tRUN\tDURATION\tADDED\tCHANGED\tREMOVED\tREJECTED{link}"
     )?;
     for entry in &batch.runs {
         let summary = match (&entry.report, &entry.problem) {
             (Some(report), _) if entry.location.is_some() => Summary::of_run(report),
             (Some(report), _) => Summary::of_report(report),
-            (None, Some(problem)) => Summary::of_problem(problem),
+            (None, Some(problem)) => Summary::of_problem(problem, context),
             (None, None) => continue,
         };
         let Counts {
@@ -275,14 +302,15 @@ fn print_batch(out: &mut impl Write, batch: &Batch) -> io::Result<()> {
             removed,
             rejected,
         } = Counts::of(summary.jobs);
+        let link = summary.url.map(|url| format!("\t{}", printable(&url)));
         writeln!(
             out,
-            "{}\t{}\t{}\t{}\t{added}\t{changed}\t{removed}\t{rejected}\t{}",
-            entry.sync,
+            "{}\t{}\t{}\t{}\t{added}\t{changed}\t{removed}\t{rejected}{}",
+            printable(&entry.sync.to_string()),
             summary.status,
             text(summary.run),
             duration_text(summary.jobs),
-            summary.url.map_or_else(|| UNKNOWN.into(), printable),
+            link.unwrap_or_default(),
         )?;
     }
     let Batch {
@@ -293,7 +321,7 @@ fn print_batch(out: &mut impl Write, batch: &Batch) -> io::Result<()> {
     } = batch;
     writeln!(
         out,
-        "{succeeded} of {} success, {failed} failed or not started, {running} in progress",
+        "{succeeded} of {} syncs: success. Failed or not started: {failed}. In progress: {running}.",
         runs.len()
     )
 }
