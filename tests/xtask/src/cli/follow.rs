@@ -161,3 +161,103 @@ fn unconfirmed(sync: &str, run: Option<Named>, lost: &anyhow::Error) -> Document
     };
     Document::problem(kind, title, &detail, run)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::sync::watch;
+
+    use super::super::bars::Bars;
+    use super::super::outcome::Ending;
+    use super::*;
+
+    const PROGRESS: &str = r#"event: progress
+data: {"syncId":1,"runId":15,"status":"processing","jobs":[],"joined":false,"url":null}
+
+"#;
+    const REPORT: &str = r#"event: report
+data: {"syncId":1,"runId":15,"status":"success","jobs":[],"joined":false,"url":null}
+
+"#;
+
+    /// Follows a run at an endpoint that sends these events, one text for each request, and then
+    /// closes the connection. `None` closes it without a response. Returns the result and the
+    /// request lines.
+    async fn follow(
+        responses: &[Option<&'static str>],
+        named: &[Named],
+    ) -> (Result<Document>, Vec<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let client = Client::new(&url, "key".into()).unwrap();
+        let bar = Bars::default().add("sync 1".into());
+        let (_sender, named) = watch::channel(named.to_vec());
+        let run = Run {
+            sync: "1",
+            body: Map::new(),
+            query: vec![("acceptWarnings", "true".into())],
+            deadline: Instant::now() + Duration::from_secs(60),
+        };
+        let endpoint = async {
+            let mut lines = Vec::new();
+            for response in responses {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = vec![0; 4096];
+                let length = stream.read(&mut request).await.unwrap();
+                let request = String::from_utf8_lossy(&request[..length]).into_owned();
+                lines.push(request.lines().next().unwrap_or_default().to_owned());
+                if let Some(events) = response {
+                    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                                connection: close\r\ncontent-length: 99999\r\n\r\n";
+                    let text = format!("{head}{events}");
+                    stream.write_all(text.as_bytes()).await.unwrap();
+                }
+            }
+            lines
+        };
+        tokio::join!(run.follow(&client, &bar, &named), endpoint)
+    }
+
+    #[tokio::test]
+    async fn a_lost_stream_is_resumed_with_get_and_never_with_another_post() {
+        let responses = [Some(PROGRESS), None, Some(PROGRESS), Some(REPORT)];
+        let (result, requests) = follow(&responses, &[]).await;
+        assert_eq!(result.unwrap().ending(), Ending::Success);
+        let get = "GET /syncs/1/runs/15?acceptWarnings=true HTTP/1.1";
+        assert_eq!(requests, ["POST /syncs/1/runs HTTP/1.1", get, get, get]);
+    }
+
+    #[tokio::test]
+    async fn the_log_names_the_run_if_no_event_does() {
+        let (result, requests) = follow(&[None, Some(REPORT)], &[(1, 15)]).await;
+        assert_eq!(result.unwrap().ending(), Ending::Success);
+        assert!(requests[1].starts_with("GET /syncs/1/runs/15?"));
+    }
+
+    #[tokio::test]
+    async fn without_the_id_of_the_run_the_result_is_unconfirmed_and_nothing_is_repeated() {
+        let (result, requests) = follow(&[None], &[]).await;
+        let document = result.unwrap();
+        assert_eq!(document.ending(), Ending::Unconfirmed);
+        assert!(document.text.contains("A run may have been started"));
+        assert_eq!(requests.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_cannot_be_followed_any_more_is_named() {
+        let responses = [Some(PROGRESS), None, None, None, None, None];
+        let (result, requests) = follow(&responses, &[]).await;
+        let document = result.unwrap();
+        assert_eq!(document.ending(), Ending::Unconfirmed);
+        assert!(
+            document.text.contains("Run 15 of sync 1"),
+            "{}",
+            document.text
+        );
+        assert_eq!(requests.len(), 6);
+        assert!(requests[1..].iter().all(|line| line.starts_with("GET ")));
+    }
+}
