@@ -67,7 +67,7 @@ fn without_arguments_a_sync_runs_and_a_summary_is_printed() {
     ] {
         assert!(stdout.contains(expected), "{stdout}");
     }
-    // The run takes five seconds, of which it is queued for a part.
+    // The run ends after five seconds. It is queued at first.
     let duration = stdout
         .lines()
         .find_map(|line| line.trim().strip_prefix("duration"))
