@@ -169,9 +169,8 @@ fn a_run_that_outlasts_the_wait_is_named_and_has_its_own_exit_code() {
     let output = run(&["4", "--wait", "1"]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
     assert!(stdout(&output).contains("sync 4: in progress ("));
-    let stderr = stderr(&output);
     for expected in ["run 15 of sync 4", "hightouch-sync runs"] {
-        assert!(stderr.contains(expected), "{stderr}");
+        assert!(stderr(&output).contains(expected), "{}", stderr(&output));
     }
     let problem = document(&run(&["4", "--wait", "1", "--json"]));
     assert_eq!(problem["kind"], "still-running");

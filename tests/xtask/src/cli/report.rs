@@ -163,7 +163,7 @@ mod tests {
         );
         let running = job(Some("2026-01-01T00:00:01Z"), None, None);
         let seconds = |seconds| Some(Duration::from_secs_f64(seconds));
-        assert_eq!(duration(&[first.clone()]), seconds(1.5));
+        assert_eq!(duration(std::slice::from_ref(&first)), seconds(1.5));
         assert_eq!(duration(&[first.clone(), second]), seconds(2.5));
         assert_eq!(duration(&[first, running]), None);
         assert_eq!(duration(&[]), None);
