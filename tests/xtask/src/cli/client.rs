@@ -81,8 +81,14 @@ impl Client {
         self.http
             .request(method, url)
             .bearer_auth(&self.key)
-            .header("prefer", format!("wait={}", wait.as_secs()))
+            .header("prefer", format!("wait={}", whole_seconds(wait)))
     }
+}
+
+/// Returns the span in whole seconds, rounded up, so that a wait of 1 s is not sent as 0.
+fn whole_seconds(span: Duration) -> u64 {
+    span.as_secs()
+        .saturating_add(u64::from(span.subsec_nanos() > 0))
 }
 
 /// Reads a whole response: a document, or a problem.
