@@ -185,6 +185,33 @@ fn a_run_that_outlasts_the_wait_is_named_and_has_its_own_exit_code() {
     );
 }
 
+#[cfg(unix)]
+#[test]
+fn an_interrupted_command_names_the_run_that_continues() {
+    let mut child = command(&["run", "--local-hightouch", "6", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    lines
+        .find(|line| line.as_ref().unwrap().contains("(run "))
+        .unwrap()
+        .unwrap();
+    let interrupted = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(interrupted.success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3));
+    let problem = document(&output);
+    let detail = problem["detail"].as_str().unwrap();
+    for expected in ["interrupted", "run 15 of sync 6", "still be in progress"] {
+        assert!(detail.contains(expected), "{detail}");
+    }
+}
+
 #[test]
 fn a_run_that_may_have_been_started_has_the_same_exit_code() {
     let hightouch = command(&[
@@ -316,7 +343,8 @@ fn several_syncs_run_one_after_another_until_one_fails() {
     for expected in [
         "error: sync demo-failed did not succeed: INVALID_SESSION_ID",
         "error: sync 1 was not started: ",
-        "sync 3: failed (run ",
+        "sync 5: started (run ",
+        "sync 3: started (run ",
     ] {
         assert!(stderr.contains(expected), "{stderr}");
     }

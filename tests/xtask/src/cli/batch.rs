@@ -100,7 +100,10 @@ async fn display(client: &Client, bars: &Bars, mut named: NamedRuns) -> Infallib
     // Bars stay on the terminal as long as they exist.
     let mut ended = Vec::new();
     loop {
-        interval.tick().await;
+        let is_turn = tokio::select! {
+            _ = interval.tick() => true,
+            Ok(()) = named.changed() => false,
+        };
         let new: Vec<Named> = named
             .borrow_and_update()
             .iter()
@@ -113,7 +116,7 @@ async fn display(client: &Client, bars: &Bars, mut named: NamedRuns) -> Infallib
             bar.show(run.1, "started", &[]);
             in_progress.push_back(Shown { run, bar });
         }
-        if let Some(shown) = in_progress.pop_front() {
+        if is_turn && let Some(shown) = in_progress.pop_front() {
             if poll(client, &shown).await {
                 shown.bar.end();
                 ended.push(shown);
