@@ -89,4 +89,4 @@ pub use step::{Action, Event};
 pub use sync_list::{InvalidSyncs, MAX_SYNCS, validate_syncs};
 pub use time::{Instant, whole_millis};
 pub use verdict::{Verdict, sequence_verdict, verdict};
-pub use warnings::{InvalidLimit, RejectedLimit, Warnings};
+pub use warnings::{InvalidLimit, RejectedLimit, Warnings, decimal};

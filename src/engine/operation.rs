@@ -463,6 +463,10 @@ fn check_allowed(options: &Options, sync: SyncId) -> Result<(), FailureReason> {
 
 /// The phases of an operation on a sequence.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an operation has one phase at a time"
+)]
 pub enum SequencePhase {
     /// Starting a run.
     Trigger(TriggerSequence),

@@ -131,15 +131,19 @@ impl PollSchedule {
     /// Learns the duration of an earlier run of the same sync. The duration of a failed run is not
     /// a hint.
     pub(super) fn note_earlier(&mut self, run: &Run) {
+        let is_known = self.earlier.iter().any(|(id, _)| *id == run.id);
+        // Only the newest runs are kept. Checked first, because reading a time takes long.
+        let is_too_old =
+            self.earlier.len() == MAX_EARLIER && self.earlier.iter().all(|(id, _)| run.id < *id);
+        if is_known || is_too_old || !matches!(run.status, RunStatus::Success | RunStatus::Warning)
+        {
+            return;
+        }
         let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::rfc3339);
         let (Some(created), Some(finished)) = (time(&run.created_at), time(&run.finished_at))
         else {
             return;
         };
-        let is_known = self.earlier.iter().any(|(id, _)| *id == run.id);
-        if is_known || !matches!(run.status, RunStatus::Success | RunStatus::Warning) {
-            return;
-        }
         self.earlier
             .push((run.id, finished.duration_since(created)));
         if self.earlier.len() > MAX_EARLIER {

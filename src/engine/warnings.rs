@@ -99,9 +99,9 @@ impl RejectedLimit {
 impl fmt::Display for RejectedLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.max_rejected, self.max_percent) {
-            (Some(max), Some(percent)) => write!(f, "{max} rows and {percent} %"),
+            (Some(max), Some(percent)) => write!(f, "{max} rows and {} %", decimal(percent)),
             (Some(max), None) => write!(f, "{max} rows"),
-            (None, Some(percent)) => write!(f, "{percent} %"),
+            (None, Some(percent)) => write!(f, "{} %", decimal(percent)),
             (None, None) => f.write_str("0 rows"),
         }
     }
@@ -149,12 +149,19 @@ impl fmt::Display for RejectedRows {
         match (self.rejected, self.total()) {
             (Some(rejected), Some(total)) if total > 0 => {
                 let percent = (10_000.0 * rejected as f64 / total as f64).round() / 100.0;
-                write!(f, "{rejected} of {total} rows ({percent} %)")
+                write!(f, "{rejected} of {total} rows ({} %)", decimal(percent))
             }
             (Some(rejected), _) => write!(f, "{rejected} rows"),
             (None, _) => f.write_str("an unknown number of rows"),
         }
     }
+}
+
+/// Returns the shortest decimal form of a number. `serde_json` is in the component anyway, and the
+/// standard library's code for floats is not.
+pub fn decimal(number: f64) -> String {
+    let text = serde_json::to_string(&number).unwrap_or_default();
+    text.strip_suffix(".0").map_or(text.clone(), Into::into)
 }
 
 #[cfg(test)]

@@ -101,8 +101,9 @@ impl ApiError {
         if let Ok(Some(envelope)) = lenient::read_object(body) {
             return Self::from_envelope(&envelope);
         }
-        let message = serde_json::from_slice::<&RawValue>(body)
+        let message = core::str::from_utf8(body)
             .ok()
+            .and_then(|body| serde_json::from_str::<&RawValue>(body).ok())
             .and_then(text);
         Self {
             message,
@@ -139,7 +140,9 @@ impl ApiError {
             .map_or("", |chunk| chunk.valid())
             .trim_ascii();
         Self {
-            message: Some(prefix(text, MAX_TEXT_LEN).into()).filter(has_content),
+            message: Some(prefix(text, MAX_TEXT_LEN))
+                .filter(|text| has_content(text))
+                .map(Into::into),
             details: None,
         }
     }
@@ -177,7 +180,8 @@ impl ApiError {
 
 /// Returns the text of a string; `None` for any other value and for a text without content.
 fn text(value: &RawValue) -> Option<String> {
-    as_text(value, MAX_TEXT_LEN).filter(has_content)
+    let text = as_text(value, MAX_TEXT_LEN)?;
+    has_content(&text).then(|| text.into_owned())
 }
 
 /// Returns the standard reason phrase of an HTTP status. wasi:http does not pass on the server's

@@ -4,7 +4,7 @@ use core::fmt;
 use core::ops::Range;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -15,9 +15,7 @@ use super::uuid::UUID_LEN;
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
     text: String,
-    /// Every fragment of [`MIN_FRAGMENT_LEN`] bytes of the key's forms, in lower case, as a
-    /// big-endian number. Sorted.
-    fragments: Vec<u64>,
+    fragments: Fragments,
 }
 
 /// The error for a text that is not an API key. It does not quote the text.
@@ -53,21 +51,9 @@ impl ApiKey {
         if !is_key {
             return Err(InvalidKey);
         }
-        let number = |fragment: &[u8]| {
-            fragment.iter().fold(0, |number, byte| {
-                number << 8 | u64::from(byte.to_ascii_lowercase())
-            })
-        };
-        let length = MIN_FRAGMENT_LEN.min(text.len());
-        let mut fragments: Vec<u64> = Vec::new();
-        for form in forms(text) {
-            fragments.extend(form.as_bytes().windows(length).map(number));
-        }
-        fragments.sort_unstable();
-        fragments.dedup();
         Ok(Self {
             text: text.into(),
-            fragments,
+            fragments: Fragments::of(text),
         })
     }
 
@@ -98,6 +84,9 @@ impl ApiKey {
         if !is_uuid && !self.text.bytes().all(|byte| byte.is_ascii_digit()) {
             return false;
         }
+        if !self.may_be_in(body) {
+            return false;
+        }
         let json = lenient::body_text(body).unwrap_or_default();
         let mut is_named = false;
         let mut check = |value: &RawValue| {
@@ -121,14 +110,31 @@ impl ApiKey {
         is_named
     }
 
+    /// Whether a body may contain the key, which consists of hexadecimal digits and hyphens. This
+    /// takes much less time than reading the body, and is false for almost every body.
+    fn may_be_in(&self, body: &[u8]) -> bool {
+        // A JSON string may contain each of its characters as `\u0000`.
+        let can_be_key =
+            |byte: &&u8| byte.is_ascii_hexdigit() || matches!(**byte, b'-' | b'\\' | b'u');
+        let length = self.text.len();
+        // The key covers a position that is a multiple of its length, wherever the key is.
+        (0..body.len()).step_by(length).any(|at| {
+            let (before, after) = body.split_at(at);
+            let after = after.iter().take_while(can_be_key).count();
+            after > 0 && before.iter().rev().take_while(can_be_key).count() + after >= length
+        })
+    }
+
     /// Replaces the key and its fragments in a text that comes from elsewhere, such as a response
     /// that echoes the request's headers. It finds them in any letter case, in base64, in
     /// hexadecimal digits, and with the escapes of URLs, JSON and HTML.
     pub fn redact(&self, text: &mut String) {
         // The key itself may contain what looks like an escape, so the raw text is searched too.
-        let mut found = self.fragments_in(text, unescaped);
-        found.extend(self.fragments_in(text, unchanged));
-        found.sort_unstable_by_key(|range| range.start);
+        let mut found = self.fragments_in(text, unchanged);
+        if text.contains(['%', '\\', '&']) {
+            found.extend(self.fragments_in(text, unescaped));
+            found.sort_unstable_by_key(|range| range.start);
+        }
         if !found.is_empty() {
             let mut redacted = String::new();
             let mut end = 0;
@@ -162,25 +168,24 @@ impl ApiKey {
     /// overlapping fragments merged. `decode` decodes the first character of a text and returns the
     /// number of bytes that it takes.
     fn fragments_in(&self, text: &str, decode: fn(&[u8]) -> (u8, usize)) -> Vec<Range<usize>> {
-        let length = MIN_FRAGMENT_LEN.min(self.text.len());
-        let mask = u64::MAX >> (8 * (MIN_FRAGMENT_LEN - length));
+        let length = self.fragments.length;
         let mut found: Vec<Range<usize>> = Vec::new();
-        // The last characters as a number, and the position of each of them, the oldest first.
+        // The last characters as a number, and the position of each of them. The character with
+        // the number `n` has its position at `n % MIN_FRAGMENT_LEN`.
         let (mut last, mut positions) = (0, [0; MIN_FRAGMENT_LEN]);
         let (mut at, mut count) = (0, 0);
         while let Some(rest) = text.as_bytes().get(at..).filter(|rest| !rest.is_empty()) {
             let (byte, width) = decode(rest);
-            positions.rotate_left(1);
-            if let Some(position) = positions.last_mut() {
+            if let Some(position) = positions.get_mut(count % MIN_FRAGMENT_LEN) {
                 *position = at;
             }
-            last = (last << 8 | u64::from(byte.to_ascii_lowercase())) & mask;
+            last = self.fragments.shifted(last, byte);
             (at, count) = (at + width, count + 1);
-            if count < length || self.fragments.binary_search(&last).is_err() {
+            if count < length || !self.fragments.contains(last) {
                 continue;
             }
             let begin = positions
-                .get(MIN_FRAGMENT_LEN - length)
+                .get((count - length) % MIN_FRAGMENT_LEN)
                 .copied()
                 .unwrap_or(at);
             match found.last_mut() {
@@ -189,6 +194,68 @@ impl ApiKey {
             }
         }
         found
+    }
+}
+
+/// A set of all fragments of a key's forms, in lower case, as big-endian numbers.
+///
+/// It is a hash table with linear probing. Unlike a sorted list, it is built in a short time: most
+/// calls redact only a few short texts.
+#[derive(Clone, PartialEq, Eq)]
+struct Fragments {
+    /// Length of a fragment in bytes.
+    length: usize,
+    /// A free slot is zero. The number of slots is a power of two.
+    slots: Vec<u64>,
+}
+
+impl Fragments {
+    fn of(key: &str) -> Self {
+        let length = MIN_FRAGMENT_LEN.min(key.len());
+        let forms = forms(key);
+        let count: usize = forms.iter().map(String::len).sum();
+        // At most four fifths of the slots are used, so that searches end soon.
+        let slots = vec![0; (count + count / 4 + 1).next_power_of_two()];
+        let mut fragments = Self { length, slots };
+        for form in forms {
+            let mut last = 0;
+            for (index, byte) in form.bytes().enumerate() {
+                last = fragments.shifted(last, byte);
+                if index + 1 >= length {
+                    let slot = fragments.slot(last);
+                    if let Some(slot) = fragments.slots.get_mut(slot) {
+                        *slot = last;
+                    }
+                }
+            }
+        }
+        fragments
+    }
+
+    /// Appends a byte to a fragment and removes the first byte of a whole fragment.
+    fn shifted(&self, fragment: u64, byte: u8) -> u64 {
+        let mask = u64::MAX >> (8 * (MIN_FRAGMENT_LEN - self.length));
+        (fragment << 8 | u64::from(byte.to_ascii_lowercase())) & mask
+    }
+
+    fn contains(&self, fragment: u64) -> bool {
+        self.slots.get(self.slot(fragment)) == Some(&fragment)
+    }
+
+    /// Returns the slot of a fragment, or the free slot for it if it is not in the set.
+    fn slot(&self, fragment: u64) -> usize {
+        let last = self.slots.len() - 1;
+        // The multiplier of Fibonacci hashing. The upper bits of the product depend on all bytes.
+        let hash = fragment.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let mut slot = hash as usize & last;
+        while self
+            .slots
+            .get(slot)
+            .is_some_and(|used| *used != 0 && *used != fragment)
+        {
+            slot = (slot + 1) & last;
+        }
+        slot
     }
 }
 
@@ -225,20 +292,24 @@ fn forms(text: &str) -> Vec<String> {
     if text.len() < MIN_FRAGMENT_LEN {
         return forms;
     }
-    forms.push(
-        text.bytes()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .filter_map(|digit| char::from_digit(digit.into(), 16))
-            .collect(),
-    );
+    let mut hex = String::with_capacity(2 * text.len());
+    for digit in text.bytes().flat_map(|byte| [byte >> 4, byte & 15]) {
+        hex.extend(char::from_digit(digit.into(), 16));
+    }
+    forms.push(hex);
     for bytes_before in 0..3 {
         let mut bytes = vec![0; bytes_before];
         bytes.extend_from_slice(text.as_bytes());
         // The characters that do not depend on the bytes before and after the key.
         let (begin, end) = ((bytes_before * 8).div_ceil(6), bytes.len() * 8 / 6);
-        for alphabet in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
-            forms.extend(alphabet.encode(&bytes).get(begin..end).map(Into::into));
+        let mut encoded = STANDARD_NO_PAD.encode(&bytes);
+        encoded.truncate(end);
+        let encoded = encoded.split_off(begin);
+        if encoded.contains(['+', '/']) {
+            // The URL-safe alphabet.
+            forms.push(encoded.replace('+', "-").replace('/', "_"));
         }
+        forms.push(encoded);
     }
     forms
 }
@@ -326,6 +397,7 @@ impl fmt::Debug for ApiKey {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
     #[test]
     fn a_key_that_could_break_a_header_is_refused_without_being_quoted() {

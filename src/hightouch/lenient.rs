@@ -82,12 +82,10 @@ pub(super) fn as_u64(value: &RawValue) -> Option<u64> {
     if json.len() > MAX_NUMBER_JSON_LEN {
         return None;
     }
-    let digits = decode(json).unwrap_or(Cow::Borrowed(json));
-    digits
-        .bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then(|| digits.parse().ok())
-        .flatten()
+    match decode(json) {
+        Some(digits) => parse_digits(&digits),
+        None => parse_digits(json),
+    }
 }
 
 /// Returns an ID, which may be a number or a string of digits.
@@ -105,26 +103,30 @@ pub(super) fn as_bool(value: &RawValue) -> Option<bool> {
     }
 }
 
-/// Returns the text of a string, cut to at most `max` bytes; `None` for any other value. However
-/// long the string is, this takes no more memory than a few times `max` × [`MAX_ESCAPE_LEN`].
-pub(super) fn as_text(value: &RawValue, max: usize) -> Option<String> {
+/// Returns the text of a string, cut to at most `max` bytes; `None` for any other value. The text is
+/// borrowed if nothing in it is escaped. However long the string is, this takes no more memory than
+/// a few times `max` × [`MAX_ESCAPE_LEN`].
+pub(super) fn as_text(value: &RawValue, max: usize) -> Option<Cow<'_, str>> {
     let json = value.get();
     if !json.starts_with('"') {
         return None;
     }
     let max_json = 1 + max.saturating_mul(MAX_ESCAPE_LEN);
     if json.len() <= max_json || !json.contains('\\') {
-        return decode(json).map(|text| prefix(&text, max).into());
+        return decode(json).map(|text| match text {
+            Cow::Borrowed(text) => Cow::Borrowed(prefix(text, max)),
+            Cow::Owned(text) => Cow::Owned(prefix(&text, max).into()),
+        });
     }
     // The cut may fall into an escape sequence, or between the two halves of a surrogate pair.
     (0..2 * MAX_ESCAPE_LEN).find_map(|less| {
         let string = format!("{}\"", prefix(json, max_json.saturating_sub(less)));
-        decode(&string).map(|text| prefix(&text, max).into())
+        decode(&string).map(|text| Cow::Owned(prefix(&text, max).into()))
     })
 }
 
 /// Returns the text of a string or the JSON of any other value, cut to at most `max` bytes.
-pub(super) fn as_text_or_json(value: &RawValue, max: usize) -> String {
+pub(super) fn as_text_or_json(value: &RawValue, max: usize) -> Cow<'_, str> {
     as_text(value, max).unwrap_or_else(|| prefix(value.get(), max).into())
 }
 
@@ -133,12 +135,16 @@ pub(super) fn prefix(text: &str, max: usize) -> &str {
     text.get(..text.floor_char_boundary(max)).unwrap_or(text)
 }
 
-/// Returns the text of a JSON string, borrowed if nothing in it is escaped.
+/// Returns the text of a JSON string, borrowed if nothing in it is escaped. `json` must be valid
+/// JSON, or a string without its end.
 fn decode(json: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
     // serde's error for another type than a string would quote the value.
-    json.starts_with('"').then_some(())?;
+    let content = json.strip_prefix('"')?;
+    if !json.contains('\\') {
+        return content.strip_suffix('"').map(Cow::Borrowed);
+    }
     serde_json::from_str::<Text<'_>>(json)
         .ok()
         .map(|Text(text)| text)
@@ -147,6 +153,12 @@ fn decode(json: &str) -> Option<Cow<'_, str>> {
 /// Reads a whole number for `deserialize_with`; any other value counts as missing.
 pub(super) fn u64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(as_u64)
+}
+
+/// Parses a whole number that is written in digits only.
+fn parse_digits(digits: &str) -> Option<u64> {
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok()).flatten()
 }
 
 /// Reads a numeric ID for `deserialize_with`; any other value counts as missing.
@@ -160,15 +172,18 @@ pub(super) fn id<'de, D: Deserializer<'de>, T: TryFrom<u64>>(
 pub(super) fn uuid<'de, D: Deserializer<'de>, T: FromStr>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
-    let text = short_text(deserializer)?;
-    Ok(text.and_then(|text| text.trim_ascii().parse().ok()))
+    let value = <&RawValue>::deserialize(deserializer)?;
+    Ok(as_text(value, MAX_SHORT_TEXT_LEN).and_then(|text| text.trim_ascii().parse().ok()))
 }
 
 /// Reads a status or a timestamp for `deserialize_with`; any value but a string counts as missing.
 pub(super) fn short_text<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(|value| as_text(value, MAX_SHORT_TEXT_LEN))
+    <&RawValue>::deserialize(deserializer).map(|value| {
+        let text = as_text(value, MAX_SHORT_TEXT_LEN)?;
+        Some(text.into_owned())
+    })
 }
 
 /// Reads free text for `deserialize_with`: the text of a string or the JSON of any other value.
@@ -181,11 +196,12 @@ pub(super) fn free_text<'de, D: Deserializer<'de>>(
 
 /// Returns the text of a string or the JSON of any other value; `None` for blanks and for `null`.
 pub(super) fn as_free_text(value: &RawValue) -> Option<String> {
-    Some(as_text_or_json(value, MAX_TEXT_LEN)).filter(has_content)
+    let text = as_text_or_json(value, MAX_TEXT_LEN);
+    has_content(&text).then(|| text.into_owned())
 }
 
 /// Whether a text has any content: blanks and `null` have none.
-pub(super) fn has_content(text: &String) -> bool {
+pub(super) fn has_content(text: &str) -> bool {
     !text.trim_ascii().is_empty() && text != "null"
 }
 

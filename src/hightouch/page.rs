@@ -22,16 +22,14 @@ pub struct Page {
 }
 
 /// Reads a page and passes each entry to a function, so that only what the function keeps is in
-/// memory. An entry is read as `Fields`, and counts as unreadable if `convert` returns `None` for
-/// it.
+/// memory. The function returns whether it could read the entry.
 ///
 /// # Errors
 /// The body is not JSON, has no list under `data`, has a `hasMore` that is not a boolean, or has a
 /// field twice. Entries that were passed on before an error must be discarded.
-pub(super) fn read_page<'a, Fields: Deserialize<'a>, Entry>(
+pub(super) fn read_page<'a>(
     body: &'a [u8],
-    convert: fn(Fields) -> Option<Entry>,
-    each: &mut dyn FnMut(Entry),
+    each: &mut dyn FnMut(&'a RawValue) -> Result<bool, serde_json::Error>,
 ) -> Result<Page, ReadError> {
     let json = lenient::body_text(body)?;
     if !lenient::is_object(json) {
@@ -41,10 +39,7 @@ pub(super) fn read_page<'a, Fields: Deserialize<'a>, Entry>(
     let (mut entries, mut unreadable) = (0, 0);
     let mut each = |value: &'a RawValue| {
         entries += 1;
-        match lenient::read_nested(value)?.and_then(convert) {
-            Some(entry) => each(entry),
-            None => unreadable += 1,
-        }
+        unreadable += usize::from(!each(value)?);
         Ok(())
     };
     let mut deserializer = serde_json::Deserializer::from_str(json);

@@ -1,10 +1,12 @@
 //! Runs of syncs, as `GET /syncs/{syncId}/runs` lists them.
 
+use core::fmt;
+
 use serde::Deserialize;
-use serde::de::Deserializer;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::lenient::{self, MAX_SHORT_TEXT_LEN, prefix};
+use super::lenient::{self, MAX_SHORT_TEXT_LEN, MAX_TEXT_LEN, has_content, prefix};
 use super::page::{Page, read_page};
 use super::{ReadError, RunId, RunStatus};
 
@@ -128,6 +130,102 @@ struct Fields {
     failed_rows: Option<RowCounts>,
 }
 
+/// An entry in which every field has a type that the API documents, and no text is escaped. It is
+/// read in a third of the time that the same [`Fields`] take.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Documented<'a> {
+    id: u64,
+    status: &'a str,
+    error: Option<&'a str>,
+    created_at: Option<&'a str>,
+    started_at: Option<&'a str>,
+    finished_at: Option<&'a str>,
+    query_size: Option<u64>,
+    #[serde(deserialize_with = "ratio")]
+    completion_ratio: Option<Ratio>,
+    planned_rows: Option<DocumentedCounts>,
+    successful_rows: Option<DocumentedCounts>,
+    failed_rows: Option<DocumentedCounts>,
+}
+
+/// Row counts that are numbers.
+struct DocumentedCounts(RowCounts);
+
+impl<'de> Deserialize<'de> for DocumentedCounts {
+    // Derived code would also read a list.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(field_identifier, rename_all = "camelCase")]
+        enum Field {
+            AddedCount,
+            ChangedCount,
+            RemovedCount,
+            #[serde(other)]
+            Other,
+        }
+
+        struct Counts;
+
+        impl<'de> Visitor<'de> for Counts {
+            type Value = RowCounts;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RowCounts, A::Error> {
+                let (mut added, mut changed, mut removed) = (None, None, None);
+                while let Some(name) = map.next_key()? {
+                    let count = match name {
+                        Field::AddedCount => &mut added,
+                        Field::ChangedCount => &mut changed,
+                        Field::RemovedCount => &mut removed,
+                        Field::Other => {
+                            map.next_value::<IgnoredAny>()?;
+                            continue;
+                        }
+                    };
+                    if count.replace(map.next_value()?).is_some() {
+                        return Err(A::Error::custom("a count comes twice"));
+                    }
+                }
+                Ok(RowCounts {
+                    added,
+                    changed,
+                    removed,
+                })
+            }
+        }
+
+        deserializer.deserialize_map(Counts).map(Self)
+    }
+}
+
+impl From<Documented<'_>> for Fields {
+    fn from(entry: Documented<'_>) -> Self {
+        let short = |text: Option<&str>| Some(prefix(text?, MAX_SHORT_TEXT_LEN).into());
+        let counts = |counts: Option<DocumentedCounts>| Some(counts?.0);
+        Self {
+            id: RunId::try_from(entry.id).ok(),
+            status: RunStatus::read(prefix(entry.status, MAX_SHORT_TEXT_LEN)),
+            error: entry
+                .error
+                .map(|text| prefix(text, MAX_TEXT_LEN))
+                .filter(|text| has_content(text))
+                .map(Into::into),
+            created_at: short(entry.created_at),
+            started_at: short(entry.started_at),
+            finished_at: short(entry.finished_at),
+            query_size: entry.query_size,
+            completion_ratio: entry.completion_ratio,
+            planned_rows: counts(entry.planned_rows),
+            successful_rows: counts(entry.successful_rows),
+            failed_rows: counts(entry.failed_rows),
+        }
+    }
+}
+
 impl Fields {
     fn into_run(self) -> Option<Run> {
         Some(Run {
@@ -153,7 +251,23 @@ impl Run {
     /// The body is not JSON, has no list under `data`, has a `hasMore` that is not a boolean, or
     /// has a field twice. Entries that were passed on before an error must be discarded.
     pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<RunsPage, ReadError> {
-        read_page(body, Fields::into_run, each)
+        read_page(body, &mut |value| {
+            let run = Self::read(value)?;
+            Ok(run.map(&mut *each).is_some())
+        })
+    }
+
+    /// Reads an entry; returns `None` if it is not an object with an ID.
+    ///
+    /// # Errors
+    /// The entry has a field twice.
+    fn read(value: &RawValue) -> Result<Option<Self>, serde_json::Error> {
+        let json = value.get();
+        let fields = match serde_json::from_str::<Documented<'_>>(json) {
+            Ok(documented) if lenient::is_object(json) => Some(documented.into()),
+            _ => lenient::read_nested::<Fields>(value)?,
+        };
+        Ok(fields.and_then(Fields::into_run))
     }
 
     /// Whether the run has ended: its status is a final one, or it is unknown and the run has a

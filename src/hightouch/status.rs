@@ -1,8 +1,10 @@
 //! The statuses of runs.
 
 use serde::de::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
-use super::{Timestamp, lenient};
+use super::Timestamp;
+use super::lenient::{self, MAX_SHORT_TEXT_LEN};
 
 /// Declares the statuses of one kind of run: for each the variant, the API's name, and whether a
 /// run with this status has ended.
@@ -55,7 +57,8 @@ macro_rules! statuses {
         /// Any value but a string counts as missing.
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let name = lenient::short_text(deserializer)?;
+                let value = <&RawValue>::deserialize(deserializer)?;
+                let name = lenient::as_text(value, MAX_SHORT_TEXT_LEN);
                 Ok(Self::read(&name.unwrap_or_default()))
             }
         }
@@ -104,10 +107,12 @@ impl RunStatus {
     /// Whether a run with this status and this `finishedAt` has ended. A run with an unknown status
     /// has ended if it has a `finishedAt` after 1970.
     pub fn ended_at(&self, finished_at: Option<&str>) -> bool {
-        let finished = finished_at
-            .and_then(Timestamp::rfc3339)
-            .is_some_and(|finished| finished.millis() > 0);
-        self.ended() || matches!(self, Self::Other(_)) && finished
+        match self {
+            Self::Other(_) => finished_at
+                .and_then(Timestamp::rfc3339)
+                .is_some_and(|finished| finished.millis() > 0),
+            known => known.ended(),
+        }
     }
 }
 

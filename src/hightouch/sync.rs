@@ -33,7 +33,10 @@ struct Fields {
 /// Reads a slug for `deserialize_with`. A longer text than a slug's is one byte longer after the
 /// cut, and so never equals a slug.
 fn slug<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(|value| lenient::as_text(value, MAX_SLUG_LEN + 1))
+    <&RawValue>::deserialize(deserializer).map(|value| {
+        let slug = lenient::as_text(value, MAX_SLUG_LEN + 1)?;
+        Some(slug.into_owned())
+    })
 }
 
 impl SyncEntry {
@@ -43,13 +46,16 @@ impl SyncEntry {
     /// The body is not JSON, has no list under `data`, has a `hasMore` that is not a boolean, or
     /// has a field twice. Entries that were passed on before an error must be discarded.
     pub fn read_page(body: &[u8], each: &mut dyn FnMut(Self)) -> Result<SyncsPage, ReadError> {
-        let convert = |fields: Fields| {
-            Some(Self {
-                id: fields.id?,
-                slug: fields.slug.unwrap_or_default(),
-            })
-        };
-        read_page(body, convert, each)
+        read_page(body, &mut |value| {
+            let Some(Fields { id: Some(id), slug }) = lenient::read_nested(value)? else {
+                return Ok(false);
+            };
+            each(Self {
+                id,
+                slug: slug.unwrap_or_default(),
+            });
+            Ok(true)
+        })
     }
 }
 

@@ -5,7 +5,9 @@ use waki::bindings::wasi::io::poll::{Pollable, poll};
 use super::clock::Clock;
 use super::connection::{Connection, Redact};
 use super::exchange::Exchange;
-use crate::engine::{Batch, BatchOptions, Event, Goal, Instant, Options, Outcome};
+use crate::engine::{
+    Batch, BatchOptions, Event, Goal, Instant, Options, Outcome, Send, TransportError,
+};
 
 /// Called with each run that an operation has started or adopted, as soon as Hightouch has named
 /// it.
@@ -14,10 +16,7 @@ pub(crate) type Observer<R> = Box<dyn FnMut(R)>;
 /// A batch and its requests in flight.
 pub(crate) struct Driver<G: Goal> {
     batch: Batch<G>,
-    /// The requests in flight, with the indices of their operations.
-    exchanges: Vec<(usize, Exchange)>,
-    connection: Connection,
-    clock: Clock,
+    exchanges: Exchanges,
     observer: Option<Observer<G::Report>>,
 }
 
@@ -42,9 +41,11 @@ impl<G: Goal<Report: Redact>> Driver<G> {
     ) -> Self {
         Self {
             batch: Batch::new(goals, options, batch, clock.now(), clock.seed()),
-            exchanges: Vec::new(),
-            connection,
-            clock,
+            exchanges: Exchanges {
+                in_flight: Vec::new(),
+                connection,
+                clock,
+            },
             observer: None,
         }
     }
@@ -58,16 +59,10 @@ impl<G: Goal<Report: Redact>> Driver<G> {
 
     /// Receives what has arrived. Returns whether a request got its reply.
     fn receive(&mut self) -> bool {
-        let mut has_reply = false;
-        for (index, exchange) in core::mem::take(&mut self.exchanges) {
-            match exchange.advance(self.clock.now()) {
-                Ok(exchange) => self.exchanges.push((index, exchange)),
-                Err(reply) => {
-                    has_reply = true;
-                    self.batch
-                        .on_reply(index, self.connection.without_echo(reply));
-                }
-            }
+        let replies = self.exchanges.receive();
+        let has_reply = !replies.is_empty();
+        for (index, reply) in replies {
+            self.batch.on_reply(index, reply);
         }
         has_reply
     }
@@ -75,14 +70,11 @@ impl<G: Goal<Report: Redact>> Driver<G> {
     /// Sends the requests that may be sent now. Returns whether there was one.
     fn send(&mut self) -> bool {
         let mut has_sent = false;
-        while let Some(send) = self.batch.next_request(self.clock.now()) {
+        while let Some(send) = self.batch.next_request(self.exchanges.clock.now()) {
             has_sent = true;
-            let now = self.clock.now();
-            match Exchange::start(send.request, &self.connection, now, send.give_up) {
-                Ok(exchange) => self.exchanges.push((send.index, exchange)),
-                Err(error) => self
-                    .batch
-                    .on_reply(send.index, Event::TransportError(error)),
+            let index = send.index;
+            if let Err(error) = self.exchanges.start(send) {
+                self.batch.on_reply(index, Event::TransportError(error));
             }
         }
         has_sent
@@ -93,36 +85,22 @@ impl<G: Goal<Report: Redact>> Driver<G> {
         let Some(observer) = &mut self.observer else {
             return;
         };
-        while let Some(mut report) = self.batch.next_started(self.clock.now()) {
-            report.redact(&self.connection.key);
+        while let Some(mut report) = self.batch.next_started(self.exchanges.clock.now()) {
+            report.redact(&self.exchanges.connection.key);
             observer(report);
         }
     }
 
     /// Blocks until an operation can make progress, `also` is ready, or `until`.
     pub(crate) fn wait(&self, also: Option<&Pollable>, until: Option<Instant>) {
-        let mut pollables: Vec<&Pollable> = also.into_iter().collect();
-        for (_, exchange) in &self.exchanges {
-            exchange.pollables(&mut pollables);
-        }
-        let give_ups = self.exchanges.iter().map(|(_, exchange)| exchange.give_up);
-        let wake_at = self
-            .batch
-            .wake_at()
-            .into_iter()
-            .chain(give_ups)
-            .chain(until);
-        let timer = wake_at.min().map(|wake_at| self.clock.wake_at(wake_at));
-        pollables.extend(&timer);
-        if !pollables.is_empty() {
-            poll(&pollables);
-        }
+        let wake_at = self.batch.wake_at().into_iter().chain(until).min();
+        self.exchanges.wait(also, wake_at);
     }
 
     /// Returns the outcome of an operation that is over, once.
     pub(crate) fn take_outcome(&mut self, index: usize) -> Option<Outcome<G::Report>> {
         let outcome = self.batch.take_outcome(index)?;
-        Some(self.connection.redacted(outcome))
+        Some(self.exchanges.connection.redacted(outcome))
     }
 
     /// Drives all operations to their ends. Returns their outcomes, in the order of the goals.
@@ -141,6 +119,58 @@ impl<G: Goal<Report: Redact>> Driver<G> {
                 return outcome;
             }
             self.wait(None, None);
+        }
+    }
+}
+
+/// The requests of a driver that are in flight. This part does not depend on the goals, so it is
+/// compiled once.
+struct Exchanges {
+    /// Each exchange, with the index of its operation.
+    in_flight: Vec<(usize, Exchange)>,
+    connection: Connection,
+    clock: Clock,
+}
+
+impl Exchanges {
+    /// Returns the replies that have arrived.
+    fn receive(&mut self) -> Vec<(usize, Event)> {
+        let mut replies = Vec::new();
+        for (index, exchange) in core::mem::take(&mut self.in_flight) {
+            match exchange.advance(self.clock.now()) {
+                Ok(exchange) => self.in_flight.push((index, exchange)),
+                Err(reply) => replies.push((index, self.connection.without_echo(reply))),
+            }
+        }
+        replies
+    }
+
+    /// Starts to send a request.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the host refuses the request.
+    fn start(&mut self, send: Send) -> Result<(), TransportError> {
+        let now = self.clock.now();
+        let exchange = Exchange::start(send.request, &self.connection, now, send.give_up)?;
+        self.in_flight.push((send.index, exchange));
+        Ok(())
+    }
+
+    /// Blocks until a request makes progress, `also` is ready, or `wake_at`.
+    fn wait(&self, also: Option<&Pollable>, wake_at: Option<Instant>) {
+        let mut pollables: Vec<&Pollable> = also.into_iter().collect();
+        for (_, exchange) in &self.in_flight {
+            exchange.pollables(&mut pollables);
+        }
+        let give_ups = self.in_flight.iter().map(|(_, exchange)| exchange.give_up);
+        let timer = give_ups
+            .chain(wake_at)
+            .min()
+            .map(|wake_at| self.clock.wake_at(wake_at));
+        pollables.extend(&timer);
+        if !pollables.is_empty() {
+            poll(&pollables);
         }
     }
 }
@@ -164,8 +194,8 @@ impl<G: Goal<Report: Redact>> Driver<G> {
 
     /// Returns the state of a run that is known to exist.
     pub(crate) fn report(&self, index: usize) -> Option<G::Report> {
-        let mut report = self.batch.report(index, self.clock.now())?;
-        report.redact(&self.connection.key);
+        let mut report = self.batch.report(index, self.exchanges.clock.now())?;
+        report.redact(&self.exchanges.connection.key);
         Some(report)
     }
 }

@@ -1,6 +1,6 @@
 //! The files in tests/recipes are valid, and the recipes fail if the sync fails.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use serde::Deserialize as _;
@@ -31,6 +31,15 @@ fn yaml(name: &str) -> Vec<Value> {
 
 /// Runs the script if curl has the required options. Otherwise returns `None`.
 async fn run_sync(endpoint: String, sync: &'static str) -> Option<Output> {
+    run_sync_since(endpoint, sync, "").await
+}
+
+/// Runs the script with a time for which it is called, which may be empty.
+async fn run_sync_since(
+    endpoint: String,
+    sync: &'static str,
+    since: &'static str,
+) -> Option<Output> {
     let curl = Command::new("curl").arg("--version").output().ok()?;
     let version: Vec<u32> = String::from_utf8_lossy(&curl.stdout)
         .split([' ', '.'])
@@ -48,6 +57,7 @@ async fn run_sync(endpoint: String, sync: &'static str) -> Option<Output> {
         .arg(sync)
         .env("ENDPOINT", endpoint)
         .env("TOKEN", KEY)
+        .env("UNLESS_RUN_SINCE", since)
         .env("no_proxy", "*");
     tokio::task::spawn_blocking(move || script.output().ok())
         .await
@@ -82,6 +92,13 @@ async fn the_script_succeeds_only_if_the_sync_did() {
         assert!(out.contains(expected_text), "{sync}: {output:?}");
     }
     assert_eq!(local.triggers(), 2);
+    // A repeated script with the same time waits for the run of the first.
+    for _ in 0..2 {
+        let time = "2020-01-01T00:00:00Z";
+        let output = run_sync_since(serving.url(), "demo-empty", time).await;
+        assert!(output.unwrap().status.success());
+    }
+    assert_eq!(local.triggers(), 2, "the run of the first call counts");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,21 +209,71 @@ async fn the_script_goes_on_asking_where_an_answer_is_lost_or_an_error_passes() 
 }
 
 #[test]
-fn the_cron_job_runs_the_script_once_and_is_not_tried_again() {
+fn a_retry_of_the_cron_job_passes_the_time_for_which_it_was_scheduled() {
     let [job] = yaml("cronjob.yaml").try_into().unwrap();
     assert_eq!(job["kind"], "CronJob");
-    let spec = &job["spec"]["jobTemplate"]["spec"];
-    assert_eq!(spec["backoffLimit"], 0);
-    let pod = &spec["template"]["spec"];
+    let pod = &job["spec"]["jobTemplate"]["spec"]["template"]["spec"];
     assert_eq!(pod["restartPolicy"], "Never");
     let container = &pod["containers"][0];
-    let script = Path::new(container["command"][1].as_str().unwrap());
+    assert_eq!(names(&container["env"]), ["JOB_NAME", "ENDPOINT", "TOKEN"]);
+    let folder = container["volumeMounts"][0]["mountPath"].as_str().unwrap();
+    let [shell, flags, script] = [0, 1, 2].map(|part| container["command"][part].as_str().unwrap());
+    // The script of the recipe runs, with a script in the place of run-sync.sh.
+    let stub = tests_folder("cronjob");
+    std::fs::write(stub.join("run-sync.sh"), "echo \"$UNLESS_RUN_SINCE $1\"").unwrap();
+    let output = Command::new(shell)
+        .arg(flags)
+        .arg(script.replace(folder, stub.to_str().unwrap()))
+        .env("JOB_NAME", "customers-to-salesforce-29400840")
+        .output()
+        .unwrap();
     assert_eq!(
-        script.parent().unwrap().to_str(),
-        container["volumeMounts"][0]["mountPath"].as_str()
+        String::from_utf8_lossy(&output.stdout),
+        "2025-11-25T06:00:00Z 1234567\n",
+        "{output:?}"
     );
-    assert!(recipe(script.file_name().unwrap().to_str().unwrap()).is_file());
-    assert_eq!(names(&container["env"]), ["ENDPOINT", "TOKEN"]);
+    assert!(recipe("run-sync.sh").is_file());
+}
+
+/// Creates an empty folder for the files of one test.
+fn tests_folder(name: &str) -> PathBuf {
+    let folder = workspace().join("target/tmp/recipes").join(name);
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+/// This test uses the real clock, because the scripts wait in real time.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_dbt_core_the_sync_runs_once_and_only_if_the_tests_passed() {
+    let endpoint = Scripted::start(|what, _| {
+        assert_eq!(what, "POST /syncs/7/runs");
+        respond_with(200, r#"{"runId":42,"status":"success"}"#)
+    })
+    .await;
+    let folder = tests_folder("dbt-core");
+    for (dbt, succeeds, posts) in [("exit 1", false, 0), ("echo \"$@\"", true, 1)] {
+        let program = folder.join("dbt");
+        std::fs::write(&program, format!("#!/bin/sh\n{dbt}\n")).unwrap();
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, executable).unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let mut script = Command::new("sh");
+        script
+            .arg(recipe("dbt-core.sh"))
+            .args(["7", "--select", "customers"])
+            .env("PATH", format!("{}:{path}", folder.display()))
+            .env("ENDPOINT", endpoint.origin())
+            .env("TOKEN", KEY)
+            .env("no_proxy", "*");
+        let output = tokio::task::spawn_blocking(move || script.output().unwrap())
+            .await
+            .unwrap();
+        assert_eq!(output.status.success(), succeeds, "{output:?}");
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(text.contains("build --select customers"), succeeds);
+        assert_eq!(endpoint.triggers(), posts, "{output:?}");
+    }
 }
 
 #[test]

@@ -3,6 +3,9 @@
 #
 #     ENDPOINT=http://127.0.0.1:3000 TOKEN=… run-sync.sh SYNC
 #
+# UNLESS_RUN_SINCE is an optional time, such as 2026-11-25T06:00:00Z. If a run of the sync began at this time or later, the
+# script waits for that run instead of starting another. So the script may be repeated with the same time.
+#
 # Requires curl 7.84 or later. The script has no time limit: set one in the program that starts it. If the
 # script is stopped, the run continues in Hightouch.
 set -eu
@@ -31,8 +34,13 @@ $(printf '%s\n' "$response" | tail -n 1)
 END
 }
 
+if [ -n "${UNLESS_RUN_SINCE:-}" ]; then
+    body="{\"unlessRunSince\":\"$UNLESS_RUN_SINCE\"}"
+else
+    body='{}'
+fi
 # The request that starts the run is sent only once, because a second one may start another run.
-response=$(send --request POST "$ENDPOINT/syncs/$1/runs") || fail
+response=$(send --header 'content-type: application/json' --data "$body" "$ENDPOINT/syncs/$1/runs") || fail
 read_status
 # Status 202 means that the run is in progress. It does not mean success.
 if [ "$status" = 202 ]; then

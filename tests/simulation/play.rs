@@ -483,9 +483,14 @@ fn fare(
             return (format!("{code}"), Some(Ok(answer)), arrives);
         }
         Some(Fault::OlderRun { takes_effect }) if trigger => {
-            // The run stands on the list that was read first, so the engine knows that it is older.
-            let list = before.iter().find(|sent| sent.list && sent.body.is_some());
-            let older = list.and_then(|list| hightouch.newest(list.as_of));
+            // Every list that was read shows the run, so the engine knows that it is older.
+            let lists = before
+                .iter()
+                .filter(|sent| sent.list && sent.body.is_some());
+            let older = lists
+                .map(|list| list.as_of)
+                .min()
+                .and_then(|then| hightouch.newest(then));
             if let Some(older) = older.map(|run| run.id) {
                 if *takes_effect {
                     hightouch.trigger(request, arrives);

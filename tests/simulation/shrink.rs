@@ -1,7 +1,7 @@
 //! Makes a world in which a promise is broken smaller, as long as it stays broken.
 
 use super::run;
-use super::world::{Allowed, Exchange, SequencePlan, World};
+use super::world::{Allowed, Exchange, Plan, SequencePlan, World};
 
 /// The smallest world that can be found by leaving things out, one after the other.
 pub fn shrunk(world: &World, promise: &str) -> World {
@@ -54,6 +54,18 @@ fn candidates(world: &World) -> Vec<World> {
         offer(&|world| {
             world.others.remove(place);
             true
+        });
+    }
+    for place in 0..world.others.len() + world.ours.len() {
+        let plan = |world: &mut World, change: &dyn Fn(&mut Plan) -> bool| {
+            let others = world.others.iter_mut().map(|theirs| &mut theirs.plan);
+            others.chain(&mut world.ours).nth(place).is_some_and(change)
+        };
+        offer(&|world| plan(world, &|plan| set(&mut plan.rows, Vec::new())));
+        offer(&|world| {
+            plan(world, &|plan| {
+                plan.jobs.len() > 1 && plan.jobs.pop().is_some()
+            })
         });
     }
     for place in 0..world.outages.len() {

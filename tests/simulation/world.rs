@@ -549,7 +549,10 @@ impl World {
                 .iter_mut()
                 .map(|theirs| &mut theirs.plan)
                 .chain(&mut world.ours);
-            plans.for_each(|plan| plan.jobs.truncate(4));
+            plans.for_each(|plan| {
+                plan.jobs.truncate(4);
+                plan.rows.truncate(4);
+            });
         }
         if of_sequence {
             (world.others, world.ours) = (Vec::new(), Vec::new());

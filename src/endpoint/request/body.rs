@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::fields::Fields;
 use super::warnings::{self, ACCEPT_WARNINGS};
@@ -58,7 +58,8 @@ pub(in crate::endpoint) struct SyncBody {
 #[derive(Debug, Default)]
 pub(in crate::endpoint) struct BatchBody {
     options: SyncBody,
-    syncs: Vec<Value>,
+    /// The entries of `syncs`, as JSON.
+    syncs: Vec<String>,
     order: BatchOptions,
 }
 
@@ -119,8 +120,8 @@ impl Body for SyncBody {
             if_running: fields
                 .word(IF_RUNNING, &IF_RUNNING_WORDS)?
                 .unwrap_or_default(),
-            unless_since: fields.get(UNLESS_RUN_SINCE, InvalidTimestamp, |value| {
-                Timestamp::given(value.as_str()?).ok()
+            unless_since: fields.get(UNLESS_RUN_SINCE, InvalidTimestamp, |time: String| {
+                Timestamp::given(&time).ok()
             })?,
         })
     }
@@ -141,17 +142,13 @@ impl Body for BatchBody {
 
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Problem> {
         let list = "a list of the IDs or slugs of the syncs to run";
-        let syncs = fields.get(SYNCS, list, |value| match value {
+        let syncs = fields.get(SYNCS, list, |entries: Vec<&RawValue>| {
             // More than one too many make no difference.
-            Value::Array(mut entries) => {
-                entries.truncate(MAX_SYNCS + 1);
-                Some(entries)
-            }
-            _ => None,
+            let entries = entries.into_iter().take(MAX_SYNCS + 1);
+            Some(entries.map(|entry| entry.get().into()).collect())
         })?;
         let expected = format!("a whole number from 1 to {MAX_CONCURRENT_RUNS}");
-        let parallel = fields.get(PARALLEL, expected, |value| {
-            let parallel = value.as_u64()?;
+        let parallel = fields.get(PARALLEL, expected, |parallel| {
             BatchOptions::new(Some(parallel), false).ok()?;
             Some(parallel)
         })?;
@@ -224,10 +221,7 @@ impl BatchBody {
     pub(in crate::endpoint) fn names(&self) -> Vec<String> {
         self.syncs
             .iter()
-            .map(|entry| match entry {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            })
+            .map(|entry| serde_json::from_str(entry).unwrap_or_else(|_| entry.clone()))
             .collect()
     }
 
@@ -242,10 +236,12 @@ impl BatchBody {
             .syncs
             .iter()
             .map(|entry| {
-                match entry.as_u64() {
-                    Some(id) => SyncId::try_from(id).map(SyncRef::Id),
+                match serde_json::from_str::<u64>(entry) {
+                    Ok(id) => SyncId::try_from(id).map(SyncRef::Id),
                     // An entry of any other type is not a slug either.
-                    None => entry.as_str().unwrap_or_default().parse(),
+                    Err(_) => serde_json::from_str::<String>(entry)
+                        .unwrap_or_default()
+                        .parse(),
                 }
                 .map_err(Failure::invalid_input)
             })

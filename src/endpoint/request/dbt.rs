@@ -2,7 +2,6 @@
 
 use hmac_sha256::HMAC;
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 use serde_json::value::RawValue;
 use subtle::{Choice, ConstantTimeEq as _};
 
@@ -73,34 +72,36 @@ struct Data {
 }
 
 /// Reads a JSON object. Serde would read the fields from an array too.
-fn object<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Option<T> {
-    let is_object = text.trim_ascii_start().first() == Some(&b'{');
-    serde_json::from_slice(text).ok().filter(|_| is_object)
+fn object<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    let is_object = text.trim_ascii_start().starts_with('{');
+    serde_json::from_str(text).ok().filter(|_| is_object)
 }
 
 fn text<'de, D: Deserializer<'de>>(field: D) -> Result<Option<String>, D::Error> {
-    Ok(match Value::deserialize(field)? {
-        Value::String(mut text) => {
-            text.truncate(text.floor_char_boundary(MAX_TEXT));
-            Some(text)
-        }
-        _ => None,
-    })
+    <&RawValue>::deserialize(field).map(as_text)
 }
 
 fn number<'de, D: Deserializer<'de>>(field: D) -> Result<Option<u64>, D::Error> {
-    Ok(match Value::deserialize(field)? {
-        Value::String(text) => text.parse().ok(),
-        other => other.as_u64(),
-    })
+    let value = <&RawValue>::deserialize(field)?;
+    Ok(as_number(value).or_else(|| as_text(value)?.parse().ok()))
 }
 
 fn text_or_number<'de, D: Deserializer<'de>>(field: D) -> Result<Option<String>, D::Error> {
-    let value = Value::deserialize(field)?;
-    Ok(match value.as_u64() {
-        Some(number) => Some(number.to_string()),
-        None => text(value).unwrap_or_default(),
-    })
+    let value = <&RawValue>::deserialize(field)?;
+    Ok(as_number(value)
+        .map(|number| number.to_string())
+        .or_else(|| as_text(value)))
+}
+
+/// Returns the text of a string, cut to at most [`MAX_TEXT`] bytes; `None` for any other value.
+fn as_text(value: &RawValue) -> Option<String> {
+    let mut text: String = serde_json::from_str(value.get()).ok()?;
+    text.truncate(text.floor_char_boundary(MAX_TEXT));
+    Some(text)
+}
+
+fn as_number(value: &RawValue) -> Option<u64> {
+    serde_json::from_str(value.get()).ok()
 }
 
 impl Delivery {
@@ -110,9 +111,11 @@ impl Delivery {
     ///
     /// Returns a problem if the body is not a delivery, or lacks the end of a run that succeeded.
     pub(in crate::endpoint) fn read(body: &[u8]) -> Result<Self, Problem> {
-        let envelope: Envelope<'_> = object(body).ok_or_else(|| unreadable("JSON object"))?;
-        let data = match envelope.data.map(|data| data.get().as_bytes()) {
-            Some(data) if data.starts_with(b"{") => {
+        let body = core::str::from_utf8(body).ok();
+        let envelope: Option<Envelope<'_>> = body.and_then(object);
+        let envelope = envelope.ok_or_else(|| unreadable("JSON object"))?;
+        let data = match envelope.data.map(RawValue::get) {
+            Some(data) if data.starts_with('{') => {
                 object(data).ok_or_else(|| unreadable("`data`"))?
             }
             _ => Data::default(),

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::endpoint::response::problem::{Problem, Quoted};
@@ -52,7 +52,9 @@ impl<'a> Fields<'a> {
     ) -> Result<Self, Problem> {
         let unreadable =
             |error| Problem::invalid(format_args!("the body cannot be read as JSON: {error}"));
-        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let text = core::str::from_utf8(bytes)
+            .map_err(|_| Problem::invalid("the body cannot be read as JSON: it is not UTF-8"))?;
+        let mut json = serde_json::Deserializer::from_str(text);
         let members = json
             .deserialize_map(MembersVisitor { known })
             .and_then(|members| json.end().map(|()| members))
@@ -100,25 +102,27 @@ impl<'a> Fields<'a> {
     ///
     /// Returns a problem if the value is not one that `read` accepts. `expected` completes the
     /// sentence "The field must be …".
-    pub(super) fn get<T>(
+    pub(super) fn get<T: Deserialize<'a>, U>(
         &self,
         name: &str,
         expected: impl fmt::Display,
-        read: impl FnOnce(Value) -> Option<T>,
-    ) -> Result<Option<T>, Problem> {
+        read: impl FnOnce(T) -> Option<U>,
+    ) -> Result<Option<U>, Problem> {
         let Some(text) = self.fields.get(name) else {
             return Ok(None);
         };
-        match serde_json::from_str(text.get()) {
-            Ok(Value::Null) => Ok(None),
-            // A value that cannot be read, such as a number that is too large, is of no type.
-            value => match value.ok().and_then(read) {
-                Some(value) => Ok(Some(value)),
-                None => Err(Problem::invalid(format_args!(
-                    "the body's `{}{name}` must be {expected}",
-                    self.prefix
-                ))),
-            },
+        // A value of another type, or a number that is too large, cannot be read.
+        let value = match serde_json::from_str(text.get()) {
+            Ok(None) => return Ok(None),
+            Ok(Some(value)) => read(value),
+            Err(_) => None,
+        };
+        match value {
+            Some(value) => Ok(Some(value)),
+            None => Err(Problem::invalid(format_args!(
+                "the body's `{}{name}` must be {expected}",
+                self.prefix
+            ))),
         }
     }
 
@@ -128,7 +132,7 @@ impl<'a> Fields<'a> {
     ///
     /// Returns a problem if the value has another type.
     pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
-        let flag = self.get(name, "true or false", |value| value.as_bool())?;
+        let flag = self.get(name, "true or false", Some::<bool>)?;
         Ok(flag.unwrap_or_default())
     }
 
@@ -144,11 +148,7 @@ impl<'a> Fields<'a> {
     ) -> Result<Option<T>, Problem> {
         let names: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
         let expected = format!("one of {}", names.join(", "));
-        let Some(given) = self.get(name, &expected, |value| match value {
-            Value::String(text) => Some(text),
-            _ => None,
-        })?
-        else {
+        let Some(given) = self.get(name, &expected, Some::<String>)? else {
             return Ok(None);
         };
         match words.iter().find(|(word, _)| *word == given) {

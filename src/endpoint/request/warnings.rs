@@ -1,12 +1,10 @@
 //! Whether a run that ended as `warning` counts as a success: `acceptWarnings` in a body, and
 //! query parameters of requests without a body.
 
-use serde_json::Value;
-
 use super::fields::Fields;
 use super::target::Target;
 use crate::endpoint::response::problem::Problem;
-use crate::engine::{InvalidLimit, RejectedLimit, Warnings};
+use crate::engine::{InvalidLimit, RejectedLimit, Warnings, decimal};
 
 /// The field of a body, and the query parameter.
 pub(in crate::endpoint) const ACCEPT_WARNINGS: &str = "acceptWarnings";
@@ -27,14 +25,14 @@ const PERCENT: &str = "a number from 0 to 100";
 pub(super) fn from_body(fields: &Fields<'_>) -> Result<Warnings, Problem> {
     let limit = [MAX_REJECTED, MAX_REJECTED_PERCENT];
     if let Some(fields) = fields.object(ACCEPT_WARNINGS, &limit)? {
-        let max_rejected = fields.get(MAX_REJECTED, NUMBER, |value| value.as_u64())?;
-        let max_percent = fields.get(MAX_REJECTED_PERCENT, PERCENT, |value| {
-            value.as_f64().filter(is_percent)
+        let max_rejected = fields.get(MAX_REJECTED, NUMBER, Some::<u64>)?;
+        let max_percent = fields.get(MAX_REJECTED_PERCENT, PERCENT, |percent| {
+            Some(percent).filter(is_percent)
         })?;
         return limited("the body's `acceptWarnings`", max_rejected, max_percent);
     }
     let expected = "true, false, or an object with `maxRejected`, `maxRejectedPercent` or both";
-    let accept = fields.get(ACCEPT_WARNINGS, expected, |value| value.as_bool())?;
+    let accept = fields.get(ACCEPT_WARNINGS, expected, Some::<bool>)?;
     Ok(accepted(accept.unwrap_or_default()))
 }
 
@@ -71,7 +69,7 @@ pub(in crate::endpoint) fn to_query(warnings: Warnings) -> Vec<String> {
                 .map(|number| format!("{MAX_REJECTED}={number}"));
             let percent = limit
                 .max_percent()
-                .map(|percent| format!("{MAX_REJECTED_PERCENT}={percent}"));
+                .map(|percent| format!("{MAX_REJECTED_PERCENT}={}", decimal(percent)));
             number.into_iter().chain(percent).collect()
         }
     }
@@ -106,10 +104,8 @@ fn is_percent(number: &f64) -> bool {
 
 /// Reads a number in its JSON form, which has no sign `+`, no infinity and no surrounding blanks.
 fn json<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
-    let value: Value = serde_json::from_str(text).ok()?;
-    (text.trim_ascii() == text)
-        .then(|| serde_json::from_value(value).ok())
-        .flatten()
+    let is_trimmed = text.trim_ascii() == text;
+    serde_json::from_str(text).ok().filter(|_| is_trimmed)
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::collections::BinaryHeap;
 
 use fastrand::Rng;
 use hightouch_sync::engine::{
-    Batch, BatchOptions, Event, IfRunning as EngineIfRunning, Instant, Options, Outcome, Send,
-    SyncGoal, SyncReport, TransportError, TransportErrorKind,
+    Batch, BatchOptions, Event, FailureKind, IfRunning as EngineIfRunning, Instant, Options,
+    Outcome, Send, SyncGoal, SyncReport, TransportError, TransportErrorKind,
 };
 use hightouch_sync::hightouch::{
     BodyEnd, Method, Request, Response, RetryAfter, RunId, RunRef, SyncId, SyncRef, Timestamp,
@@ -68,6 +68,15 @@ pub struct PlayedBatch<'w> {
     pub ended: Vec<Option<Ended>>,
     /// The runs that [`Batch::next_started`] returned.
     pub announced: Vec<SyncReport>,
+    /// The first failure after which no run is started, and its operation.
+    pub stopped: Option<(Millis, usize)>,
+}
+
+/// Returns whether no run is started after this outcome, if the batch stops after a failure. A wait
+/// that is over is over for all operations.
+pub fn stops(outcome: &Outcome<SyncReport>) -> bool {
+    let goes_on = [FailureKind::StillRunning, FailureKind::NotStarted];
+    matches!(outcome, Err(failure) if !goes_on.contains(&failure.kind))
 }
 
 /// Something that happens at a time in the future. `request` is the index of the request.
@@ -152,14 +161,18 @@ impl<'w> Driver<'w> {
             ..Options::default()
         };
         let operations = goals.len();
+        let parallel = u64::try_from(world.parallel).unwrap();
+        let order = BatchOptions::new(Some(parallel), world.stop_on_failure).unwrap();
+        order.check(operations, span(world.max_wait)).unwrap();
         Self {
-            batch: Batch::new(goals, options, BatchOptions::default(), at(0), world.seed),
+            batch: Batch::new(goals, options, order, at(0), world.seed),
             played: PlayedBatch {
                 world,
                 server,
                 sent: Vec::new(),
                 ended: (0..operations).map(|_| None).collect(),
                 announced: Vec::new(),
+                stopped: None,
             },
             upcoming: BinaryHeap::new(),
             scheduled: 0,
@@ -237,6 +250,12 @@ impl<'w> Driver<'w> {
             if ended.is_none()
                 && let Some(outcome) = self.batch.take_outcome(index)
             {
+                if self.played.stopped.is_none()
+                    && self.played.world.stop_on_failure
+                    && stops(&outcome)
+                {
+                    self.played.stopped = Some((self.now, index));
+                }
                 *ended = Some(Ended {
                     at: self.now,
                     outcome,
@@ -279,12 +298,13 @@ impl<'w> Driver<'w> {
         let in_progress = in_progress
             .filter(|(requests, ended)| **requests > 0 && ended.is_none())
             .count();
-        if in_progress > 50 {
+        if in_progress > world.parallel {
             return broken(
                 "concurrency",
                 format!("at {now} ms {in_progress} operations are in progress"),
             );
         }
+        self.check_order(index, &request)?;
         self.played.sent.push(SentRequest {
             at: now,
             index,
@@ -301,6 +321,52 @@ impl<'w> Driver<'w> {
         self.responses.push(None);
         self.exchanges.push(exchange);
         self.give_ups.push(give_up);
+        Ok(())
+    }
+
+    /// Checks that the operation may send a request now.
+    fn check_order(&self, index: usize, request: &Request) -> Result<(), Broken> {
+        let (now, played) = (self.now, &self.played);
+        let before = self.requests.iter().zip(&played.ended).take(index);
+        let is_first = self.requests[index] == 1;
+        if let Some(passed) = before
+            .enumerate()
+            .find(|(_, (requests, ended))| **requests == 0 && ended.is_none())
+            .map(|(passed, _)| passed)
+            .filter(|_| is_first)
+        {
+            return broken(
+                "order",
+                format!("at {now} ms operation {index} begins before operation {passed}"),
+            );
+        }
+        let Some((failed, by)) = played.stopped else {
+            return Ok(());
+        };
+        if request.method == Method::Post {
+            return broken(
+                "stop on failure",
+                format!(
+                    "at {now} ms operation {index} sends a trigger, and operation {by} failed at \
+                     {failed} ms"
+                ),
+            );
+        }
+        // An operation whose request was in flight may send one more.
+        let own = || played.sent.iter().filter(|sent| sent.index == index);
+        let was_idle = own().all(|sent| sent.back.is_some_and(|back| back < failed));
+        // A run that is polled was awaited or adopted, and needs no start.
+        let is_poll = request.target.contains("runId=");
+        let has_begun = own().any(|sent| sent.is_trigger() || sent.is_poll());
+        if was_idle && !has_begun && !is_poll {
+            return broken(
+                "stop on failure",
+                format!(
+                    "at {now} ms operation {index} sends a request, and operation {by} failed at \
+                     {failed} ms"
+                ),
+            );
+        }
         Ok(())
     }
 

@@ -4,19 +4,17 @@ use std::collections::BTreeMap;
 
 use hightouch_sync::engine::{Failure, FailureKind, Outcome, SyncReport};
 
-use super::play::{Ended, PlayedBatch, SentRequest};
-use super::server::{BatchRun, LIMIT_WINDOW};
+use super::play::{Ended, PlayedBatch, SentRequest, stops};
+use super::server::{BatchRun, LIMIT_WINDOW, slug_of};
 use super::world::{BatchGoal, MAX_LIMIT, OperationPlan};
 use crate::play::LATEST_WAKE;
 pub use crate::truth::Broken;
-use crate::world::{IfRunning, Millis};
+use crate::world::{Fault, IfRunning, Millis};
 
 /// Maximum time from the end of a run until an operation notices it, if nothing fails.
 const MAX_LAG: Millis = 90_000;
 /// Minimum time between two polls of one operation for each operation of the batch.
 const SPACING: Millis = 100;
-/// Maximum number of operations in progress.
-const MAX_IN_PROGRESS: usize = 50;
 /// A poll this close to the deadline may follow at any distance: it is the last one.
 const LAST_POLL: Millis = 4_000;
 
@@ -32,8 +30,14 @@ pub enum Situation {
     Busy,
     /// The sync was listed by its ID and by its slug.
     Duplicate,
-    /// The operation never got a slot.
+    /// The time was up before a run was started.
     NoSlot,
+    /// No run was started, because another operation had failed.
+    Stopped,
+    /// The same, and the operation had sent requests before.
+    StoppedInProgress,
+    /// A batch ran its operations one after the other.
+    OneByOne,
     /// A trigger was sent again.
     Resent,
     /// The server's workspace limit rejected a request.
@@ -45,7 +49,7 @@ pub enum Situation {
 }
 
 impl Situation {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Succeeded,
         Self::SyncFailed,
         Self::StillRunning,
@@ -55,6 +59,9 @@ impl Situation {
         Self::Busy,
         Self::Duplicate,
         Self::NoSlot,
+        Self::Stopped,
+        Self::StoppedInProgress,
+        Self::OneByOne,
         Self::Resent,
         Self::LimitExceeded,
         Self::NearLimit,
@@ -75,7 +82,7 @@ pub fn check(played: &PlayedBatch<'_>) -> Result<BTreeMap<Situation, u64>, Broke
         sent_by[sent.index].push(sent);
     }
     let checked = Checked { played, sent_by };
-    let checks: [Check; 8] = [
+    let checks: [Check; 9] = [
         all_end_in_time,
         once,
         own_runs,
@@ -83,6 +90,7 @@ pub fn check(played: &PlayedBatch<'_>) -> Result<BTreeMap<Situation, u64>, Broke
         never_lost,
         rate_limit,
         spacing,
+        not_started,
         patient,
     ];
     checks.iter().try_for_each(|check| check(&checked))?;
@@ -265,9 +273,10 @@ fn own_runs(checked: &Checked<'_>) -> Result<(), Broken> {
             BatchGoal::Await => id == server.awaited(plan.sync),
             // A run that is in progress, and that this operation did not start.
             _ if report.joined => {
+                let began = operation.sent.first().map_or(0, |sent| sent.at);
                 world.if_running != IfRunning::Queue
                     && run.by != Some(*index)
-                    && !run.has_ended(0)
+                    && !run.has_ended(began)
                     && !operation.sent_trigger()
             }
             _ => run.by == Some(*index),
@@ -413,11 +422,11 @@ fn rate_limit(checked: &Checked<'_>) -> Result<(), Broken> {
 /// The more operations there are, the longer are the pauses between the polls of each.
 fn spacing(checked: &Checked<'_>) -> Result<(), Broken> {
     let world = checked.played.world;
-    let operations = world.operations.len();
+    let operations = world.concurrent();
     if operations == 1 {
         return Ok(());
     }
-    let least = SPACING * Millis::try_from(operations.min(MAX_IN_PROGRESS)).unwrap() * 95 / 100;
+    let least = SPACING * Millis::try_from(operations).unwrap() * 95 / 100;
     let deadline = world.max_wait.max(world.answer_wait);
     for operation in checked.operations() {
         for pair in operation.sent.windows(2) {
@@ -441,6 +450,78 @@ fn spacing(checked: &Checked<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
+/// An operation that was not started has started no run, and if another one has failed, its message
+/// names that one. After a failure, idle operations end at once.
+fn not_started(checked: &Checked<'_>) -> Result<(), Broken> {
+    let played = checked.played;
+    let stopped = played.stopped;
+    let mut plans = played.world.operations.iter();
+    let has_await = plans.any(|plan| plan.goal == BatchGoal::Await);
+    for operation in checked.operations() {
+        let Operation {
+            index, sent, ended, ..
+        } = &operation;
+        let broken = |how: String| broken("not started", format!("operation {index}: {how}"));
+        if let Some((failed, by)) = stopped {
+            let is_idle = sent
+                .iter()
+                .all(|sent| sent.back.is_some_and(|back| back < failed));
+            // An adopted run is polled.
+            let has_begun = operation.plan.goal == BatchGoal::Await
+                || operation.report().is_some()
+                || sent.iter().any(|sent| sent.is_trigger() || sent.is_poll());
+            // An operation that awaits a run starts nothing, so it may still take a free place.
+            let waits_for_place = sent.is_empty() && has_await;
+            if is_idle && !has_begun && !waits_for_place && ended.at > failed {
+                return broken(format!(
+                    "it was idle when operation {by} failed at {failed} ms, and ended at {} ms",
+                    ended.at
+                ));
+            }
+        }
+        if operation.kind() != Some(FailureKind::NotStarted) {
+            continue;
+        }
+        if operation.report().is_some() {
+            return broken("it reports a run".into());
+        }
+        if let Some(run) = checked.run_by(*index) {
+            return broken(format!("it started run {}", run.id));
+        }
+        // Only the list of runs proves that a trigger without a response started nothing.
+        let is_unknown = |sent: &SentRequest| {
+            let is_refused = sent.fault == Some(Fault::Refused)
+                || matches!(sent.status, Some(400..=499)) && sent.status != Some(408);
+            sent.is_trigger() && !is_refused
+        };
+        let last = sent.iter().rposition(|sent| is_unknown(sent));
+        let lists = last.map(|last| {
+            sent[last + 1..]
+                .iter()
+                .filter(|sent| sent.status == Some(200))
+        });
+        if lists.is_some_and(|lists| lists.count() == 0) {
+            return broken("the outcome of its trigger is unknown".into());
+        }
+        let message = &operation.failure().unwrap().message;
+        let names = |other: &Operation<'_>| {
+            let name = if other.plan.by_slug {
+                slug_of(other.plan.sync)
+            } else {
+                other.plan.sync.to_string()
+            };
+            stops(&other.ended.outcome)
+                && other.ended.at <= ended.at
+                && message.contains(&format!("`{name}"))
+        };
+        let says_stopped = message.contains("of the same call failed");
+        if says_stopped && (stopped.is_none() || !checked.operations().any(|other| names(&other))) {
+            return broken(format!("no such operation failed: {message}"));
+        }
+    }
+    Ok(())
+}
+
 /// If nothing fails and there is time enough, every operation learns the result of its run, and one
 /// of two operations on one sync ends as a duplicate.
 fn patient(checked: &Checked<'_>) -> Result<(), Broken> {
@@ -449,7 +530,7 @@ fn patient(checked: &Checked<'_>) -> Result<(), Broken> {
         return Ok(());
     }
     // The others wait for a free place, perhaps until the deadline.
-    let all_begin = world.operations.len() <= MAX_IN_PROGRESS;
+    let all_begin = world.operations.len() <= world.parallel && checked.played.stopped.is_none();
     for operation in checked.operations() {
         let index = operation.index;
         let Some(failure) = operation.failure() else {
@@ -462,10 +543,15 @@ fn patient(checked: &Checked<'_>) -> Result<(), Broken> {
                 let run = operation
                     .report()
                     .and_then(|report| checked.played.server.run(report.run.run.get()));
-                let noticed = run.and_then(|run| Some(run.ends()?.max(run.listed()) + MAX_LAG));
+                let began = operation
+                    .sent
+                    .first()
+                    .map_or(Millis::MAX / 2, |sent| sent.at);
+                let noticed =
+                    run.and_then(|run| Some(run.ends()?.max(run.listed()).max(began) + MAX_LAG));
                 noticed.is_none_or(|noticed| noticed > world.max_wait)
             }
-            FailureKind::Other | FailureKind::Unreachable => !all_begin,
+            FailureKind::NotStarted | FailureKind::Unreachable => !all_begin,
             _ => false,
         };
         if !is_possible {
@@ -522,12 +608,21 @@ fn situations(checked: &Checked<'_>) -> BTreeMap<Situation, u64> {
                 Some(FailureKind::TriggerUnconfirmed) => Situation::Unconfirmed,
                 Some(FailureKind::Busy) => Situation::Busy,
                 Some(FailureKind::InvalidInput) => Situation::Duplicate,
-                Some(FailureKind::Other) => Situation::NoSlot,
+                Some(FailureKind::NotStarted) => {
+                    let message = &operation.failure().unwrap().message;
+                    match message.contains("of the same call failed") {
+                        true if operation.sent.is_empty() => Situation::Stopped,
+                        true => Situation::StoppedInProgress,
+                        false => Situation::NoSlot,
+                    }
+                }
                 Some(_) => Situation::Unreachable,
             },
             1,
         );
     }
+    let is_one_by_one = played.world.parallel == 1 && played.world.operations.len() > 1;
+    add(Situation::OneByOne, u64::from(is_one_by_one));
     add(
         Situation::LimitExceeded,
         u64::from(played.server.rejected > 0),

@@ -70,6 +70,10 @@ pub struct Network {
 pub struct BatchWorld {
     pub seed: u64,
     pub operations: Vec<OperationPlan>,
+    /// Maximum number of operations that are in progress at a time.
+    pub parallel: usize,
+    /// Whether no run is started after an operation has failed.
+    pub stop_on_failure: bool,
     pub if_running: IfRunning,
     pub accept_warnings: bool,
     pub max_wait: Millis,
@@ -117,8 +121,18 @@ impl BatchWorld {
             ),
         };
         let network = network(rng);
+        // A call that does not wait starts all runs at once.
+        let parallel = match rng.u32(0..10) {
+            _ if max_wait == 0 => 50,
+            0..4 => 50,
+            4..7 => rng.usize(1..=5),
+            7 => 49,
+            _ => rng.usize(1..=50),
+        };
         Self {
             seed,
+            parallel,
+            stop_on_failure: max_wait > 0 && rng.u32(0..3) == 0,
             limit: if network.is_steady {
                 MAX_LIMIT
             } else {
@@ -167,6 +181,11 @@ impl BatchWorld {
             ..
         } = self.network;
         is_steady && slow == 0.0 && trigger_faults == 0.0 && read_faults == 0.0
+    }
+
+    /// Returns the number of operations that are in progress at a time.
+    pub fn concurrent(&self) -> usize {
+        self.operations.len().min(self.parallel)
     }
 
     /// Returns what happens to a request: the one with index `nth` of an operation.
