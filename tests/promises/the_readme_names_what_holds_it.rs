@@ -134,6 +134,7 @@ fn every_link_leads_to_a_file() {
         "src/engine/README.md",
         "src/exports/README.md",
         "tests/README.md",
+        "tests/xtask/README.md",
         "wit/README.md",
     ] {
         assert!(pages.contains(&root.join(known)), "{known}: {pages:?}");

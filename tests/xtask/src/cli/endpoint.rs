@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use super::settings::{ORIGIN, Settings};
 use crate::build;
-use crate::embedder::{Config, Host, Outbound, Serving};
+use crate::embedder::{Config, Host, Outbound, Serving, Stderr};
 use crate::local_hightouch::{self, LocalHightouch};
 
 /// The default origin.
@@ -50,11 +50,12 @@ impl Upstream {
 }
 
 /// Builds the components and serves the endpoint with these settings. The endpoint may call this
-/// Hightouch and the URLs in the settings, and nothing else.
+/// Hightouch and the URLs in the settings, and nothing else. Its log goes to `stderr`.
 pub(super) async fn serve(
     listen: SocketAddr,
     upstream: &Upstream,
     mut settings: Settings,
+    stderr: Stderr,
 ) -> Result<Serving> {
     let origin = upstream.origin();
     settings.set(ORIGIN, &origin);
@@ -65,6 +66,7 @@ pub(super) async fn serve(
     let config = Config {
         outbound: Outbound::only(allowed),
         environment: settings.into_environment(),
+        stderr,
         ..Config::default()
     };
     let host = Host::new(&components.endpoint, config)?;

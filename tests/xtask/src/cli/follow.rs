@@ -1,150 +1,263 @@
-//! Runs a sync through the endpoint and shows its progress.
+//! Runs one sync and follows it by the endpoint's server-sent events.
 
-use std::time::{Duration, Instant};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
-use indicatif::{ProgressBar, ProgressStyle};
-use reqwest::{Client, RequestBuilder, StatusCode, header};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use anyhow::{Context as _, Result, anyhow};
+use reqwest::{Body, RequestBuilder, Response, header};
+use serde_json::{Map, Value};
+use sse_stream::SseStream;
+use tokio::time::Instant;
 
-/// The result of a run.
-pub(super) enum Followed {
-    /// The report of a run that succeeded.
-    Report(Value),
-    /// The reason why there is no report.
-    Problem(Problem),
+use super::bars::Bar;
+use super::client::{Client, parse, read};
+use super::component_log::{Named, NamedRuns};
+use super::outcome::{Content, Document};
+use super::report::Report;
+
+/// Maximum number of consecutive attempts to follow a run again without receiving an event.
+const MAX_ATTEMPTS: u32 = 5;
+/// Delay before each attempt.
+const DELAY: Duration = Duration::from_secs(1);
+
+/// A sync to run.
+pub(super) struct Run<'a> {
+    pub(super) sync: &'a str,
+    pub(super) body: Map<String, Value>,
+    /// The query that accepts the same warnings as the body.
+    pub(super) query: Vec<(&'static str, String)>,
+    pub(super) deadline: Instant,
 }
 
-/// The parts of the problem details that a user needs.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Problem {
-    kind: String,
-    detail: String,
-    details: Option<String>,
-    sync_id: Option<u64>,
-    run_id: Option<u64>,
+/// The end of a stream of events.
+enum End {
+    /// The last event, or a problem instead of the stream.
+    Document(Document),
+    /// The stream broke off.
+    Lost(anyhow::Error),
 }
 
-impl Problem {
-    /// Formats the problem as one line.
-    pub(super) fn line(&self) -> String {
-        let details = self
-            .details
-            .as_ref()
-            .map(|details| format!(" ({details})"))
-            .unwrap_or_default();
-        match (self.sync_id, self.run_id) {
-            // The details of a failed run contain its IDs already.
-            (Some(sync), Some(run)) if self.kind != "sync-failed" => {
-                format!("{}{details} [run {run} of sync {sync}]", self.detail)
+impl Run<'_> {
+    /// Starts a run and waits for its end.
+    ///
+    /// Sends only one `POST`. If its stream is lost, it follows the run with `GET`, which never
+    /// starts a run.
+    ///
+    /// # Errors
+    /// Fails if no run was started.
+    pub(super) async fn follow(
+        self,
+        client: &Client,
+        bar: &Bar,
+        named: &NamedRuns,
+    ) -> Result<Document> {
+        let mut run = None;
+        let start = client.start(self.sync, &self.body, self.remaining());
+        let mut lost = match start.send().await {
+            Ok(response) => match self.read(response, bar, &mut run).await {
+                End::Document(document) => return Ok(document),
+                End::Lost(error) => error,
+            },
+            // The request was not sent.
+            Err(error) if error.is_connect() => {
+                return Err(error).context(
+                    "The endpoint could not be reached. No run was started. Run the command again",
+                );
             }
-            _ => format!("{}{details}", self.detail),
-        }
-    }
-}
-
-/// Runs a sync and waits until it ends.
-pub(super) async fn follow(
-    endpoint: &str,
-    sync: &str,
-    key: &str,
-    accept_warnings: bool,
-) -> Result<Followed> {
-    let client = Client::new();
-    let started = Instant::now();
-    let bar = Bar::new();
-    let body = json!({ "acceptWarnings": accept_warnings });
-    let run = client
-        .post(format!("{endpoint}/syncs/{sync}/runs"))
-        .json(&body);
-    let mut response = send(run, key, Duration::from_secs(1)).await?;
-    loop {
-        let status = response.status();
-        let location = response
-            .headers()
-            .get(header::LOCATION)
-            .and_then(|value| value.to_str().ok())
-            .map(String::from);
-        let body = response
-            .bytes()
-            .await
-            .context("the endpoint's response was truncated")?;
-        if status != StatusCode::OK && status != StatusCode::ACCEPTED {
-            let problem = serde_json::from_slice(&body).with_context(|| {
-                format!("the endpoint responded with {status}, and its body is not a problem")
-            })?;
-            return Ok(Followed::Problem(problem));
-        }
-        let report: Value =
-            serde_json::from_slice(&body).context("the endpoint's report is not JSON")?;
-        bar.show(&report);
-        if status == StatusCode::OK {
-            return Ok(Followed::Report(report));
-        }
-        let Some(location) = location else {
-            bail!("the endpoint's response has no Location, so the run cannot be polled")
+            Err(error) => error.into(),
         };
-        // Poll often at first, to show progress. Poll rarely later, to save requests.
-        let wait = (started.elapsed() / 10).clamp(Duration::from_secs(1), Duration::from_secs(20));
-        // The `Location` URL contains the options of the run.
-        response = send(client.get(format!("{endpoint}{location}")), key, wait).await?;
+        // The log can name the run before the first event does.
+        let Some(run) = run.or_else(|| named.borrow().last().copied()) else {
+            return Ok(unconfirmed(self.sync, None, &lost));
+        };
+        let mut attempts = 0;
+        while attempts < MAX_ATTEMPTS {
+            attempts += 1;
+            tokio::time::sleep(DELAY).await;
+            let mut seen = None;
+            let resume = client.resume(run, &self.query, self.remaining());
+            match self.send(resume, bar, &mut seen).await {
+                End::Document(document) => return Ok(document),
+                End::Lost(error) => lost = error,
+            }
+            if seen.is_some() {
+                attempts = 0;
+            }
+        }
+        Ok(unconfirmed(self.sync, Some(run), &lost))
+    }
+
+    fn remaining(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    async fn send(&self, request: RequestBuilder, bar: &Bar, run: &mut Option<Named>) -> End {
+        match request.send().await {
+            Ok(response) => self.read(response, bar, run).await,
+            Err(error) => End::Lost(error.into()),
+        }
+    }
+
+    /// Reads the events of a response and shows the progress. Sets `run` to the run that they name.
+    async fn read(&self, response: Response, bar: &Bar, run: &mut Option<Named>) -> End {
+        let is_stream = response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        if !is_stream {
+            return read(response, Content::Report)
+                .await
+                .map_or_else(End::Lost, End::Document);
+        }
+        let mut events = pin!(SseStream::new(Body::from(response)));
+        loop {
+            let event = poll_fn(|context| {
+                use futures_core::Stream as _;
+                events.as_mut().poll_next(context)
+            })
+            .await;
+            let event = match event {
+                Some(Ok(event)) => event,
+                Some(Err(error)) => return End::Lost(error.into()),
+                None => return End::Lost(anyhow!("the events ended before the run did")),
+            };
+            let data = event.data.unwrap_or_default();
+            let end = match event.event.as_deref() {
+                Some("progress") => {
+                    if let Ok(report) = serde_json::from_str::<Report>(&data) {
+                        *run = Some((report.sync_id, report.run_id));
+                        bar.show(report.run_id, &report.status, &report.jobs);
+                    }
+                    continue;
+                }
+                Some("report") => parse(data, Content::Report),
+                Some("problem") => parse(data, Content::Problem),
+                _ => continue,
+            };
+            return end.map_or_else(End::Lost, End::Document);
+        }
     }
 }
 
-async fn send(request: RequestBuilder, key: &str, wait: Duration) -> Result<reqwest::Response> {
-    let request = request
-        .bearer_auth(key)
-        .header("prefer", format!("wait={}", wait.as_secs()));
-    request.send().await.context("the endpoint did not respond")
+/// Returns the problem of a run whose end is not known because the endpoint stopped responding.
+fn unconfirmed(sync: &str, run: Option<Named>, lost: &anyhow::Error) -> Document {
+    let title = "The connection to the endpoint was lost";
+    // A known run makes it certain that a run was started.
+    let kind = if run.is_some() {
+        "unreachable"
+    } else {
+        "trigger-unconfirmed"
+    };
+    let detail = match run {
+        Some((sync, run)) => format!(
+            "The connection to the endpoint was lost ({lost:#}). Run {run} of sync {sync} may still be in progress. Check its \
+             status with `hightouch-sync runs {sync}` before you run the sync again."
+        ),
+        None => format!(
+            "The connection to the endpoint was lost ({lost:#}). A run may have been started. Check with `hightouch-sync runs \
+             {sync}` before you run the sync again."
+        ),
+    };
+    Document::problem(kind, title, &detail, run)
 }
 
-/// Shows the progress: a bar on a terminal, otherwise a line for each new status.
-struct Bar(ProgressBar);
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-/// Number of steps of the bar.
-const STEPS: f64 = 100.0;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::TcpListener;
+    use tokio::sync::watch;
 
-impl Bar {
-    fn new() -> Self {
-        let bar = ProgressBar::new(STEPS as u64);
-        let style = ProgressStyle::with_template(
-            "{spinner} {prefix:10} [{bar:30}] {percent:>3} % {elapsed} {msg}",
+    use super::super::bars::Bars;
+    use super::super::outcome::Ending;
+    use super::*;
+
+    const PROGRESS: &str = r#"event: progress
+data: {"syncId":1,"runId":15,"status":"processing","jobs":[],"joined":false,"url":null}
+
+"#;
+    const REPORT: &str = r#"event: report
+data: {"syncId":1,"runId":15,"status":"success","jobs":[],"joined":false,"url":null}
+
+"#;
+
+    /// Follows a run at an endpoint that sends these events, one text for each request, and then
+    /// closes the connection. `None` closes it without a response. Returns the result and the
+    /// request lines.
+    async fn follow(
+        responses: &[Option<&'static str>],
+        named: &[Named],
+    ) -> (Result<Document>, Vec<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let client = Client::new(&url, "key".into()).unwrap();
+        let bar = Bars::default().add("sync 1".into());
+        let (_sender, named) = watch::channel(named.to_vec());
+        let run = Run {
+            sync: "1",
+            body: Map::new(),
+            query: vec![("acceptWarnings", "true".into())],
+            deadline: Instant::now() + Duration::from_secs(60),
+        };
+        let endpoint = async {
+            let mut lines = Vec::new();
+            for response in responses {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = vec![0; 4096];
+                let length = stream.read(&mut request).await.unwrap();
+                let request = String::from_utf8_lossy(&request[..length]).into_owned();
+                lines.push(request.lines().next().unwrap_or_default().to_owned());
+                if let Some(events) = response {
+                    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                                connection: close\r\ncontent-length: 99999\r\n\r\n";
+                    let text = format!("{head}{events}");
+                    stream.write_all(text.as_bytes()).await.unwrap();
+                }
+            }
+            lines
+        };
+        tokio::join!(run.follow(&client, &bar, &named), endpoint)
+    }
+
+    #[tokio::test]
+    async fn a_lost_stream_is_resumed_with_get_and_never_with_another_post() {
+        let responses = [Some(PROGRESS), None, Some(PROGRESS), Some(REPORT)];
+        let (result, requests) = follow(&responses, &[]).await;
+        assert_eq!(result.unwrap().ending(), Ending::Success);
+        let get = "GET /syncs/1/runs/15?acceptWarnings=true HTTP/1.1";
+        assert_eq!(requests, ["POST /syncs/1/runs HTTP/1.1", get, get, get]);
+    }
+
+    #[tokio::test]
+    async fn the_log_names_the_run_if_no_event_does() {
+        let (result, requests) = follow(&[None, Some(REPORT)], &[(1, 15)]).await;
+        assert_eq!(result.unwrap().ending(), Ending::Success);
+        assert!(requests[1].starts_with("GET /syncs/1/runs/15?"));
+    }
+
+    #[tokio::test]
+    async fn without_the_id_of_the_run_the_result_is_unconfirmed_and_nothing_is_repeated() {
+        let (result, requests) = follow(&[None], &[]).await;
+        let document = result.unwrap();
+        assert_eq!(document.ending(), Ending::Unconfirmed);
+        assert!(document.text.contains("A run may have been started"));
+        assert_eq!(requests.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_cannot_be_followed_any_more_is_named() {
+        let responses = [Some(PROGRESS), None, None, None, None, None];
+        let (result, requests) = follow(&responses, &[]).await;
+        let document = result.unwrap();
+        assert_eq!(document.ending(), Ending::Unconfirmed);
+        assert!(
+            document.text.contains("Run 15 of sync 1"),
+            "{}",
+            document.text
         );
-        if let Ok(style) = style {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        bar.enable_steady_tick(Duration::from_millis(100));
-        Self(bar)
-    }
-
-    fn show(&self, report: &Value) {
-        let status = report
-            .get("status")
-            .and_then(Value::as_str)
-            .unwrap_or("?")
-            .to_owned();
-        let job = report.pointer("/jobs/0");
-        let ratio = job
-            .and_then(|job| job.get("completionRatio"))
-            .and_then(Value::as_f64)
-            .unwrap_or(0.0);
-        let run = report
-            .get("runId")
-            .and_then(Value::as_u64)
-            .unwrap_or_default();
-        if self.0.is_hidden() && self.0.prefix() != status {
-            eprintln!("run {run}: {status}");
-        }
-        self.0.set_prefix(status);
-        self.0.set_message(format!("run {run}"));
-        self.0.set_position((ratio.clamp(0.0, 1.0) * STEPS) as u64);
-    }
-}
-
-impl Drop for Bar {
-    fn drop(&mut self) {
-        self.0.finish();
+        assert_eq!(requests.len(), 6);
+        assert!(requests[1..].iter().all(|line| line.starts_with("GET ")));
     }
 }

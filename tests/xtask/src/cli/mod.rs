@@ -1,21 +1,33 @@
 //! The commands of the `hightouch-sync` program.
 
+mod bars;
+mod batch;
+mod client;
+mod component_log;
 mod endpoint;
 mod follow;
 mod load;
+mod options;
+mod outcome;
+mod report;
 mod run;
 mod serve;
 mod settings;
+mod summary;
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
-use clap::{Args, Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 
 use crate::build;
 use crate::local_hightouch::{self, LocalHightouch, Scenario};
 use crate::wit;
+
+use self::options::{RunArguments, RunsArguments};
+use self::outcome::EXIT_CODES;
 
 pub use self::load::{Counts, GuestHost, Sample};
 
@@ -24,7 +36,7 @@ pub use self::load::{Counts, GuestHost, Sample};
 /// Without a command, it builds the components, starts a local mock of the Hightouch API ("local
 /// Hightouch") and the embedded host, and runs sync 1 through the HTTP endpoint.
 #[derive(Debug, Parser)]
-#[command(version, name = "hightouch-sync")]
+#[command(version, name = "hightouch-sync", after_help = EXIT_CODES)]
 pub struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,
@@ -32,9 +44,14 @@ pub struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs one sync through the HTTP endpoint. Exits with 0 only if the sync succeeded. Reads the
-    /// API key from HIGHTOUCH_API_KEY.
+    /// Runs one or several syncs through the HTTP endpoint. Exits with 0 only if all of them
+    /// succeeded. Reads the API key from HIGHTOUCH_API_KEY. If HIGHTOUCH_WORKSPACE is the slug of
+    /// the workspace, the summary contains links.
+    #[command(after_help = EXIT_CODES)]
     Run(RunArguments),
+    /// Lists the recent runs of a sync, newest first. Reads the API key from HIGHTOUCH_API_KEY.
+    #[command(after_help = EXIT_CODES)]
+    Runs(RunsArguments),
     /// Serves the HTTP endpoint until interrupted. Reads the endpoint's settings from the
     /// environment.
     Serve {
@@ -64,43 +81,14 @@ enum Command {
     /// Makes many calls at the same time while requests to Hightouch fail, checks that each caller
     /// received the result of its own run, and measures the host.
     Load(load::Arguments),
+    /// Prints a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
     /// The host of `load`. It is a separate process, so that it is measured alone.
     #[command(hide = true)]
     LoadHost(load::HostArguments),
-}
-
-#[derive(Args, Clone, Debug)]
-struct RunArguments {
-    /// The sync's ID or slug.
-    #[arg(long, default_value = "1")]
-    sync: String,
-    /// Count a run that ended in `warning` as a success.
-    #[arg(long)]
-    accept_warnings: bool,
-    /// Call the local Hightouch, a mock of the Hightouch API. The key is `local`, unless
-    /// HIGHTOUCH_API_KEY is set.
-    #[arg(long)]
-    local_hightouch: bool,
-    /// The Hightouch API key.
-    #[arg(long, env = "HIGHTOUCH_API_KEY", hide_env_values = true, hide = true)]
-    api_key: Option<ApiKey>,
-}
-
-/// A key that debug output does not show.
-#[derive(Clone)]
-struct ApiKey(String);
-
-impl std::fmt::Debug for ApiKey {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("ApiKey")
-    }
-}
-
-impl std::str::FromStr for ApiKey {
-    type Err = std::convert::Infallible;
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(text.into()))
-    }
 }
 
 /// Runs the command that the program's arguments name.
@@ -109,7 +97,7 @@ pub fn main() -> ExitCode {
     match Arguments::parse().carry_out() {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            summary::error(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
@@ -124,7 +112,7 @@ impl Arguments {
     pub fn carry_out(self) -> Result<ExitCode> {
         let command = match self.command {
             Some(command) => command,
-            None => Command::Run(RunArguments::try_parse_none()?),
+            None => Command::Run(run_locally()?),
         };
         match command {
             Command::Build => {
@@ -145,7 +133,14 @@ impl Arguments {
                 }
                 Ok(ExitCode::SUCCESS)
             }
-            Command::Run(arguments) => runtime()?.block_on(run::run(arguments)),
+            Command::Run(arguments) => Ok(runtime()?.block_on(run::run(arguments))),
+            Command::Runs(arguments) => Ok(runtime()?.block_on(run::list(arguments))),
+            Command::Completions { shell } => {
+                let mut command = Self::command();
+                let name = command.get_name().to_owned();
+                clap_complete::generate(shell, &mut command, name, &mut std::io::stdout());
+                Ok(ExitCode::SUCCESS)
+            }
             Command::Load(arguments) => runtime()?.block_on(load::load(arguments)),
             Command::LoadHost(arguments) => runtime()?.block_on(load::host(arguments)),
             Command::Serve {
@@ -159,17 +154,15 @@ impl Arguments {
     }
 }
 
-impl RunArguments {
-    /// Returns the arguments of a `run` without arguments, with the local Hightouch.
-    fn try_parse_none() -> Result<Self> {
-        match Arguments::try_parse_from(["hightouch-sync", "run"])?.command {
-            Some(Command::Run(arguments)) => Ok(Self {
-                local_hightouch: true,
-                api_key: None,
-                ..arguments
-            }),
-            _ => anyhow::bail!("`run` is not a command"),
+/// Returns the arguments of a run of sync 1 of the local Hightouch, with the local Hightouch's key.
+fn run_locally() -> Result<RunArguments> {
+    let words = ["hightouch-sync", "run", "--local-hightouch"];
+    match Arguments::try_parse_from(words)?.command {
+        Some(Command::Run(mut arguments)) => {
+            arguments.target.ignores_key = true;
+            Ok(arguments)
         }
+        _ => anyhow::bail!("`run` is not a command"),
     }
 }
 

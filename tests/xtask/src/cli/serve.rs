@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result};
 
 use super::endpoint::{self, Upstream};
 use super::settings::{ORIGIN, Settings, TOKEN};
+use crate::embedder::Stderr;
 use crate::local_hightouch;
 
 /// Serves the endpoint and prints example requests.
@@ -32,7 +33,7 @@ pub(super) async fn serve(listen: SocketAddr, local: bool) -> Result<ExitCode> {
              {name}."
         )
     });
-    let serving = endpoint::serve(listen, &upstream, settings).await?;
+    let serving = endpoint::serve(listen, &upstream, settings, Stderr::Inherit).await?;
     let url = serving.url();
     println!(
         "The endpoint listens on {url} and calls {}.",

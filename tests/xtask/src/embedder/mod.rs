@@ -42,7 +42,7 @@ pub use config::{Clock, Config, Limits};
 pub use outbound::Outbound;
 pub use outgoing::GeneratedResponses;
 pub use serving::Serving;
-pub use stderr::{Captured, Stderr};
+pub use stderr::{Captured, Lines, Stderr};
 pub use virtual_time::{InFlight, MAX_LATENESS, SEED_VARIABLE, VirtualTime, in_virtual_time};
 
 use bindings::HostedPre;
