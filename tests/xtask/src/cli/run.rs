@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use tokio::time::Instant;
@@ -22,6 +23,9 @@ use crate::local_hightouch;
 
 /// The API key of the caller.
 const KEY: &str = "HIGHTOUCH_API_KEY";
+/// Maximum time for which the component may continue to run after its response. It writes its last
+/// log line then. After an interrupt, it is ended after this time.
+const MAX_AFTER_RESPONSE: Duration = Duration::from_secs(1);
 /// The slug of the workspace, for links.
 const WORKSPACE: &str = "HIGHTOUCH_WORKSPACE";
 
@@ -164,7 +168,12 @@ impl Session {
         })
     }
 
+    /// Stops the endpoint after the component has written its last log line.
     async fn stop(self) {
+        let deadline = Instant::now() + MAX_AFTER_RESPONSE;
+        while self.endpoint.requests() > 0 && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         self.endpoint.stop().await;
         self.bars.clear();
     }
