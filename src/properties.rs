@@ -29,21 +29,3 @@ pub const ALL: &[(&str, Property)] = &[
     ("prefer", prefer),
     ("operation", operation),
 ];
-
-/// Whether a byte is a blank in JSON (RFC 8259, section 2).
-fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\n' | b'\r' | b'\t')
-}
-
-/// Returns three prefixes of a text. Each lacks at least one byte that is not a blank.
-pub(crate) fn cuts(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let last = text.iter().rposition(|byte| !is_blank(*byte)).unwrap_or(0);
-    // Any position serves, but the same text must always be cut at the same positions.
-    let anywhere = text.iter().fold(0_usize, |sum, byte| {
-        sum.wrapping_mul(31).wrapping_add(usize::from(*byte))
-    });
-    let positions = [last, last / 2, anywhere % (last + 1)];
-    positions
-        .into_iter()
-        .filter_map(|position| text.get(..position))
-}

@@ -14,14 +14,15 @@ use super::request::decision::{Decider, HeadDecision};
 use super::request::prefer::Prefer;
 use super::request::route::Route;
 use super::request::target::Target;
+use super::request::warnings;
 use super::response::problem::Problem;
 use super::settings::fixed::Fixed;
 use crate::engine::{
     Action, Event, Failure, Goal, IfRunning, Instant, Operation, Options, RejectedLimit, RunsGoal,
     SequenceGoal, SyncGoal, Warnings,
 };
+use crate::hightouch::properties::cuts;
 use crate::hightouch::{BASE_PATH, Method, Request, Resync, SequenceId, SyncRef, Timestamp};
-use crate::properties::cuts;
 
 /// The first line of a request, without its version: `POST /syncs/demo/runs?account=eu`.
 pub fn request(bytes: &[u8]) {
@@ -32,8 +33,13 @@ pub fn request(bytes: &[u8]) {
     let target = Target::new(target.into());
     route(method, target.path());
     account(&target);
-    if let Err(problem) = target.flag("acceptWarnings") {
-        check_problem(&problem, &[400]);
+    match warnings::from_query(&target) {
+        Ok(read) => {
+            let written = Target::new(format!("/?{}", warnings::to_query(read).join("&")));
+            let again = warnings::from_query(&written).ok();
+            assert_eq!(again, Some(read), "`Location` repeats the options");
+        }
+        Err(problem) => check_problem(&problem, &[400]),
     }
 }
 
@@ -310,7 +316,7 @@ fn expected(fields: &Map<String, Value>) -> Option<Options> {
             "fullResync" => options.resync.full = value.as_bool()?,
             "resetCDC" => options.resync.reset_cdc = value.as_bool()?,
             "clearAndFill" => options.resync.clear_and_fill = value.as_bool()?,
-            "acceptWarnings" => options.warnings = warnings(value)?,
+            "acceptWarnings" => options.warnings = expected_warnings(value)?,
             "unlessRunSince" => {
                 let time = Timestamp::rfc3339(value.as_str()?)?;
                 options.unless_since = Some(time).filter(|time| time.millis() > 0);
@@ -331,7 +337,7 @@ fn expected(fields: &Map<String, Value>) -> Option<Options> {
 }
 
 /// Returns the meaning of a valid `acceptWarnings`.
-fn warnings(value: &Value) -> Option<Warnings> {
+fn expected_warnings(value: &Value) -> Option<Warnings> {
     let Some(limit) = value.as_object() else {
         let accept = value.as_bool()?;
         return Some(if accept {

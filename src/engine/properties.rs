@@ -6,7 +6,7 @@ use core::time::Duration;
 
 use super::{
     ANSWER_WAIT, Action, AllowedSyncs, Event, Failure, FailureKind, Goal, IfRunning, Instant,
-    Operation, Options, Outcome, Report, SequenceGoal, SyncGoal, TransportError,
+    Operation, Options, Outcome, RejectedLimit, Report, SequenceGoal, SyncGoal, TransportError,
     TransportErrorKind, Warnings,
 };
 use crate::hightouch::{
@@ -122,6 +122,9 @@ fn sync_goal(line: &str) -> SyncGoal {
     }
 }
 
+/// The limit of the option `tolerate`.
+const MAX_REJECTED: u64 = 3;
+
 fn options(line: &str) -> Options {
     let word = |name| has_word(line, name);
     let number = |text: &str| text.parse().ok();
@@ -135,10 +138,13 @@ fn options(line: &str) -> Options {
             full: word("resync"),
             ..Resync::default()
         },
-        warnings: if word("warnings") {
-            Warnings::Accept
-        } else {
-            Warnings::Fail
+        warnings: match () {
+            () if word("warnings") => Warnings::Accept,
+            () if word("tolerate") => {
+                let limit = RejectedLimit::new(Some(MAX_REJECTED), None);
+                Warnings::Tolerate(limit.expect("a limit"))
+            }
+            () => Warnings::Fail,
         },
         if_running,
         allowed: AllowedSyncs::all(),
@@ -357,11 +363,21 @@ impl Checker {
         };
         let is_success = |status: &RunStatus| {
             *status == RunStatus::Success
-                || *status == RunStatus::Warning && self.options.warnings == Warnings::Accept
+                || *status == RunStatus::Warning && self.options.warnings != Warnings::Fail
         };
         match outcome {
             Ok(Report::Sync(report)) if self.waits_for_end => {
                 assert!(!report.jobs.is_empty(), "a successful job is listed");
+                let is_limited = matches!(self.options.warnings, Warnings::Tolerate(_));
+                if report.status == RunStatus::Warning && is_limited {
+                    let rejected = report.jobs.iter().map(|job| {
+                        let rows = job.failed_rows.expect("the rows of every job are known");
+                        let counts = [rows.added, rows.changed, rows.removed];
+                        counts.map(|count| u128::from(count.expect("every count is known")))
+                    });
+                    let sum: u128 = rejected.flatten().sum();
+                    assert!(sum <= MAX_REJECTED.into(), "{sum} rejected rows");
+                }
                 for job in &report.jobs {
                     assert!(
                         job.id == report.run.run && is_success(&job.status),

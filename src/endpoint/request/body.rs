@@ -5,7 +5,8 @@ use core::time::Duration;
 use serde_json::value::RawValue;
 
 use super::fields::Fields;
-use super::warnings::{self, ACCEPT_WARNINGS};
+use super::target::ACCEPT_WARNINGS;
+use super::warnings;
 use crate::endpoint::response::problem::Problem;
 use crate::engine::{
     BatchOptions, Failure, IfRunning, MAX_CONCURRENT_RUNS, MAX_SYNCS, Options, Warnings,

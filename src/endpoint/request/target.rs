@@ -1,10 +1,14 @@
 //! The target of a request: its path and its query.
 
-use super::warnings::{ACCEPT_WARNINGS, MAX_REJECTED, MAX_REJECTED_PERCENT};
 use crate::endpoint::response::problem::Problem;
 
 /// The query parameter that selects the account whose key is used.
 pub(in crate::endpoint) const ACCOUNT: &str = "account";
+/// The query parameters that say whether a run with rejected rows is a success. A body has fields of
+/// the same names.
+pub(in crate::endpoint) const ACCEPT_WARNINGS: &str = "acceptWarnings";
+pub(in crate::endpoint) const MAX_REJECTED: &str = "maxRejected";
+pub(in crate::endpoint) const MAX_REJECTED_PERCENT: &str = "maxRejectedPercent";
 /// The query parameter that limits the number of listed runs.
 pub(in crate::endpoint) const LIMIT: &str = "limit";
 /// All query parameters.

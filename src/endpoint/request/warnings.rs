@@ -2,16 +2,9 @@
 //! query parameters of requests without a body.
 
 use super::fields::Fields;
-use super::target::Target;
+use super::target::{ACCEPT_WARNINGS, MAX_REJECTED, MAX_REJECTED_PERCENT, Target};
 use crate::endpoint::response::problem::Problem;
 use crate::engine::{InvalidLimit, RejectedLimit, Warnings, decimal};
-
-/// The field of a body, and the query parameter.
-pub(in crate::endpoint) const ACCEPT_WARNINGS: &str = "acceptWarnings";
-/// The query parameter and the field of `acceptWarnings`: a number of rows.
-pub(super) const MAX_REJECTED: &str = "maxRejected";
-/// The query parameter and the field of `acceptWarnings`: a percentage.
-pub(super) const MAX_REJECTED_PERCENT: &str = "maxRejectedPercent";
 
 /// The values that a limit may have.
 const NUMBER: &str = "a whole number of rows";

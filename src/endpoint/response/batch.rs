@@ -5,10 +5,10 @@ use core::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::Response;
-use super::location;
 use super::presenter::Presenter;
 use super::problem::Problem;
 use super::report::ReportView;
+use super::retry_after::{retry_after, seconds};
 use crate::engine::{Failure, FailureKind, Outcome, Report, whole_millis};
 use crate::hightouch::SyncRef;
 
@@ -130,8 +130,8 @@ pub(in crate::endpoint) fn respond(
     let response = match (counts.failed, counts.running) {
         (0, 0) => Response::json(200, &view),
         (0, _) => {
-            let delay = location::retry_after(elapsed, hightouch_retry_after);
-            Response::json(202, &view).with("retry-after", location::seconds(delay))
+            let delay = retry_after(elapsed, hightouch_retry_after);
+            Response::json(202, &view).with("retry-after", seconds(delay))
         }
         _ => Response::json(424, &view),
     };

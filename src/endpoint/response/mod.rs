@@ -8,6 +8,7 @@ pub(super) mod location;
 pub(super) mod presenter;
 pub(super) mod problem;
 pub(super) mod report;
+pub(super) mod retry_after;
 
 use chunked_buffer::ChunkedBuffer;
 use serde::Serialize;

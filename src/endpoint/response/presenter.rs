@@ -4,6 +4,7 @@ use super::Response;
 use super::location;
 use super::problem::Problem;
 use super::report::{ReportView, RunsView};
+use super::retry_after::{retry_after, seconds};
 use crate::endpoint::request::account::Account;
 use crate::engine::{Failure, FailureKind, Outcome, Report, RunsReport, Warnings};
 
@@ -71,10 +72,10 @@ impl Presenter {
         };
         match &failure.report {
             Some(report) if failure.kind == FailureKind::StillRunning => {
-                let delay = location::retry_after(failure.elapsed, failure.retry_after);
+                let delay = retry_after(failure.elapsed, failure.retry_after);
                 Ok(Response::json(202, &self.view(report))
                     .with("location", self.location(report))
-                    .with("retry-after", location::seconds(delay)))
+                    .with("retry-after", seconds(delay)))
             }
             _ => Err(self.problem(failure)),
         }

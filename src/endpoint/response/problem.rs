@@ -6,8 +6,8 @@ use core::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::Response;
-use super::location::seconds;
 use super::report::{Jobs, SyncRuns};
+use super::retry_after::seconds;
 use crate::engine::{Failure, FailureKind, Report, whole_millis};
 
 /// Why a request did not end in a report.
