@@ -1,5 +1,6 @@
-//! The bindings of the world in `wit/` that the features select. The WASI interfaces are waki's
-//! bindings (clocks, io, http) and the wasi crate's (cli): nothing is generated twice.
+//! The bindings of the world in `wit/` that the features select. For the WASI interfaces, the
+//! bindings of the crates waki (clocks, io, http) and wasi (cli) are used, so that nothing is
+//! generated twice.
 
 #![allow(
     missing_docs,
@@ -60,9 +61,10 @@ cfg_select! {
     }
 }
 
-/// The component. Each exported interface is implemented for it, by the room of that interface.
+/// The component. The module of each exported interface implements that interface for it.
 pub(crate) struct Component;
 
-// The symbols have the names of the WIT functions. Other linkers do not know these names.
+// The exported symbols have the names of the WIT functions. Linkers for other targets do not know
+// such names.
 #[cfg(target_arch = "wasm32")]
 export!(Component with_types_in self);

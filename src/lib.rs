@@ -1,7 +1,7 @@
 //! A WebAssembly component that runs a Hightouch sync to its end and reports how it ended.
 //!
 //! The crate is one component in three worlds (see `wit/worlds.wit`). A feature selects the world.
-//! The rooms of the crate, and the only direction in which they depend on each other:
+//! The main modules of the crate depend on each other in one direction only:
 //!
 //! `exports`, `endpoint` → `host` → [`engine`] → [`hightouch`]
 //!

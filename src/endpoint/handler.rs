@@ -135,8 +135,9 @@ struct Reply {
 }
 
 impl Reply {
-    /// Carries out one operation. Responds with its outcome, with the state of the run after the
-    /// wait that the caller prefers, or with events.
+    /// Carries out one operation. Responds with events if the caller asks for them. Otherwise
+    /// responds with the outcome, or with the state of the run if it is still in progress after the
+    /// preferred wait.
     fn respond_with_run<G: Goal<Report: Redact + Into<Report>>>(
         self,
         driver: Driver<G>,
@@ -182,7 +183,7 @@ impl Reply {
         self.send(response, log);
     }
 
-    /// Starts the run that a delivery of dbt requires, unless there is such a run.
+    /// Starts the run that a delivery of dbt requires, unless such a run exists already.
     fn respond_to_delivery(self, driver: Driver<SyncGoal>, dbt_run: Option<String>, log: &mut Log) {
         let outcome: Outcome<SyncReport> = driver.finish_first();
         log.outcome(&untyped(outcome.clone()));

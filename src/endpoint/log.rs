@@ -1,8 +1,8 @@
 //! The lines of the log, as JSON. The adapter writes them to stderr.
 //!
-//! There is one line as soon as Hightouch has named a run that a request starts or joins, so that
-//! the run's ID survives a host that is killed, and one line for each request when it is answered.
-//! The lines never contain a key or a body.
+//! One line is written as soon as Hightouch has named a run that a request starts or joins, so that
+//! the run's ID is not lost if the host is killed. One more line is written when the request is
+//! answered. The lines never contain a key or a body.
 
 use core::time::Duration;
 
@@ -173,7 +173,7 @@ impl Log {
         self.http = status;
     }
 
-    /// Returns the common part of the lines of the runs that the request starts or joins.
+    /// Returns what all lines about runs that the request starts or joins have in common.
     pub(super) fn started(&self) -> StartedLog {
         StartedLog(Self {
             request: self.request,
@@ -200,7 +200,7 @@ impl Log {
     }
 }
 
-/// The lines of the runs that a request starts or joins.
+/// The lines about the runs that a request starts or joins.
 pub(super) struct StartedLog(Log);
 
 impl StartedLog {

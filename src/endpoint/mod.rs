@@ -1,4 +1,5 @@
-//! The HTTP endpoint: HTTP to the engine and back. It decides nothing about syncs.
+//! The HTTP endpoint: converts HTTP requests to calls of the engine, and outcomes to HTTP
+//! responses. It decides nothing about syncs.
 //!
 //! [`request`] decides what to do with a request, [`response`] builds the responses, and [`log`]
 //! the lines of the log. These modules are pure: they compile and are tested without WASI.

@@ -27,14 +27,15 @@ pub(super) fn send(response: Response, to: ResponseOutparam, clock: Clock) {
 
 /// A response body that is being written.
 ///
-/// A child resource stands before its parent: WASI requires that it is dropped first.
+/// Child resources are declared before their parents, because WASI requires that they are dropped
+/// first.
 pub(super) struct BodyStream {
     ready: Pollable,
     stream: OutputStream,
     body: OutgoingBody,
     /// The text to write.
     pending: ChunkedBuffer,
-    /// The number of bytes of its first chunk that are written.
+    /// The number of bytes of the first chunk that have been written.
     written: usize,
 }
 
@@ -129,7 +130,7 @@ impl BodyStream {
         let _: Result<(), ErrorCode> = OutgoingBody::finish(body, None);
     }
 
-    /// Returns whether everything is written and flushed, or cannot be.
+    /// Returns whether everything has been written and flushed, or can no longer be written.
     fn is_flushed(&self) -> bool {
         self.pending.is_empty() && !matches!(self.stream.check_write(), Ok(0))
     }

@@ -160,7 +160,7 @@ struct Parsed {
     query: Vec<(String, String)>,
 }
 
-/// Parses a target as another library does, and checks that it needs no escaping.
+/// Parses a target with another library, and checks that it needs no escaping.
 fn parse(target: &str) -> Parsed {
     let is_plain_text = |byte: u8| byte.is_ascii_alphanumeric() || b"/?&=-_.".contains(&byte);
     assert!(target.bytes().all(is_plain_text), "{target:?}");
@@ -277,7 +277,7 @@ pub fn body(bytes: &[u8]) {
         );
     }
     if let Ok(value) = serde_json::from_slice::<Value>(bytes) {
-        // Serialized again, the body has no field twice.
+        // After the body is serialized again, it has each field once.
         assert_eq!(
             options(value.to_string().as_bytes()),
             value.as_object().and_then(expected),

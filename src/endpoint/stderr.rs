@@ -20,7 +20,8 @@ pub(super) fn write(mut text: ChunkedBuffer) {
     }
 }
 
-/// Makes panics write a message. By default, this target ends without one.
+/// Makes panics write a message. By default, a panic on this target ends the component without a
+/// message.
 pub(super) fn report_panics() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {

@@ -12,7 +12,7 @@ use crate::host::{Clock, Driver, Redact};
 
 /// Carries out an operation and sends its events.
 ///
-/// If the caller hangs up, the operation ends, but not before the run that it starts is known.
+/// If the caller hangs up, the operation ends as soon as its run is known.
 pub(super) fn stream<G: Goal<Report: Redact + Into<Report>>>(
     mut driver: Driver<G>,
     presenter: &Presenter,

@@ -6,7 +6,8 @@ use crate::hightouch::SyncId;
 
 /// The syncs that a call may touch: all, or those of a list.
 ///
-/// An API key of Hightouch has no scopes, so this is the only limit below the whole workspace.
+/// An API key of Hightouch has no scopes, so only this list limits a call to a part of the
+/// workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AllowedSyncs(Option<Arc<[SyncId]>>);
 

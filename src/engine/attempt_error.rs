@@ -10,7 +10,7 @@ use crate::hightouch::{ApiError, ReadError, Response, reason_phrase};
 pub struct TransportError {
     /// What the error proves about the request.
     pub kind: TransportErrorKind,
-    /// What happened, for people, as the end of a sentence.
+    /// A description for people, which completes a sentence.
     pub text: String,
 }
 
@@ -91,7 +91,7 @@ impl AttemptError {
     /// Returns whether another attempt of a read request is pointless.
     ///
     /// If the run is confirmed, persistent errors count as transient: the run continues, and a
-    /// proxy between may change.
+    /// proxy on the way may change.
     pub(super) fn is_final(&self, run_is_confirmed: bool) -> bool {
         !self.is_transient() || !run_is_confirmed && self.is_persistent()
     }

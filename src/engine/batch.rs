@@ -72,7 +72,7 @@ impl BatchOptions {
     ///
     /// # Errors
     ///
-    /// Returns an error if the call does not wait for runs, and a run may have to wait for another.
+    /// Returns an error if the call does not wait for runs, but a run may have to wait for another.
     pub fn check(self, operations: usize, max_wait: Duration) -> Result<(), InvalidBatch> {
         let is_limited = self.parallel < MAX_CONCURRENT_RUNS && operations > self.parallel as usize;
         if max_wait.is_zero() && (self.stop_on_failure || is_limited) {
@@ -92,12 +92,13 @@ impl Default for BatchOptions {
     }
 }
 
-/// Operations that share an API key: the rate limit of its workspace, and the memory of one
-/// instance.
+/// Operations that share an API key, and therefore the rate limit of its workspace. They also share
+/// the memory of one instance.
 #[derive(Debug)]
 pub struct Batch<G: Goal> {
     entries: Vec<Entry<G>>,
-    /// The syncs that operations have started, and the index of each operation.
+    /// The syncs whose runs were started, each with the index of the operation that started the
+    /// run.
     claims: Vec<(SyncId, usize)>,
     rate_limiter: RateLimiter,
     options: BatchOptions,
@@ -185,8 +186,8 @@ impl<G: Goal> Batch<G> {
 
     /// Advances the operations, in their order, up to the next request that may be sent now.
     ///
-    /// At most [`BatchOptions::parallel`] operations are in progress at a time. The others begin as
-    /// operations end.
+    /// At most [`BatchOptions::parallel`] operations are in progress at a time. The others begin
+    /// when earlier operations end.
     pub fn next_request(&mut self, now: Instant) -> Option<Send> {
         loop {
             let steps = self.total_steps();
@@ -253,7 +254,8 @@ impl<G: Goal> Batch<G> {
     ///
     /// # Errors
     ///
-    /// Returns the reason to end the operation if the request would start a run, and must not.
+    /// Returns the reason to end the operation if the request would start a run that must not be
+    /// started.
     fn check(&mut self, index: usize, request: &Request) -> Result<(), FailureReason> {
         if request.method != Method::Post {
             return Ok(());
@@ -368,7 +370,8 @@ impl<G: Goal> Entry<G> {
     /// the deadline for its response.
     fn advance(&mut self, now: Instant, may_send: bool) -> Option<(Request, Instant)> {
         loop {
-            // An operation that wakes may send a request. After its deadline it sends nothing.
+            // Waking an operation may make it send a request, so that needs a free slot. After its
+            // deadline it sends nothing, so it may always wake.
             let may_wake = may_send || now >= self.operation.deadline();
             let event = match core::mem::replace(&mut self.state, State::Taken) {
                 State::New if may_wake => Event::Woke,
@@ -411,8 +414,8 @@ impl<G: Goal> Entry<G> {
         }
     }
 
-    /// Returns whether the operation has failed. If only the time was up, it is up for all
-    /// operations.
+    /// Returns whether the operation has failed. A timeout does not count as a failure, because the
+    /// time is up for all operations.
     fn has_failed(&self) -> bool {
         let State::Over(outcome) = &self.state else {
             return false;

@@ -1,4 +1,4 @@
-//! Why an operation failed, without what the operation knows about its run.
+//! The reason why an operation failed. What the operation knows about its run is added later.
 
 use core::time::Duration;
 

@@ -4,8 +4,8 @@ use core::time::Duration;
 
 /// Maximum time until Hightouch lists a run that it has started.
 ///
-/// Hightouch does not document this time. A request for the list that is sent later shows every
-/// run. Only such a list proves that no run exists.
+/// Hightouch does not document this time. A list that is requested after this time shows every run.
+/// Only such a list proves that no run exists.
 pub(super) const LISTING_DELAY: Duration = Duration::from_secs(8);
 
 /// Maximum number of runs that a message names.
@@ -13,14 +13,14 @@ pub(super) const MAX_NAMED: usize = 10;
 
 /// Maximum number of attempts for a request before a run is known.
 ///
-/// A longer outage ends the operation: nothing was started, and a wrong origin looks like an
-/// outage.
+/// A longer outage ends the operation, because nothing was started yet and because a wrong origin
+/// looks like an outage.
 pub(super) const MAX_ATTEMPTS: u32 = 4;
 
 /// Maximum number of jobs of a run that is awaited alone.
 const MAX_JOBS: usize = 1000;
 
-/// Maximum number of jobs per run, however many runs are awaited together.
+/// Number of jobs that every run may have, however many runs are awaited together.
 const MIN_JOBS_SHARE: usize = 100;
 
 /// Maximum length of all error texts together, in bytes, of runs that are awaited together.

@@ -1,9 +1,9 @@
 //! Reads Hightouch's list of a sync's runs: from its newest end, or at the place of one run.
 //!
-//! Hightouch lists runs by ID. The API does not document whether the newest run comes first, so the
-//! first page shows it. In a list that begins with the oldest run, the newest end is searched for:
-//! the offset grows fourfold until a page lies past the target, then the range is halved. Reading a
-//! list of 100,000 runs takes at most 20 requests that way.
+//! Hightouch lists runs by ID. The API does not document whether the newest run comes first. The
+//! first page shows the order. If a list begins with the oldest run, its end is found by a search:
+//! the offset is multiplied by four until a page lies past the target, and then the range is halved
+//! repeatedly. Reading a list of 100,000 runs takes at most 20 requests that way.
 
 use super::attempt_error::AttemptError;
 use super::limits::JobLimits;
@@ -98,7 +98,7 @@ pub(super) struct RunPage {
     pub(super) has_unreadable: bool,
     /// Whether there are more pages.
     pub(super) has_more: bool,
-    /// Whether the pages so far are the newest runs without a gap, so that the other pages contain
+    /// Whether the pages so far contain the newest runs without a gap. The other pages then contain
     /// older runs.
     pub(super) newest_first: bool,
     /// Whether the response came from a cache.
@@ -124,7 +124,7 @@ impl IntoIterator for RunPage {
 }
 
 impl RunList {
-    /// Returns the list, to be read from the newest run on.
+    /// Returns the list, to be read starting with the newest run.
     pub(super) fn newest(sync: SyncId) -> Self {
         Self::new(sync, Target::Newest)
     }
@@ -198,8 +198,8 @@ impl RunList {
         self.newer_seen
     }
 
-    /// Returns when the oldest run with a higher ID than the target was created, of those that were
-    /// seen.
+    /// Returns when the oldest run with a higher ID than the target was created, among those that
+    /// were seen.
     pub(super) fn newer_created(&self) -> Option<Timestamp> {
         self.newer_created
     }
@@ -329,7 +329,7 @@ impl RunList {
         })
     }
 
-    /// Continues with a page that follows the page before.
+    /// Continues with a page that follows the page that was read before it.
     fn forward(&mut self, mut page: RunPage, entries: usize) -> Result<ListStep, ReadError> {
         if let Target::Place(_) = self.target {
             if self.order.newest_first() || self.order.oldest_first() {
@@ -432,7 +432,7 @@ impl RunList {
         ListStep::Page(page)
     }
 
-    /// Continues with a page that precedes the page before.
+    /// Continues with a page that precedes the page that was read before it.
     fn backward(&mut self, mut page: RunPage) -> Result<ListStep, ReadError> {
         self.pages += 1;
         self.stage = Stage::Backward { from: self.offset };

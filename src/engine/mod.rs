@@ -8,8 +8,8 @@
 //! driver runs many operations at once.
 //!
 //! The engine guarantees:
-//! - A success is a run that has ended, and every job of it has the status `success`, or `warning`
-//!   if warnings are accepted.
+//! - A success is a run that has ended and in which every job has the status `success`, or
+//!   `warning` if warnings are accepted.
 //! - The trigger is sent again only after proof that the trigger before it started no run.
 //! - Once the ID of the run is known, every result contains it.
 //! - No step asks for anything after the deadline.

@@ -34,21 +34,22 @@ const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const TRIGGER_TIMEOUT: Duration = Duration::from_secs(15);
 /// Part of a long wait that a trigger may take.
 const TRIGGER_SHARE: f64 = 0.6;
-/// Part of a short wait that is left to read the list once after a trigger without a response.
+/// Part of a short wait that is kept free to read the list once after a trigger without a response.
 const LIST_SHARE: f64 = 0.2;
-/// Maximum time that is left to read the list once after a trigger without a response.
+/// Maximum time that is kept free to read the list once after a trigger without a response.
 const MAX_LIST_TIME: Duration = Duration::from_secs(1);
 /// Minimum time before the deadline at which a trigger may be sent, unless it is the first request.
 ///
 /// If the response arrives after the deadline, nobody learns the ID of the run that was started.
 const MIN_TRIGGER_TIME: Duration = Duration::from_secs(2);
-/// Part of the wait that may pass before the first request without counting as time in a queue.
+/// Maximum part of the wait that may pass before the first request. After a longer delay, the
+/// operation counts as queued.
 const MAX_START_DELAY: f64 = 0.1;
 /// Minimum time that is reserved for one last request before the deadline.
 const MIN_RESERVE: Duration = Duration::from_millis(50);
 /// Maximum time that is reserved for one last request before the deadline.
 const MAX_RESERVE: Duration = Duration::from_secs(1);
-/// Maximum delay of a host that wakes an operation. Every real clock wakes a little late.
+/// Maximum delay with which a host wakes an operation. Every real host wakes it a little late.
 const WAKE_SLACK: Duration = Duration::from_millis(50);
 
 /// What an operation does: [`SyncGoal`] or [`SequenceGoal`].
@@ -185,8 +186,8 @@ pub trait Phase: Sized + Debug {
         error: Option<&AttemptError>,
     ) -> Option<FailureReason>;
 
-    /// Returns whether the phase precedes the start of a run. Unless its request is a trigger that
-    /// is in flight, the operation has started none.
+    /// Returns whether the phase precedes the start of a run. If it does, the operation has started
+    /// no run, unless its request is a trigger that is in flight.
     fn is_before_start(&self) -> bool;
 
     /// Returns the sync that is to run, if its ID is known.
@@ -234,8 +235,8 @@ pub enum Flow<P: Phase> {
 }
 
 impl<P: Phase> Flow<P> {
-    /// Follows what a phase asked for. `wrap` makes the phase current again; `complete` says what
-    /// comes after it.
+    /// Converts what a phase asked for to what the operation does. `wrap` makes the phase current
+    /// again; `complete` returns what comes after it.
     fn follow<Q, T>(
         next: Next<T>,
         phase: Q,
@@ -276,7 +277,7 @@ pub enum SyncPhase {
 }
 
 impl SyncPhase {
-    /// Returns the phase that precedes the trigger, or the trigger.
+    /// Returns the phase that precedes the trigger, or the trigger's own phase if none is needed.
     fn before_start(sync: SyncId, options: &Options) -> Self {
         match options.if_running {
             IfRunning::Queue if options.unless_since.is_none() => Self::trigger(sync, None),
@@ -394,7 +395,7 @@ impl Phase for SyncPhase {
                     Some(reason) => Flow::Fail(Self::Poll(poll), reason),
                     None => Self::poll_later(cx, poll),
                 },
-                // Nothing depends on this list: the run is polled all the same.
+                // Nothing depends on this list: the run is polled in any case.
                 Located::Failed(error) => Flow::Retry(Self::Poll(poll), error),
             },
         }
@@ -623,7 +624,7 @@ impl Phase for RunsPhase {
     }
 }
 
-/// Returns the maximum time for the response to a trigger, if so much time is left.
+/// Returns the maximum time for the response to a trigger if `left` is the time that is left.
 ///
 /// A long wait leaves time to find out whether a trigger without a response started a run. A short
 /// wait does not: only the response can name the run, so it gets nearly all of the time.
@@ -653,8 +654,8 @@ pub struct Operation<G: Goal> {
     /// Whether the operation waits for its turn before every request.
     takes_turns: bool,
     began: Instant,
-    /// The error after which the operation pauses. It is reported if no request fits before the
-    /// deadline when the operation wakes.
+    /// The error after which the operation pauses. It is reported if the operation wakes too late
+    /// to send another request before the deadline.
     pending: Option<AttemptError>,
     requests: u32,
     /// When the request in flight was sent.
@@ -810,7 +811,8 @@ impl<G: Goal> Operation<G> {
         let flow = phase.on_reply(&mut cx, reply);
         match flow {
             Flow::Send(_) | Flow::Wait(..) => self.backoff.reset(),
-            // A page is no success: a later page of the same list may fail each time.
+            // A page does not reset the backoff, because a later page of the same list may fail
+            // each time.
             Flow::Continue(_)
             | Flow::Retry(..)
             | Flow::RetryLimited(..)
@@ -866,7 +868,7 @@ impl<G: Goal> Operation<G> {
     }
 
     /// Waits, then sends the request of the phase: after `delay`, or in time for one last request
-    /// before the deadline. `error` is reported if no request fits any more.
+    /// before the deadline. `error` is reported if too little time is left for a request.
     fn pause(
         &mut self,
         now: Instant,
@@ -886,7 +888,8 @@ impl<G: Goal> Operation<G> {
             Role::Read => reserve,
         };
         let last = (self.began + self.wait(is_confirmed(&phase))) - reserve;
-        // A call with a wait of zero sends no request twice. It may wait before its first ones.
+        // A call with a wait of zero sends no request twice. It may still wait before a request
+        // that precedes the trigger.
         let is_retry = error.is_some() || role != Role::BeforeTrigger;
         let is_over =
             is_retry && !is_confirmed(&phase) && now >= self.began + self.options.max_wait;

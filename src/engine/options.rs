@@ -107,9 +107,9 @@ pub struct Options {
     ///
     /// A run that starts before this time would not be adopted by the next call. So if this time is
     /// in the future by one of Hightouch's clocks, which may differ by one second, the operation
-    /// waits for it, for up to 30 s. If it is later, the operation ends with
-    /// [`FailureKind::InvalidInput`](super::FailureKind::InvalidInput). A queued run counts only once
-    /// the time has come: it may start before.
+    /// waits for it, for up to 30 s. If the time is further in the future, the operation ends with
+    /// [`FailureKind::InvalidInput`](super::FailureKind::InvalidInput). A queued run counts only
+    /// once this time has come, because it may start earlier.
     pub unless_since: Option<Timestamp>,
     /// The syncs that the operation may touch. For any other sync it ends with
     /// [`FailureKind::Forbidden`](super::FailureKind::Forbidden): at once for an ID, and after the

@@ -150,7 +150,7 @@ failure_kinds! {
     Busy "busy",
     /// The run ended without success.
     SyncFailed "sync-failed",
-    /// The run had not ended when the wait timed out.
+    /// The run had not ended when the time was up.
     StillRunning "still-running",
     /// The run was not started: an earlier sync of the same call failed, or the time was up.
     NotStarted "not-started",
@@ -172,7 +172,7 @@ pub struct Failure<R = Report> {
     /// What happened.
     ///
     /// The reason phrase or Hightouch's own message for an error status, the error text of a run
-    /// that failed, and otherwise a sentence of this crate's own.
+    /// that failed, and a sentence of this crate in all other cases.
     pub message: String,
     /// What else is known. Like the message, at most [`Failure::MAX_TEXT`] bytes after
     /// [`trimmed`](Self::trimmed).

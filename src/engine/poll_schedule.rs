@@ -7,8 +7,8 @@
 //! hint costs no more than these factors.
 //!
 //! The pause grows in steps. Other clients of Hightouch poll at fixed intervals of 1, 3, 5 or 10 s.
-//! A fixed interval needs fewer polls *and* lags less than this schedule only if it lies between
-//! the mean pause of a run and its last pause. So the pause stays a little below each common
+//! A fixed interval is better than this schedule (fewer polls *and* a smaller lag) only if it lies
+//! between a run's mean pause and its last pause. So the pause stays a little below each common
 //! interval for a long time, and then rises past it quickly. `cargo bench --bench polling` measures
 //! it.
 
@@ -53,7 +53,7 @@ const NEAR_FACTOR: f64 = 0.5;
 
 /// Maximum number of earlier runs that are remembered.
 const MAX_EARLIER: usize = 8;
-/// Maximum ratio of the longest to the shortest earlier run at which their durations are a hint.
+/// Maximum ratio of the longest to the shortest earlier run up to which their durations are a hint.
 const MAX_DURATION_RATIO: f64 = 3.5;
 /// Number of consecutive forecasts that have to agree with the one before.
 const MIN_AGREEING_FORECASTS: u32 = 2;
@@ -85,8 +85,8 @@ impl RunAge {
         self.age.saturating_add(now.duration_since(self.at))
     }
 
-    /// Learns from a response that is dated `date`, by the server's clock, and shows that the run
-    /// existed at `existed`.
+    /// Learns from a response which shows that the run existed at `existed`. `date` is the `Date`
+    /// of the response. Both are times by the server's clock.
     pub(super) fn learn(
         &mut self,
         now: Instant,
@@ -132,7 +132,8 @@ impl PollSchedule {
     /// a hint.
     pub(super) fn note_earlier(&mut self, run: &Run) {
         let is_known = self.earlier.iter().any(|(id, _)| *id == run.id);
-        // Only the newest runs are kept. Checked first, because reading a time takes long.
+        // Only the newest runs are kept. This is checked first, because reading a time takes
+        // longer.
         let is_too_old =
             self.earlier.len() == MAX_EARLIER && self.earlier.iter().all(|(id, _)| run.id < *id);
         if is_known || is_too_old || !matches!(run.status, RunStatus::Success | RunStatus::Warning)

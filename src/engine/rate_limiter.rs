@@ -6,12 +6,12 @@ use super::time::Instant;
 /// Maximum number of requests that may be sent at once after a long pause.
 const MAX_BURST: u32 = 100;
 
-/// Limits the requests of a batch: [`MAX_BURST`] at once, then one each [`MIN_SPACING`].
+/// Limits the requests of a batch: [`MAX_BURST`] at once, then one per [`MIN_SPACING`].
 ///
 /// So there are at most 200 requests in any ten seconds. That is Hightouch's limit for a workspace.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct RateLimiter {
-    /// When the requests so far would be sent if each took [`MIN_SPACING`].
+    /// When all requests so far would be finished if each took [`MIN_SPACING`].
     spent: Instant,
 }
 

@@ -7,10 +7,10 @@ use super::time::Instant;
 use crate::hightouch::Timestamp;
 
 /// Maximum difference between the clocks of Hightouch's own machines in normal operation, plus the
-/// precision at which they can be read. An event that is this much older than an instant may have
-/// happened after it.
+/// precision at which they can be read. An event whose time is this much earlier than an instant
+/// may still have happened after it.
 const NORMAL_SKEW: Duration = Duration::from_secs(1);
-/// Maximum difference between the clocks of Hightouch's own machines in a disturbance.
+/// Maximum difference between the clocks of Hightouch's own machines during a malfunction.
 pub(super) const MAX_SKEW: Duration = Duration::from_secs(30);
 /// Precision of the `Date` header (RFC 9110, section 5.6.7). It is rounded down.
 const DATE_PRECISION: Duration = Duration::from_secs(1);

@@ -12,7 +12,7 @@ pub(super) struct Start {
     /// The highest ID of the runs that existed before the trigger, if they were listed. A run with
     /// a higher ID is newer.
     pub(super) baseline: Option<u64>,
-    /// When the first trigger was sent whose outcome is unknown.
+    /// When the first trigger with an unknown outcome was sent.
     pub(super) first_sent: Option<Instant>,
     /// How many times the trigger was sent again.
     pub(super) resends: u32,

@@ -17,7 +17,7 @@ use crate::hightouch::{Request, Response};
 /// What happened since the last step.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The operation starts, or the time has come at which it asked to be woken.
+    /// The operation starts, or the time at which it asked to be woken has come.
     Woke,
     /// The response to the request arrived.
     Response(Response),

@@ -25,7 +25,7 @@ impl<R> InvalidSyncs<R> {
     }
 }
 
-/// Validates the syncs of one call. `entries` are the entries that were read, or why not.
+/// Validates the syncs of one call. Each of the `entries` is a sync, or the failure to read it.
 ///
 /// # Errors
 ///

@@ -36,7 +36,7 @@ impl Instant {
     }
 }
 
-/// A later instant; the last one that can be represented if the sum cannot.
+/// Adds a duration. The sum is the last representable instant if it would be later.
 impl Add<Duration> for Instant {
     type Output = Self;
 
@@ -45,7 +45,7 @@ impl Add<Duration> for Instant {
     }
 }
 
-/// An earlier instant; the first one if the difference lies before it.
+/// Subtracts a duration. The difference is the first instant if it would be earlier.
 impl Sub<Duration> for Instant {
     type Output = Self;
 

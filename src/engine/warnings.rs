@@ -40,7 +40,7 @@ pub struct RejectedLimit {
     max_percent: Option<f64>,
 }
 
-/// A limit that is not a limit.
+/// The error for a limit that is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidLimit {
     /// Neither a number nor a percentage is given.
@@ -78,7 +78,8 @@ impl RejectedLimit {
         self.max_percent
     }
 
-    /// Returns whether the rows are within the limit. An unknown number is not.
+    /// Returns whether the rows are within the limit. An unknown number of rows is not within the
+    /// limit.
     fn allows(self, rows: RejectedRows) -> bool {
         let Some(rejected) = rows.rejected else {
             return false;
@@ -113,7 +114,7 @@ impl fmt::Display for RejectedLimit {
 pub(super) struct RejectedRows {
     /// `None` if Hightouch did not report the number for every job.
     rejected: Option<u128>,
-    /// The rows that the destination accepted; `None` likewise.
+    /// The rows that the destination accepted; `None` in the same case.
     successful: Option<u128>,
 }
 

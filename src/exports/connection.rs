@@ -20,8 +20,8 @@ pub(super) fn carry_out<G: Goal<Report: Redact>>(
 ///
 /// # Errors
 ///
-/// Returns an error if the API key or the origin is invalid, or if a goal names something by the
-/// API key.
+/// Returns an error if the API key or the origin is invalid, or if a goal contains the API key as a
+/// name.
 pub(super) fn open<G: Goal>(
     connection: &wit::Connection,
     goals: &[G],

@@ -6,7 +6,7 @@ use crate::bindings::hightouch::sync::types as wit;
 use crate::engine::{Failure, Options, SequenceGoal, SequenceReport, whole_millis};
 use crate::hightouch::{SequenceRun, SequenceStatus, SyncRun};
 
-/// Carries out one operation on a sequence. `goal` makes the goal of the UUID.
+/// Carries out one operation on a sequence. `goal` returns the goal for the UUID.
 pub(super) fn call<T: core::str::FromStr<Err: core::fmt::Display>>(
     connection: wit::Connection,
     uuid: &str,

@@ -85,7 +85,8 @@ id!(
     "run's"
 );
 
-/// Maximum length in bytes of a slug. Hightouch documents none; this one keeps requests short.
+/// Maximum length in bytes of a slug. Hightouch documents no maximum; this one keeps requests
+/// short.
 pub(super) const MAX_SLUG_LEN: usize = 255;
 
 /// A sync's slug: 1 to 255 of the characters `A-Z a-z 0-9 - _ .`. A text that can be read as a

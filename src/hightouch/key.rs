@@ -26,14 +26,14 @@ pub struct ApiKey {
 )]
 pub struct InvalidKey;
 
-/// Maximum length in bytes of a key. Hightouch documents none; this one keeps the header within the
-/// limits of common servers.
+/// Maximum length in bytes of a key. Hightouch documents no maximum; this one keeps the header
+/// within the limits of common servers.
 const MAX_KEY_LEN: usize = 4096;
-/// Minimum length in bytes of a fragment of a key to redact, wherever the fragment is in the key. A
-/// shorter key is redacted only as a whole.
+/// Minimum length in bytes of a fragment that is redacted. The fragment may come from any part of
+/// the key. A shorter key is redacted only as a whole.
 const MIN_FRAGMENT_LEN: usize = size_of::<u64>();
-/// Minimum length in bytes of a key's beginning to redact at the end of a text, which may have been
-/// cut there.
+/// Minimum length in bytes of a prefix of the key that is redacted at the end of a text, because
+/// the text may have been cut there.
 const MIN_PREFIX_LEN: usize = 4;
 /// Maximum length in bytes of the blanks around an ID that is compared with the key.
 const MAX_BLANKS_LEN: usize = 64;
@@ -93,7 +93,8 @@ impl ApiKey {
             let max = self.text.len() + MAX_BLANKS_LEN;
             is_named |= self.is(&lenient::as_text_or_json(value, max));
         };
-        // A body that ends in an error is not read, but the IDs before the error may be.
+        // The error is ignored: a body with an error in it is rejected, but the IDs before the
+        // error may be read.
         let _ = lenient::for_each_member(json, |field, value: &RawValue| match field {
             IdField::Id => check(value),
             IdField::List => {

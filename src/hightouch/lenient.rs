@@ -16,8 +16,8 @@ use serde_json::value::RawValue;
 
 use super::ReadError;
 
-/// Maximum length in bytes that is kept of a status, a UUID or a timestamp. Those of Hightouch are
-/// at most 36 bytes long.
+/// Maximum length in bytes that is kept of a status, a UUID or a timestamp. Hightouch's own are at
+/// most 36 bytes long.
 pub(super) const MAX_SHORT_TEXT_LEN: usize = 128;
 
 /// Maximum length in bytes that is kept of any other text of a response.
@@ -38,7 +38,7 @@ pub(super) fn body_text(body: &[u8]) -> Result<&str, ReadError> {
     core::str::from_utf8(body).map_err(|_| ReadError::Json("it is not UTF-8".into()))
 }
 
-/// Whether JSON text is that of an object. The text need not be valid JSON.
+/// Whether a JSON text is an object. The text need not be valid JSON.
 pub(super) fn is_object(json: &str) -> bool {
     json.trim_ascii_start().starts_with('{')
 }
@@ -140,7 +140,7 @@ pub(super) fn prefix(text: &str, max: usize) -> &str {
 fn decode(json: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-    // serde's error for another type than a string would quote the value.
+    // serde's error for a type other than a string would quote the value.
     let content = json.strip_prefix('"')?;
     if !json.contains('\\') {
         return content.strip_suffix('"').map(Cow::Borrowed);
@@ -277,7 +277,7 @@ where
 /// Passes each entry of a value that is a list to a function; does nothing for any other value.
 ///
 /// # Errors
-/// The function's own.
+/// Returns the error of the function.
 pub(super) fn for_each_entry<'a>(
     value: &'a RawValue,
     each: impl FnMut(&'a RawValue) -> Result<(), serde_json::Error>,
@@ -289,7 +289,7 @@ pub(super) fn for_each_entry<'a>(
     Ok(())
 }
 
-/// Passes the name and the value of each member of an object to a function, also of members with
+/// Passes the name and the value of each member of an object to a function, including members with
 /// the same name. Does nothing for any other JSON value.
 ///
 /// # Errors

@@ -16,8 +16,8 @@ pub struct Page {
     pub entries: usize,
     /// Number of entries that could not be read: they are not objects, or have no usable ID.
     pub unreadable: usize,
-    /// Whether there is another page, if the response says so. If it does not, a full page may have
-    /// a successor.
+    /// Whether there is another page, if the response says so. If it does not, another page may
+    /// follow a full page.
     pub has_more: Option<bool>,
 }
 

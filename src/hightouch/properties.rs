@@ -89,7 +89,7 @@ const SEQUENCE_RUN: Fields = Fields {
     )],
 };
 
-/// The fields that may be a number or a string of it.
+/// The fields that may be a number, or a number as a string.
 const NUMBERS: &[&str] = &[
     "id",
     "syncId",
@@ -166,7 +166,7 @@ fn rewritten(json: &str, fields: &Fields) -> String {
     object + &format!("\"unknown\":{{\"id\":{deep},\"\\ud800\":1e999}}}}")
 }
 
-/// Returns the same body with one of its fields twice, once for each field.
+/// Returns one body for each field: the same body with this field twice.
 fn with_duplicates(json: &str, fields: &Fields) -> Vec<String> {
     let mut bodies = Vec::new();
     for Member { name, value, .. } in members(json).unwrap_or_default() {
@@ -391,7 +391,7 @@ pub fn error(bytes: &[u8]) {
             assert!(!ApiError::is_error_envelope(cut), "{}", cut.escape_ascii());
         }
         let json = core::str::from_utf8(bytes).expect("the body was accepted");
-        // It has an unknown field.
+        // Bodies with a field twice, and a rewritten body, which has an unknown field.
         let mut others = with_duplicates(json, &ENVELOPE);
         others.push(rewritten(json, &ENVELOPE));
         for body in others {

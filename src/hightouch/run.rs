@@ -10,8 +10,8 @@ use super::lenient::{self, MAX_SHORT_TEXT_LEN, MAX_TEXT_LEN, has_content, prefix
 use super::page::{Page, read_page};
 use super::{ReadError, RunId, RunStatus};
 
-/// Row counts by operation. A count is `None` if it is missing or of another type than the API
-/// promises.
+/// Row counts by operation. A count is `None` if it is missing or of a type other than the one that
+/// the API documents.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct RowCounts {
@@ -43,7 +43,7 @@ pub struct Ratio {
 }
 
 impl Ratio {
-    /// Reads a number, or a string of one, of at most [`MAX_SHORT_TEXT_LEN`] bytes.
+    /// Reads a number, or a number as a string, of at most [`MAX_SHORT_TEXT_LEN`] bytes.
     fn read(value: &RawValue) -> Option<Self> {
         let text = lenient::as_text_or_json(value, MAX_SHORT_TEXT_LEN + 1);
         // `serde_json` refuses a number that is not finite.
@@ -66,14 +66,14 @@ impl Ratio {
     }
 }
 
-/// Reads a ratio for `deserialize_with`; any value but a number or a string of one counts as
+/// Reads a ratio for `deserialize_with`; any value but a number or a number as a string counts as
 /// missing.
 fn ratio<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Ratio>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(Ratio::read)
 }
 
-/// One entry of a list of runs. A field is `None` if it is missing, null, or of another type than
-/// the API promises.
+/// One entry of a list of runs. A field is `None` if it is missing, null, or of a type other than
+/// the one that the API documents.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Run {
     /// `id`.

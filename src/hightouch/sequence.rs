@@ -17,8 +17,8 @@ pub struct SequenceRun {
     pub sync_runs: Vec<SyncRun>,
 }
 
-/// One entry of `syncRuns`. A field is `None` if it is missing, null, or of another type than the
-/// API promises.
+/// One entry of `syncRuns`. A field is `None` if it is missing, null, or of a type other than the
+/// one that the API documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SyncRun {
@@ -53,8 +53,8 @@ struct Fields {
 }
 
 /// Reads `syncRuns` for `deserialize_with`; any value but a list counts as an empty one. An entry
-/// that cannot be read is an entry without fields. Of a list that is too long, one entry more than
-/// the maximum is kept, so that the caller can detect it.
+/// that cannot be read is an entry without fields. If a list is too long, one entry more than the
+/// maximum is kept, so that the caller can detect it.
 fn sync_runs<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SyncRun>, D::Error> {
     let mut runs: Vec<SyncRun> = Vec::new();
     lenient::for_each_entry(<&RawValue>::deserialize(deserializer)?, |entry| {

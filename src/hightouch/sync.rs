@@ -30,8 +30,8 @@ struct Fields {
     slug: Option<String>,
 }
 
-/// Reads a slug for `deserialize_with`. A longer text than a slug's is one byte longer after the
-/// cut, and so never equals a slug.
+/// Reads a slug for `deserialize_with`. A text that is too long for a slug is cut to one byte more
+/// than the longest slug, so that it never equals a slug.
 fn slug<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(|value| {
         let slug = lenient::as_text(value, MAX_SLUG_LEN + 1)?;

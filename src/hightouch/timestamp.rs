@@ -42,8 +42,8 @@ impl Timestamp {
     ///
     /// # Errors
     ///
-    /// Returns an error if the text is not such a time, or if the time is not after 1970-01-01. Some
-    /// languages write a time that is not set as the beginning of the year 1 or of 1970.
+    /// Returns an error if the text is not such a time, or if the time is not after 1970-01-01.
+    /// Some languages write an unset time as the beginning of the year 1 or of 1970.
     pub fn given(text: &str) -> Result<Self, InvalidTimestamp> {
         Self::rfc3339(text)
             .filter(|time| time.0 > 0)
@@ -53,9 +53,9 @@ impl Timestamp {
     /// Reads an HTTP date in the form that servers must send, `Sun, 06 Nov 1994 08:49:37 GMT`
     /// (RFC 9110, section 5.6.7). The day of the week is ignored.
     ///
-    /// The date is rearranged into RFC 3339. Of the libraries for this form, `httpdate` refuses
-    /// leap seconds and dates before 1970, and `time`'s RFC 2822 also reads forms that HTTP does
-    /// not have.
+    /// The date is rearranged into RFC 3339. The libraries for this form are not used: `httpdate`
+    /// refuses leap seconds and dates before 1970, and `time`'s RFC 2822 also reads forms that HTTP
+    /// does not have.
     pub fn http_date(text: &str) -> Option<Self> {
         const MONTHS: [&str; 12] = [
             "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",

@@ -28,7 +28,8 @@ pub(super) struct Exchange {
 
 /// The part of the response that is awaited.
 ///
-/// A child resource stands before its parent: WASI requires that it is dropped first.
+/// Child resources are declared before their parents, because WASI requires that they are dropped
+/// first.
 enum Stage {
     Head {
         ready: Pollable,
@@ -61,7 +62,7 @@ impl Exchange {
         header("accept", "application/json");
         // No host decodes a response, and neither does this component.
         header("accept-encoding", "identity");
-        // A cached list would not show a run that was started since.
+        // A cached list would not show a run that was started after the list was cached.
         header("cache-control", "no-cache");
         header(
             "user-agent",
@@ -102,8 +103,8 @@ impl Exchange {
             .map_err(invalid)?;
         let body = outgoing.body().map_err(invalid)?;
 
-        // No request options: a host may turn one timeout into another. This type enforces the
-        // deadline itself.
+        // No request options are passed, because a host may apply one timeout as another. This type
+        // enforces the deadline itself.
         let future = outgoing_handler::handle(outgoing, None).map_err(|code| unsent(&code))?;
         let ready = future.subscribe();
         Ok(Self {

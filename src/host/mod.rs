@@ -1,8 +1,8 @@
 //! Carries out what the engine asks for, over wasi:http, wasi:io and wasi:clocks.
 //!
 //! Only [`Driver::wait`] blocks: it polls everything that the operations wait for, and a timer for
-//! the next deadline. This component sets no timeouts of the host and does not rely on them: a host
-//! may turn one timeout into another (see [`transport_error`]).
+//! the next deadline. This component does not set the host's timeouts and does not rely on them,
+//! because a host may apply one timeout as another (see [`transport_error`]).
 
 mod clock;
 mod connection;

@@ -91,7 +91,7 @@ impl<G: Goal<Report: Redact>> Driver<G> {
         }
     }
 
-    /// Blocks until an operation can make progress, `also` is ready, or `until`.
+    /// Blocks until an operation can make progress, `also` is ready, or the time `until` has come.
     pub(crate) fn wait(&self, also: Option<&Pollable>, until: Option<Instant>) {
         let wake_at = self.batch.wake_at().into_iter().chain(until).min();
         self.exchanges.wait(also, wake_at);
@@ -157,7 +157,7 @@ impl Exchanges {
         Ok(())
     }
 
-    /// Blocks until a request makes progress, `also` is ready, or `wake_at`.
+    /// Blocks until a request makes progress, `also` is ready, or the time `wake_at` has come.
     fn wait(&self, also: Option<&Pollable>, wake_at: Option<Instant>) {
         let mut pollables: Vec<&Pollable> = also.into_iter().collect();
         for (_, exchange) in &self.in_flight {

@@ -26,15 +26,15 @@
 //! request's form and spawns a task that sends; in jco it checks the URI and posts a message to the
 //! worker that sends. So every error of `handle` is proof ([`unsent`]).
 //!
-//! An error of a TLS handshake is proof, and it is final before there is a run: the next handshake
-//! meets the same certificate. Node reports an untrusted certificate as `internal-error`, which is
-//! no proof.
+//! An error of a TLS handshake is proof. Before a run is known, it also ends the operation, because
+//! the next handshake meets the same certificate. Node reports an untrusted certificate as
+//! `internal-error`, which is no proof.
 //!
-//! No request options are set, and `handle` is called without any. jco makes `connect-timeout` the
-//! idle timeout of the socket, and applies `first-byte-timeout` only once the response's head has
-//! come. Without options jco sets no timeout; wasmtime and Spin use 600 s for each. `Exchange`
-//! enforces its own deadline, which is always earlier. A host whose own timeout is shorter reports
-//! one of the timeouts above, and none of these is proof.
+//! No request options are set, and `handle` is called without any. jco uses `connect-timeout` as
+//! the idle timeout of the socket, and applies `first-byte-timeout` only after the response's head
+//! has arrived. Without options jco sets no timeout; wasmtime and Spin use 600 s for each.
+//! `Exchange` enforces its own deadline, which is always earlier. A host whose own timeout is
+//! shorter reports one of the timeouts above, and none of these is proof.
 //!
 //! Sources: wasmtime-wasi-http 48.0.8, `src/default_send_request.rs`, `src/p2/error.rs`
 //! (`error_to_p2`), `src/p2/http_impl.rs` (`handle`), `src/ctx.rs` (`p2_error_from_…`). Spin 4.0.2

@@ -6,7 +6,8 @@ use waki::bindings::wasi::io::streams::{OutputStream, StreamError};
 
 /// A body that is being written.
 ///
-/// A child resource stands before its parent: WASI requires that it is dropped first.
+/// Child resources are declared before their parents, because WASI requires that they are dropped
+/// first.
 pub(super) struct Upload {
     ready: Pollable,
     stream: OutputStream,
@@ -17,8 +18,8 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    /// Starts to write. Returns `None` if there is nothing to write. An error shows in the
-    /// response.
+    /// Starts to write. Returns `None` if there is nothing to write. If writing fails, the response
+    /// contains the error.
     pub(super) fn start(body: OutgoingBody, bytes: Vec<u8>) -> Option<Self> {
         if bytes.is_empty() {
             let _: Result<(), ErrorCode> = OutgoingBody::finish(body, None);

@@ -79,7 +79,8 @@ impl Access {
         }
         let key = request.bearer().and_then(|token| ApiKey::new(token).ok());
         let key = key.ok_or_else(|| Problem::unauthenticated("a Hightouch API key"))?;
-        // The caller chooses the account, so the list of the account would be no limit.
+        // The account's list is not used: the caller chooses the account, so the list would not
+        // limit anything.
         let allowed = Allowed::of(None, settings)?;
         Self::new(key, false, allowed, account?, settings)
     }
@@ -95,7 +96,7 @@ impl Access {
     ) -> Result<Self, Problem> {
         let name = setting(settings::API_KEY, account.as_ref());
         let Some(key) = settings.get(&name)? else {
-            // The message does not reveal which accounts exist to someone who guesses.
+            // Someone who guesses names must not learn from the message which accounts exist.
             return Err(if account.is_some() {
                 Problem::invalid("there is no such account")
             } else {
@@ -165,8 +166,8 @@ impl Access {
 ///
 /// # Errors
 ///
-/// Returns the same problem for every wrong token. Only an authorized caller gets the problem of an
-/// invalid setting of the account.
+/// Returns the same problem for every wrong token. The problem of an invalid account setting is
+/// returned to authorized callers only.
 fn check_token(
     request: &Request,
     tokens: &str,
@@ -214,7 +215,7 @@ fn is_one_of(shown: &str, tokens: &str) -> Choice {
     })
 }
 
-/// Returns the name of a setting, of the account if there is one.
+/// Returns the name of a setting: the account's own setting if there is an account.
 fn setting(name: &str, account: Option<&Account>) -> String {
     account.map_or_else(|| name.into(), |account| account.setting(name))
 }

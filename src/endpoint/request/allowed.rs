@@ -1,7 +1,7 @@
 //! The syncs and the sequences that callers may run: the settings `ALLOWED_SYNCS` and
 //! `ALLOWED_SYNCS_<ACCOUNT>`.
 //!
-//! Hightouch's API keys have no scopes, so these lists are the only limit below the whole
+//! Hightouch's API keys have no scopes, so only these lists limit callers to a part of the
 //! workspace.
 
 use super::account::Account;
@@ -37,7 +37,7 @@ pub(in crate::endpoint) enum InvalidList {
 }
 
 impl Allowed {
-    /// Returns what a request may touch. The list of the account replaces the list for all.
+    /// Returns what a request may touch. The account's own list replaces the general one.
     ///
     /// # Errors
     ///

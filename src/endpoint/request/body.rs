@@ -46,7 +46,7 @@ impl From<BodyError> for Problem {
     }
 }
 
-/// The body that runs a sync. Every field is optional.
+/// The body of a request to run a sync. Every field is optional.
 #[derive(Debug, Default)]
 pub(in crate::endpoint) struct SyncBody {
     resync: Resync,
@@ -55,7 +55,7 @@ pub(in crate::endpoint) struct SyncBody {
     unless_since: Option<Timestamp>,
 }
 
-/// The body that runs several syncs.
+/// The body of a request to run several syncs.
 #[derive(Debug, Default)]
 pub(in crate::endpoint) struct BatchBody {
     options: SyncBody,
@@ -64,7 +64,7 @@ pub(in crate::endpoint) struct BatchBody {
     order: BatchOptions,
 }
 
-/// The body that runs a sequence. Every field is optional.
+/// The body of a request to run a sequence. Every field is optional.
 #[derive(Debug, Default)]
 pub(in crate::endpoint) struct SequenceBody {
     warnings: Warnings,
@@ -144,7 +144,7 @@ impl Body for BatchBody {
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Problem> {
         let list = "a list of the IDs or slugs of the syncs to run";
         let syncs = fields.get(SYNCS, list, |entries: Vec<&RawValue>| {
-            // More than one too many make no difference.
+            // One entry more than the maximum is enough to reject the list.
             let entries = entries.into_iter().take(MAX_SYNCS + 1);
             Some(entries.map(|entry| entry.get().into()).collect())
         })?;

@@ -20,8 +20,8 @@ const MAX_TEXT: usize = 128;
 
 /// Returns whether a body was signed with one of these secrets.
 ///
-/// `Authorization` contains the HMAC-SHA256 of the body in lower-case hexadecimal digits. The time
-/// of the check depends on the number of secrets only.
+/// `Authorization` contains the HMAC-SHA256 of the body in lower-case hexadecimal digits. The
+/// duration of the check depends only on the number of secrets.
 pub(in crate::endpoint) fn is_signed(body: &[u8], signature: &str, secrets: &str) -> bool {
     let signature = signature.trim_ascii().as_bytes();
     let mut is_signed = Choice::from(0);
@@ -105,11 +105,12 @@ fn as_number(value: &RawValue) -> Option<u64> {
 }
 
 impl Delivery {
-    /// Reads a body. Only the end of a run that succeeded is required.
+    /// Reads a body. The only required field is the end of the run, and only if the run succeeded.
     ///
     /// # Errors
     ///
-    /// Returns a problem if the body is not a delivery, or lacks the end of a run that succeeded.
+    /// Returns a problem if the body is not a delivery, or if the run succeeded and its end is
+    /// missing.
     pub(in crate::endpoint) fn read(body: &[u8]) -> Result<Self, Problem> {
         let body = core::str::from_utf8(body).ok();
         let envelope: Option<Envelope<'_>> = body.and_then(object);
@@ -147,7 +148,7 @@ impl Delivery {
             )));
         }
         let finished = data.run_finished_at.as_deref().and_then(Timestamp::rfc3339);
-        // Some languages write a time that is not set as the beginning of the year 1.
+        // Some languages write an unset time as the beginning of the year 1.
         let finished = finished.filter(|finished| finished.millis() > 0);
         Ok(Ok(
             finished.ok_or_else(|| unreadable("`data.runFinishedAt`"))?

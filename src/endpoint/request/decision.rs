@@ -28,8 +28,8 @@ use crate::host::Connection;
 
 /// Maximum time until a delivery of dbt is answered.
 ///
-/// dbt sends a delivery again if the response does not arrive within 10 s. This delivery must be
-/// over by then: two concurrent deliveries do not see each other's run.
+/// dbt sends a delivery again if the response does not arrive within 10 s. The first delivery must
+/// be finished by then, because two concurrent deliveries do not see each other's runs.
 const HOOK_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The decision about a request.
@@ -226,7 +226,7 @@ impl Decider<'_> {
     /// The only state is Hightouch's list of runs.
     fn by_delivery(&mut self, unverified: Unverified, body: &[u8]) -> Result<Decision, Problem> {
         let Unverified { sync, signature } = unverified;
-        // The signature covers the body, whatever its type is.
+        // The signature is checked for a body of any content type.
         if !is_signed(body, &signature, &self.webhook_secrets()?) {
             return Err(Problem::unsigned());
         }

@@ -20,7 +20,8 @@ pub(in crate::endpoint) enum Prefer {
 }
 
 impl Prefer {
-    /// Reads the values of the header. The first of each preference counts (RFC 7240, section 2).
+    /// Reads the values of the header. If a preference is given several times, the first one counts
+    /// (RFC 7240, section 2).
     pub(in crate::endpoint) fn read<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut prefer = Self::Unspecified;
         for preference in values
@@ -55,8 +56,8 @@ impl Prefer {
         }
     }
 
-    /// Returns the maximum wait for a run that is followed by events. The events keep gateways from
-    /// closing the connection.
+    /// Returns the maximum wait for a run whose progress is sent as events. The events keep
+    /// gateways from closing the connection.
     pub(in crate::endpoint) fn wait_of_stream(self) -> Duration {
         match self {
             Self::Unspecified => DEFAULT_WAIT,

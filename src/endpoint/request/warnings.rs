@@ -51,7 +51,7 @@ pub(in crate::endpoint) fn from_query(target: &Target) -> Result<Warnings, Probl
     limited("the query", max_rejected, max_percent)
 }
 
-/// Returns the query parameters that have the same meaning.
+/// Returns the query parameters with the same meaning as `warnings`.
 pub(in crate::endpoint) fn to_query(warnings: Warnings) -> Vec<String> {
     match warnings {
         Warnings::Fail => Vec::new(),

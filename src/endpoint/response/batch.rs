@@ -90,7 +90,7 @@ pub(in crate::endpoint) fn respond(
     }
     let mut counts = Counts::default();
     let mut problems = Vec::new();
-    // The longest delay that Hightouch asked for, of the runs in progress.
+    // The longest delay that Hightouch asked for, among the runs in progress.
     let mut hightouch_retry_after = None;
     let mut entries = Vec::with_capacity(outcomes.len());
     for outcome in outcomes {

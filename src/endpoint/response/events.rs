@@ -8,9 +8,10 @@ use super::chunked_buffer::ChunkedBuffer;
 use super::presenter::Presenter;
 use crate::engine::{Instant, Outcome, Report};
 
-/// Maximum time without an event. Gateways close a connection that is silent for long.
+/// Maximum time without an event. Gateways close a connection that is silent for a long time.
 const MAX_SILENCE: Duration = Duration::from_secs(15);
-/// Maximum number of bytes that wait for a slow caller. Above it, progress is left out.
+/// Maximum number of bytes that wait for a slow caller. Above this number, no `progress` events are
+/// sent.
 const MAX_BACKLOG: usize = 64 * 1024;
 
 /// The events of one run: `progress` each time the status, the jobs or the sync runs change, a
@@ -39,7 +40,7 @@ impl Events {
         self.last + MAX_SILENCE
     }
 
-    /// Returns an event if the run has changed, or a comment if there was no event for long.
+    /// Returns an event if the run has changed, or a comment if there was no event for a long time.
     ///
     /// `steps` is the number of steps that the operation has taken, `report` returns the state of
     /// its run, and `backlog` is the number of bytes that the caller has not read.

@@ -66,7 +66,7 @@ pub(in crate::endpoint) fn respond(
     Ok((action, Response::json(200, &view)))
 }
 
-/// Returns why a run was started, or not.
+/// Returns why a run was or was not started.
 fn reason(report: &SyncReport) -> String {
     let run = report.run;
     match &report.status {

@@ -9,9 +9,9 @@ const MAX_PREFIX: usize = 256;
 
 /// Returns the path at which a proxy serves this endpoint, from the values of `X-Forwarded-Prefix`.
 ///
-/// A valid value matches `(/[A-Za-z0-9._~-]+)+` and has no segment `.` or `..`. Any other value,
-/// and more than one value, counts as no prefix: a client resolves `Location`, and the header must
-/// not lead it elsewhere.
+/// A valid value matches `(/[A-Za-z0-9._~-]+)+` and has no segment `.` or `..`. Any other value
+/// counts as no prefix, and so do several values. A client resolves `Location`, so
+/// `X-Forwarded-Prefix` must not be able to send it to another place.
 pub(in crate::endpoint) fn prefix<'a>(values: impl IntoIterator<Item = &'a str>) -> &'a str {
     let mut values = values.into_iter();
     let (Some(value), None) = (values.next(), values.next()) else {

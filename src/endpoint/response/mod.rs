@@ -44,8 +44,8 @@ impl Head {
     /// Returns the head of server-sent events.
     ///
     /// Proxies have to pass events on as they come. nginx buffers a response unless
-    /// `x-accel-buffering` is `no`. Proxies that compress collect a response unless it says
-    /// `no-transform` (RFC 9111, section 5.2.2.6).
+    /// `x-accel-buffering` is `no`. Proxies that compress responses buffer a response unless it
+    /// says `no-transform` (RFC 9111, section 5.2.2.6).
     pub(super) fn events() -> Self {
         let headers = [
             ("content-type", "text/event-stream"),

@@ -22,10 +22,10 @@ pub(in crate::endpoint) struct Problem {
     header: Option<(&'static str, String)>,
 }
 
-/// The kind of the problem of a caller without valid credentials.
+/// The kind of problem for a caller without valid credentials.
 const UNAUTHENTICATED: &str = "unauthenticated";
 
-/// The span over which Hightouch counts requests: 200 requests in ten seconds.
+/// The period of Hightouch's rate limit of 200 requests in ten seconds.
 const RATE_LIMIT_WINDOW: Duration = Duration::from_secs(10);
 
 impl Problem {
@@ -112,7 +112,8 @@ impl Problem {
         Failure::unsent(FailureKind::NotConfigured, detail).into()
     }
 
-    /// Returns the problem as an entry of a batch. A sync that was not started depends on the others.
+    /// Returns the problem as an entry of a batch. A sync that was not started gets 424 (Failed
+    /// Dependency), because it depended on the others.
     pub(in crate::endpoint) fn in_batch(self) -> Self {
         if self.kind == FailureKind::NotStarted.as_str() {
             Self {

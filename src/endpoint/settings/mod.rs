@@ -20,21 +20,22 @@ cfg_select! {
 
 /// The origin of Hightouch's API.
 const API_ORIGIN: &str = "HIGHTOUCH_API_ORIGIN";
-/// The tokens that callers need for a stored key, separated by commas. With an account's name after
-/// it, the tokens that open this account only.
+/// The tokens that callers need for a stored key, separated by commas. `ENDPOINT_TOKEN_<ACCOUNT>`
+/// contains the tokens that open this account only.
 pub(super) const ENDPOINT_TOKEN: &str = "ENDPOINT_TOKEN";
-/// A stored API key. An account's key has the account's name after it.
+/// A stored API key. The setting for an account's key ends in the account's name.
 pub(super) const API_KEY: &str = "HIGHTOUCH_API_KEY";
-/// The syncs and the sequences that callers may run, separated by commas. An account's list has the
-/// account's name after it.
+/// The syncs and the sequences that callers may run, separated by commas. The setting for an
+/// account's list ends in the account's name.
 pub(super) const ALLOWED_SYNCS: &str = "ALLOWED_SYNCS";
 /// The secrets of the dbt webhooks that may start runs, separated by commas.
 pub(super) const DBT_WEBHOOK_SECRET: &str = "DBT_WEBHOOK_SECRET";
-/// The slug of the key's workspace. An account's workspace has the account's name after it.
+/// The slug of the key's workspace. The setting for an account's workspace ends in the account's
+/// name.
 pub(super) const WORKSPACE: &str = "HIGHTOUCH_WORKSPACE";
 
-/// The settings that are secrets, also with an account's name after them. Commas separate several
-/// values.
+/// The settings that are secrets, with or without an account's name at their end. A setting may
+/// contain several values, separated by commas.
 const SECRETS: [&str; 3] = [ENDPOINT_TOKEN, API_KEY, DBT_WEBHOOK_SECRET];
 
 /// A source of settings.
@@ -59,8 +60,8 @@ pub(super) trait Settings {
         Ok(value.filter(|value: &String| !value.is_empty()))
     }
 
-    /// Returns the values that a setting has without an account and for accounts, and that are not
-    /// empty. If the source cannot list its settings, `account` is the only account.
+    /// Returns the values of a setting that are not empty: the general one, and those of the
+    /// accounts. If the source cannot list its settings, `account` is the only account.
     ///
     /// # Errors
     ///
@@ -84,7 +85,7 @@ pub(super) trait Settings {
             .collect())
     }
 
-    /// Returns the configured secrets that a request of this account can use, at least.
+    /// Returns at least the configured secrets that a request of this account can use.
     ///
     /// # Errors
     ///

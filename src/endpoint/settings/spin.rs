@@ -12,7 +12,7 @@ impl Settings for SpinVariables {
         let name = name.to_ascii_lowercase();
         match get(&name) {
             Ok(value) => Ok(Some(value)),
-            // With an account's name, the name may be one that no variable can have.
+            // A name that ends in an account's name may be invalid as the name of a variable.
             Err(Error::Undefined(_) | Error::InvalidName(_)) => Ok(None),
             // The provider's error text could quote the value.
             Err(_) => Err(Problem::not_configured(format!(

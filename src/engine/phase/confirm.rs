@@ -1,7 +1,7 @@
 //! After a trigger with an unknown outcome: did it start a run?
 //!
-//! Hightouch has no idempotency key. So the list of runs is polled until any run that the trigger
-//! started would be on it.
+//! Hightouch has no idempotency key. So the list of runs is polled until it must show any run that
+//! the trigger may have started.
 //!
 //! A run is a candidate if it was created after the trigger was sent, by Hightouch's own clock. The
 //! candidate may be somebody else's run that was started at the same moment. Without a resync that
@@ -21,10 +21,10 @@ use crate::engine::step::{Context, Next, Reply};
 use crate::engine::time::Instant;
 use crate::hightouch::{Request, Run, RunId, Timestamp};
 
-/// When the list is fetched again, after the outcome became unknown.
+/// The times at which the list is fetched again, counted from when the outcome became unknown.
 ///
-/// Each time lies at another fraction of the server's second. That determines the server's clock,
-/// whose `Date` shows whole seconds, to a quarter of a second.
+/// Each time falls on a different fraction of the server's second. So the server's clock is known
+/// to a quarter of a second, although `Date` shows whole seconds only.
 const FETCH_TIMES: [Duration; 4] = [
     Duration::from_millis(1250),
     Duration::from_millis(3500),
@@ -42,12 +42,12 @@ pub struct Confirm {
     pub(in crate::engine) start: Start,
     /// Why the outcome is unknown.
     cause: AttemptError,
-    /// When the first trigger was sent whose outcome is unknown.
+    /// When the first trigger with an unknown outcome was sent.
     sent: Instant,
     /// When the outcome became unknown.
     since: Instant,
-    /// When the first request for the current listing was sent. The listing shows no run that was
-    /// listed later.
+    /// When the first request for the current listing was sent. The listing may lack runs that
+    /// Hightouch listed after this time.
     fetched: Option<Instant>,
     list: RunList,
     seen: Seen,
@@ -212,7 +212,7 @@ impl Confirm {
                 run: run.id,
                 created,
             });
-            // One more than a message names shows that there are more.
+            // One candidate more than a message names is kept, to show that there are more.
             candidates.truncate(MAX_NAMED + 1);
         }
     }
@@ -242,11 +242,13 @@ impl Confirm {
     fn not_started(&mut self, cx: &Context<'_>) -> Next<Confirmed> {
         // A response with a success status says that there is a run, whatever the list shows.
         let is_success = matches!(self.cause, AttemptError::Unreadable { .. });
-        // A server that is slow may still start the run. A resync costs too much to risk it twice.
+        // A server that is slow may still start the run. A resync costs too much to risk running it
+        // twice.
         if is_success || self.cause.server_may_continue() || cx.options.resync.any() {
             return Next::Fail(self.unconfirmed(None));
         }
-        // An error status is Hightouch's decision. A lost response is nobody's decision.
+        // An error status is Hightouch's decision, so the trigger is not sent again. A lost
+        // response decides nothing, so the trigger may be sent again.
         let is_lost = matches!(self.cause, AttemptError::Transport(_));
         if is_lost && self.start.resends < MAX_RESENDS && cx.has_time_for_trigger {
             self.start.resends += 1;

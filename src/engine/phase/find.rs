@@ -189,7 +189,8 @@ impl FindRun {
         if page.is_stale {
             return self.retry(AttemptError::unreadable(ReadError::FromCache));
         }
-        // An entry that cannot be read may be the run in progress, or the first one since.
+        // An entry that cannot be read may be the run in progress, or the first run since
+        // `unless_since`.
         if page.has_unreadable {
             return self.retry(AttemptError::unreadable(ReadError::Missing("id")));
         }
@@ -213,7 +214,8 @@ impl FindRun {
         if has_more && !all_seen {
             return Next::Send;
         }
-        // Runs begin in the order of their IDs. So a run without a time may have begun since.
+        // Runs begin in the order of their IDs. So a run without a time may have begun after
+        // `unless_since`.
         if unless_since.is_some() && self.seen.highest_undated > self.seen.highest_before {
             return self.retry(AttemptError::unreadable(ReadError::Missing("createdAt")));
         }

@@ -1,8 +1,9 @@
-//! Whether an awaited run exists, if Hightouch's response about it is empty.
+//! Finds out whether an awaited run exists after Hightouch's response about it was empty.
 //!
 //! An empty list means "not yet" for a run that was started a moment ago, and "never" for a wrong
-//! ID. The list of all runs distinguishes the two. IDs rise, so a run does not exist if it is
-//! missing from its place between runs that Hightouch has listed for a while.
+//! ID. The list of all runs distinguishes the two. IDs rise, so each run has a place in this list.
+//! If a run is missing from its place, and Hightouch has listed newer runs for a while, the run
+//! does not exist.
 
 use core::time::Duration;
 

@@ -19,8 +19,8 @@ use crate::hightouch::{Request, Run, RunRef, RunStatus, SyncId, Timestamp, reaso
 /// How the operation came to know its run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// This operation started the run. `trigger_sent` is when the trigger was sent whose response
-    /// named the run.
+    /// This operation started the run. `trigger_sent` is when the trigger whose response named the
+    /// run was sent.
     Started { trigger_sent: Option<Instant> },
     /// The run existed before, and counts as the requested one.
     Adopted,
@@ -50,7 +50,7 @@ pub struct Poll {
 pub(in crate::engine) enum Polled {
     /// The run has succeeded.
     Succeeded,
-    /// Hightouch does not list the run. Does it exist?
+    /// Hightouch does not list the run. It may not exist.
     Unlisted,
 }
 
@@ -74,7 +74,7 @@ impl KnownRun for Poll {
 }
 
 impl Poll {
-    /// Returns the polling of a run that this operation started.
+    /// Returns the phase that polls a run that this operation started.
     pub(in crate::engine) fn started(
         run: RunRef,
         trigger_sent: Option<Instant>,
@@ -86,7 +86,7 @@ impl Poll {
         }
     }
 
-    /// Returns the polling of a run that the list of runs shows as `job`.
+    /// Returns the phase that polls a run that the list of runs shows as `job`.
     pub(in crate::engine) fn adopted(sync: SyncId, job: Run, now: Instant) -> Self {
         let run = RunRef { sync, run: job.id };
         Self {
@@ -96,7 +96,7 @@ impl Poll {
         }
     }
 
-    /// Returns the polling of a run that the caller named.
+    /// Returns the phase that polls a run that the caller named.
     pub(in crate::engine) fn awaited(run: RunRef, now: Instant) -> Self {
         Self::new(run, Origin::Awaited, now)
     }
@@ -229,8 +229,8 @@ impl Poll {
         self.age.learn(now, date, oldest);
     }
 
-    /// Returns whether the run had ended long before the trigger was sent that named it, by
-    /// Hightouch's own clock.
+    /// Returns whether the run had ended long before the trigger whose response named it was sent,
+    /// by Hightouch's own clock.
     fn ended_before_trigger(&self, clock: &ServerClock) -> bool {
         let Origin::Started {
             trigger_sent: Some(sent),

@@ -14,7 +14,7 @@ use crate::engine::verdict::{Verdict, verdict};
 use crate::engine::warnings::{RejectedLimit, RejectedRows, Warnings};
 use crate::hightouch::{Request, RunRef, SequenceRunId, SyncRun};
 
-/// Pause before a sync run is read again that Hightouch does not list as ended yet.
+/// Pause before reading again a sync run that Hightouch does not list as ended yet.
 const UNLISTED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Reading the rows that the destinations rejected.

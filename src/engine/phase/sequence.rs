@@ -23,7 +23,8 @@ use crate::hightouch::{
 
 /// Maximum time from the first response that says `done` until all sync runs are listed as ended.
 ///
-/// It is shorter than the endpoint's default wait of 25 s, so that a loop of `GET` requests ends.
+/// It is shorter than the endpoint's default wait of 25 s, so that a caller that repeats `GET`
+/// requests gets a result.
 const DONE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Starting a run of a sequence.
@@ -103,7 +104,7 @@ impl KnownRun for PollSequence {
 }
 
 impl PollSequence {
-    /// Returns the polling of a run that this operation started.
+    /// Returns the phase that polls a run that this operation started.
     pub(in crate::engine) fn started(run: SequenceRunId, now: Instant) -> Self {
         Self {
             is_started: true,
@@ -112,7 +113,7 @@ impl PollSequence {
         }
     }
 
-    /// Returns the polling of a run that the caller named.
+    /// Returns the phase that polls a run that the caller named.
     pub(in crate::engine) fn awaited(run: SequenceRunId, now: Instant) -> Self {
         Self {
             run: SequenceRun::with_id(run),
@@ -127,7 +128,8 @@ impl PollSequence {
         Request::sequence_run(&self.run.id)
     }
 
-    /// Completes if the run has succeeded, as far as its statuses decide.
+    /// Completes if the run has succeeded according to its statuses. Rejected rows may still have
+    /// to be compared with a limit.
     pub(in crate::engine) fn on_reply(
         &mut self,
         cx: &mut Context<'_>,
@@ -169,7 +171,7 @@ impl PollSequence {
             // Nothing shows that this run exists. So the error is all there is to report.
             Some(error) if !self.is_confirmed => error.clone().into(),
             error => {
-                // With the ends of all sync runs, the operation would be over.
+                // If all sync runs were listed as ended, the operation would be over.
                 let lacks = if self.is_done() {
                     ", without the ends of all its sync runs"
                 } else {
@@ -185,7 +187,7 @@ impl PollSequence {
         }
     }
 
-    /// Returns what is left to do for a run that has succeeded as far as its statuses decide.
+    /// Returns what is left to do for a run that has succeeded according to its statuses.
     fn end(&self, warnings: Warnings) -> SequenceEnd {
         let Warnings::Tolerate(limit) = warnings else {
             return SequenceEnd::Succeeded;
@@ -321,7 +323,7 @@ fn read(reply: Reply, id: &SequenceRunId) -> Result<SequenceRun, AttemptError> {
 /// earlier response listed.
 ///
 /// A sync run that this response lacks still counts: the response may come from a replica that
-/// lags, and the sync run may have failed. A failure that was seen stays.
+/// lags, and the sync run may have failed. A failure that was seen once is kept.
 fn update(run: &mut SequenceRun, seen: SequenceRun) -> bool {
     let earlier = core::mem::replace(&mut run.sync_runs, seen.sync_runs);
     run.status = seen.status;

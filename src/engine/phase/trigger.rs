@@ -21,7 +21,7 @@ pub(in crate::engine) enum Triggered {
     Unknown {
         /// Why the outcome is unknown.
         cause: AttemptError,
-        /// When the first trigger was sent whose outcome is unknown.
+        /// When the first trigger with an unknown outcome was sent.
         sent: Instant,
     },
 }
