@@ -780,7 +780,7 @@ impl<G: Goal> Operation<G> {
             let reason = self.rejected.take().unwrap_or_else(|| {
                 FailureReason::new(
                     FailureKind::Other,
-                    "The operation was stepped after its end. Nothing was sent.",
+                    "The operation had already ended. Nothing was sent.",
                 )
             });
             return self.fail(now, None, reason);

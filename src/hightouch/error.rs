@@ -40,7 +40,7 @@ pub enum ReadError {
     #[error("Hightouch's list changed while it was being read")]
     ListChanged,
     /// The response comes from a cache, but the current state is needed.
-    #[error("Hightouch's response is an old one from a cache")]
+    #[error("Hightouch's response came from a cache and may be out of date")]
     FromCache,
     /// A page of the list of runs has too many entries.
     #[error("Hightouch lists more than {0} runs on one page")]

@@ -170,7 +170,7 @@ pub(super) fn from_code(code: &ErrorCode) -> TransportError {
         // information.
         _ => (
             TransportErrorKind::Lost,
-            "the host failed without a reason".into(),
+            "the host failed and gave no reason".into(),
         ),
     };
     TransportError { kind, text }

@@ -47,7 +47,7 @@ fn with_resync_flags_it_is_named_and_not_followed() {
             "it may be somebody else's: {failure:?}"
         );
         assert!(failure.details.unwrap().contains(&format!(
-            "These runs may be the one that the request started: {}.",
+            "The request may have started one of these runs: {}.",
             hightouch.runs(1)[0].id
         )));
         assert!(hightouch.runs(1)[0].flags.full_resync);

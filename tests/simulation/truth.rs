@@ -754,7 +754,7 @@ fn situations(played: &Played<'_>) -> Vec<Situation> {
                 let named = failure
                     .details
                     .as_ref()
-                    .is_some_and(|details| details.contains("These runs"));
+                    .is_some_and(|details| details.contains("one of these runs"));
                 if named {
                     Situation::UnconfirmedAndNamed
                 } else {

@@ -289,7 +289,7 @@ impl Confirm {
                     ""
                 };
                 format!(
-                    "These runs may be the one that the request started: {}{more}.",
+                    "The request may have started one of these runs: {}{more}.",
                     ids.join(", ")
                 )
             }

@@ -232,7 +232,7 @@ impl FindRun {
             return FoundRun::Adopt(run);
         }
         let reason = busy(format!(
-            "{} (`{}`) began since the given time or is queued, and cannot be adopted: it may have \
+            "{} (`{}`) began at the given time or later, or is queued, and cannot be adopted: it may have \
              been started without the requested resync. No run was started.",
             self.name(&run),
             run.status.as_str()
@@ -246,8 +246,8 @@ impl FindRun {
             return Next::Fail(FailureReason::new(
                 FailureKind::InvalidInput,
                 format!(
-                    "The time since which a run counts is {} s in the future by Hightouch's clock. \
-                     No run was started. Pass a time that has passed.",
+                    "The given time is {} s in the future by Hightouch's clock. \
+                     No run was started. Pass a time in the past.",
                     left.as_secs()
                 ),
             ));

@@ -252,7 +252,7 @@ impl PollSequence {
         } else if unfinished.is_empty() {
             String::from("it does not list all sync runs that it listed before")
         } else {
-            format!("it lists no end of {}", sync_run_names(&unfinished))
+            format!("it does not list {} as ended", sync_run_names(&unfinished))
         };
         Next::Fail(
             FailureReason::new(
@@ -282,7 +282,7 @@ impl PollSequence {
             format!("The sequence ended as `{word}`.")
         } else {
             let hint = if only_warnings && self.is_done() {
-                " Hightouch rejected some rows. That counts as a failure unless warnings are \
+                " The destination rejected some rows. That counts as a failure unless warnings are \
                  accepted."
             } else {
                 ""

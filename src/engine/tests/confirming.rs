@@ -160,7 +160,7 @@ fn an_ambiguous_trigger_is_not_sent_again_and_its_possible_runs_are_listed() {
             .details
             .as_ref()
             .unwrap()
-            .contains("These runs may be the one that the request started: 42."),
+            .contains("The request may have started one of these runs: 42."),
         "{failure:?}"
     );
 

@@ -203,7 +203,7 @@ fn an_unfinished_sync_run_delays_the_success_of_a_done_sequence() {
             execution
                 .failure()
                 .message
-                .contains("it lists no end of run 2 of sync 12"),
+                .contains("it does not list run 2 of sync 12"),
             "{:?}",
             execution.failure()
         );
