@@ -3,15 +3,15 @@
 #
 #     ENDPOINT=http://127.0.0.1:3000 TOKEN=… run-sync.sh SYNC
 #
-# UNLESS_RUN_SINCE is an optional time, such as 2026-11-25T06:00:00Z. If a run of the sync began at this time or later, the
-# script waits for that run instead of starting another. So the script may be repeated with the same time.
+# UNLESS_RUN_SINCE is an optional time, such as 2026-11-25T06:00:00Z. If a run of the sync began at this time or later, or
+# is queued, the script waits for that run instead of starting another. So the script may be repeated with the same time.
 #
 # Requires curl 7.84 or later. The script has no time limit: set one in the program that starts it. If the
 # script is stopped, the run continues in Hightouch.
 set -eu
 
-# Sends a request and waits up to 25 s for the run. Adds a last line with status, delay and location.
-# The token is passed on stdin, because a list of processes shows arguments.
+# Sends a request that waits up to 25 s for the run. Prints the body, then a line with the status, the delay and the
+# location. The token is passed on stdin, because a list of processes shows arguments.
 send() {
     printf 'authorization: Bearer %s\n' "$TOKEN" | curl --silent --show-error --fail-with-body --max-time 60 --header @- \
         --header 'prefer: wait=25' --write-out '\n%{http_code} %header{retry-after} %header{location}\n' "$@"
@@ -45,7 +45,7 @@ read_status
 # Status 202 means that the run is in progress. It does not mean success.
 if [ "$status" = 202 ]; then
     run=$location
-    # With this line, the run can be found if the script is stopped.
+    # If the script is stopped, this line shows which run to poll.
     echo "still running: $run" >&2
 fi
 while [ "$status" = 202 ]; do

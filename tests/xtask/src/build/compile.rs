@@ -47,8 +47,9 @@ pub(super) fn core_module(
     options: &Options,
 ) -> Result<Vec<u8>> {
     let workspace = &options.workspace;
-    // A separate folder from the one of the cargo that runs this program, whose lock this build
-    // would wait for. All components share it, so that each dependency is compiled once.
+    // The cargo that runs this program locks its own target folder, and this build would wait for
+    // that lock. So use another folder. All components share it, so that each dependency is
+    // compiled once.
     let target = workspace.join("target").join("wasm");
     let output = target.join(TARGET).join(PROFILE);
     let file = package.replace('-', "_") + ".wasm";

@@ -123,8 +123,8 @@ pub(super) fn needed(
     }
 }
 
-/// Returns the names in a dependency field. Of alternatives, it returns the first, which is
-/// Debian's default.
+/// Returns the names in a dependency field. If a dependency has alternatives, it returns the first
+/// of them, which is Debian's default.
 fn names(depends: &str) -> Vec<String> {
     let names = depends
         .split(',')

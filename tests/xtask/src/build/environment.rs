@@ -33,7 +33,7 @@ const DROPPED: &[&str] = &[
     "LLVM_PROFILE_FILE",
 ];
 
-/// Returns the cargo that runs this program, without the variables in [`DROPPED`].
+/// Returns a command for the cargo that runs this program, without the variables in [`DROPPED`].
 pub(super) fn cargo() -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in env::vars_os() {

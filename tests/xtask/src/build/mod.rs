@@ -40,7 +40,7 @@ pub const TARGET: &str = "wasm32-unknown-unknown";
 /// One of the three shipped components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Exports the interfaces `runs` and nothing else.
+    /// Exports the interface `runs` and nothing else.
     Library,
     /// The HTTP endpoint with its settings in environment variables.
     Endpoint,

@@ -104,7 +104,7 @@ impl Optimizer {
         Ok(Self { described, ..self })
     }
 
-    /// Makes a core module smaller. Its custom sections stay.
+    /// Makes a core module smaller. Keeps its custom sections.
     pub(super) fn shrink(&self, module: &[u8], scratch: &Path) -> Result<Vec<u8>> {
         let (before, after) = (scratch.join("large.wasm"), scratch.join("small.wasm"));
         fs::write(&before, module).with_context(|| format!("cannot write {}", before.display()))?;

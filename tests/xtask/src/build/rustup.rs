@@ -14,8 +14,8 @@ use super::{Options, STD_VARIABLE, StdSource, TARGET, process};
 /// the build for long.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// Duration for which a failure is remembered, so that not every build repeats an attempt that will
-/// fail.
+/// Duration for which a failure is remembered, so that builds do not repeat an attempt that is
+/// likely to fail.
 const REMEMBERED: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// Adds the target to the active toolchain.

@@ -1,12 +1,12 @@
 //! Runs several syncs with one request, and shows their progress.
 //!
-//! `POST /runs` runs all syncs in one instance of the component. So the component itself keeps the
-//! rules of a batch: the number of runs at the same time, the stop after a failure, and the shared
-//! limit on requests. It has no events and responds only at the end. For display only, this module
-//! reads the component's log, which names each run as soon as it is started or joined. It polls
-//! those runs in turn with `GET`, at most one per second in total, which is a twentieth of
-//! Hightouch's limit of 200 requests in ten seconds. A poll that fails shows no progress and
-//! changes no result.
+//! `POST /runs` runs all syncs in one instance of the component. So the component itself applies
+//! the rules of a batch: the maximum number of runs at the same time, the stop after a failure, and
+//! the shared limit on requests. The request has no events and gets a response only at the end. For
+//! display only, this module reads the component's log, which names each run as soon as it is
+//! started or joined. It polls those runs in turn with `GET`, at most one per second in total. That
+//! is a twentieth of Hightouch's limit of 200 requests in ten seconds. A poll that fails shows no
+//! progress and changes no result.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;

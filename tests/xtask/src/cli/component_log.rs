@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use super::bars::Bars;
 use crate::embedder::{Lines, Stderr};
 
-/// A run that Hightouch has named, as the ID of its sync and its own ID.
+/// A run whose ID Hightouch has returned: the ID of its sync, and the run's own ID.
 pub(super) type Named = (u64, u64);
 
 /// The runs that the component has started or joined so far.

@@ -16,7 +16,7 @@ use super::component_log::{Named, NamedRuns};
 use super::outcome::{Content, Document};
 use super::report::Report;
 
-/// Maximum number of consecutive attempts to follow a run again without receiving an event.
+/// Maximum number of consecutive attempts to resume a stream that receive no event.
 const MAX_ATTEMPTS: u32 = 5;
 /// Delay before each attempt.
 const DELAY: Duration = Duration::from_secs(1);

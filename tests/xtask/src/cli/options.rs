@@ -23,7 +23,8 @@ pub(super) struct RunArguments {
     /// What to do if a run of the sync is in progress: queue another run, join that run, or refuse.
     #[arg(long, value_name = "ACTION", value_enum)]
     if_running: Option<IfRunning>,
-    /// Count a run that ended in `warning` as a success. The destination rejected some of its rows.
+    /// Count a run that ended in `warning` as a success. `warning` means that the destination
+    /// rejected some of the rows.
     #[arg(long, conflicts_with_all = ["max_rejected", "max_rejected_percent"])]
     accept_warnings: bool,
     /// Count a run that ended in `warning` as a success if the destination rejected at most this

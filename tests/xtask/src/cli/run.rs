@@ -23,8 +23,9 @@ use crate::local_hightouch;
 
 /// The API key of the caller.
 const KEY: &str = "HIGHTOUCH_API_KEY";
-/// Maximum time for which the component may continue to run after its response. It writes its last
-/// log line then. After an interrupt, it is ended after this time.
+/// Maximum time for which the component may continue to run after its response. In this time, it
+/// writes its last log line. After an interrupt, the component is stopped when this time has
+/// passed.
 const MAX_AFTER_RESPONSE: Duration = Duration::from_secs(1);
 /// The slug of the workspace, for links.
 const WORKSPACE: &str = "HIGHTOUCH_WORKSPACE";

@@ -37,7 +37,7 @@ const MAX_ACCOUNT: usize = 64;
 pub(super) struct Settings(Vec<(String, String)>);
 
 impl Settings {
-    /// Returns no settings.
+    /// Creates settings of which none is set.
     pub(super) fn none() -> Self {
         Self(Vec::new())
     }
@@ -90,8 +90,8 @@ impl Settings {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Returns the name of a setting that the endpoint rejects if [`TOKEN`] is not set, or `None`
-    /// if there is none.
+    /// Returns the name of a setting that the endpoint rejects because [`TOKEN`] is not set, or
+    /// `None` if it rejects none.
     pub(super) fn needs_token(&self) -> Option<&str> {
         let is_refused = |name: &&str| is_of(name, KEY) || is_of(name, TOKEN);
         if self.get(TOKEN).is_some() {

@@ -127,7 +127,7 @@ struct Summary<'a> {
     url: Option<String>,
 }
 
-/// A status in words. The words alone tell the states apart, without the colour.
+/// A status in words. The words distinguish the states even without the colour.
 struct Status {
     words: String,
     style: Style,

@@ -13,7 +13,7 @@ use wasmtime::component::Component;
 
 use super::into_anyhow;
 
-/// Age from which an artifact of an earlier build is removed when a new artifact is written.
+/// Age of an artifact from which it is removed when a newer artifact of the component is written.
 const STALE: Duration = Duration::from_secs(60 * 60);
 
 /// Loads the component in this file, from the cache if possible.

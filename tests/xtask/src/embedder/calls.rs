@@ -1,5 +1,4 @@
-//! Calls the functions of `hightouch:sync/runs` and `hightouch:sync/sequences`. Each call uses a
-//! new instance.
+//! Calls the functions of `hightouch:sync/runs`. Each call uses a new instance.
 
 use anyhow::Context as _;
 use wasmtime::Store;

@@ -59,7 +59,7 @@ pub(super) async fn handle_request(server: &Server, request: Request<Incoming>) 
     }
 }
 
-/// Runs the guest until it ends, or until its time after the end of the request is over.
+/// Runs the guest until it ends, but at most for `Limits::after_response` after its client is gone.
 async fn run(
     server: Server,
     request: Request<Incoming>,

@@ -18,7 +18,7 @@ impl HasData for LateClocks {
     type Data<'a> = LateClock<'a>;
 }
 
-/// The guest's clock, with the virtual time if it is virtual.
+/// The guest's clock. It has the virtual time if the guest's clock is virtual.
 pub(super) struct LateClock<'a> {
     pub(super) clock: WasiClocksCtxView<'a>,
     pub(super) time: Option<VirtualTime>,

@@ -19,9 +19,9 @@ pub(super) enum Outcome {
     Returned,
     /// It trapped or could not be instantiated.
     Failed,
-    /// The maximum number of instances was running.
+    /// It was not instantiated, because the maximum number of instances was running already.
     TooManyInstances,
-    /// The request had no host.
+    /// It was not instantiated, because the request had no `Host` header.
     BadRequest,
     /// Its client was gone, and its remaining time had passed.
     TimedOut,

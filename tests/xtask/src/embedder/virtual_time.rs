@@ -32,11 +32,11 @@ const LONG_PAUSE: Duration = Duration::from_micros(500);
 ///
 /// A runtime with tokio's paused clock does not suffice if sockets are used. When such a runtime
 /// has no task to run, tokio moves the clock to the next timer unless data has arrived at that
-/// moment (before tokio 1.53.3 even then). A request whose response is still in the kernel then
-/// runs into its timeout. On this runtime, the clock moves only after the runtime has polled for
-/// I/O several times and found nothing. While a request of a guest is in flight, this takes about
-/// 10 ms of real time. So an exchange takes no virtual time. A server that sleeps before it
-/// responds, or never responds, makes time pass.
+/// moment. Before tokio 1.53.3, it moves the clock even if data has arrived. Then a request whose
+/// response is still in the kernel runs into its timeout. On this runtime, the clock moves only
+/// after the runtime has polled for I/O several times and found nothing. While a request of a guest
+/// is in flight, this takes about 10 ms of real time. So an exchange takes no virtual time. A
+/// server that sleeps before it responds, or never responds, makes time pass.
 ///
 /// Rules for tests:
 /// - Use this function, not `#[tokio::test(start_paused = true)]`. Inside it, `tokio::time` works
@@ -153,7 +153,7 @@ impl HostMonotonicClock for VirtualTime {
     }
 }
 
-/// A guard that keeps virtual time from passing before the runtime has waited for I/O.
+/// A guard. While it exists, virtual time passes only after the runtime has waited for I/O.
 #[derive(Debug)]
 pub struct InFlight {
     state: Arc<State>,

@@ -54,9 +54,9 @@ pub async fn run_callers(
     records.into_iter().map(|(_, record)| record).collect()
 }
 
-/// Starts a run as this caller and follows it until it ends, as the endpoint's responses allow. It
-/// polls the run if a response names one. It sends the trigger again only if the rate limit
-/// prevented the start.
+/// Starts a run as this caller and follows it until it ends. It does only what the endpoint's
+/// responses allow: it polls the run if a response names one, and sends the trigger again only if
+/// the rate limit prevented the start.
 async fn run_caller(
     caller: &Caller,
     began: Instant,

@@ -1,4 +1,4 @@
-//! The API without its transport: a request and the time in, an outcome out.
+//! The API without its transport. It takes a request and the time, and returns an outcome.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;

@@ -19,15 +19,15 @@ pub struct SyncFixture {
     pub model_id: u64,
     /// `destinationId`.
     pub destination_id: u64,
-    /// Disabled for schedules. A disabled sync can still be triggered.
+    /// Whether the sync is disabled for schedules. A disabled sync can still be triggered.
     pub disabled: bool,
     /// The course of each run.
     pub timeline: Timeline,
     /// The courses of additional jobs of each run. The run list contains each job as an entry with
     /// the run's ID.
     pub further_jobs: Vec<Timeline>,
-    /// Runs that were triggered before the server started: how long before, and their courses. In
-    /// any order.
+    /// Runs that were triggered before the server started, in any order. Each has the time from its
+    /// trigger to the server's start, and its course.
     pub history: Vec<(Duration, Arc<Timeline>)>,
 }
 
@@ -58,8 +58,8 @@ impl SyncFixture {
         self
     }
 
-    /// Adds this number of runs before the server started, one `every` interval. The last one was
-    /// triggered one interval before the start.
+    /// Adds this number of runs before the server started, at intervals of `every`. The last one
+    /// was triggered one interval before the start.
     pub fn with_earlier_runs(mut self, count: u32, every: Duration, timeline: Timeline) -> Self {
         let timeline = Arc::new(timeline);
         self.history

@@ -64,7 +64,8 @@ mishaps! {
 }
 
 impl Mishap {
-    /// Returns whether a caller whose trigger has this mishap cannot know whether a run exists.
+    /// Returns whether the mishap, if a trigger has it, hides from the caller whether a run was
+    /// started.
     pub fn hides_a_run(self) -> bool {
         !matches!(self, Self::TooMany | Self::Slow)
     }

@@ -46,9 +46,9 @@ impl RetryAfter {
 /// The rate limit of a workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// Maximum number of requests …
+    /// Maximum number of requests in any period of the duration `period`.
     pub requests: usize,
-    /// … in any period of this duration.
+    /// The duration in which the requests are counted.
     pub period: Duration,
     /// The format of `Retry-After` in a refusal.
     pub retry_after: RetryAfter,
@@ -80,8 +80,8 @@ impl Limiter {
         }
     }
 
-    /// Accepts a request. If it refuses the request, it returns the time at which it would accept
-    /// one.
+    /// Accepts or refuses a request. If it refuses the request, it returns the time from which it
+    /// accepts one.
     pub(super) fn accept(&mut self, now: OffsetDateTime) -> Result<(), OffsetDateTime> {
         while let Some(oldest) = self.accepted.front() {
             if *oldest + self.limit.period > now {

@@ -20,7 +20,7 @@ pub struct Flags {
     pub clear_and_fill: bool,
 }
 
-/// The current state of a run that was really started.
+/// The current state of a run that was started, whatever the response to its trigger was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSnapshot {
     /// The run's ID.

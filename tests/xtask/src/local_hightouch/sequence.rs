@@ -41,8 +41,9 @@ impl SequenceStatus {
 }
 
 impl Workspace {
-    /// Starts a run of a sequence. If a run is in progress, it returns the ID of the run queued
-    /// behind it, or its own ID if the workspace does not queue runs. Returns `None` if the
+    /// Starts a run of a sequence and returns its ID. If a run is in progress, the new run is
+    /// queued, unless one is queued already: then it returns the ID of that run. If the workspace
+    /// does not queue runs, it returns the ID of the run in progress. Returns `None` if the
     /// sequence does not exist.
     pub(super) fn trigger_sequence(&mut self, id: &str, now: OffsetDateTime) -> Option<String> {
         self.advance_sequences(now);

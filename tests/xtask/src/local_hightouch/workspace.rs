@@ -137,8 +137,8 @@ impl Workspace {
         Some(id)
     }
 
-    /// Returns the state of the run that a run triggered now waits for. This is the latest run,
-    /// because each run waits for the one before it.
+    /// Returns the state of the latest run. A run that is triggered now waits for it, because each
+    /// run waits for the one before it.
     fn ahead(&self, sync_id: u64, now: OffsetDateTime) -> Ahead {
         match self.runs_of(sync_id).next_back().map(Run::ends_at) {
             None => Ahead::Nothing,

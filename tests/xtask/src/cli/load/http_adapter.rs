@@ -24,8 +24,8 @@ use crate::listen::listen;
 
 /// Default timeout of a call in seconds, like the endpoint's.
 const WAIT: u64 = 25;
-/// Minimum timeout of a call in seconds. The endpoint adds this time to shorter timeouts itself; a
-/// caller of the library must ask for it.
+/// Minimum timeout of a call in seconds. The endpoint applies such a minimum itself. A caller of
+/// the library must request it.
 const LEAST_WAIT: u64 = 10;
 
 /// The query of a caller that accepts warnings.

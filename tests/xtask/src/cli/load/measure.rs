@@ -15,11 +15,11 @@ const EVERY: Duration = Duration::from_millis(100);
 /// The measurements of a load test.
 #[derive(Debug)]
 pub(super) struct Figures {
-    /// Before the callers of the first round.
+    /// The measurement before the callers of the first round.
     pub(super) before: Sample,
-    /// At the maximum number of live instances.
+    /// The measurement at the maximum number of live instances.
     pub(super) fullest: Sample,
-    /// At the maximum resident memory.
+    /// The measurement at the maximum resident memory.
     pub(super) largest: Sample,
     /// Duration of each round, and the measurement after its last instance ended.
     pub(super) rounds: Vec<(Duration, Sample)>,

@@ -56,7 +56,7 @@ pub(super) struct Arguments {
     rate_limit: bool,
 }
 
-/// Returns the kind of this name.
+/// Returns the kind with this name.
 fn kind_of(name: &str) -> Result<Kind> {
     let kind = Kind::ALL.into_iter().find(|kind| kind.world() == name);
     kind.with_context(|| {

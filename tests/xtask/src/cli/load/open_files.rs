@@ -1,10 +1,11 @@
-//! The limit on open files. Each connection is one.
+//! Checks the limit on open files. Each connection uses one file.
 
 use std::fs;
 
 use anyhow::{Result, ensure};
 
-/// A caller's connection and one to Hightouch. This process has one end of each.
+/// Number of connections per run: one from the caller and one to Hightouch. This process has one
+/// end of each.
 const PER_RUN: u64 = 2;
 /// Open files of a process in addition to connections.
 const OTHERS: u64 = 100;

@@ -101,7 +101,7 @@ pub(super) const FETCH: &str = "
         (i64.const 30000000000))
       (i32.const 64) (i32.const 5))";
 
-/// The same over TLS.
+/// Like [`FETCH`], over TLS.
 pub(super) const FETCH_TLS: &str = "
     (call $environment (global.get $RET))
     (call $respond

@@ -45,7 +45,7 @@ async fn get(serving: &Serving) -> String {
     get_from(serving.addr()).await
 }
 
-/// The same for an address, for use in a task.
+/// Like [`get`], for an address. A task can use it.
 async fn get_from(address: SocketAddr) -> String {
     let mut response = String::new();
     send(address)

@@ -92,7 +92,8 @@ fn each_job_of_a_run_is_listed_under_its_id() {
         ]
     );
 
-    // The next run waits for the last job. Its entry for the first job follows that of its second.
+    // The next run waits for the last job of the run before it. The list has the entry of its
+    // second job first, then that of its first job.
     caller.trigger(9);
     caller.pass(3.9);
     assert_eq!(caller.get("/syncs/9/runs")["data"][1]["status"], "queued");
