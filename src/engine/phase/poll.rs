@@ -277,9 +277,11 @@ impl Poll {
             .find_map(|job| job.error.clone())
             .or(rejected)
             .unwrap_or_else(|| match status {
-                RunStatus::Warning => "The destination rejected some rows (`warning`). That counts as a \
+                RunStatus::Warning => {
+                    "The destination rejected some rows (`warning`). That counts as a \
                                        failure unless warnings are accepted."
-                    .into(),
+                        .into()
+                }
                 _ if word.is_empty() => "The run ended without a status.".into(),
                 _ => format!("The run ended as `{word}`."),
             });
