@@ -109,6 +109,73 @@ fn a_line_of_json_tells_what_was_asked_and_what_came_of_it() {
 }
 
 #[test]
+fn the_line_has_the_rows_and_the_duration_of_the_run_and_why_none_was_started() {
+    with_each_endpoint(async |stage, kind| {
+        let hightouch = stage.local().await;
+        let origin = hightouch.origin();
+        let settings = [("ALLOWED_SYNCS", "1,2")];
+        let limited = configured(&stage, kind, &origin, &settings).await;
+        let run = |body: Value| with_key(limited.post("/syncs/2/runs")).json(&body);
+        let accepted = json!({"acceptWarnings": {"maxRejected": 3}});
+        let joined = json!({"unlessRunSince": "2020-01-01T00:00:00Z"});
+        let refused = json!({"unlessRunSince": "2020-01-01T00:00:00Z", "fullResync": true});
+        for (request, rows, duration, reason) in [
+            (run(accepted), Some((47, 3)), true, None),
+            (
+                run(joined),
+                Some((47, 3)),
+                true,
+                Some("Another call started the run."),
+            ),
+            (
+                run(refused),
+                Some((47, 3)),
+                true,
+                Some("No run was started"),
+            ),
+            (
+                with_key(limited.post("/syncs/demo-empty/runs")),
+                None,
+                false,
+                Some("not on the list of allowed syncs. No run was started"),
+            ),
+            (
+                with_key(limited.post("/syncs/no-such/runs")),
+                None,
+                false,
+                Some("Not Found"),
+            ),
+            (with_key(limited.get("/syncs/2/runs")), None, false, None),
+        ] {
+            send_request(request).await;
+            // The line is written after the response.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let lines = lines(&stage.stderr.text());
+            let line = lines.last().unwrap();
+            assert_eq!(line["event"], "answered");
+            let logged = line["successfulRows"]
+                .as_u64()
+                .zip(line["rejectedRows"].as_u64());
+            assert_eq!(logged, rows, "{line}");
+            // The run of sync 2 takes 2 s, of which it is queued for a part.
+            let run_ms = line["runMs"].as_u64();
+            assert_eq!(run_ms.is_some(), duration, "{line}");
+            assert!(
+                run_ms.is_none_or(|run_ms| (1_500..=2_000).contains(&run_ms)),
+                "{line}"
+            );
+            match reason {
+                Some(reason) => {
+                    let logged = line["reason"].as_str().unwrap_or_default();
+                    assert!(logged.contains(reason), "{line}");
+                }
+                None => assert_eq!(line["reason"], Value::Null, "{line}"),
+            }
+        }
+    });
+}
+
+#[test]
 fn the_line_of_several_syncs_names_each_and_how_many_ended_how() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
