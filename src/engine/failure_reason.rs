@@ -98,19 +98,16 @@ pub(super) fn unconfirmed(cause: &AttemptError, details: String) -> FailureReaso
     }
 }
 
-/// Returns the names of the first [`MAX_NAMED`] sync runs, with their statuses.
-pub(super) fn sync_run_names(sync_runs: &[&SyncRun]) -> String {
-    let names: Vec<String> = sync_runs
-        .iter()
-        .take(MAX_NAMED)
-        .map(|sync_run| sync_run_name(sync_run))
-        .collect();
-    let more = if sync_runs.len() > MAX_NAMED {
+/// Returns the first [`MAX_NAMED`] names as one text, which says if there are more.
+pub(super) fn enumerate(names: impl IntoIterator<Item = String>) -> String {
+    let mut names = names.into_iter();
+    let named: Vec<String> = names.by_ref().take(MAX_NAMED).collect();
+    let more = if names.next().is_some() {
         " and more"
     } else {
         ""
     };
-    format!("{}{more}", names.join(", "))
+    format!("{}{more}", named.join(", "))
 }
 
 /// Returns the name of a sync run, with its status.

@@ -108,6 +108,21 @@ pub(super) struct RunPage {
 }
 
 impl RunPage {
+    /// Checks that the page shows all of its runs in their current states.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the response came from a cache, or if an entry could not be read as a run.
+    pub(super) fn check_complete(&self) -> Result<(), AttemptError> {
+        if self.is_stale {
+            Err(AttemptError::unreadable(ReadError::FromCache))
+        } else if self.has_unreadable {
+            Err(AttemptError::unreadable(ReadError::Missing("id")))
+        } else {
+            Ok(())
+        }
+    }
+
     /// Returns the IDs of the first and the last run of the page.
     fn ends(&self) -> Option<(RunId, RunId)> {
         Some((self.runs.first()?.id, self.runs.last()?.id))
@@ -264,8 +279,7 @@ impl RunList {
                 && run.id > target
             {
                 self.newer_seen = true;
-                let created = run.created_at.as_deref().and_then(Timestamp::rfc3339);
-                self.newer_created = self.newer_created.into_iter().chain(created).min();
+                self.newer_created = self.newer_created.into_iter().chain(run.created()).min();
             }
             let is_kept = match self.target {
                 Target::Jobs(target) => run.id == target && runs.len() <= limits.jobs,

@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use super::verdict::end;
 use super::warnings::RejectedRows;
 use crate::hightouch::{Run, RunRef, RunStatus, SequenceRun, SyncId, Timestamp};
 
@@ -75,12 +76,8 @@ impl SyncReport {
     /// Returns the time from the start of the first job to the end of the last one, by Hightouch's
     /// clock, if all jobs have ended.
     pub fn run_time(&self) -> Option<Duration> {
-        let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::rfc3339);
-        let starts = self.jobs.iter().map(|job| time(&job.started_at));
-        let ends = self.jobs.iter().map(|job| time(&job.finished_at));
-        let start = starts.collect::<Option<Vec<_>>>()?.into_iter().min()?;
-        let end = ends.collect::<Option<Vec<_>>>()?.into_iter().max()?;
-        Some(end.duration_since(start))
+        let starts: Option<Vec<Timestamp>> = self.jobs.iter().map(Run::started).collect();
+        Some(end(&self.jobs)?.duration_since(starts?.into_iter().min()?))
     }
 }
 

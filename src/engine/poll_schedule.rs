@@ -140,9 +140,7 @@ impl PollSchedule {
         {
             return;
         }
-        let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::rfc3339);
-        let (Some(created), Some(finished)) = (time(&run.created_at), time(&run.finished_at))
-        else {
+        let (Some(created), Some(finished)) = (run.created(), run.finished()) else {
             return;
         };
         self.earlier

@@ -84,6 +84,17 @@ pub(super) enum Next<T> {
     Complete(T),
 }
 
+impl<T> Next<T> {
+    /// Retries a request of an operation that has no run, unless another attempt would fail too.
+    pub(super) fn retry_without_run(error: AttemptError) -> Self {
+        if error.is_final(false) {
+            Self::GiveUp(error)
+        } else {
+            Self::RetryLimited(error)
+        }
+    }
+}
+
 /// A run whose ID is known.
 pub trait KnownRun: Clone + Debug {
     /// The report of the run.

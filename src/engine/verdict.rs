@@ -1,7 +1,7 @@
 //! Whether a run has ended, and whether it has succeeded.
 
 use super::warnings::Warnings;
-use crate::hightouch::{Run, RunStatus, SequenceRun, SequenceStatus};
+use crate::hightouch::{Run, RunStatus, SequenceRun, SequenceStatus, Timestamp};
 
 /// The state of a run, judged by the statuses of its jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +80,13 @@ pub(super) fn verdict_of_all<'a>(
         Some(RunStatus::Warning) if accept_warnings() => Verdict::Succeeded(RunStatus::Warning),
         Some(worst) => Verdict::Failed(worst.clone()),
     }
+}
+
+/// Returns when the last job of a run ended; `None` if a job has no readable end, or if there are no
+/// jobs.
+pub(super) fn end(jobs: &[Run]) -> Option<Timestamp> {
+    let ends: Option<Vec<Timestamp>> = jobs.iter().map(Run::finished).collect();
+    ends?.into_iter().max()
 }
 
 fn severity(status: &RunStatus) -> u8 {

@@ -17,6 +17,11 @@ pub enum Warnings {
 }
 
 impl Warnings {
+    /// Returns whether all warnings are accepted, or none.
+    pub fn accepted(accept: bool) -> Self {
+        if accept { Self::Accept } else { Self::Fail }
+    }
+
     /// Returns whether a run with these jobs succeeded if its status is `warning`.
     pub(super) fn accept(self, jobs: &[Run]) -> bool {
         match self {
@@ -99,12 +104,12 @@ impl RejectedLimit {
 
 impl fmt::Display for RejectedLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (self.max_rejected, self.max_percent) {
-            (Some(max), Some(percent)) => write!(f, "{max} rows and {} %", decimal(percent)),
-            (Some(max), None) => write!(f, "{max} rows"),
-            (None, Some(percent)) => write!(f, "{} %", decimal(percent)),
-            (None, None) => f.write_str("0 rows"),
-        }
+        let number = self.max_rejected.map(|max| format!("{max} rows"));
+        let percent = self
+            .max_percent
+            .map(|percent| format!("{} %", decimal(percent)));
+        let limits: Vec<String> = number.into_iter().chain(percent).collect();
+        f.write_str(&limits.join(" and "))
     }
 }
 
@@ -162,7 +167,7 @@ impl fmt::Display for RejectedRows {
 /// standard library's code for floats is not.
 pub fn decimal(number: f64) -> String {
     let text = serde_json::to_string(&number).unwrap_or_default();
-    text.strip_suffix(".0").map_or(text.clone(), Into::into)
+    text.strip_suffix(".0").unwrap_or(&text).into()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::lenient::{self, MAX_SHORT_TEXT_LEN, MAX_TEXT_LEN, has_content, prefix};
 use super::page::{Page, read_page};
-use super::{ReadError, RunId, RunStatus};
+use super::{ReadError, RunId, RunStatus, Timestamp};
 
 /// Row counts by operation. A count is `None` if it is missing or of a type other than the one that
 /// the API documents.
@@ -98,6 +98,10 @@ pub struct Run {
     pub successful_rows: Option<RowCounts>,
     /// `failedRows`.
     pub failed_rows: Option<RowCounts>,
+}
+
+fn time(text: &Option<String>) -> Option<Timestamp> {
+    Timestamp::rfc3339(text.as_deref()?)
 }
 
 /// The metadata of a page of runs, without its entries.
@@ -274,6 +278,21 @@ impl Run {
     /// `finishedAt`.
     pub fn ended(&self) -> bool {
         self.status.ended_at(self.finished_at.as_deref())
+    }
+
+    /// Returns when the run was requested, if that is a valid time.
+    pub fn created(&self) -> Option<Timestamp> {
+        time(&self.created_at)
+    }
+
+    /// Returns when the job began, if that is a valid time.
+    pub fn started(&self) -> Option<Timestamp> {
+        time(&self.started_at)
+    }
+
+    /// Returns when the job ended, if that is a valid time.
+    pub fn finished(&self) -> Option<Timestamp> {
+        time(&self.finished_at)
     }
 
     /// Cuts the error text to at most `max` bytes and returns its length in bytes after the cut.

@@ -12,7 +12,7 @@
 use core::time::Duration;
 
 use crate::engine::attempt_error::AttemptError;
-use crate::engine::failure_reason::{FailureReason, unconfirmed};
+use crate::engine::failure_reason::{FailureReason, enumerate, unconfirmed};
 use crate::engine::limits::{LISTING_DELAY, MAX_NAMED};
 use crate::engine::list::{ListStep, RunList};
 use crate::engine::server_clock::{ServerClock, When};
@@ -195,7 +195,7 @@ impl Confirm {
     }
 
     fn note(&mut self, cx: &mut Context<'_>, run: &Run) {
-        let created = run.created_at.as_deref().and_then(Timestamp::rfc3339);
+        let created = run.created();
         if let Some(created) = created {
             cx.clock.note_past(created, cx.now);
         }
@@ -278,19 +278,10 @@ impl Confirm {
             }
             ([], None) => "Hightouch's list of runs does not show the run so far.".into(),
             (candidates, _) => {
-                let ids: Vec<String> = candidates
-                    .iter()
-                    .take(MAX_NAMED)
-                    .map(|candidate| candidate.run.to_string())
-                    .collect();
-                let more = if candidates.len() > MAX_NAMED {
-                    " and more"
-                } else {
-                    ""
-                };
+                let ids = candidates.iter().map(|candidate| candidate.run.to_string());
                 format!(
-                    "The request may have started one of these runs: {}{more}.",
-                    ids.join(", ")
+                    "The request may have started one of these runs: {}.",
+                    enumerate(ids)
                 )
             }
         };

@@ -108,16 +108,7 @@ impl FindSync {
             limit: self.limit,
             ..Self::new(self.slug.clone())
         };
-        retry(error)
-    }
-}
-
-/// Retries a request that precedes the trigger, unless that is pointless.
-fn retry<T>(error: AttemptError) -> Next<T> {
-    if error.is_final(false) {
-        Next::GiveUp(error)
-    } else {
-        Next::RetryLimited(error)
+        Next::retry_without_run(error)
     }
 }
 
@@ -185,14 +176,10 @@ impl FindRun {
             }
             Err(error) => return self.retry(error),
         };
-        // A cached list is stale: the runs that it shows in progress may have ended.
-        if page.is_stale {
-            return self.retry(AttemptError::unreadable(ReadError::FromCache));
-        }
-        // An entry that cannot be read may be the run in progress, or the first run since
-        // `unless_since`.
-        if page.has_unreadable {
-            return self.retry(AttemptError::unreadable(ReadError::Missing("id")));
+        // The runs that a cached list shows in progress may have ended. An entry that cannot be read
+        // may be the run in progress, or the first run since `unless_since`.
+        if let Err(error) = page.check_complete() {
+            return self.retry(error);
         }
         let (has_more, newest_first) = (page.has_more, page.newest_first);
         for run in page {
@@ -291,7 +278,7 @@ impl FindRun {
 
     fn retry(&mut self, error: AttemptError) -> Next<FoundRun> {
         self.restart();
-        retry(error)
+        Next::retry_without_run(error)
     }
 
     /// Reads the list again from its start.
@@ -338,6 +325,5 @@ fn has_begun_since(run: &Run, since: Timestamp) -> Option<bool> {
     if run.status == RunStatus::Queued {
         return Some(true);
     }
-    let time = |text: &Option<String>| text.as_deref().and_then(Timestamp::rfc3339);
-    Some(time(&run.started_at).or_else(|| time(&run.created_at))? >= since)
+    Some(run.started().or_else(|| run.created())? >= since)
 }

@@ -12,7 +12,7 @@ use crate::engine::poll_schedule::RunAge;
 use crate::engine::server_clock::{ServerClock, When};
 use crate::engine::step::{Context, KnownRun, Next, Reply};
 use crate::engine::time::Instant;
-use crate::engine::verdict::{Verdict, verdict};
+use crate::engine::verdict::{Verdict, end, verdict};
 use crate::engine::warnings::{RejectedRows, Warnings};
 use crate::hightouch::{Request, Run, RunRef, RunStatus, SyncId, Timestamp, reason_phrase};
 
@@ -224,8 +224,7 @@ impl Poll {
         if matches!(self.origin, Origin::Started { .. }) {
             return;
         }
-        let created = |job: &Run| job.created_at.as_deref().and_then(Timestamp::rfc3339);
-        let oldest = self.jobs.iter().filter_map(created).min();
+        let oldest = self.jobs.iter().filter_map(Run::created).min();
         self.age.learn(now, date, oldest);
     }
 
@@ -238,10 +237,7 @@ impl Poll {
         else {
             return false;
         };
-        let finished = |job: &Run| job.finished_at.as_deref().and_then(Timestamp::rfc3339);
-        let ends: Option<Vec<Timestamp>> = self.jobs.iter().map(finished).collect();
-        let end = ends.and_then(|ends| ends.into_iter().max());
-        clock.compare(end, sent) == When::LongBefore
+        clock.compare(end(&self.jobs), sent) == When::LongBefore
     }
 
     /// Returns the failure of a trigger whose response named a run that had ended before.

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use crate::engine::attempt_error::AttemptError;
-use crate::engine::failure_reason::{FailureReason, sync_run_name};
+use crate::engine::failure_reason::{FailureReason, enumerate, sync_run_name};
 use crate::engine::job_list::{JobList, Jobs};
 use crate::engine::limits::{LISTING_DELAY, MAX_NAMED};
 use crate::engine::outcome::FailureKind;
@@ -28,9 +28,8 @@ pub struct CheckRejected {
     since: Option<Instant>,
     /// The sync runs that are read after it.
     left: Vec<RunRef>,
-    /// The sync runs beyond the limit, each with its rows: the first [`MAX_NAMED`].
+    /// The sync runs beyond the limit, each with its rows. At most one more than a message names.
     exceeded: Vec<String>,
-    has_more_exceeded: bool,
 }
 
 impl CheckRejected {
@@ -54,21 +53,19 @@ impl CheckRejected {
         let unknown = warned.iter().filter(|sync_run| id(sync_run).is_none());
         let exceeded: Vec<String> = unknown
             .map(|sync_run| format!("{}: an unknown number of rows", sync_run_name(sync_run)))
+            .take(MAX_NAMED + 1)
             .collect();
-        let Some(first) = left.pop() else {
-            return Err(failure(&sequence_run, limit, &exceeded, false));
-        };
-        let mut check = Self {
-            sequence_run,
-            limit,
-            list: JobList::new(first),
-            since: None,
-            left,
-            exceeded: Vec::new(),
-            has_more_exceeded: false,
-        };
-        exceeded.into_iter().for_each(|name| check.exceed(name));
-        Ok(check)
+        match left.pop() {
+            Some(first) => Ok(Self {
+                sequence_run,
+                limit,
+                list: JobList::new(first),
+                since: None,
+                left,
+                exceeded,
+            }),
+            None => Err(failure(&sequence_run, limit, exceeded)),
+        }
     }
 
     pub(in crate::engine) fn request(&self) -> Request {
@@ -94,7 +91,8 @@ impl CheckRejected {
             }
             Verdict::InProgress(_) | Verdict::Failed(_) => {
                 let rows = RejectedRows::of(&jobs);
-                self.exceed(format!("{}: {rows}", self.list.run()));
+                self.exceeded.push(format!("{}: {rows}", self.list.run()));
+                self.exceeded.truncate(MAX_NAMED + 1);
             }
         }
         match self.left.pop() {
@@ -104,12 +102,10 @@ impl CheckRejected {
                 Next::Send
             }
             None if self.exceeded.is_empty() => Next::Complete(()),
-            None => Next::Fail(failure(
-                &self.sequence_run,
-                self.limit,
-                &self.exceeded,
-                self.has_more_exceeded,
-            )),
+            None => {
+                let exceeded = core::mem::take(&mut self.exceeded);
+                Next::Fail(failure(&self.sequence_run, self.limit, exceeded))
+            }
         }
     }
 
@@ -127,30 +123,20 @@ impl CheckRejected {
                 .with_details(error.map(AttemptError::sentence))
         }
     }
-
-    fn exceed(&mut self, name: String) {
-        if self.exceeded.len() < MAX_NAMED {
-            self.exceeded.push(name);
-        } else {
-            self.has_more_exceeded = true;
-        }
-    }
 }
 
 /// Returns the failure that names the sync runs beyond the limit.
 fn failure(
     sequence_run: &SequenceRunId,
     limit: RejectedLimit,
-    exceeded: &[String],
-    has_more: bool,
+    exceeded: Vec<String>,
 ) -> FailureReason {
-    let more = if has_more { ", and more" } else { "" };
     FailureReason::new(
         FailureKind::SyncFailed,
         format!(
             "The destination rejected more rows than the limit allows. The limit is {limit} per \
-             sync run. These sync runs exceed it: {}{more}.",
-            exceeded.join(", ")
+             sync run. These sync runs exceed it: {}.",
+            enumerate(exceeded)
         ),
     )
     .with_details(format!("sequence run {sequence_run} ended as `done`."))

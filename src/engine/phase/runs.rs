@@ -77,13 +77,10 @@ impl RecentRuns {
             }
             Err(error) => return self.retry(error),
         };
-        // A cached list may lack the most recent runs.
-        if page.is_stale {
-            return self.retry(AttemptError::unreadable(ReadError::FromCache));
-        }
-        // An entry that cannot be read may be one of the most recent runs.
-        if page.has_unreadable {
-            return self.retry(AttemptError::unreadable(ReadError::Missing("id")));
+        // A cached list may lack the most recent runs. An entry that cannot be read may be one of
+        // them.
+        if let Err(error) = page.check_complete() {
+            return self.retry(error);
         }
         let (has_more, newest_first) = (page.has_more, page.newest_first);
         let added = self.runs.len();
@@ -117,11 +114,7 @@ impl RecentRuns {
             previous: core::mem::take(&mut self.previous),
             ..Self::new(self.sync(), self.limit)
         };
-        if error.is_final(false) {
-            Next::GiveUp(error)
-        } else {
-            Next::RetryLimited(error)
-        }
+        Next::retry_without_run(error)
     }
 }
 

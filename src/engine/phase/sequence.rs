@@ -6,7 +6,9 @@
 use core::time::Duration;
 
 use crate::engine::attempt_error::AttemptError;
-use crate::engine::failure_reason::{FailureReason, still_running, sync_run_names, unconfirmed};
+use crate::engine::failure_reason::{
+    FailureReason, enumerate, still_running, sync_run_name, unconfirmed,
+};
 use crate::engine::limits::LISTING_DELAY;
 use crate::engine::options::Options;
 use crate::engine::outcome::{FailureKind, SequenceReport};
@@ -252,7 +254,10 @@ impl PollSequence {
         } else if unfinished.is_empty() {
             String::from("it does not list all sync runs that it listed before")
         } else {
-            format!("it does not list {} as ended", sync_run_names(&unfinished))
+            format!(
+                "it does not list {} as ended",
+                enumerate(unfinished.iter().copied().map(sync_run_name))
+            )
         };
         Next::Fail(
             FailureReason::new(
@@ -289,7 +294,7 @@ impl PollSequence {
             };
             format!(
                 "The sequence ended as `{word}`. These sync runs did not succeed: {}.{hint}",
-                sync_run_names(&failed)
+                enumerate(failed.iter().copied().map(sync_run_name))
             )
         };
         FailureReason::new(FailureKind::SyncFailed, message)
