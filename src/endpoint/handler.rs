@@ -86,12 +86,12 @@ fn carry_out(call: Call, to: ResponseOutparam, log: &mut Log, clock: Clock) {
         Work::Sequence(goal, format) => reply.respond_with_run(start.one(goal, log), format, log),
         Work::Batch(syncs, order) => {
             let goals = syncs.iter().cloned().map(SyncGoal::Run).collect();
-            reply.respond_with_batch(start.driver(goals, order, observer(log)), &syncs, log);
+            let driver = start.driver(goals, order).with_observer(observer(log));
+            reply.respond_with_batch(driver, &syncs, log);
         }
         Work::List(goal) => {
-            // No run is started.
-            let ignore = Box::new(|_| ());
-            let driver = start.driver(vec![goal], BatchOptions::default(), ignore);
+            // No run is started, so there is nothing to observe.
+            let driver = start.driver(vec![goal], BatchOptions::default());
             reply.respond_with_list(driver, log);
         }
         Work::Hook(sync, dbt_run) => {
@@ -111,18 +111,13 @@ struct Start {
 impl Start {
     /// Returns the driver of one operation.
     fn one<G: Goal<Report: Redact + Into<Report>>>(self, goal: G, log: &Log) -> Driver<G> {
-        self.driver(vec![goal], BatchOptions::default(), observer(log))
+        self.driver(vec![goal], BatchOptions::default())
+            .with_observer(observer(log))
     }
 
     /// Returns the driver of the operations.
-    fn driver<G: Goal<Report: Redact>>(
-        self,
-        goals: Vec<G>,
-        order: BatchOptions,
-        observer: Observer<G::Report>,
-    ) -> Driver<G> {
+    fn driver<G: Goal<Report: Redact>>(self, goals: Vec<G>, order: BatchOptions) -> Driver<G> {
         Driver::batch(goals, self.options, order, self.connection, self.clock)
-            .with_observer(observer)
     }
 }
 

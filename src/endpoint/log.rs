@@ -97,15 +97,14 @@ impl Log {
         match outcome {
             Ok(report) => self.report(report),
             Err(failure) => {
-                match &failure.report {
-                    Some(report) => self.report(report),
-                    None => self.reason = reason(failure),
+                if let Some(report) = &failure.report {
+                    self.report(report);
                 }
-                if failure.kind == FailureKind::Busy {
+                // A run that makes the operation fail as `busy` was not started by it.
+                if failure.report.is_none() || failure.kind == FailureKind::Busy {
                     self.reason = reason(failure);
                 }
-                self.requests = u64::from(failure.requests);
-                self.kind = Some(failure.kind.as_str());
+                self.failure(failure);
             }
         }
     }
@@ -117,11 +116,13 @@ impl Log {
                 self.sync = Some(report.sync.to_string());
                 self.requests = u64::from(report.requests);
             }
-            Err(failure) => {
-                self.requests = u64::from(failure.requests);
-                self.kind = Some(failure.kind.as_str());
-            }
+            Err(failure) => self.failure(failure),
         }
+    }
+
+    fn failure<R>(&mut self, failure: &Failure<R>) {
+        self.requests = u64::from(failure.requests);
+        self.kind = Some(failure.kind.as_str());
     }
 
     /// Records the state of a run.

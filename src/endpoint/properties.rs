@@ -339,12 +339,7 @@ fn expected(fields: &Map<String, Value>) -> Option<Options> {
 /// Returns the meaning of a valid `acceptWarnings`.
 fn expected_warnings(value: &Value) -> Option<Warnings> {
     let Some(limit) = value.as_object() else {
-        let accept = value.as_bool()?;
-        return Some(if accept {
-            Warnings::Accept
-        } else {
-            Warnings::Fail
-        });
+        return value.as_bool().map(Warnings::accepted);
     };
     let (mut number, mut percent) = (None, None);
     for (name, value) in limit.iter().filter(|(_, value)| !value.is_null()) {

@@ -28,7 +28,7 @@
 //!
 //! An error of a TLS handshake is proof. Before a run is known, it also ends the operation, because
 //! the next handshake meets the same certificate. Node reports an untrusted certificate as
-//! `internal-error`, which is no proof.
+//! `internal-error`, which proves nothing.
 //!
 //! No request options are set, and `handle` is called without any. jco uses `connect-timeout` as
 //! the idle timeout of the socket, and applies `first-byte-timeout` only after the response's head

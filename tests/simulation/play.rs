@@ -125,17 +125,9 @@ fn sequence_goal(world: &World, hightouch: &Hightouch<'_>) -> SequenceGoal {
     }
 }
 
-pub fn warnings(accept: bool) -> Warnings {
-    if accept {
-        Warnings::Accept
-    } else {
-        Warnings::Fail
-    }
-}
-
 fn call_warnings(call: &Call) -> Warnings {
     let Some(limit) = &call.tolerate else {
-        return warnings(call.accept_warnings);
+        return Warnings::accepted(call.accept_warnings);
     };
     let percent = limit.share.map(|share| {
         // The number that a caller writes, such as `0.57`.

@@ -357,14 +357,9 @@ impl Decider<'_> {
 
     /// Reads which runs to list.
     fn runs_goal(&self, sync: SyncRef) -> Result<RunsGoal, Problem> {
-        let target = &self.request.target;
-        let is_number = |text: &&str| text.bytes().all(|byte| byte.is_ascii_digit());
-        let limit = target
-            .query(LIMIT)?
-            .map(|text| Some(text).filter(is_number)?.parse().ok())
-            .map(|limit: Option<u64>| limit.ok_or(InvalidRunsLimit))
-            .transpose()
-            .map_err(Problem::invalid)?;
+        let limit = self.request.target.query(LIMIT)?;
+        let limit = limit.map(runs_limit).transpose();
+        let limit = limit.map_err(Problem::invalid)?;
         RunsGoal::new(sync, limit).map_err(Problem::invalid)
     }
 
@@ -375,6 +370,13 @@ impl Decider<'_> {
             ..Options::default()
         })
     }
+}
+
+/// Reads a limit on the number of runs, written in digits only.
+fn runs_limit(text: &str) -> Result<u64, InvalidRunsLimit> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    let number = text.parse().ok().filter(|_| is_number);
+    number.ok_or(InvalidRunsLimit)
 }
 
 #[cfg(test)]

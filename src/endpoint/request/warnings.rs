@@ -4,7 +4,7 @@
 use super::fields::Fields;
 use super::target::{ACCEPT_WARNINGS, MAX_REJECTED, MAX_REJECTED_PERCENT, Target};
 use crate::endpoint::response::problem::Problem;
-use crate::engine::{InvalidLimit, RejectedLimit, Warnings, decimal};
+use crate::engine::{RejectedLimit, Warnings, decimal};
 
 /// The values that a limit may have.
 const NUMBER: &str = "a whole number of rows";
@@ -19,14 +19,12 @@ pub(super) fn from_body(fields: &Fields<'_>) -> Result<Warnings, Problem> {
     let limit = [MAX_REJECTED, MAX_REJECTED_PERCENT];
     if let Some(fields) = fields.object(ACCEPT_WARNINGS, &limit)? {
         let max_rejected = fields.get(MAX_REJECTED, NUMBER, Some::<u64>)?;
-        let max_percent = fields.get(MAX_REJECTED_PERCENT, PERCENT, |percent| {
-            Some(percent).filter(is_percent)
-        })?;
+        let max_percent = fields.get(MAX_REJECTED_PERCENT, PERCENT, percent)?;
         return limited("the body's `acceptWarnings`", max_rejected, max_percent);
     }
     let expected = "true, false, or an object with `maxRejected`, `maxRejectedPercent` or both";
     let accept = fields.get(ACCEPT_WARNINGS, expected, Some::<bool>)?;
-    Ok(accepted(accept.unwrap_or_default()))
+    Ok(Warnings::accepted(accept.unwrap_or_default()))
 }
 
 /// Reads the query parameters.
@@ -36,11 +34,10 @@ pub(super) fn from_body(fields: &Fields<'_>) -> Result<Warnings, Problem> {
 /// Returns a problem if a value is invalid, or if both `acceptWarnings` and a limit are given.
 pub(in crate::endpoint) fn from_query(target: &Target) -> Result<Warnings, Problem> {
     let max_rejected = target.parameter(MAX_REJECTED, NUMBER, json)?;
-    let max_percent = target.parameter(MAX_REJECTED_PERCENT, PERCENT, |text| {
-        json(text).filter(is_percent)
-    })?;
+    let max_percent =
+        target.parameter(MAX_REJECTED_PERCENT, PERCENT, |text| percent(json(text)?))?;
     if max_rejected.is_none() && max_percent.is_none() {
-        return Ok(accepted(target.flag(ACCEPT_WARNINGS)?));
+        return Ok(Warnings::accepted(target.flag(ACCEPT_WARNINGS)?));
     }
     if target.query(ACCEPT_WARNINGS)?.is_some() {
         return Err(Problem::invalid(
@@ -68,14 +65,7 @@ pub(in crate::endpoint) fn to_query(warnings: Warnings) -> Vec<String> {
     }
 }
 
-fn accepted(accept: bool) -> Warnings {
-    if accept {
-        Warnings::Accept
-    } else {
-        Warnings::Fail
-    }
-}
-
+/// Returns the limit. The percentage is valid.
 fn limited(
     place: &str,
     max_rejected: Option<u64>,
@@ -83,16 +73,16 @@ fn limited(
 ) -> Result<Warnings, Problem> {
     RejectedLimit::new(max_rejected, max_percent)
         .map(Warnings::Tolerate)
-        .map_err(|error| match error {
-            InvalidLimit::Missing => Problem::invalid(format_args!(
+        .map_err(|_| {
+            Problem::invalid(format_args!(
                 "{place} must contain `{MAX_REJECTED}`, `{MAX_REJECTED_PERCENT}` or both"
-            )),
-            InvalidLimit::Percent => Problem::invalid(format_args!("{place}: {error}")),
+            ))
         })
 }
 
-fn is_percent(number: &f64) -> bool {
-    (0.0..=100.0).contains(number)
+/// Returns the number if it is a valid percentage.
+fn percent(number: f64) -> Option<f64> {
+    RejectedLimit::new(None, Some(number)).ok()?.max_percent()
 }
 
 /// Reads a number in its JSON form, which has no sign `+`, no infinity and no surrounding blanks.

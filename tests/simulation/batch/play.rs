@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 use fastrand::Rng;
 use hightouch_sync::engine::{
     Batch, BatchOptions, Event, FailureKind, IfRunning as EngineIfRunning, Instant, Options,
-    Outcome, Send, SyncGoal, SyncReport, TransportError, TransportErrorKind,
+    Outcome, Send, SyncGoal, SyncReport, TransportError, TransportErrorKind, Warnings,
 };
 use hightouch_sync::hightouch::{
     BodyEnd, Method, Request, Response, RetryAfter, RunId, RunRef, SyncId, SyncRef, Timestamp,
@@ -17,7 +17,7 @@ use super::server::{Reply, Server, slug_of};
 use super::truth::Broken;
 use super::world::{BatchGoal, BatchWorld, OperationPlan};
 use crate::hightouch::START;
-use crate::play::{LATEST_WAKE, millis, span, warnings};
+use crate::play::{LATEST_WAKE, millis, span};
 use crate::world::{Asked, Exchange, Fault, IfRunning, Millis};
 
 /// Maximum number of times that the driver wakes. A batch that needs more does not end.
@@ -150,7 +150,7 @@ impl<'w> Driver<'w> {
             .map(|plan| goal(plan, &server))
             .collect();
         let options = Options {
-            warnings: warnings(world.accept_warnings),
+            warnings: Warnings::accepted(world.accept_warnings),
             if_running: match world.if_running {
                 IfRunning::Queue => EngineIfRunning::Queue,
                 IfRunning::Join => EngineIfRunning::Join,

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 use tokio::time::MissedTickBehavior;
 
 use super::bars::{Bar, Bars};
-use super::client::{Client, read};
+use super::client::{Client, UNREACHABLE, read};
 use super::component_log::{Named, NamedRuns};
 use super::outcome::{Content, Document};
 
@@ -49,9 +49,7 @@ pub(super) async fn run_all(
             .downcast_ref::<reqwest::Error>()
             .is_some_and(reqwest::Error::is_connect);
         if is_unsent {
-            return Err(error).context(
-                "The endpoint could not be reached. No run was started. Run the command again",
-            );
+            return Err(error).context(UNREACHABLE);
         }
         let detail = format!(
             "The connection to the endpoint was lost ({error:#}). {}",

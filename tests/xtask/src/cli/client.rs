@@ -9,6 +9,10 @@ use serde_json::{Map, Value};
 
 use super::outcome::{Content, Document};
 
+/// The error of a request that could not be sent.
+pub(super) const UNREACHABLE: &str =
+    "The endpoint could not be reached. No run was started. Run the command again";
+
 /// A client of the endpoint. It does not implement `Debug`, because it contains the API key.
 pub(super) struct Client {
     http: reqwest::Client,

@@ -11,7 +11,7 @@ use sse_stream::SseStream;
 use tokio::time::Instant;
 
 use super::bars::Bar;
-use super::client::{Client, parse, read};
+use super::client::{Client, UNREACHABLE, parse, read};
 use super::component_log::{Named, NamedRuns};
 use super::outcome::{Content, Document};
 use super::report::Report;
@@ -61,9 +61,7 @@ impl Run<'_> {
             },
             // The request was not sent.
             Err(error) if error.is_connect() => {
-                return Err(error).context(
-                    "The endpoint could not be reached. No run was started. Run the command again",
-                );
+                return Err(error).context(UNREACHABLE);
             }
             Err(error) => error.into(),
         };

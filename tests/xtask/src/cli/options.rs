@@ -53,9 +53,6 @@ pub(super) struct RunArguments {
     /// Print the report as JSON, and nothing else, to stdout. A failure is printed as JSON too.
     #[arg(long)]
     pub(super) json: bool,
-    /// Print the component's log lines to stderr.
-    #[arg(short, long)]
-    pub(super) verbose: bool,
     #[command(flatten)]
     pub(super) target: Target,
 }
@@ -71,16 +68,16 @@ pub(super) struct RunsArguments {
     /// Print the runs as JSON, and nothing else, to stdout. A failure is printed as JSON too.
     #[arg(long)]
     pub(super) json: bool,
-    /// Print the component's log lines to stderr.
-    #[arg(short, long)]
-    pub(super) verbose: bool,
     #[command(flatten)]
     pub(super) target: Target,
 }
 
-/// The Hightouch that a command calls.
+/// The Hightouch that a command calls, and whether it prints the log of the calls.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Target {
+    /// Print the component's log lines to stderr.
+    #[arg(short, long)]
+    pub(super) verbose: bool,
     /// Call the local Hightouch, a mock of the Hightouch API. The key is `local`, unless
     /// HIGHTOUCH_API_KEY is set.
     #[arg(long)]

@@ -54,7 +54,7 @@ pub(super) enum Content {
     Batch(Batch),
     /// The recent runs of a sync.
     Recent(Recent),
-    /// The reason why there is no report.
+    /// A problem. It takes the place of the report.
     Problem(Problem),
 }
 

@@ -55,7 +55,7 @@ pub(super) async fn list(arguments: RunsArguments) -> ExitCode {
 
 async fn run_syncs(arguments: &RunArguments) -> Result<Document> {
     let syncs = arguments.syncs();
-    let session = Session::start(arguments.target, arguments.verbose).await?;
+    let session = Session::start(arguments.target).await?;
     let Session {
         client,
         bars,
@@ -95,7 +95,7 @@ async fn run_syncs(arguments: &RunArguments) -> Result<Document> {
 }
 
 async fn list_runs(arguments: &RunsArguments) -> Result<Document> {
-    let session = Session::start(arguments.target, arguments.verbose).await?;
+    let session = Session::start(arguments.target).await?;
     let request = session.client.list(&arguments.sync, arguments.limit);
     let response = request.send().await.context("the endpoint did not respond");
     let result = match response {
@@ -133,7 +133,7 @@ impl Session {
     /// # Errors
     /// Fails if there is no API key, unless the local Hightouch was requested: a job without its
     /// secret must not succeed.
-    async fn start(target: Target, verbose: bool) -> Result<Self> {
+    async fn start(target: Target) -> Result<Self> {
         let key = if target.ignores_key {
             None
         } else {
@@ -156,7 +156,7 @@ impl Session {
             settings.set(WORKSPACE, &workspace);
         }
         let bars = Bars::default();
-        let (stderr, named) = component_log(bars.clone(), verbose);
+        let (stderr, named) = component_log(bars.clone(), target.verbose);
         let listen = (Ipv4Addr::LOCALHOST, 0).into();
         let endpoint = serve(listen, &upstream, settings, stderr).await?;
         Ok(Self {
