@@ -22,6 +22,7 @@ const PARENT: &str =
 const ERROR_MESSAGE: &str = "https://openlineage.io/spec/facets/1-0-1/ErrorMessageRunFacet.json#/$defs/ErrorMessageRunFacet";
 const NOMINAL_TIME: &str =
     "https://openlineage.io/spec/facets/1-0-1/NominalTimeRunFacet.json#/$defs/NominalTimeRunFacet";
+const PROCESSING_ENGINE: &str = "https://openlineage.io/spec/facets/1-1-1/ProcessingEngineRunFacet.json#/$defs/ProcessingEngineRunFacet";
 const OUTPUT_STATISTICS: &str = "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json#/$defs/OutputStatisticsOutputDatasetFacet";
 /// The schemas of this project's own facets: `facets.json`.
 const SYNC_RUN: &str = "urn:hightouch-sync:facets:1-0-0#/$defs/HightouchSyncRunFacet";
@@ -140,6 +141,14 @@ impl Content<'_> {
             run: Run {
                 run_id: self.run_id,
                 facets: RunFacets {
+                    processing_engine: Facet::new(
+                        PROCESSING_ENGINE,
+                        ProcessingEngine {
+                            version: "v1",
+                            name: "Hightouch",
+                            openlineage_adapter_version: env!("CARGO_PKG_VERSION"),
+                        },
+                    ),
                     nominal_time: sync_report.and_then(nominal_time),
                     parent: self.parent.map(parent),
                     error_message: self.error.map(error_message),
@@ -284,6 +293,7 @@ struct Run<'a> {
 
 #[derive(Serialize)]
 struct RunFacets<'a> {
+    processing_engine: Facet<ProcessingEngine>,
     #[serde(rename = "nominalTime", skip_serializing_if = "Option::is_none")]
     nominal_time: Option<Facet<NominalTime>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -297,6 +307,16 @@ struct RunFacets<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     sequence_run: Option<Facet<SequenceRunFacet<'a>>>,
+}
+
+/// DataHub refuses an event whose producer it does not know, unless this facet names an engine.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProcessingEngine {
+    /// The version of Hightouch's API.
+    version: &'static str,
+    name: &'static str,
+    openlineage_adapter_version: &'static str,
 }
 
 #[derive(Serialize)]

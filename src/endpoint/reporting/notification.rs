@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::targets::NotifyFormat;
 use crate::endpoint::response::problem::Problem;
 use crate::endpoint::response::report::{ReportView, url};
-use crate::engine::{Failure, Outcome, Report};
+use crate::engine::{Outcome, Report};
 
 /// A sentence for people. Everything in it that comes from elsewhere has no line breaks and no
 /// control characters.
@@ -67,30 +67,21 @@ impl Sentence {
         }
     }
 
-    /// Returns the sentence without escapes.
+    /// Returns the sentence without escapes, and without the URL.
     fn plain(&self) -> String {
-        self.with_reason(self.reason.as_deref())
+        match &self.reason {
+            Some(reason) => format!("{}: {reason}", self.subject),
+            None => format!("{}.", self.subject),
+        }
     }
 
     /// Returns the sentence for receivers that read mentions and links in a text.
     fn escaped(&self) -> String {
-        self.with_reason(self.reason.as_deref().map(escape).as_deref())
-    }
-
-    fn with_reason(&self, reason: Option<&str>) -> String {
-        let mut text = self.subject.clone();
-        match reason {
-            Some(reason) => {
-                text += ": ";
-                text += reason;
-            }
-            None => text.push('.'),
+        let text = escape(&self.plain());
+        match &self.url {
+            Some(url) => format!("{text} {url}"),
+            None => text,
         }
-        if let Some(url) = &self.url {
-            text.push(' ');
-            text += url;
-        }
-        text
     }
 }
 
@@ -114,9 +105,10 @@ fn on_one_line(text: &str) -> String {
 ///
 /// Slack reads `<!channel>`, `<@user>` and `<url|text>` unless `&`, `<` and `>` are escaped
 /// (<https://docs.slack.dev/messaging/formatting-message-text#escaping>), and so does Google Chat.
-/// Mattermost reads `@channel` and `@name` at the start of a word. A zero-width space after the
-/// `@` ends the mention.
+/// Mattermost and Discord also read `@channel` and `@name` at the start of a word, and `[text](url)`.
+/// A zero-width space after the `@` and after the `]` prevents that.
 fn escape(text: &str) -> String {
+    const ZERO_WIDTH_SPACE: char = '\u{200b}';
     let mut escaped = String::with_capacity(text.len());
     let mut before = None;
     for character in text.chars() {
@@ -124,11 +116,9 @@ fn escape(text: &str) -> String {
             '&' => escaped += "&amp;",
             '<' => escaped += "&lt;",
             '>' => escaped += "&gt;",
-            '@' => {
-                escaped.push('@');
-                if !before.is_some_and(char::is_alphanumeric) {
-                    escaped.push('\u{200b}');
-                }
+            ']' => escaped.extend([']', ZERO_WIDTH_SPACE]),
+            '@' if !before.is_some_and(char::is_alphanumeric) => {
+                escaped.extend(['@', ZERO_WIDTH_SPACE]);
             }
             other => escaped.push(other),
         }
@@ -207,7 +197,7 @@ struct Card {
     actions: Vec<OpenUrl>,
 }
 
-/// A text without Markdown, so that no text of Hightouch is read as a link.
+/// A text that is shown as it is, without Markdown.
 #[derive(Serialize)]
 struct RichTextBlock {
     r#type: &'static str,
@@ -229,10 +219,6 @@ struct OpenUrl {
 
 impl TeamsMessage {
     fn new(sentence: &Sentence) -> Self {
-        let text = Sentence {
-            url: None,
-            ..sentence.clone()
-        };
         let open = |url: &String| OpenUrl {
             r#type: "Action.OpenUrl",
             title: "Open in Hightouch",
@@ -250,7 +236,7 @@ impl TeamsMessage {
                         r#type: "RichTextBlock",
                         inlines: [TextRun {
                             r#type: "TextRun",
-                            text: text.plain(),
+                            text: sentence.plain(),
                         }],
                     }],
                     actions: sentence.url.iter().map(open).collect(),
@@ -260,7 +246,99 @@ impl TeamsMessage {
     }
 }
 
-/// Returns the failure of an outcome, if there is one.
-pub(super) fn failure_of(outcome: &Outcome) -> Option<&Failure> {
-    outcome.as_ref().err()
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::engine::{Failure, FailureKind, SyncReport};
+    use crate::hightouch::{RunRef, RunStatus};
+
+    fn report(status: RunStatus) -> Report {
+        Report::Sync(SyncReport {
+            run: RunRef {
+                sync: 1.try_into().unwrap(),
+                run: 42.try_into().unwrap(),
+            },
+            status,
+            jobs: Vec::new(),
+            joined: false,
+            requests: 3,
+            elapsed: core::time::Duration::ZERO,
+        })
+    }
+
+    fn failure(status: RunStatus, message: &str) -> Failure {
+        Failure {
+            report: Some(report(status)),
+            ..Failure::unsent(FailureKind::SyncFailed, message)
+        }
+    }
+
+    fn json_of(format: NotifyFormat, failure: &Failure) -> Value {
+        let report = failure.report.clone().unwrap();
+        let sentence = Sentence::of_end(&Err(failure.clone()), &report, Some("acme"));
+        let problem = Problem::from(failure.clone());
+        let body = body(
+            format,
+            &sentence,
+            Some(Uuid::nil()),
+            Attachment::Problem(&problem),
+        );
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    const URL: &str = "https://app.hightouch.com/acme/syncs/1/runs/42";
+
+    #[test]
+    fn each_format_has_the_fields_that_its_receiver_takes() {
+        let failure = failure(RunStatus::Failed, "No such table.");
+        let text = format!("Hightouch sync 1, run 42, ended as failed: No such table. {URL}");
+        assert_eq!(
+            json_of(NotifyFormat::Text, &failure),
+            json!({ "text": text })
+        );
+        let structured = json_of(NotifyFormat::Json, &failure);
+        assert_eq!(structured["text"], text);
+        assert_eq!(structured["id"], Uuid::nil().to_string());
+        assert_eq!(structured["problem"]["kind"], "sync-failed");
+        assert_eq!(structured["problem"]["runId"], 42);
+        let card = &json_of(NotifyFormat::Teams, &failure)["attachments"][0];
+        assert_eq!(
+            card["contentType"],
+            "application/vnd.microsoft.card.adaptive"
+        );
+        assert_eq!(
+            card["content"]["body"][0]["inlines"][0]["text"],
+            "Hightouch sync 1, run 42, ended as failed: No such table."
+        );
+        assert_eq!(card["content"]["actions"][0]["url"], URL);
+    }
+
+    #[test]
+    fn a_text_of_hightouch_notifies_nobody_and_links_to_nothing() {
+        for (text, escaped) in [
+            (
+                "<!channel> & <@U1>",
+                "&lt;!channel&gt; &amp; &lt;@\u{200b}U1&gt;",
+            ),
+            ("@here, (@all) @", "@\u{200b}here, (@\u{200b}all) @\u{200b}"),
+            ("mail to a@example.com", "mail to a@example.com"),
+            (
+                "[text](https://evil.example)",
+                "[text]\u{200b}(https://evil.example)",
+            ),
+            ("two\r\nlines\tand\u{0}more\u{2028}", "two lines and more"),
+        ] {
+            let json = json_of(NotifyFormat::Text, &failure(RunStatus::Failed, text));
+            let expected = format!("Hightouch sync 1, run 42, ended as failed: {escaped} {URL}");
+            assert_eq!(json["text"], expected);
+            // A status that is not known is a text of Hightouch too.
+            let unknown = failure(RunStatus::Other(text.into()), "x");
+            let json = json_of(NotifyFormat::Text, &unknown);
+            let expected = format!("Hightouch sync 1, run 42, ended as {escaped}: x {URL}");
+            assert_eq!(json["text"], expected);
+        }
+    }
 }

@@ -242,3 +242,148 @@ impl Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::engine::TransportError;
+
+    fn at(millis: u64) -> Instant {
+        Instant::after_start(Duration::from_millis(millis))
+    }
+
+    fn message(after: Option<u128>) -> Message {
+        Message {
+            channel: Channel::Lineage,
+            subject: Subject::default(),
+            after: after.map(Uuid::from_u128),
+            body: b"{}".to_vec(),
+        }
+    }
+
+    fn outbox(messages: impl IntoIterator<Item = Message>) -> Outbox {
+        let mut outbox = Outbox::default();
+        messages
+            .into_iter()
+            .for_each(|message| outbox.push(message));
+        outbox
+    }
+
+    fn status(status: u16) -> Event {
+        Event::Response(Response::new(status, ""))
+    }
+
+    fn error(kind: TransportErrorKind) -> Event {
+        Event::TransportError(TransportError {
+            kind,
+            text: "the connection was refused".into(),
+        })
+    }
+
+    /// Sends one message to a consumer that answers each try with `reply`, `latency` after the try
+    /// or at its deadline. Returns the times of the tries, the end, and the failure.
+    fn play(reply: &Event, latency: Duration) -> (Vec<Instant>, Instant, Option<Undelivered>) {
+        let mut outbox = outbox([message(None)]);
+        let (mut now, mut tries) = (at(1_000), Vec::new());
+        loop {
+            // A clock wakes late.
+            now = now.max(outbox.wake_at().unwrap()) + Duration::from_millis(7);
+            let next = outbox.next_try(now).unwrap();
+            assert!(outbox.next_try(now).is_none() && outbox.wake_at().is_none());
+            tries.push(now);
+            now = (now + latency).min(next.give_up);
+            let undelivered = outbox.on_reply(next.id, now, reply);
+            if outbox.is_empty() {
+                return (tries, now, undelivered);
+            }
+            assert!(undelivered.is_none());
+        }
+    }
+
+    #[test]
+    fn a_message_is_tried_three_times_within_six_seconds() {
+        for reply in [
+            status(500),
+            status(503),
+            status(429),
+            status(408),
+            error(TransportErrorKind::NotSent),
+            error(TransportErrorKind::Lost),
+            error(TransportErrorKind::TimedOut),
+        ] {
+            for latency in [0, 50, 1_900, 60_000].map(Duration::from_millis) {
+                let (tries, end, undelivered) = play(&reply, latency);
+                assert_eq!(tries.len(), 3, "{reply:?} {latency:?}");
+                assert!(end.duration_since(tries.first().copied().unwrap()) <= MAX_DURATION);
+                assert_eq!(undelivered.unwrap().tries, 3);
+            }
+        }
+    }
+
+    #[test]
+    fn a_final_reply_ends_a_message_at_once() {
+        for code in [200, 201, 202, 204] {
+            let (tries, _, undelivered) = play(&status(code), Duration::ZERO);
+            assert!(tries.len() == 1 && undelivered.is_none(), "{code}");
+        }
+        for (reply, reason) in [
+            (status(302), "302"),
+            (status(400), "400 (Bad Request)"),
+            (status(401), "401"),
+            (status(404), "404"),
+            (status(410), "410"),
+            (error(TransportErrorKind::TlsFailed), "refused"),
+            (error(TransportErrorKind::NotGranted), "OPENLINEAGE_URL"),
+        ] {
+            let (tries, _, undelivered) = play(&reply, Duration::ZERO);
+            let undelivered = undelivered.unwrap();
+            assert_eq!((tries.len(), undelivered.tries), (1, 1), "{reply:?}");
+            assert!(undelivered.reason.contains(reason), "{undelivered:?}");
+        }
+    }
+
+    #[test]
+    fn a_consumer_can_ask_for_a_short_delay_but_not_for_a_long_one() {
+        let ask = |seconds: &str| {
+            let mut response = Response::new(429, "");
+            response.record_header("retry-after", seconds.as_bytes());
+            play(&Event::Response(response), Duration::ZERO).0
+        };
+        let tries = ask("2");
+        assert_eq!(tries.len(), 3);
+        let pauses = tries.iter().zip(tries.iter().skip(1));
+        for (earlier, later) in pauses {
+            assert!(later.duration_since(*earlier) >= Duration::from_secs(2));
+        }
+        assert_eq!(ask("60").len(), 1);
+        assert_eq!(ask("99999999999999999999").len(), 1);
+    }
+
+    #[test]
+    fn messages_of_one_run_keep_their_order_and_others_do_not_wait_for_them() {
+        let mut outbox = outbox([message(Some(1)), message(Some(1)), message(Some(2))]);
+        let first = outbox.next_try(at(0)).unwrap();
+        let other = outbox.next_try(at(0)).unwrap();
+        assert_eq!((first.id, other.id), (0, 2));
+        assert!(outbox.next_try(at(0)).is_none());
+        assert!(outbox.on_reply(first.id, at(10), &status(500)).is_none());
+        // The first message waits for its second try, and the second message for the first one.
+        assert!(outbox.next_try(at(20)).is_none());
+        let again = outbox.next_try(at(1_000)).unwrap();
+        assert_eq!(again.id, first.id);
+        assert!(outbox.on_reply(again.id, at(1_000), &status(400)).is_some());
+        assert_eq!(outbox.next_try(at(1_000)).unwrap().id, 1);
+    }
+
+    #[test]
+    fn a_silent_consumer_holds_few_connections() {
+        let mut outbox = outbox((0..50).map(|run| message(Some(run))));
+        let sent = core::iter::from_fn(|| outbox.next_try(at(0))).count();
+        assert_eq!(sent, MAX_IN_FLIGHT);
+        assert_eq!(outbox.wake_at(), None, "only a reply makes room");
+        let undelivered = outbox.give_up();
+        assert_eq!(undelivered.len(), 50);
+        assert!(outbox.is_empty());
+    }
+}

@@ -364,12 +364,12 @@ impl Reporter {
         let id = run_id(&self.origin, report);
         let subject = Subject::of(report);
         let sentence = Sentence::of_end(outcome, report, self.workspace.as_deref());
-        match notification::failure_of(outcome) {
-            Some(failure) => {
+        match outcome {
+            Err(failure) => {
                 let problem = presenter.problem(failure.clone());
                 self.notify(subject, &sentence, Some(id), Attachment::Problem(&problem));
             }
-            None => {
+            Ok(_) => {
                 let includes_success = self.notify.as_ref().map(|notify| notify.includes_success);
                 if includes_success == Some(true) {
                     let report = Attachment::Report(presenter.view(report));
@@ -430,7 +430,10 @@ impl Subject {
 
 /// Returns why a run did not succeed.
 fn error(event_type: EventType, outcome: &Outcome, report: &Report) -> Option<String> {
-    let failure = notification::failure_of(outcome).map(|failure| failure.message.clone());
+    let failure = outcome
+        .as_ref()
+        .err()
+        .map(|failure| failure.message.clone());
     // An adopted run may have failed although the operation, which does not wait, succeeded.
     let by_status = || match report {
         Report::Sync(report) => {

@@ -403,6 +403,16 @@ mod tests {
             detail::<SyncBody>(r#"{"ifRunning":"later"}"#),
             format!("{words}, not `later`{UNSENT}")
         );
+        for wrong in ["1", "\"namespace/job\"", "\"a/b/c\"", "{}"] {
+            let body = format!(r#"{{"lineageParent":{wrong}}}"#);
+            let expected = format!(
+                "the body's `lineageParent` must be a text `namespace/job/run-uuid` of at most \
+                 1024 bytes{UNSENT}"
+            );
+            assert_eq!(detail::<SyncBody>(&body), expected);
+            assert_eq!(detail::<BatchBody>(&body), expected);
+            assert_eq!(detail::<SequenceBody>(&body), expected);
+        }
         for wrong in ["1", "true", "\"1\"", "{\"a\":1}"] {
             let body = format!(r#"{{"syncs":{wrong}}}"#);
             assert_eq!(
@@ -417,7 +427,7 @@ mod tests {
             detail::<SyncBody>(r#"{"full":true}"#),
             format!(
                 "the body contains the unknown field `full`. Known fields: fullResync, resetCDC, \
-                 clearAndFill, acceptWarnings, ifRunning, unlessRunSince{UNSENT}"
+                 clearAndFill, acceptWarnings, ifRunning, unlessRunSince, lineageParent{UNSENT}"
             )
         );
         assert_eq!(
