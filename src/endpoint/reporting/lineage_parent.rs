@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-/// Maximum length of a caller's text, in bytes.
+/// Maximum length of a caller's text, in characters.
 const MAX_LEN: usize = 1024;
 
 /// The OpenLineage run that caused a run: `namespace/job/run-uuid`, the form of OpenLineage's own
@@ -17,7 +17,7 @@ pub(in crate::endpoint) struct LineageParent {
 impl LineageParent {
     /// The form of a text that [`read`](Self::read) accepts.
     pub(in crate::endpoint) const EXPECTED: &str =
-        "a text `namespace/job/run-uuid` of at most 1024 bytes";
+        "a text `namespace/job/run-uuid` of at most 1024 characters";
 
     /// Returns the names that the caller gave.
     pub(in crate::endpoint) fn names(&self) -> Vec<String> {
@@ -35,8 +35,11 @@ impl LineageParent {
         // `Uuid` also reads forms without hyphens and with braces.
         let is_plain = run.len() == uuid::fmt::Hyphenated::LENGTH;
         let run = Uuid::try_parse(run).ok().filter(|_| is_plain)?;
-        let is_name = |name: &str| !name.trim().is_empty() && !name.contains(char::is_control);
-        let is_valid = text.len() <= MAX_LEN && is_name(job) && is_name(namespace);
+        let is_name = |name: &str| {
+            name.starts_with(|first: char| !first.is_whitespace())
+                && !name.contains(char::is_control)
+        };
+        let is_valid = text.chars().count() <= MAX_LEN && is_name(job) && is_name(namespace);
         is_valid.then(|| Self {
             namespace: namespace.into(),
             job: job.into(),

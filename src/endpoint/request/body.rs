@@ -407,7 +407,7 @@ mod tests {
             let body = format!(r#"{{"lineageParent":{wrong}}}"#);
             let expected = format!(
                 "the body's `lineageParent` must be a text `namespace/job/run-uuid` of at most \
-                 1024 bytes{UNSENT}"
+                 1024 characters{UNSENT}"
             );
             assert_eq!(detail::<SyncBody>(&body), expected);
             assert_eq!(detail::<BatchBody>(&body), expected);
