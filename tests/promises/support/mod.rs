@@ -3,6 +3,7 @@
 pub mod calls;
 pub mod cases;
 pub mod compose;
+pub mod consumer;
 pub mod openapi;
 pub mod raw;
 pub mod stage;
