@@ -6,5 +6,6 @@ pub mod compose;
 pub mod consumer;
 pub mod openapi;
 pub mod raw;
+pub mod reporting;
 pub mod stage;
 pub mod wit_compatibility;
