@@ -22,6 +22,7 @@ mod deadlines_hold;
 mod each_of_many_gets_its_own_end;
 mod errors_follow_the_rule;
 mod events_tell_how_a_run_goes;
+mod failed_runs_are_notified;
 mod instances_take_little_memory;
 mod keys_stay_secret;
 mod long_runs_are_followed;
