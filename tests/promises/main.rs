@@ -36,6 +36,7 @@ mod recipes_fail_when_the_sync_fails;
 mod repeated_calls_start_one_run;
 mod requests_and_runs_leave_lines;
 mod runs_appear_in_lineage;
+mod runs_are_followed_after_the_answer;
 mod sequences_end_as_their_syncs_do;
 mod several_syncs_run_at_once;
 mod statuses_are_told_truly;
