@@ -19,6 +19,7 @@ mod bad_input_never_reaches_hightouch;
 mod components_compose;
 mod components_import_what_their_world_says;
 mod deadlines_hold;
+mod deliveries_hurt_no_run;
 mod each_of_many_gets_its_own_end;
 mod errors_follow_the_rule;
 mod events_tell_how_a_run_goes;

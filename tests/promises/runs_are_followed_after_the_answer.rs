@@ -13,9 +13,7 @@ use super::support::consumer::Consumer;
 use super::support::reporting::{
     Reporting, events, lines_of, notifications, run_id, settled, types,
 };
-use super::support::stage::{
-    EndpointResponse, send_request, with_each_endpoint, with_key,
-};
+use super::support::stage::{EndpointResponse, send_request, with_each_endpoint, with_key};
 
 const SECRET: &str = "whs_71c09e2b5f3a4d86a0c2";
 

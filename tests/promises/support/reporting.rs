@@ -35,8 +35,9 @@ impl Reporting {
         }
     }
 
-    /// Adds a setting.
+    /// Adds a setting, or replaces it.
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.settings.retain(|(known, _)| known != name);
         self.settings.push((name.into(), value.into()));
         self
     }
