@@ -389,7 +389,7 @@ enum First {
 }
 
 /// A state in which no connection can be made.
-enum NotAccepting {
+pub(super) enum NotAccepting {
     /// The port is reserved, and no process listens.
     Refused(TcpSocket),
     /// The backlog is full of these connections.
@@ -399,7 +399,7 @@ enum NotAccepting {
 }
 
 impl NotAccepting {
-    fn new(fault: Fault, socket: TcpSocket) -> Self {
+    pub(super) fn new(fault: Fault, socket: TcpSocket) -> Self {
         match fault {
             Fault::Refused => Self::Refused(socket),
             Fault::Unanswered => {
@@ -497,33 +497,43 @@ async fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// The relevant parts of a request.
-struct Request {
-    post: bool,
-    identity: bool,
-    target: String,
-    body: Vec<u8>,
+/// A request.
+pub(super) struct Request {
+    /// The request line and the headers.
+    pub(super) head: String,
+    pub(super) body: Vec<u8>,
+}
+
+impl Request {
+    fn is_post(&self) -> bool {
+        self.head.starts_with("POST")
+    }
+
+    fn rejects_content_codings(&self) -> bool {
+        self.head
+            .lines()
+            .any(|line| line == "accept-encoding: identity")
+    }
+
+    pub(super) fn target(&self) -> &str {
+        self.head.split(' ').nth(1).unwrap_or_default()
+    }
 }
 
 /// Peeks at the first line of a request and leaves all data unread.
-async fn peek_request(stream: &TcpStream) -> Option<Request> {
+pub(super) async fn peek_request(stream: &TcpStream) -> Option<Request> {
     let mut bytes = [0; 1024];
     let seen = stream.peek(&mut bytes).await.ok()?;
-    let text = String::from_utf8(bytes[..seen].to_vec()).ok()?;
-    let (method, rest) = text.split_once(' ')?;
-    let target = rest.split(' ').next()?.into();
     // The rest of the head may not have arrived yet.
     Some(Request {
-        post: method == "POST",
-        identity: true,
-        target,
+        head: String::from_utf8(bytes[..seen].to_vec()).ok()?,
         body: Vec::new(),
     })
 }
 
 /// Reads a request. Each connection has only one. Returns `None` if the peer disconnects before the
 /// request is complete.
-async fn read(stream: &mut TcpStream) -> Option<Request> {
+pub(super) async fn read(stream: &mut TcpStream) -> Option<Request> {
     let mut bytes = Vec::new();
     let head = loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
@@ -543,13 +553,9 @@ async fn read(stream: &mut TcpStream) -> Option<Request> {
             return None;
         }
     }
-    let target = text.split(' ').nth(1)?.to_owned();
-    let identity = text.lines().any(|line| line == "accept-encoding: identity");
     Some(Request {
-        post: text.starts_with("POST"),
-        identity,
-        target,
         body: bytes.split_off(head),
+        head: text,
     })
 }
 
@@ -562,9 +568,9 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
     };
     let Some(request) = request else { return };
     let damaged = shared.arrived(&request);
-    let lost = shared.place == Place::TriggerLost || request.post && shared.fault.denies_run();
+    let lost = shared.place == Place::TriggerLost || request.is_post() && shared.fault.denies_run();
     let truth = if damaged && lost {
-        HightouchResponse::nothing()
+        IntactResponse::nothing()
     } else {
         shared.pass_on(&request).await
     };
@@ -575,18 +581,29 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
             .script(&truth, run.unwrap_or(1), page_of(&request)),
         false => vec![Step::ScriptedResponse(truth.whole())],
     };
-    for act in script {
-        if !act.out(&mut stream).await {
-            return;
-        }
-    }
-    if request.post && !damaged {
-        shared.triggered.notify_one();
-    }
-    if early && damaged {
+    if !carry_out(script, &mut stream).await {
         return;
     }
-    // If the connection is closed before the peer has closed it, sent data can be lost.
+    if request.is_post() && !damaged {
+        shared.triggered.notify_one();
+    }
+    if !(early && damaged) {
+        close(stream).await;
+    }
+}
+
+/// Carries out the steps of a peer. Returns false if the connection has ended.
+pub(super) async fn carry_out(steps: Vec<Step>, stream: &mut TcpStream) -> bool {
+    for step in steps {
+        if !step.out(stream).await {
+            return false;
+        }
+    }
+    true
+}
+
+/// Closes the connection after the peer has closed it. Otherwise sent data can be lost.
+pub(super) async fn close(mut stream: TcpStream) {
     let _ = stream.shutdown().await;
     while stream.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
 }
@@ -594,7 +611,7 @@ async fn converse(mut stream: TcpStream, shared: Arc<Shared>) {
 /// Returns the number of the requested page, given the page size of the faults.
 fn page_of(request: &Request) -> usize {
     let offset = request
-        .target
+        .target()
         .split(['?', '&'])
         .find_map(|pair| pair.strip_prefix("offset="));
     offset.and_then(|offset| offset.parse().ok()).unwrap_or(0)
@@ -606,27 +623,28 @@ impl Shared {
         let mut arrived = self.arrived.lock().unwrap();
         let before = arrived
             .iter()
-            .filter(|other| other.triggers == request.post)
+            .filter(|other| other.triggers == request.is_post())
             .count();
-        let damaged = !self.fault.prevents_connection() && self.place.affects(request.post, before);
+        let damaged =
+            !self.fault.prevents_connection() && self.place.affects(request.is_post(), before);
         arrived.push(Arrived {
             at: self.opened.elapsed(),
-            triggers: request.post,
+            triggers: request.is_post(),
             damaged,
-            identity: request.identity,
+            identity: request.rejects_content_codings(),
         });
         damaged
     }
 
-    async fn pass_on(&self, request: &Request) -> HightouchResponse {
-        let method = if request.post {
+    async fn pass_on(&self, request: &Request) -> IntactResponse {
+        let method = if request.is_post() {
             reqwest::Method::POST
         } else {
             reqwest::Method::GET
         };
         let asked = self
             .client
-            .request(method, format!("{}{}", self.hightouch, request.target))
+            .request(method, format!("{}{}", self.hightouch, request.target()))
             .bearer_auth(KEY);
         let asked = if request.body.is_empty() {
             asked
@@ -641,12 +659,12 @@ impl Shared {
             .map(|date| date.to_str().unwrap().to_owned());
         let body = response.bytes().await.unwrap().to_vec();
         if let (true, Ok(received)) = (
-            request.post,
+            request.is_post(),
             serde_json::from_slice::<serde_json::Value>(&body),
         ) {
             *self.run.lock().unwrap() = received["id"].as_str().and_then(|id| id.parse().ok());
         }
-        HightouchResponse {
+        IntactResponse {
             status,
             date: date.unwrap_or_default(),
             body,
@@ -654,14 +672,15 @@ impl Shared {
     }
 }
 
-/// Hightouch's response.
-struct HightouchResponse {
-    status: u16,
-    date: String,
-    body: Vec<u8>,
+/// The response of a peer without a fault.
+pub(super) struct IntactResponse {
+    pub(super) status: u16,
+    /// The value of `Date`. If it is empty, there is no such header.
+    pub(super) date: String,
+    pub(super) body: Vec<u8>,
 }
 
-impl HightouchResponse {
+impl IntactResponse {
     /// Returns the response for a request that never reached Hightouch.
     fn nothing() -> Self {
         Self {
@@ -672,7 +691,7 @@ impl HightouchResponse {
     }
 
     /// Returns a head with these lines. Each line ends in a line break.
-    fn head(&self, status: u16, lines: &str) -> Vec<u8> {
+    pub(super) fn head(&self, status: u16, lines: &str) -> Vec<u8> {
         let date = if self.date.is_empty() {
             String::new()
         } else {
@@ -688,13 +707,13 @@ impl HightouchResponse {
         all
     }
 
-    fn whole(&self) -> Vec<u8> {
+    pub(super) fn whole(&self) -> Vec<u8> {
         self.with_length(self.status, &self.body)
     }
 }
 
 /// A step of a peer.
-enum Step {
+pub(super) enum Step {
     ScriptedResponse(Vec<u8>),
     /// The same bytes, this number of times.
     Repeat(Vec<u8>, usize),
@@ -778,7 +797,7 @@ const NEARLY: usize = 1_048_000;
 
 impl Fault {
     /// Returns the steps of the peer for this response about a run.
-    fn script(self, truth: &HightouchResponse, run: u64, offset: usize) -> Vec<Step> {
+    pub(super) fn script(self, truth: &IntactResponse, run: u64, offset: usize) -> Vec<Step> {
         use Step::{Drip, EverySecond, Hang, Repeat, Reset, ScriptedResponse};
         let whole = truth.whole();
         let head = truth.head(

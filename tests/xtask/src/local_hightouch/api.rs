@@ -50,17 +50,9 @@ impl Api {
         let accounts = (1..).zip(KEYS).map(|(id, key)| Account {
             key,
             limiter: Limiter::new(options.rate_limit),
-            faults: Faults::new(options.scenario),
+            faults: Faults::new(options.scenario, options.details),
             fate: options.mishaps.clone().map(Fate::new),
-            workspace: Workspace::new(
-                id,
-                KEYS.len() as u64,
-                options.scenario,
-                options.syncs.clone(),
-                options.sequences.clone(),
-                options.queues_sequence_runs,
-                now,
-            ),
+            workspace: Workspace::new(id, KEYS.len() as u64, options, now),
         });
         Self {
             accounts: accounts.collect(),

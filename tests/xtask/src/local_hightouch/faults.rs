@@ -6,6 +6,7 @@ use hyper::StatusCode;
 use serde_json::json;
 use time::OffsetDateTime;
 
+use super::details::DetailsFaults;
 use super::rate_limit::RetryAfter;
 use super::request::Call;
 use super::responses::{ApiResponse, Outcome};
@@ -33,6 +34,7 @@ pub(super) enum Fault {
 #[derive(Debug)]
 pub(super) struct Faults {
     scenario: Scenario,
+    details: DetailsFaults,
     calls: usize,
     polls: usize,
     refusals: usize,
@@ -40,9 +42,10 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    pub(super) fn new(scenario: Scenario) -> Self {
+    pub(super) fn new(scenario: Scenario, details: DetailsFaults) -> Self {
         Self {
             scenario,
+            details,
             calls: 0,
             polls: 0,
             refusals: 0,
@@ -52,6 +55,9 @@ impl Faults {
 
     /// Returns the failure of the next call.
     pub(super) fn next(&mut self, call: Call<'_>, now: OffsetDateTime) -> Fault {
+        if let Some(fault) = self.details.of(call) {
+            return fault;
+        }
         let page = |status| Outcome::Responded(ApiResponse::page(status));
         match self.scenario {
             Scenario::Forbidden => Fault::Instead(page(StatusCode::FORBIDDEN)),
@@ -139,7 +145,7 @@ mod tests {
 
     #[test]
     fn every_second_poll_fails_each_time_in_another_way() {
-        let mut faults = Faults::new(Scenario::Flaky);
+        let mut faults = Faults::new(Scenario::Flaky, DetailsFaults::default());
         assert_eq!(faults.next(Call::Trigger("1"), START), Fault::None);
         let mut seen = Vec::new();
         for _ in 0..7 {
@@ -152,7 +158,7 @@ mod tests {
 
     #[test]
     fn an_early_retry_is_refused_again() {
-        let mut faults = Faults::new(Scenario::RateLimited);
+        let mut faults = Faults::new(Scenario::RateLimited, DetailsFaults::default());
         assert!(matches!(faults.next(POLL, START), Fault::Instead(_)));
         assert!(matches!(
             faults.next(POLL, START + 0.5.seconds()),

@@ -68,6 +68,40 @@ impl SyncFixture {
     }
 }
 
+/// A destination, to which syncs send rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationFixture {
+    /// The numeric ID.
+    pub id: u64,
+    /// The name.
+    pub name: String,
+    /// The slug, which is unique in the workspace.
+    pub slug: String,
+    /// `type`, such as `salesforce`.
+    pub destination_type: String,
+}
+
+/// Returns the destinations of every workspace.
+pub fn destinations() -> Vec<DestinationFixture> {
+    [
+        (
+            1,
+            "Salesforce (production)",
+            "salesforce-production",
+            "salesforce",
+        ),
+        (2, "HubSpot", "hubspot-marketing", "hubspot"),
+        (3, "Braze", "braze-eu", "braze"),
+    ]
+    .map(|(id, name, slug, destination_type)| DestinationFixture {
+        id,
+        name: name.to_owned(),
+        slug: slug.to_owned(),
+        destination_type: destination_type.to_owned(),
+    })
+    .into()
+}
+
 /// A sequence: syncs that run one after another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SequenceFixture {
@@ -131,17 +165,23 @@ pub fn syncs() -> Vec<SyncFixture> {
         SyncFixture::new(1, "demo", success(seconds(5)).with_rows(all))
             .with_earlier_run(DAY * 2, failed.clone())
             .with_earlier_run(DAY, success(seconds(7)).with_rows(all)),
-        SyncFixture::new(2, "demo-warning", warning.clone()).with_earlier_run(DAY, warning),
+        SyncFixture {
+            destination_id: 2,
+            ..SyncFixture::new(2, "demo-warning", warning.clone())
+        }
+        .with_earlier_run(DAY, warning),
         SyncFixture::new(3, "demo-failed", failed.clone())
             .with_earlier_run(DAY, success(seconds(2)).with_rows(some)),
         SyncFixture {
             model_id: 2,
+            destination_id: 2,
             ..SyncFixture::new(4, "demo-minute", success(seconds(60)).with_rows(all))
         }
         .with_earlier_run(DAY, success(seconds(59)).with_rows(all)),
         SyncFixture::new(5, "demo-empty", success(seconds(1))),
         SyncFixture {
             model_id: 2,
+            destination_id: 3,
             ..SyncFixture::new(
                 6,
                 "demo-hour",
@@ -153,7 +193,10 @@ pub fn syncs() -> Vec<SyncFixture> {
             ..SyncFixture::new(7, "demo-cancelled", cancelled.clone())
         }
         .with_earlier_run(DAY, cancelled),
-        SyncFixture::new(8, "demo-interrupted", interrupted.clone())
-            .with_earlier_run(DAY, interrupted),
+        SyncFixture {
+            destination_id: 3,
+            ..SyncFixture::new(8, "demo-interrupted", interrupted.clone())
+        }
+        .with_earlier_run(DAY, interrupted),
     ]
 }

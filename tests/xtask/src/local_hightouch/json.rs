@@ -126,25 +126,23 @@ pub(super) fn source(workspace: &Workspace, id: u64) -> Option<Value> {
     })
 }
 
-/// Returns a destination, if a sync has its ID. Other clients request it after a run.
+/// Returns a destination with the syncs that send to it.
 pub(super) fn destination(workspace: &Workspace, id: u64) -> Option<Value> {
+    let destination = workspace.destination(id)?;
     let syncs: Vec<_> = workspace
         .syncs()
         .iter()
         .filter(|sync| sync.destination_id == id)
         .map(|sync| sync.id)
         .collect();
-    if syncs.is_empty() {
-        return None;
-    }
     Some(json!({
         "id": id,
-        "name": format!("Destination {id}"),
-        "slug": format!("destination-{id}"),
+        "name": destination.name,
+        "slug": destination.slug,
         "workspaceId": workspace.id,
         "createdAt": with_z(MADE_AT),
         "updatedAt": with_z(MADE_AT),
-        "type": "salesforce",
+        "type": destination.destination_type,
         "syncs": syncs,
         "configuration": {},
     }))

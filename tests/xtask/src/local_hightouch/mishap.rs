@@ -105,7 +105,8 @@ impl Mishap {
     }
 }
 
-/// The frequency and kinds of mishaps. They affect only triggers and run lists.
+/// The frequency and kinds of mishaps. They affect triggers, run lists, and the calls that read the
+/// details of a sync or of a destination.
 ///
 /// The seed alone determines the mishap of, for example, a sync's third poll, independent of other
 /// calls.
@@ -140,6 +141,8 @@ impl Fate {
         let name = match call {
             Call::Trigger(sync) => format!("trigger {sync}"),
             Call::ListRuns(sync) => format!("poll {sync}"),
+            Call::GetSync(sync) => format!("sync {sync}"),
+            Call::GetDestination(destination) => format!("destination {destination}"),
             _ => return None,
         };
         let count = self.calls.entry(name.clone()).or_default();

@@ -19,6 +19,7 @@
 
 mod api;
 mod clock;
+mod details;
 mod faults;
 pub mod fixtures;
 mod json;
@@ -53,7 +54,8 @@ use self::clock::Clock;
 use self::server::Shared;
 
 pub use self::api::{KEY, KEY_OF_ANOTHER_WORKSPACE};
-pub use self::fixtures::{SequenceFixture, SyncFixture};
+pub use self::details::{DetailsFault, DetailsFaults};
+pub use self::fixtures::{DestinationFixture, SequenceFixture, SyncFixture};
 pub use self::mishap::{Mishap, Mishaps};
 pub use self::options::Options;
 pub use self::rate_limit::{RateLimit, RetryAfter};

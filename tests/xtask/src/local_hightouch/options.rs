@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::fixtures::{self, SequenceFixture, SyncFixture};
+use super::details::DetailsFaults;
+use super::fixtures::{self, DestinationFixture, SequenceFixture, SyncFixture};
 use super::mishap::Mishaps;
 use super::rate_limit::RateLimit;
 use super::scenario::Scenario;
@@ -19,6 +20,10 @@ pub struct Options {
     pub mishaps: Option<Mishaps>,
     /// The syncs of every workspace.
     pub syncs: Vec<SyncFixture>,
+    /// The destinations of every workspace.
+    pub destinations: Vec<DestinationFixture>,
+    /// The failures of the calls that read the details of a sync or of a destination.
+    pub details: DetailsFaults,
     /// The sequences of every workspace.
     pub sequences: Vec<SequenceFixture>,
     /// The rate limit of each workspace.
@@ -40,6 +45,8 @@ impl Default for Options {
             scenario: Scenario::default(),
             mishaps: None,
             syncs: fixtures::syncs(),
+            destinations: fixtures::destinations(),
+            details: DetailsFaults::default(),
             sequences: fixtures::sequences(),
             rate_limit: RateLimit::default(),
             latency: Duration::ZERO,
@@ -54,6 +61,19 @@ impl Options {
     pub fn with_sync(mut self, sync: SyncFixture) -> Self {
         self.syncs.retain(|other| other.id != sync.id);
         self.syncs.push(sync);
+        self
+    }
+
+    /// Adds a destination, or replaces the one with the same ID.
+    pub fn with_destination(mut self, destination: DestinationFixture) -> Self {
+        self.destinations.retain(|other| other.id != destination.id);
+        self.destinations.push(destination);
+        self
+    }
+
+    /// Sets the failures of the calls that read details.
+    pub fn with_details(mut self, details: DetailsFaults) -> Self {
+        self.details = details;
         self
     }
 

@@ -168,14 +168,13 @@ mod tests {
     use time::macros::datetime;
 
     use super::super::fixtures;
-    use super::super::scenario::Scenario;
+    use super::super::options::Options;
     use super::*;
 
     const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 
     fn workspace() -> Workspace {
-        let (syncs, sequences) = (fixtures::syncs(), fixtures::sequences());
-        Workspace::new(1, 2, Scenario::Faithful, syncs, sequences, true, START)
+        Workspace::new(1, 2, &Options::default(), START)
     }
 
     fn state(workspace: &mut Workspace, id: &str, seconds: f64) -> (&'static str, usize) {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::fixtures::{SequenceFixture, SyncFixture};
+use super::fixtures::{DestinationFixture, SequenceFixture, SyncFixture};
+use super::options::Options;
 use super::run::{Ahead, Flags, Run, RunSnapshot};
 use super::scenario::Scenario;
 use super::sequence::SequenceRun;
@@ -17,6 +18,7 @@ pub(super) struct Workspace {
     pub(super) id: u32,
     pub(super) scenario: Scenario,
     syncs: Vec<SyncFixture>,
+    destinations: Vec<DestinationFixture>,
     /// All runs, in ascending order of their IDs.
     runs: Vec<Run>,
     /// The indices in `runs` of each sync's runs.
@@ -32,25 +34,18 @@ pub(super) struct Workspace {
 }
 
 impl Workspace {
-    pub(super) fn new(
-        id: u32,
-        id_step: u64,
-        scenario: Scenario,
-        syncs: Vec<SyncFixture>,
-        sequences: Vec<SequenceFixture>,
-        queues_sequence_runs: bool,
-        now: OffsetDateTime,
-    ) -> Self {
+    pub(super) fn new(id: u32, id_step: u64, options: &Options, now: OffsetDateTime) -> Self {
         let mut workspace = Self {
             id,
-            scenario,
-            syncs,
+            scenario: options.scenario,
+            syncs: options.syncs.clone(),
+            destinations: options.destinations.clone(),
             runs: Vec::new(),
             by_sync: BTreeMap::new(),
             next_run_id: u64::from(id),
             id_step,
-            sequences,
-            queues_sequence_runs,
+            sequences: options.sequences.clone(),
+            queues_sequence_runs: options.queues_sequence_runs,
             sequence_runs: Vec::new(),
         };
         workspace.fill_history(now);
@@ -99,6 +94,12 @@ impl Workspace {
 
     pub(super) fn sync(&self, id: u64) -> Option<&SyncFixture> {
         self.syncs.iter().find(|sync| sync.id == id)
+    }
+
+    pub(super) fn destination(&self, id: u64) -> Option<&DestinationFixture> {
+        self.destinations
+            .iter()
+            .find(|destination| destination.id == id)
     }
 
     pub(super) fn sync_by_slug(&self, slug: &str) -> Option<&SyncFixture> {
@@ -171,22 +172,13 @@ mod tests {
     use time::ext::NumericalDuration;
     use time::macros::datetime;
 
-    use super::super::fixtures;
     use super::super::status::Status;
     use super::*;
 
     const START: OffsetDateTime = datetime!(2026-01-01 00:00 UTC);
 
     fn workspace(scenario: Scenario) -> Workspace {
-        Workspace::new(
-            1,
-            2,
-            scenario,
-            fixtures::syncs(),
-            fixtures::sequences(),
-            true,
-            START,
-        )
+        Workspace::new(1, 2, &Options::default().with_scenario(scenario), START)
     }
 
     #[test]

@@ -234,12 +234,27 @@ fn what_a_sync_names_is_there() {
             );
         }
     }
-    for target in ["/destinations/404", "/models/404", "/sources/404"] {
+    for target in [
+        "/syncs/404",
+        "/destinations/404",
+        "/models/404",
+        "/sources/404",
+    ] {
         assert_eq!(
             caller.response("GET", target, &Value::Null).status,
             404,
             "{target}"
         );
+    }
+    for key in [None, Some("wrong")] {
+        caller.key = key;
+        for target in ["/syncs/1", "/destinations/1", "/destinations/404"] {
+            assert_eq!(
+                caller.response("GET", target, &Value::Null).status,
+                401,
+                "{target}"
+            );
+        }
     }
 }
 

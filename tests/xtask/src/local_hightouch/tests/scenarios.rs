@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::super::Scenario;
 use super::super::responses::{ApiResponse, Outcome};
+use super::super::{DetailsFault, DetailsFaults, Options, Scenario};
 use super::caller::{Caller, START};
 
 #[test]
@@ -94,5 +94,65 @@ fn scenarios_lose_triggers_before_and_after_they_start_a_run() {
             ),
         }
         assert_eq!(caller.api.started(START), started, "{scenario}");
+    }
+}
+
+#[test]
+fn details_fail_and_other_calls_do_not() {
+    for fault in DetailsFault::ALL.iter().copied() {
+        for (details, target, other) in [
+            (
+                DetailsFaults {
+                    sync: Some(fault),
+                    destination: None,
+                },
+                "/syncs/1",
+                "/destinations/1",
+            ),
+            (
+                DetailsFaults {
+                    sync: None,
+                    destination: Some(fault),
+                },
+                "/destinations/1",
+                "/syncs/1",
+            ),
+        ] {
+            let mut caller = Caller::new(Options::default().with_details(details));
+            let seen = caller.call("GET", target, &Value::Null);
+            match (fault, &seen) {
+                (DetailsFault::NotFound, Outcome::Responded(response)) => {
+                    assert_eq!(response.status, 404);
+                }
+                (DetailsFault::WrongTypes, Outcome::Responded(response)) => {
+                    assert!(response.body.contains(r#""slug":7"#), "{}", response.body);
+                }
+                (DetailsFault::Page, Outcome::Responded(response)) => {
+                    assert!(response.body.starts_with("<html>"), "{}", response.body);
+                }
+                (DetailsFault::Late, Outcome::Late(response, _)) => {
+                    assert!(response.body.contains(r#""id":1"#), "{}", response.body);
+                }
+                (
+                    DetailsFault::ServerError | DetailsFault::TooMany,
+                    Outcome::Responded(response),
+                ) => {
+                    assert!(response.status.as_u16() > 400);
+                }
+                (DetailsFault::Empty, Outcome::Responded(response)) => {
+                    assert_eq!(
+                        (response.status.as_u16(), response.body.as_str()),
+                        (200, "")
+                    );
+                }
+                (DetailsFault::Silent, Outcome::Silence)
+                | (DetailsFault::Closed, Outcome::Closed)
+                | (DetailsFault::Reset, Outcome::Reset)
+                | (DetailsFault::Truncated, Outcome::Truncated(_)) => {}
+                _ => panic!("{fault:?}: {seen:?}"),
+            }
+            assert_eq!(caller.get(other)["id"], 1, "{fault:?}");
+            caller.trigger(1);
+        }
     }
 }
