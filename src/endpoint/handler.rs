@@ -43,7 +43,7 @@ impl Guest for Component {
 fn decide(incoming: &Incoming, log: &mut Log) -> Result<Decision, Problem> {
     let mut decider = Decider {
         request: &incoming.request,
-        settings: &HostSettings,
+        settings: &HostSettings::default(),
         log,
     };
     match decider.by_head()? {

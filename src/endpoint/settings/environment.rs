@@ -1,23 +1,29 @@
 //! Settings from the environment.
 
+use core::cell::OnceCell;
+
 use super::Settings;
 use crate::endpoint::response::problem::Problem;
 
-/// The environment of the component.
-pub(in crate::endpoint) struct Environment;
+/// The environment of the component. It is read once for each request that needs a setting, because
+/// the host always returns all of it.
+#[derive(Default)]
+pub(in crate::endpoint) struct Environment(OnceCell<Vec<(String, String)>>);
 
-impl Settings for Environment {
-    fn look_up(&self, name: &str) -> Result<Option<String>, Problem> {
-        Ok(variables()
-            .find(|(variable, _)| variable == name)
-            .map(|(_, value)| value))
-    }
-
-    fn all(&self) -> Option<Vec<(String, String)>> {
-        Some(variables().collect())
+impl Environment {
+    fn variables(&self) -> &[(String, String)] {
+        self.0.get_or_init(wasi::cli::environment::get_environment)
     }
 }
 
-fn variables() -> impl Iterator<Item = (String, String)> {
-    wasi::cli::environment::get_environment().into_iter()
+impl Settings for Environment {
+    fn look_up(&self, name: &str) -> Result<Option<String>, Problem> {
+        let mut variables = self.variables().iter();
+        let found = variables.find(|(variable, _)| variable == name);
+        Ok(found.map(|(_, value)| value.clone()))
+    }
+
+    fn all(&self) -> Option<Vec<(String, String)>> {
+        Some(self.variables().to_vec())
+    }
 }

@@ -5,6 +5,7 @@ use crate::bindings::fermyon::spin::variables::{Error, get};
 use crate::endpoint::response::problem::Problem;
 
 /// The variables of the Spin application. They cannot be listed.
+#[derive(Default)]
 pub(in crate::endpoint) struct SpinVariables;
 
 impl Settings for SpinVariables {
