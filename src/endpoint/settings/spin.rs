@@ -6,7 +6,7 @@ use crate::endpoint::response::problem::Problem;
 
 /// The variables of the Spin application. They cannot be listed.
 #[derive(Default)]
-pub(in crate::endpoint) struct SpinVariables;
+pub(in crate::endpoint) struct SpinVariables(());
 
 impl Settings for SpinVariables {
     fn look_up(&self, name: &str) -> Result<Option<String>, Problem> {
