@@ -26,6 +26,7 @@ use crate::local_hightouch::{
 
 pub use self::guest_host::{Counts, GuestHost, Sample};
 pub(super) use self::guest_host::{HostArguments, host};
+pub use self::measure::Memory;
 
 /// Maximum time until the host has ended all instances, after the last caller received its
 /// response.
