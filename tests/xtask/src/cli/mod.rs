@@ -162,7 +162,7 @@ fn run_locally() -> Result<RunArguments> {
             arguments.target.ignores_key = true;
             Ok(arguments)
         }
-        _ => anyhow::bail!("`run` is not a command"),
+        _ => anyhow::bail!("internal: the arguments of `run` were parsed as another command"),
     }
 }
 

@@ -140,7 +140,7 @@ impl GuestHost {
         let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            bail!("the host's process has no pipes");
+            bail!("cannot read the output of the host's process");
         };
         let errors = tokio::spawn(async move {
             let (mut lines, mut errors) = (BufReader::new(stderr).lines(), Vec::new());
