@@ -169,7 +169,7 @@ fn rebuild_if_outdated<'a>(
     match optimizer::find(options) {
         Ok(optimizer) => {
             options.log(&format!(
-                "{} makes the components smaller",
+                "Optimizer that makes the components smaller: {}",
                 optimizer.described
             ));
             compiler.optimizer = Some(optimizer);
