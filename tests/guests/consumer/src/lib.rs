@@ -51,7 +51,10 @@ fn respond(request: Request) -> Result<Response, ErrorCode> {
             break;
         }
     }
-    Response::builder().status_code(status).body(results).build()
+    Response::builder()
+        .status_code(status)
+        .body(results)
+        .build()
 }
 
 /// Runs one sync to its end.
