@@ -57,7 +57,7 @@ pub enum InvalidLimit {
 }
 
 impl RejectedLimit {
-    /// Returns a limit. If both are given, both must hold.
+    /// Returns a limit. If both limits are given, the run must keep both.
     ///
     /// # Errors
     ///

@@ -6,6 +6,9 @@
 # UNLESS_RUN_SINCE is an optional time, such as 2026-11-25T06:00:00Z. If a run of the sync began at this time or later, or
 # is queued, the script waits for that run instead of starting another. So the script may be repeated with the same time.
 #
+# A run with rejected rows (`warning`) is a failure. To count it as a success, add "acceptWarnings":true to both bodies
+# below.
+#
 # Requires curl 7.84 or later. The script has no time limit: set one in the program that starts it. If the
 # script is stopped, the run continues in Hightouch.
 set -eu

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use xtask::build::Kind;
-use xtask::cli::{GuestHost, Sample};
+use xtask::cli::{GuestHost, Memory, Sample};
 use xtask::load::client;
 use xtask::local_hightouch::{
     KEY, LocalHightouch, Options, RateLimit, Status, SyncFixture, Timeline,
@@ -35,7 +35,9 @@ pub fn measure() -> Section {
         (Kind::Endpoint, TOGETHER),
         (Kind::Library, 1),
     ] {
-        let bytes = runtime.block_on(per_run(kind, together));
+        let memory = runtime.block_on(per_run(kind, together));
+        let private = memory.map(|memory| memory.private);
+        let resident = memory.map(|memory| memory.resident);
         let per_instance = if together == 1 {
             String::new()
         } else {
@@ -45,17 +47,23 @@ pub fn measure() -> Section {
         figures.push(Figure::new(
             name("memory per run"),
             Unit::Kibibytes,
-            bytes.map(|bytes| bytes / 1024.0),
+            private.map(|bytes| bytes / 1024.0),
         ));
         figures.push(Figure::new(
             name("waiting runs"),
             Unit::RunsPerGibibyte,
-            bytes.map(|bytes| GIBIBYTE / bytes),
+            private.map(|bytes| GIBIBYTE / bytes),
+        ));
+        figures.push(Figure::new(
+            name("resident memory per run"),
+            Unit::Kibibytes,
+            resident.map(|bytes| bytes / 1024.0),
         ));
     }
     let how = format!(
-        "Resident memory of the host process per run, with {RUNS} waiting runs and one run per instance unless noted, minus its memory after \
-         one run. The callers and Hightouch are in another process. The library is called through an HTTP adapter."
+        "Private memory of the host process per run, with {RUNS} waiting runs and one run per instance unless noted, minus its memory after \
+         one run. Resident memory also counts the component's initial data once per instance, although the instances share it until they write \
+         to it. The callers and Hightouch are in another process. The library is called through an HTTP adapter."
     );
     Section {
         name: "density",
@@ -64,9 +72,15 @@ pub fn measure() -> Section {
     }
 }
 
-/// Returns the host's memory for one waiting run in bytes, or `None` if the system does not provide
-/// it.
-async fn per_run(kind: Kind, together: u64) -> Option<f64> {
+/// The host's memory for one waiting run, in bytes.
+#[derive(Clone, Copy)]
+struct PerRun {
+    private: f64,
+    resident: f64,
+}
+
+/// Returns the host's memory for one waiting run, or `None` if the system does not provide it.
+async fn per_run(kind: Kind, together: u64) -> Option<PerRun> {
     let hour = || Timeline::over(Duration::from_secs(3600), Status::Success);
     let warm_up = SyncFixture::new(
         1,
@@ -117,7 +131,14 @@ async fn per_run(kind: Kind, together: u64) -> Option<f64> {
     callers.abort_all();
     // Kill the host: waiting for instances whose callers are gone takes too long.
     drop(host);
-    Some(fullest.resident?.saturating_sub(before.resident?) as f64 / RUNS as f64)
+    let (fullest, before) = (fullest.memory?, before.memory?);
+    let per_run = |memory: fn(&Memory) -> u64| {
+        memory(&fullest).saturating_sub(memory(&before)) as f64 / RUNS as f64
+    };
+    Some(PerRun {
+        private: per_run(|memory| memory.private),
+        resident: per_run(|memory| memory.resident),
+    })
 }
 
 /// Returns the measurement of the host when all runs are in progress and each has been polled.
@@ -140,7 +161,8 @@ async fn fullest(host: &mut GuestHost, hightouch: &LocalHightouch, instances: u6
             sample.counts.instances as u64, instances,
             "all instances, and no others"
         );
-        most = if sample.resident > most.resident {
+        let private = |sample: &Sample| sample.memory.map(|memory| memory.private);
+        most = if private(&sample) > private(&most) {
             sample
         } else {
             most

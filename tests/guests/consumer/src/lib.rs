@@ -1,14 +1,14 @@
 //! Runs syncs in order, each only if the one before it succeeded.
 //!
-//! Asked over HTTP, so that any host can ask it. The body has a line each for the origin of the API, the key, and the IDs of the syncs; the
-//! answer has a line for each run that succeeded, and one for the failure that ended the pipeline.
+//! It is an HTTP handler, so that any host can call it. The lines of the request body are the origin of the API, the API key, and the IDs of
+//! the syncs. The response has one line for each run that succeeded, and one for the failure that ended the pipeline.
 
-// Symbols named as WIT names them mean nothing to another linker.
+// The exported symbols have names that only a linker for WebAssembly accepts.
 #![cfg(target_arch = "wasm32")]
 
 use waki::{ErrorCode, Request, Response, handler};
 
-// Generated: the WIT holds the docs.
+// Generated code. The WIT has the documentation.
 #[allow(missing_docs, unreachable_pub, clippy::all)]
 mod bindings {
     wit_bindgen::generate!({
@@ -30,7 +30,7 @@ use bindings::hightouch::sync::types::{
 };
 
 #[handler]
-fn answer(request: Request) -> Result<Response, ErrorCode> {
+fn respond(request: Request) -> Result<Response, ErrorCode> {
     let body = request
         .body()
         .map_err(|error| ErrorCode::InternalError(Some(error.to_string())))?;
@@ -41,23 +41,26 @@ fn answer(request: Request) -> Result<Response, ErrorCode> {
         api_key: lines.next().unwrap_or_default().to_owned(),
         api_origin,
     };
-    let mut told = String::new();
+    let mut results = String::new();
     let mut status = 200;
     for sync in lines {
         let (code, line) = step(&connection, sync);
-        told.push_str(&format!("{line}\n"));
+        results.push_str(&format!("{line}\n"));
         if code != 200 {
             status = code;
             break;
         }
     }
-    Response::builder().status_code(status).body(told).build()
+    Response::builder()
+        .status_code(status)
+        .body(results)
+        .build()
 }
 
 /// Runs one sync to its end.
 fn step(connection: &Connection, sync: &str) -> (u16, String) {
     let Ok(id) = sync.parse() else {
-        return (400, format!("{sync} is no ID of a sync"));
+        return (400, format!("{sync} is not the ID of a sync"));
     };
     let options = RunOptions {
         resync: Resync::empty(),

@@ -1,9 +1,9 @@
-//! Denies every outgoing request, as the adapter does that Spin puts before a dependency which inherits nothing.
+//! Denies every outgoing request, like the adapter that Spin composes with a dependency that inherits nothing.
 
-// Symbols named as WIT names them mean nothing to another linker.
+// The exported symbols have names that only a linker for WebAssembly accepts.
 #![cfg(target_arch = "wasm32")]
 
-// Generated: the WIT holds the docs.
+// Generated code. The WIT has the documentation.
 #[allow(missing_docs, unreachable_pub, unsafe_code, clippy::all)]
 mod bindings {
     wit_bindgen::generate!({

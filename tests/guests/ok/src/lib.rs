@@ -1,11 +1,11 @@
-//! Answers `ok` to every request.
+//! Responds `ok` to every request.
 
-// Symbols named as WIT names them mean nothing to another linker.
+// The exported symbols have names that only a linker for WebAssembly accepts.
 #![cfg(target_arch = "wasm32")]
 
 use waki::{ErrorCode, Request, Response, handler};
 
 #[handler]
-fn answer(_: Request) -> Result<Response, ErrorCode> {
+fn respond(_: Request) -> Result<Response, ErrorCode> {
     Response::builder().body("ok").build()
 }

@@ -94,7 +94,7 @@ pub(super) fn needed(
         taken
             .iter()
             .find(|package| package.name == *root)
-            .with_context(|| format!("apt knows no package {root}"))?;
+            .with_context(|| format!("apt does not know the package {root}"))?;
     }
     let sources: BTreeSet<_> = taken.iter().map(|package| package.source.clone()).collect();
     let mut seen: BTreeSet<String> = names.into_iter().collect();
@@ -232,6 +232,6 @@ Section: libs
     #[test]
     fn a_root_that_does_not_exist_is_an_error_that_names_it() {
         let error = needed(&["nothing"], |_| Ok(Vec::new()), |_| Ok(BTreeSet::new())).unwrap_err();
-        assert_eq!(error.to_string(), "apt knows no package nothing");
+        assert_eq!(error.to_string(), "apt does not know the package nothing");
     }
 }

@@ -63,7 +63,7 @@ fn compiler_in(root: &Path) -> Result<Compiler> {
     let linker = toolchain::linker()
         .or_else(|| debian_linker(root))
         .context("no linker for the target was found")?;
-    let release = toolchain::field(&version, "release").unwrap_or("of unknown version");
+    let release = toolchain::field(&version, "release").unwrap_or("(unknown version)");
     Ok(Compiler {
         described: format!(
             "built from source with Debian's rustc {release}, in {}",

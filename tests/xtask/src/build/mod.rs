@@ -169,13 +169,13 @@ fn rebuild_if_outdated<'a>(
     match optimizer::find(options) {
         Ok(optimizer) => {
             options.log(&format!(
-                "Components are made smaller by {}",
+                "Optimizer that makes the components smaller: {}",
                 optimizer.described
             ));
             compiler.optimizer = Some(optimizer);
         }
         Err(error) => options.log(&format!(
-            "wasm-opt is not available, so components are about a sixth larger: {error:#}"
+            "wasm-opt is not available. The components are built without it and are about a sixth larger: {error:#}"
         )),
     }
     // Remove the stamp first: an interrupted build must not leave new components with an old stamp.

@@ -29,7 +29,7 @@ use crate::wit;
 use self::options::{RunArguments, RunsArguments};
 use self::outcome::EXIT_CODES;
 
-pub use self::load::{Counts, GuestHost, Sample};
+pub use self::load::{Counts, GuestHost, Memory, Sample};
 
 /// Runs a Hightouch sync through the WebAssembly component and reports how it ended.
 ///
@@ -162,7 +162,7 @@ fn run_locally() -> Result<RunArguments> {
             arguments.target.ignores_key = true;
             Ok(arguments)
         }
-        _ => anyhow::bail!("`run` is not a command"),
+        _ => anyhow::bail!("internal: the arguments of `run` were parsed as another command"),
     }
 }
 

@@ -78,7 +78,7 @@ pub(super) fn print(document: &Document, context: &Context<'_>) -> io::Result<()
             format!("the runs of sync {sync} could not be listed")
         } else {
             let result = match problem.ending() {
-                Ending::Unconfirmed => "has no confirmed result",
+                Ending::Unconfirmed => "may still be running",
                 Ending::Usage => "was not run",
                 _ if problem.kind == "not-started" => "was not started",
                 Ending::Success | Ending::Failed => "did not succeed",

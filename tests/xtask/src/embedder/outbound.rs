@@ -31,8 +31,9 @@ impl Outbound {
                 entries
                     .iter()
                     .map(|entry| {
-                        Origin::parse(entry)
-                            .with_context(|| format!("not an origin to allow: {entry:?}"))
+                        Origin::parse(entry).with_context(|| {
+                            format!("{entry:?} is not an origin, so it cannot be allowed")
+                        })
                     })
                     .collect::<anyhow::Result<_>>()?,
             )),

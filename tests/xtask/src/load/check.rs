@@ -223,7 +223,7 @@ fn unconfirmed(
     wrong: &mut Vec<String>,
 ) -> Option<Ending> {
     if !actual.mishaps_of_triggers().any(Mishap::hides_a_run) {
-        wrong.push("its trigger had no failure that hides a run".into());
+        wrong.push("no failure of its trigger explains why the run is unknown".into());
     }
     if let Some(run) = run {
         let id = run.id.to_string();

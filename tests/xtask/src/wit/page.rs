@@ -25,7 +25,11 @@ pub fn page(wit: &Wit) -> Result<String> {
     );
     paragraph(&mut out, &package.docs);
     for (name, &id) in &package.worlds {
-        let world = wit.resolve.worlds.get(id).context("a world is missing")?;
+        let world = wit
+            .resolve
+            .worlds
+            .get(id)
+            .context("the WIT refers to a world that it does not contain")?;
         write!(out, "\n## World `{name}`\n")?;
         paragraph(&mut out, &world.docs);
         since(&mut out, &world.stability)?;
@@ -43,7 +47,7 @@ pub fn page(wit: &Wit) -> Result<String> {
             wit.resolve
                 .interfaces
                 .get(id)
-                .context("an interface is missing")?,
+                .context("the WIT refers to an interface that it does not contain")?,
         ));
     }
     // Interfaces with functions come before interfaces with types.
@@ -68,7 +72,11 @@ fn render(wit: &Wit, interface: &Interface, out: &mut String) -> Result<()> {
         since(out, &function.stability)?;
     }
     for (name, &id) in &interface.types {
-        let definition = wit.resolve.types.get(id).context("a type is missing")?;
+        let definition = wit
+            .resolve
+            .types
+            .get(id)
+            .context("the WIT refers to a type that it does not contain")?;
         // The page describes an alias where its type is defined.
         if !matches!(definition.kind, TypeDefKind::Type(Type::Id(_))) {
             write!(out, "\n### {name}\n")?;
@@ -105,7 +113,7 @@ fn table(wit: &Wit, definition: &TypeDef, out: &mut String) -> Result<()> {
             .iter()
             .map(|flag| (flag.name.as_str(), None, &flag.docs))
             .collect(),
-        other => anyhow::bail!("the page has no form for a {}", other.as_str()),
+        other => anyhow::bail!("the page cannot show a {}", other.as_str()),
     };
     let typed = rows.iter().any(|(_, ty, _)| ty.is_some());
     write!(
@@ -202,7 +210,7 @@ fn since(out: &mut String, stability: &Stability) -> Result<()> {
             }
         }
         Stability::Unstable { feature, .. } => {
-            write!(out, "\nUnstable: it takes the feature `{feature}`.\n")?
+            write!(out, "\nUnstable: requires the feature `{feature}`.\n")?
         }
         Stability::Unknown => {}
     }

@@ -12,7 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::JoinHandle;
 
 use super::http_adapter;
-use super::measure::resident;
+use super::measure::Memory;
 use crate::build::{self, Kind};
 use crate::embedder::{Config, Host, Limits, Outbound};
 
@@ -43,8 +43,15 @@ pub struct Counts {
 pub struct Sample {
     /// Measurements that the process makes of itself.
     pub counts: Counts,
-    /// Resident memory in bytes, if the system provides it.
-    pub resident: Option<u64>,
+    /// The memory of the process, if the system provides it.
+    pub memory: Option<Memory>,
+}
+
+impl Sample {
+    /// Returns the resident memory in bytes, if the system provides it.
+    pub(super) fn resident(&self) -> Option<u64> {
+        self.memory.map(|memory| memory.resident)
+    }
 }
 
 /// Serves a component and prints its URL. Then prints its measurements after each line that it
@@ -133,7 +140,7 @@ impl GuestHost {
         let (Some(stdin), Some(stdout), Some(stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            bail!("the host's process has no pipes");
+            bail!("cannot read the output of the host's process");
         };
         let errors = tokio::spawn(async move {
             let (mut lines, mut errors) = (BufReader::new(stderr).lines(), Vec::new());
@@ -181,10 +188,9 @@ impl GuestHost {
             .next_line()
             .await?
             .context("the host's process has ended")?;
-        let resident = self.child.id().and_then(resident);
         Ok(Sample {
             counts: serde_json::from_str(&line)?,
-            resident,
+            memory: self.child.id().and_then(Memory::of),
         })
     }
 

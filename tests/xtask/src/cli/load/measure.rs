@@ -36,12 +36,12 @@ impl Figures {
     }
 
     fn note(&mut self, sample: Sample) {
-        if (sample.counts.instances, sample.resident)
-            > (self.fullest.counts.instances, self.fullest.resident)
+        if (sample.counts.instances, sample.resident())
+            > (self.fullest.counts.instances, self.fullest.resident())
         {
             self.fullest = sample;
         }
-        if sample.resident > self.largest.resident {
+        if sample.resident() > self.largest.resident() {
             self.largest = sample;
         }
     }
@@ -51,10 +51,11 @@ impl Figures {
         self.rounds.push((took, sample));
     }
 
-    /// Returns the resident memory per live instance at the peak, in bytes, without the memory used
-    /// before.
-    pub(super) fn per_instance(&self) -> Option<u64> {
-        let more = self.fullest.resident?.saturating_sub(self.before.resident?);
+    /// Returns the memory per live instance at the maximum number of live instances, in bytes,
+    /// without the memory used before. `memory` selects the kind of memory.
+    pub(super) fn per_instance(&self, memory: fn(&Memory) -> u64) -> Option<u64> {
+        let [before, fullest] = [&self.before, &self.fullest].map(|sample| sample.memory);
+        let more = memory(&fullest?).saturating_sub(memory(&before?));
         more.checked_div(u64::try_from(self.fullest.counts.instances).ok()?)
     }
 }
@@ -86,17 +87,34 @@ impl Watch {
     }
 }
 
-/// Returns the resident memory of a process in bytes, if the system provides it.
-pub(super) fn resident(process: u32) -> Option<u64> {
-    resident_of(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
+/// The memory of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// The resident memory in bytes. It counts a page once per mapping. The instances of a component
+    /// share its initial data until they write to it, but it is mapped once per instance.
+    pub resident: u64,
+    /// The part of the resident memory that is not mapped from a file, in bytes. Each of its pages
+    /// is a page of the machine's memory, so this is the memory that another instance costs.
+    pub private: u64,
 }
 
-fn resident_of(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    kilobytes.checked_mul(1024)
+impl Memory {
+    /// Returns the memory of a process, or `None` if the system does not provide it.
+    pub(super) fn of(process: u32) -> Option<Self> {
+        Self::from_status(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
+    }
+
+    fn from_status(status: &str) -> Option<Self> {
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+            kilobytes.checked_mul(1024)
+        };
+        Some(Self {
+            resident: bytes("VmRSS:")?,
+            private: bytes("RssAnon:")?,
+        })
+    }
 }
 
 #[cfg(test)]
@@ -104,11 +122,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resident_memory_is_found_in_the_systems_table() {
+    fn the_memory_is_found_in_the_systems_table() {
         assert_eq!(
-            resident_of("Name:\tx\nVmHWM:\t  9000 kB\nVmRSS:\t    5100 kB\nRssAnon:\t 1 kB\n"),
-            Some(5100 * 1024)
+            Memory::from_status(
+                "Name:\tx\nVmHWM:\t  9000 kB\nVmRSS:\t    5100 kB\nRssAnon:\t 1 kB\n"
+            ),
+            Some(Memory {
+                resident: 5100 * 1024,
+                private: 1024
+            })
         );
-        assert_eq!(resident_of("Name:\tx\n"), None);
+        assert_eq!(Memory::from_status("Name:\tx\n"), None);
     }
 }

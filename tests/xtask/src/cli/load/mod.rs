@@ -26,6 +26,7 @@ use crate::local_hightouch::{
 
 pub use self::guest_host::{Counts, GuestHost, Sample};
 pub(super) use self::guest_host::{HostArguments, host};
+pub use self::measure::Memory;
 
 /// Maximum time until the host has ended all instances, after the last caller received its
 /// response.
@@ -42,7 +43,7 @@ pub(super) struct Arguments {
     /// The component: `endpoint`, `spin-endpoint`, or `library` with an HTTP adapter.
     #[arg(long, default_value = "endpoint", value_parser = kind_of)]
     kind: Kind,
-    /// Percentage of requests to Hightouch that fail.
+    /// Percentage of the triggers and polls that fail.
     #[arg(long, default_value_t = 20)]
     mishaps: u64,
     /// The seed of the callers, runs and failures.
@@ -121,7 +122,7 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
     let (url, client, began) = (host.url().to_owned(), client()?, Instant::now());
 
     eprintln!(
-        "{runs} callers call the {} at the same time. {percent} % of the requests to Hightouch fail.",
+        "{runs} callers call the {} at the same time. {percent} % of the triggers and polls fail.",
         kind.world()
     );
     let (first, others) = callers.split_at(1);

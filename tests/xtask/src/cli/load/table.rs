@@ -32,7 +32,7 @@ pub(super) fn of(arguments: &Arguments, summary: &Summary, figures: &Figures) ->
     rows.add(
         "callers",
         format!(
-            "1 to warm up, then {runs} at the same time through the {}{times}",
+            "1 caller to warm up, then {runs} callers at the same time through the {}{times}",
             kind.world()
         ),
     );
@@ -63,16 +63,28 @@ pub(super) fn of(arguments: &Arguments, summary: &Summary, figures: &Figures) ->
         let most = fullest.counts.peak_memory;
         format!("at most {} pages, {} KiB", most / PAGE, most >> 10)
     });
-    rows.add("  resident before", mebibytes(before.resident));
-    rows.add("  resident at that peak", mebibytes(fullest.resident));
-    rows.add("  resident at most", mebibytes(largest.resident));
-    let each = figures
-        .per_instance()
-        .map_or_else(unknown, |bytes| format!("{:.1} KiB", bytes as f64 / 1024.0));
-    rows.add("  resident per instance at that peak", each);
+    let each = |memory| {
+        figures
+            .per_instance(memory)
+            .map_or_else(unknown, |bytes| format!("{:.1} KiB", bytes as f64 / 1024.0))
+    };
+    rows.add(
+        "  private memory per live instance",
+        each(|memory| memory.private),
+    );
+    rows.add(
+        "  resident memory per live instance",
+        each(|memory| memory.resident),
+    );
+    rows.add("  resident memory before", mebibytes(before.resident()));
+    rows.add(
+        "  resident memory at that time",
+        mebibytes(fullest.resident()),
+    );
+    rows.add("  maximum resident memory", mebibytes(largest.resident()));
     for (took, after) in &figures.rounds {
         rows.add("wall time", format!("{:.1} s", took.as_secs_f64()));
-        rows.add("  resident after", mebibytes(after.resident));
+        rows.add("  resident memory after", mebibytes(after.resident()));
     }
     rows.0
 }
