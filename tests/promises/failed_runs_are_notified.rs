@@ -259,7 +259,13 @@ fn a_call_without_an_end_posts_nothing() {
             ),
             (endpoint.post("/syncs/4/runs").json(&refuse), 409),
             (endpoint.get("/syncs/4/runs"), 200),
-            (endpoint.get("/syncs/1/runs/999999"), 404),
+            // A run that Hightouch does not list.
+            (
+                endpoint
+                    .get("/syncs/1/runs/999999")
+                    .header("prefer", "wait=1"),
+                202,
+            ),
         ] {
             let received = call(&endpoint, request).await;
             assert_eq!(received.status, status, "{}", received.text);

@@ -331,7 +331,13 @@ fn a_call_without_a_run_sends_nothing() {
             (endpoint.post("/syncs/no-such/runs"), 404),
             (endpoint.post("/syncs/4/runs"), 403),
             (endpoint.post("/syncs/demo-minute/runs"), 403),
-            (endpoint.get("/syncs/1/runs/999999"), 404),
+            // A run that Hightouch does not list.
+            (
+                endpoint
+                    .get("/syncs/1/runs/999999")
+                    .header("prefer", "wait=1"),
+                202,
+            ),
             (endpoint.get("/syncs/1/runs"), 200),
             (endpoint.get("/healthz"), 200),
             (endpoint.post("/syncs/1/runs").body("{"), 400),
