@@ -1,24 +1,27 @@
 //! Handles one request: the export `wasi:http/incoming-handler`.
+//!
+//! The response leaves first. What is left to do after it, such as the last messages to other
+//! systems, happens before [`Guest::handle`] returns.
 
 use waki::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 
+use super::courier::Courier;
 use super::incoming::Incoming;
 use super::log::Log;
-use super::request::decision::{Call, Decider, Decision, Format, HeadDecision, Work};
+use super::request::decision::{Call, DbtProblem, Decider, Decision, Format, HeadDecision, Work};
 use super::response::batch::{self, BatchResult};
 use super::response::presenter::Presenter;
 use super::response::problem::Problem;
 use super::response::{Head, Response, hook};
+use super::session::{Running, Session, still_running};
 use super::settings::HostSettings;
 use super::{outgoing, stderr, stream};
 use crate::bindings::Component;
 use crate::bindings::exports::wasi::http::incoming_handler::Guest;
 use crate::engine::{
-    BatchOptions, Goal, Options, Outcome, Report, RunsGoal, RunsReport, SyncGoal, SyncReport,
-    untyped,
+    BatchOptions, Goal, Options, Outcome, Report, RunsGoal, RunsReport, SyncGoal, untyped,
 };
 use crate::hightouch::SyncRef;
-use crate::host::p2::Observer;
 use crate::host::{Clock, Connection, Driver, Redact};
 
 impl Guest for Component {
@@ -28,11 +31,11 @@ impl Guest for Component {
         let incoming = Incoming::new(request, clock);
         let mut log = Log::default();
         match decide(&incoming, &mut log) {
-            Ok(Decision::Respond(response)) => send(response, to, &mut log, clock),
-            Ok(Decision::Call(call)) => carry_out(*call, to, &mut log, clock),
-            Err(problem) => send(failed(problem, &mut log), to, &mut log, clock),
+            Ok(Decision::Respond(response)) => send(response, to, log, clock),
+            Ok(Decision::Call(call)) => carry_out(*call, to, log, clock),
+            Ok(Decision::Report(problem)) => report(*problem, to, log, clock),
+            Err(problem) => send(failed(problem, &mut log), to, log, clock),
         }
-        stderr::write(log.line(clock.now().since_start()));
     }
 }
 
@@ -55,19 +58,36 @@ fn failed(problem: Problem, log: &mut Log) -> Response {
     problem.into()
 }
 
-fn send(response: Response, to: ResponseOutparam, log: &mut Log, clock: Clock) {
+/// Sends the response and writes the line of the request.
+fn send(response: Response, to: ResponseOutparam, mut log: Log, clock: Clock) {
     log.answered(response.head.status);
     outgoing::send(response, to, clock);
+    stderr::write(log.line(clock.now().since_start()));
 }
 
-/// Carries out a call and responds with its outcome.
-fn carry_out(call: Call, to: ResponseOutparam, log: &mut Log, clock: Clock) {
+/// Responds with the problem that a delivery of dbt ended in, and reports it.
+fn report(problem: DbtProblem, to: ResponseOutparam, mut log: Log, clock: Clock) {
+    let DbtProblem {
+        problem,
+        sync,
+        dbt_run,
+        mut reporter,
+    } = problem;
+    reporter.dbt_problem(&sync, dbt_run.as_deref(), &problem);
+    send(failed(problem, &mut log), to, log, clock);
+    Courier::new(Box::new(reporter), clock).finish(None);
+}
+
+/// Carries out a call, responds with its outcome, and reports its runs.
+fn carry_out(call: Call, to: ResponseOutparam, log: Log, clock: Clock) {
     let options = call.options(clock.now().since_start());
+    let follow = call.follow_options();
     let Call {
         work,
         connection,
         presenter,
         preference_applied,
+        reporter,
         ..
     } = call;
     let start = Start {
@@ -76,27 +96,31 @@ fn carry_out(call: Call, to: ResponseOutparam, log: &mut Log, clock: Clock) {
         clock,
     };
     let reply = Reply {
-        presenter,
+        presenter: &presenter,
         preference_applied,
+        courier: reporter.map(|reporter| Courier::new(reporter, clock)),
+        follow,
         to,
+        log,
         clock,
     };
     match work {
-        Work::Sync(goal, format) => reply.respond_with_run(start.one(goal, log), format, log),
-        Work::Sequence(goal, format) => reply.respond_with_run(start.one(goal, log), format, log),
+        Work::Sync(goal, format) => {
+            let sync = match &goal {
+                SyncGoal::Run(sync) | SyncGoal::Start(sync) => vec![sync.clone()],
+                SyncGoal::Await(_) => Vec::new(),
+            };
+            reply.respond_with_run(start.one(goal), &sync, format);
+        }
+        Work::Sequence(goal, format) => reply.respond_with_run(start.one(goal), &[], format),
         Work::Batch(syncs, order) => {
             let goals = syncs.iter().cloned().map(SyncGoal::Run).collect();
-            let driver = start.driver(goals, order).with_observer(observer(log));
-            reply.respond_with_batch(driver, &syncs, log);
+            reply.respond_with_batch(start.driver(goals, order), &syncs);
         }
-        Work::List(goal) => {
-            // No run is started, so there is nothing to observe.
-            let driver = start.driver(vec![goal], BatchOptions::default());
-            reply.respond_with_list(driver, log);
-        }
+        Work::List(goal) => reply.respond_with_list(start.one(goal)),
         Work::Hook(sync, dbt_run) => {
-            let driver = start.one(SyncGoal::Start(sync), log);
-            reply.respond_to_delivery(driver, dbt_run, log);
+            let driver = start.one(SyncGoal::Start(sync.clone()));
+            reply.respond_to_delivery(driver, sync, dbt_run);
         }
     }
 }
@@ -110,9 +134,8 @@ struct Start {
 
 impl Start {
     /// Returns the driver of one operation.
-    fn one<G: Goal<Report: Redact + Into<Report>>>(self, goal: G, log: &Log) -> Driver<G> {
+    fn one<G: Goal<Report: Redact>>(self, goal: G) -> Driver<G> {
         self.driver(vec![goal], BatchOptions::default())
-            .with_observer(observer(log))
     }
 
     /// Returns the driver of the operations.
@@ -121,95 +144,150 @@ impl Start {
     }
 }
 
-/// The response that is still to be sent.
-struct Reply {
-    presenter: Presenter,
+/// The response that is still to be sent, and the work after it.
+struct Reply<'a> {
+    presenter: &'a Presenter,
     preference_applied: Option<String>,
+    courier: Option<Courier>,
+    /// The options of the operations that follow runs after the response.
+    follow: Options,
     to: ResponseOutparam,
+    log: Log,
     clock: Clock,
 }
 
-impl Reply {
+impl<'a> Reply<'a> {
     /// Carries out one operation. Responds with events if the caller asks for them. Otherwise
     /// responds with the outcome, or with the state of the run if it is still in progress after the
     /// preferred wait.
     fn respond_with_run<G: Goal<Report: Redact + Into<Report>>>(
-        self,
+        mut self,
         driver: Driver<G>,
+        sync: &'a [SyncRef],
         format: Format,
-        log: &mut Log,
     ) {
-        match format {
+        let mut session = self.session(driver, sync);
+        let follow = self.follow.clone();
+        let running = match format {
             Format::Events => {
-                log.answered(200);
+                self.log.answered(200);
                 let head = Head::events().with_preference(self.preference_applied);
-                stream::stream(driver, &self.presenter, head, self.to, log, self.clock);
+                let running = stream::stream(
+                    &mut session,
+                    self.presenter,
+                    head,
+                    self.to,
+                    &mut self.log,
+                    self.clock,
+                );
+                stderr::write(self.log.line(self.clock.now().since_start()));
+                running
             }
             Format::Json => {
-                let outcome = untyped(driver.finish_first());
-                log.outcome(&outcome);
+                let outcome = session.finish_first();
+                let running = still_running(0, &outcome);
+                let outcome = untyped(outcome);
+                self.log.outcome(&outcome);
                 let response = self.presenter.respond(outcome);
-                let response = response.unwrap_or_else(|problem| failed(problem, log));
-                self.send(response, log);
+                let response = response.unwrap_or_else(|problem| failed(problem, &mut self.log));
+                self.send(response);
+                running
             }
-        }
+        };
+        session.after_response(running.into_iter().collect(), follow);
     }
 
     /// Runs several syncs. Responds when all runs are over, or after the wait that the caller
     /// prefers.
-    fn respond_with_batch(self, driver: Driver<SyncGoal>, syncs: &[SyncRef], log: &mut Log) {
-        let outcomes: Vec<Outcome> = driver.finish().into_iter().map(untyped).collect();
-        let requests = log.batch(syncs, &outcomes);
+    fn respond_with_batch(mut self, driver: Driver<SyncGoal>, syncs: &'a [SyncRef]) {
+        let mut session = self.session(driver, syncs);
+        let follow = self.follow.clone();
+        let outcomes = session.finish(syncs.len());
+        let running = outcomes.iter().enumerate();
+        let running = running
+            .filter_map(|(index, outcome)| still_running(index, outcome))
+            .collect();
+        let outcomes: Vec<Outcome> = outcomes.into_iter().map(untyped).collect();
+        let requests = self.log.batch(syncs, &outcomes);
         let elapsed = self.clock.now().since_start();
-        let response = match batch::respond(syncs, outcomes, &self.presenter, requests, elapsed) {
-            BatchResult::Rejected(problem) => failed(problem, log),
+        let response = match batch::respond(syncs, outcomes, self.presenter, requests, elapsed) {
+            BatchResult::Rejected(problem) => failed(problem, &mut self.log),
             BatchResult::Response {
                 response,
                 counts,
                 problems,
             } => {
                 for (status, kind) in problems {
-                    log.problem(status, kind);
+                    self.log.problem(status, kind);
                 }
-                log.counts(counts);
+                self.log.counts(counts);
                 response
             }
         };
-        self.send(response, log);
+        self.send(response);
+        session.after_response(running, follow);
     }
 
     /// Starts the run that a delivery of dbt requires, unless such a run exists already.
-    fn respond_to_delivery(self, driver: Driver<SyncGoal>, dbt_run: Option<String>, log: &mut Log) {
-        let outcome: Outcome<SyncReport> = driver.finish_first();
-        log.outcome(&untyped(outcome.clone()));
-        let response = match hook::respond(dbt_run, outcome, &self.presenter) {
+    fn respond_to_delivery(
+        mut self,
+        driver: Driver<SyncGoal>,
+        sync: SyncRef,
+        dbt_run: Option<String>,
+    ) {
+        let syncs = [sync];
+        let mut session = self.session(driver, &syncs);
+        let follow = self.follow.clone();
+        let outcome = session.finish_first();
+        self.log.outcome(&untyped(outcome.clone()));
+        let started = outcome.as_ref().ok().filter(|report| !report.joined);
+        let running = started.and_then(|report| Running::new(0, report));
+        let response = match hook::respond(dbt_run.clone(), outcome, self.presenter) {
             Ok((action, response)) => {
-                log.action = Some(action);
+                self.log.action = Some(action);
                 response
             }
-            Err(problem) => failed(problem, log),
+            Err(problem) => {
+                session.dbt_problem(dbt_run.as_deref(), &problem);
+                failed(problem, &mut self.log)
+            }
         };
-        self.send(response, log);
+        self.send(response);
+        session.after_response(running.into_iter().collect(), follow);
     }
 
     /// Lists the recent runs of a sync.
-    fn respond_with_list(self, driver: Driver<RunsGoal>, log: &mut Log) {
+    fn respond_with_list(mut self, driver: Driver<RunsGoal>) {
         let outcome: Outcome<RunsReport> = driver.finish_first();
-        log.listed(&outcome);
+        self.log.listed(&outcome);
         let response = self.presenter.runs(outcome);
-        let response = response.unwrap_or_else(|problem| failed(problem, log));
-        self.send(response, log);
+        let response = response.unwrap_or_else(|problem| failed(problem, &mut self.log));
+        self.send(response);
     }
 
-    fn send(self, response: Response, log: &mut Log) {
+    /// Returns the session that carries out the operations.
+    fn session<'s, G: Goal<Report: Redact + Into<Report>>>(
+        &mut self,
+        driver: Driver<G>,
+        syncs: &'s [SyncRef],
+    ) -> Session<'s, G>
+    where
+        'a: 's,
+    {
+        let log = self.log.started();
+        Session::new(
+            driver,
+            syncs,
+            self.presenter,
+            log,
+            self.courier.take(),
+            self.clock,
+        )
+    }
+
+    fn send(self, response: Response) {
         let Response { head, body } = response;
         let head = head.with_preference(self.preference_applied);
-        send(Response { head, body }, self.to, log, self.clock);
+        send(Response { head, body }, self.to, self.log, self.clock);
     }
-}
-
-/// Returns a function that writes a line for each run that the request starts or joins.
-fn observer<R: Into<Report>>(log: &Log) -> Observer<R> {
-    let started = log.started();
-    Box::new(move |report| stderr::write(started.line(&report.into())))
 }

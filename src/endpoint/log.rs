@@ -2,12 +2,15 @@
 //!
 //! One line is written as soon as Hightouch has named a run that a request starts or joins, so that
 //! the run's ID is not lost if the host is killed. One more line is written when the request is
-//! answered. The lines never contain a key or a body.
+//! answered. After the response, there is one line for each run that is followed, and one for each
+//! message about a run that is not delivered. The lines never contain a key or a body.
 
 use core::time::Duration;
 
 use serde::Serialize;
 
+use super::reporting::Subject;
+use super::reporting::outbox::Undelivered;
 use super::response::batch::Counts;
 use super::response::chunked_buffer::ChunkedBuffer;
 use crate::engine::{
@@ -26,6 +29,10 @@ enum Event {
     /// The request is answered.
     #[default]
     Answered,
+    /// A run that was in progress after the response has ended, or is no longer followed.
+    Followed,
+    /// A message about a run was not delivered.
+    Undelivered,
 }
 
 /// A line of the log.
@@ -80,12 +87,13 @@ pub(super) struct Log {
     http: u16,
 }
 
-/// The part of a line that only an answered request has.
+/// The part of a line that reports the end of the work on a request.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Answer {
     /// The HTTP status of the response.
-    http: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<u16>,
     /// The number of requests to Hightouch.
     requests: u64,
     elapsed_ms: u64,
@@ -187,7 +195,7 @@ impl Log {
     /// Returns the line of an answered request.
     pub(super) fn line(mut self, elapsed: Duration) -> ChunkedBuffer {
         self.answer = Some(Answer {
-            http: self.http,
+            http: Some(self.http),
             requests: self.requests,
             elapsed_ms: whole_millis(elapsed),
         });
@@ -219,6 +227,62 @@ impl StartedLog {
         line.report(report);
         line.as_line()
     }
+
+    /// Returns the line of a run that was followed after the response.
+    pub(super) fn followed(&self, outcome: &Outcome, elapsed: Duration) -> ChunkedBuffer {
+        let mut line = Log {
+            event: Event::Followed,
+            ..self.0.clone()
+        };
+        line.outcome(outcome);
+        line.answer = Some(Answer {
+            http: None,
+            requests: line.requests,
+            elapsed_ms: whole_millis(elapsed),
+        });
+        line.as_line()
+    }
+}
+
+/// Returns the line of a message that was not delivered to this host.
+pub(super) fn undelivered(failed: &Undelivered, host: &str) -> ChunkedBuffer {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Line<'a> {
+        event: Event,
+        to: &'static str,
+        host: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sync: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        run: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sequence_run: Option<&'a str>,
+        tries: u32,
+        reason: &'a str,
+    }
+    let Undelivered {
+        channel,
+        subject: Subject {
+            sync,
+            run,
+            sequence_run,
+        },
+        tries,
+        reason,
+    } = failed;
+    let mut line = ChunkedBuffer::json(&Line {
+        event: Event::Undelivered,
+        to: channel.as_str(),
+        host,
+        sync: sync.as_deref(),
+        run: *run,
+        sequence_run: sequence_run.as_deref(),
+        tries: *tries,
+        reason,
+    });
+    line.push(b"\n");
+    line
 }
 
 /// Returns why no run was started. The message of invalid input is left out, because it may quote

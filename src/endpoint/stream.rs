@@ -7,38 +7,42 @@ use super::outgoing::BodyStream;
 use super::response::Head;
 use super::response::events::Events;
 use super::response::presenter::Presenter;
+use super::session::{Running, Session, still_running};
 use crate::engine::{Goal, Report, untyped};
-use crate::host::{Clock, Driver, Redact};
+use crate::host::{Clock, Redact};
 
-/// Carries out an operation and sends its events.
+/// Carries out an operation and sends its events. Returns the run if it is still in progress.
 ///
 /// If the caller hangs up, the operation ends as soon as its run is known.
 pub(super) fn stream<G: Goal<Report: Redact + Into<Report>>>(
-    mut driver: Driver<G>,
+    session: &mut Session<'_, G>,
     presenter: &Presenter,
     head: Head,
     to: ResponseOutparam,
     log: &mut Log,
     clock: Clock,
-) {
-    let Some(mut body) = BodyStream::open(head, to) else {
-        return;
-    };
+) -> Option<Running<G>> {
+    let mut body = BodyStream::open(head, to)?;
     let mut events = Events::new(clock.now());
     let mut has_hung_up = false;
     loop {
-        driver.advance();
-        if let Some(outcome) = driver.take_outcome(0) {
+        session.advance();
+        if let Some(outcome) = session.take_outcome(0) {
+            let running = still_running(0, &outcome);
             let outcome = untyped(outcome);
             log.outcome(&outcome);
             body.push(events.end(outcome, presenter));
-            return body.finish(clock);
+            body.finish(clock);
+            return running;
         }
+        let driver = session.driver();
         if has_hung_up {
             if let Some(report) = driver.report(0) {
-                return log.report(&report.into());
+                let running = Running::new(0, &report);
+                log.report(&report.into());
+                return running;
             }
-            driver.wait(None, None);
+            session.wait(None, None);
         } else {
             let event = events.progress(
                 driver.steps(0),
@@ -51,7 +55,7 @@ pub(super) fn stream<G: Goal<Report: Redact + Into<Report>>>(
                 body.push(event);
             }
             has_hung_up = body.write().is_err();
-            driver.wait(body.pollable(), Some(events.next()));
+            session.wait(body.pollable(), Some(events.next()));
         }
     }
 }

@@ -20,7 +20,7 @@ use super::poll_schedule::MAX_CONCURRENT_RUNS;
 use super::rate_limiter::RateLimiter;
 use super::step::{Action, Event};
 use super::time::Instant;
-use crate::hightouch::{Method, Request, SyncId};
+use crate::hightouch::{Method, Request, SyncId, Timestamp};
 
 /// Maximum number of requests in flight.
 ///
@@ -116,6 +116,8 @@ struct Entry<G: Goal> {
     steps: u64,
     /// Whether [`Batch::next_started`] has yet to return the run.
     is_unannounced: bool,
+    /// Whether the operation has started its run, or has seen it in progress.
+    has_seen_progress: bool,
 }
 
 #[derive(Debug)]
@@ -173,6 +175,7 @@ impl<G: Goal> Batch<G> {
                     .taking_turns(),
                 state: State::New,
                 steps: 0,
+                has_seen_progress: false,
             })
             .collect();
         Self {
@@ -182,6 +185,35 @@ impl<G: Goal> Batch<G> {
             options: batch,
             stopped_by: None,
         }
+    }
+
+    /// Returns a batch that polls runs after another batch has ended. The rate limiter counts the
+    /// requests of both.
+    #[must_use]
+    pub fn following<E: Goal>(self, earlier: &Batch<E>) -> Self {
+        Self {
+            rate_limiter: earlier.rate_limiter,
+            ..self
+        }
+    }
+
+    /// Takes a turn for a request that does not belong to an operation. Returns whether the request
+    /// may be sent now.
+    ///
+    /// Such a request comes last: call this after [`next_request`](Self::next_request) has returned
+    /// `None`.
+    pub fn take_turn(&mut self, now: Instant) -> bool {
+        let may_send = now >= self.rate_limiter.next();
+        if may_send {
+            self.rate_limiter.take(now);
+        }
+        may_send
+    }
+
+    /// Returns when [`take_turn`](Self::take_turn) can succeed, if no operation sends a request
+    /// before.
+    pub fn next_turn(&self) -> Instant {
+        self.rate_limiter.next()
     }
 
     /// Advances the operations, in their order, up to the next request that may be sent now.
@@ -308,16 +340,31 @@ impl<G: Goal> Batch<G> {
         self.entries.get(index)?.report(now)
     }
 
-    /// Returns a run that an operation has started or adopted, once for each operation.
+    /// Returns a run that an operation has started or adopted, and the index of the operation, once
+    /// for each operation.
     ///
     /// A run that prevents the operation from starting one (`busy`) does not count.
-    pub fn next_started(&mut self, now: Instant) -> Option<G::Report> {
-        let mut unannounced = self.entries.iter_mut().filter(|entry| entry.is_unannounced);
-        unannounced.find_map(|entry| {
+    pub fn next_started(&mut self, now: Instant) -> Option<(usize, G::Report)> {
+        let unannounced = self.entries.iter_mut().enumerate();
+        let mut unannounced = unannounced.filter(|(_, entry)| entry.is_unannounced);
+        unannounced.find_map(|(index, entry)| {
             let report = entry.started(now)?;
             entry.is_unannounced = false;
-            Some(report)
+            Some((index, report))
         })
+    }
+
+    /// Returns whether an operation has started its run, or has seen it in progress. An operation
+    /// that found its run ended has not.
+    pub fn has_seen_progress(&self, index: usize) -> bool {
+        let entry = self.entries.get(index);
+        entry.is_some_and(|entry| entry.has_seen_progress)
+    }
+
+    /// Returns the time that Hightouch's clock shows at `now`, according to the responses that an
+    /// operation has received; `None` if no response had a `Date`.
+    pub fn server_time(&self, index: usize, now: Instant) -> Option<Timestamp> {
+        self.entries.get(index)?.operation.server_time(now)
     }
 
     /// Returns the outcome of an operation that is over, once.
@@ -383,7 +430,9 @@ impl<G: Goal> Entry<G> {
                 }
             };
             self.steps += 1;
-            match self.operation.step(now, event) {
+            let action = self.operation.step(now, event);
+            self.has_seen_progress |= self.operation.is_started_or_in_progress();
+            match action {
                 Action::Send { request, give_up } => {
                     self.state = State::InFlight;
                     return Some((request, give_up));

@@ -50,6 +50,7 @@ mod allowed_syncs;
 mod attempt_error;
 mod backoff;
 mod batch;
+mod details;
 mod failure_reason;
 mod job_list;
 mod limits;
@@ -76,6 +77,7 @@ mod tests;
 pub use allowed_syncs::AllowedSyncs;
 pub use attempt_error::{TransportError, TransportErrorKind};
 pub use batch::{Batch, BatchOptions, InvalidBatch, Send};
+pub use details::{DETAILS_TIMEOUT, Details, DetailsReader};
 pub use operation::{Goal, Operation};
 pub use options::{
     ANSWER_WAIT, DEFAULT_WAIT, IfRunning, InvalidRunsLimit, LIST_WAIT, Options, RunsGoal,

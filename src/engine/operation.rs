@@ -26,7 +26,7 @@ use super::server_clock::ServerClock;
 use super::start::Start;
 use super::step::{Action, Context, Event, KnownRun, Next, Reply};
 use super::time::{Instant, times};
-use crate::hightouch::{Request, RunId, RunRef, SyncId, SyncRef};
+use crate::hightouch::{Request, RunId, RunRef, SyncId, SyncRef, Timestamp};
 
 /// Maximum time for the response to a request that reads.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -68,6 +68,9 @@ pub trait Goal: Clone + Debug {
     /// Returns whether the operation waits for the end of the run.
     fn waits_for_end(&self) -> bool;
 
+    /// Returns the goal that awaits the end of a run; `None` for a goal without runs.
+    fn awaiting(report: &Self::Report) -> Option<Self>;
+
     /// Returns the first phase.
     ///
     /// # Errors
@@ -94,6 +97,10 @@ impl Goal for SyncGoal {
 
     fn waits_for_end(&self) -> bool {
         !matches!(self, Self::Start(_))
+    }
+
+    fn awaiting(report: &SyncReport) -> Option<Self> {
+        Some(Self::Await(report.run))
     }
 
     fn first_phase(self, options: &Options, now: Instant) -> Result<SyncPhase, FailureReason> {
@@ -132,6 +139,10 @@ impl Goal for SequenceGoal {
         !matches!(self, Self::Start(_))
     }
 
+    fn awaiting(report: &SequenceReport) -> Option<Self> {
+        Some(Self::Await(report.run.id.clone()))
+    }
+
     fn first_phase(self, _: &Options, now: Instant) -> Result<SequencePhase, FailureReason> {
         Ok(match self {
             Self::Run(sequence) | Self::Start(sequence) => {
@@ -156,6 +167,10 @@ impl Goal for RunsGoal {
 
     fn waits_for_end(&self) -> bool {
         false
+    }
+
+    fn awaiting(_: &RunsReport) -> Option<Self> {
+        None
     }
 
     fn first_phase(self, options: &Options, _: Instant) -> Result<RunsPhase, FailureReason> {
@@ -753,6 +768,18 @@ impl<G: Goal> Operation<G> {
     /// it.
     pub fn is_confirmed(&self) -> bool {
         self.phase.as_ref().is_some_and(is_confirmed)
+    }
+
+    /// Returns whether the operation has started its run, or the last response shows the run in
+    /// progress.
+    pub(super) fn is_started_or_in_progress(&self) -> bool {
+        let run = self.phase.as_ref().and_then(Phase::run);
+        run.is_some_and(KnownRun::is_started_or_in_progress)
+    }
+
+    /// Returns the time that Hightouch's clock shows at `now`; `None` if no response had a `Date`.
+    pub(super) fn server_time(&self, now: Instant) -> Option<Timestamp> {
+        self.clock.time(now)
     }
 
     /// Returns the deadline. A step at the deadline or later sends nothing and ends the operation.

@@ -77,7 +77,22 @@ impl SyncReport {
     /// clock, if all jobs have ended.
     pub fn run_time(&self) -> Option<Duration> {
         let starts: Option<Vec<Timestamp>> = self.jobs.iter().map(Run::started).collect();
-        Some(end(&self.jobs)?.duration_since(starts?.into_iter().min()?))
+        Some(self.finished()?.duration_since(starts?.into_iter().min()?))
+    }
+
+    /// Returns when the first job was requested, if Hightouch reported it for a job.
+    pub fn created(&self) -> Option<Timestamp> {
+        self.jobs.iter().filter_map(Run::created).min()
+    }
+
+    /// Returns when the first job started, if Hightouch reported it for a job.
+    pub fn started(&self) -> Option<Timestamp> {
+        self.jobs.iter().filter_map(Run::started).min()
+    }
+
+    /// Returns when the last job ended, if Hightouch reported it for every job.
+    pub fn finished(&self) -> Option<Timestamp> {
+        end(&self.jobs)
     }
 }
 

@@ -79,6 +79,13 @@ impl ServerClock {
         (!left.is_zero()).then_some(left)
     }
 
+    /// Returns the time that Hightouch's clock shows at `now`: the earliest possible one. `None` if
+    /// no response had a `Date`.
+    pub(super) fn time(&self, now: Instant) -> Option<Timestamp> {
+        let (low, _) = self.start?;
+        Some(at(low, now))
+    }
+
     /// Compares the time of an event with an instant.
     pub(super) fn compare(&self, event: Option<Timestamp>, instant: Instant) -> When {
         let Some((event, (low, high))) = event.zip(self.start) else {
@@ -144,6 +151,7 @@ mod tests {
         assert_eq!(clock.time_until(shows(0), at(0)), None);
         // The clock shows at least 0.6 s, and another machine is up to one second behind.
         clock.note(date(1_000), at(900), at(1_100));
+        assert_eq!(clock.time(at(1_100)), Some(shows(600)));
         let left = |millis| clock.time_until(shows(millis), at(1_100));
         assert_eq!(left(-400), None);
         assert_eq!(left(-300), Some(Duration::from_millis(100)));

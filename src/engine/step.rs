@@ -103,6 +103,10 @@ pub trait KnownRun: Clone + Debug {
     /// Returns whether the run is known to exist.
     fn is_confirmed(&self) -> bool;
 
+    /// Returns whether the operation has started the run, or the last response shows the run in
+    /// progress.
+    fn is_started_or_in_progress(&self) -> bool;
+
     /// Returns the state of the run.
     fn into_report(self, options: &Options, requests: u32, elapsed: Duration) -> Self::Report;
 }

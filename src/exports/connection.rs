@@ -2,7 +2,7 @@
 
 use crate::bindings::hightouch::sync::types as wit;
 use crate::engine::{Failure, Goal, Options, Outcome};
-use crate::hightouch::{ApiKey, ApiOrigin};
+use crate::hightouch::{ApiKey, Origin};
 use crate::host::{Clock, Connection, Driver, Redact};
 
 /// Carries out one operation.
@@ -29,7 +29,7 @@ pub(super) fn open<G: Goal>(
     let key = ApiKey::new(&connection.api_key).map_err(Failure::invalid_input)?;
     let origin = match &connection.api_origin {
         Some(origin) => origin.parse().map_err(Failure::invalid_input)?,
-        None => ApiOrigin::default(),
+        None => Origin::default(),
     };
     if goals.iter().flat_map(Goal::names).any(|name| key.is(&name)) {
         return Err(Failure::secret_as_name());

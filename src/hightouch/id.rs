@@ -84,6 +84,11 @@ id!(
     RunId,
     "run's"
 );
+id!(
+    /// A destination's numeric ID, at least 1.
+    DestinationId,
+    "destination's"
+);
 
 /// Maximum length in bytes of a slug. Hightouch documents no maximum; this one keeps requests
 /// short.

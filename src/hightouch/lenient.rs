@@ -186,6 +186,11 @@ pub(super) fn short_text<'de, D: Deserializer<'de>>(
     })
 }
 
+/// Reads a name for `deserialize_with`; blanks count as missing, and so does any value but a string.
+pub(super) fn name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    short_text(deserializer).map(|text| text.filter(|text| has_content(text)))
+}
+
 /// Reads free text for `deserialize_with`: the text of a string or the JSON of any other value.
 /// Blanks and `null` count as missing.
 pub(super) fn free_text<'de, D: Deserializer<'de>>(

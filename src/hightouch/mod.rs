@@ -9,6 +9,7 @@
 //! (<https://hightouch.com/docs/developer-tools/api-reference>), from its live server, and from
 //! other clients of the API.
 
+mod details;
 mod error;
 mod id;
 mod key;
@@ -27,10 +28,11 @@ mod timestamp;
 mod trigger;
 mod uuid;
 
+pub use details::{Destination, SyncDetails};
 pub use error::{ApiError, ReadError, reason_phrase};
-pub use id::{InvalidId, RunId, RunRef, Slug, SyncId, SyncRef};
+pub use id::{DestinationId, InvalidId, RunId, RunRef, Slug, SyncId, SyncRef};
 pub use key::{ApiKey, InvalidKey};
-pub use origin::{ApiOrigin, InvalidOrigin, Scheme};
+pub use origin::{InvalidOrigin, Origin, Scheme};
 pub use request::{Method, Request};
 pub use response::{BodyEnd, MAX_BODY_LEN, Response, RetryAfter};
 pub use run::{Ratio, RowCounts, Run, RunsPage};

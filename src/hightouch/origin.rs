@@ -1,4 +1,4 @@
-//! The origin of the API.
+//! The origins of the API and of other servers.
 
 use core::str::FromStr;
 
@@ -11,9 +11,9 @@ pub enum Scheme {
     Https,
 }
 
-/// An origin, `scheme://host[:port]`. Requests append [`BASE_PATH`](super::BASE_PATH) to it.
+/// An origin, `scheme://host[:port]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ApiOrigin {
+pub struct Origin {
     scheme: Scheme,
     authority: String,
 }
@@ -21,12 +21,12 @@ pub struct ApiOrigin {
 /// The error for a text that is not an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the API origin must be http:// or https://, a host and optionally a port, such as https://api.hightouch.com, \
+    "the origin must be http:// or https://, a host and optionally a port, such as https://api.hightouch.com, \
      without a user name, path or query"
 )]
 pub struct InvalidOrigin;
 
-impl ApiOrigin {
+impl Origin {
     /// Returns the scheme.
     pub fn scheme(&self) -> Scheme {
         self.scheme
@@ -36,9 +36,18 @@ impl ApiOrigin {
     pub fn authority(&self) -> &str {
         &self.authority
     }
+
+    /// Returns the host, without the port.
+    pub fn host(&self) -> &str {
+        let authority = &self.authority;
+        let port = authority.rfind(':').filter(|_| !authority.ends_with(']'));
+        authority
+            .get(..port.unwrap_or(authority.len()))
+            .unwrap_or_default()
+    }
 }
 
-impl Default for ApiOrigin {
+impl Default for Origin {
     /// Returns Hightouch's public origin, the only server in its OpenAPI document.
     fn default() -> Self {
         Self {
@@ -48,7 +57,7 @@ impl Default for ApiOrigin {
     }
 }
 
-impl core::fmt::Display for ApiOrigin {
+impl core::fmt::Display for Origin {
     fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let scheme = match self.scheme {
             Scheme::Http => "http",
@@ -58,7 +67,7 @@ impl core::fmt::Display for ApiOrigin {
     }
 }
 
-impl FromStr for ApiOrigin {
+impl FromStr for Origin {
     type Err = InvalidOrigin;
     fn from_str(text: &str) -> Result<Self, InvalidOrigin> {
         let (scheme, authority) = text.split_once("://").ok_or(InvalidOrigin)?;
@@ -139,12 +148,24 @@ mod tests {
             "http://[::1]:4000",
             "https://[2001:db8::1]",
         ] {
-            assert_eq!(text.parse::<ApiOrigin>().unwrap().to_string(), text);
+            assert_eq!(text.parse::<Origin>().unwrap().to_string(), text);
         }
         assert_eq!(
-            "HTTPS://x".parse::<ApiOrigin>().unwrap().scheme(),
+            "HTTPS://x".parse::<Origin>().unwrap().scheme(),
             Scheme::Https
         );
+    }
+
+    #[test]
+    fn the_host_is_known_without_the_port() {
+        for (text, host) in [
+            ("https://api.hightouch.com", "api.hightouch.com"),
+            ("http://127.0.0.1:4000", "127.0.0.1"),
+            ("http://[::1]:4000", "[::1]"),
+            ("https://[2001:db8::1]", "[2001:db8::1]"),
+        ] {
+            assert_eq!(text.parse::<Origin>().unwrap().host(), host);
+        }
     }
 
     #[test]
@@ -174,7 +195,7 @@ mod tests {
             "://host",
             "https:///host",
         ] {
-            assert_eq!(text.parse::<ApiOrigin>(), Err(InvalidOrigin), "{text:?}");
+            assert_eq!(text.parse::<Origin>(), Err(InvalidOrigin), "{text:?}");
         }
     }
 }

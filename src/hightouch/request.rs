@@ -1,6 +1,9 @@
 //! The requests that this project sends.
 
-use super::{BASE_PATH, MAX_PAGE_ENTRIES, Resync, RunId, SequenceId, SequenceRunId, Slug, SyncId};
+use super::{
+    BASE_PATH, DestinationId, MAX_PAGE_ENTRIES, Resync, RunId, SequenceId, SequenceRunId, Slug,
+    SyncId,
+};
 
 /// An HTTP method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +54,16 @@ impl Request {
     /// at most `limit` entries and begins after the first `offset` entries.
     pub fn syncs_with_slug(slug: &Slug, offset: usize, limit: usize) -> Self {
         Self::list(format!("/syncs?slug={}", slug.as_str()), offset, limit)
+    }
+
+    /// `GET /syncs/{syncId}`: the sync itself.
+    pub fn sync(sync: SyncId) -> Self {
+        Self::get(format!("/syncs/{sync}"), 0)
+    }
+
+    /// `GET /destinations/{destinationId}`: one destination.
+    pub fn destination(destination: DestinationId) -> Self {
+        Self::get(format!("/destinations/{destination}"), 0)
     }
 
     /// `POST /sync-sequences/{uuid}/trigger`: starts a run of a sequence. It must not be repeated
@@ -135,6 +148,11 @@ mod tests {
         assert_eq!(
             Request::run(sync, run, 3, 20).target,
             "/api/v1/syncs/7/runs?runId=42&limit=20&orderBy=id&offset=3"
+        );
+        assert_eq!(Request::sync(sync).target, "/api/v1/syncs/7");
+        assert_eq!(
+            Request::destination(DestinationId::try_from(3).unwrap()).target,
+            "/api/v1/destinations/3"
         );
         let uuid = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
         let sequence = Request::trigger_sequence(&uuid.parse().unwrap());

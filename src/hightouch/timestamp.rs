@@ -71,6 +71,13 @@ impl Timestamp {
         Self::rfc3339(&format!("{year}-{month:02}-{day}T{time}Z"))
     }
 
+    /// Returns the time in RFC 3339 with `Z`; `None` if its year is not from 0 to 9999.
+    pub fn to_rfc3339(self) -> Option<String> {
+        let nanos = i128::from(self.0) * 1_000_000;
+        let time = OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?;
+        time.format(&Rfc3339).ok()
+    }
+
     /// Returns the time from `earlier` to this time; zero if `earlier` is later.
     pub fn duration_since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -212,9 +219,11 @@ mod tests {
         let (first, last) = (-62_167_219_200_i64, 253_402_300_799_i64);
         for second in (first..=last).step_by(86_400 * 29 + 7 * 3600 + 11) {
             let written = OffsetDateTime::from_unix_timestamp(second).unwrap();
-            let expected = Some(Timestamp::from_millis(second * 1000));
+            let time = Timestamp::from_millis(second * 1000);
+            let expected = Some(time);
             let text = written.format(&Rfc3339).unwrap();
             assert_eq!(Timestamp::rfc3339(&text), expected, "{text}");
+            assert_eq!(time.to_rfc3339(), Some(text));
             // RFC 2822 begins with the year 1900, and has `+0000` instead of `GMT`.
             if written.year() >= 1900 {
                 let text = written.format(&Rfc2822).unwrap().replace("+0000", "GMT");
@@ -244,5 +253,8 @@ mod tests {
         assert_eq!((first - Duration::MAX), first);
         assert_eq!(first.duration_since(last), Duration::ZERO);
         assert!(last.duration_since(first) > Duration::ZERO);
+        assert_eq!((first.to_rfc3339(), last.to_rfc3339()), (None, None));
+        let millis = Timestamp::from_millis(1_697_540_761_713).to_rfc3339();
+        assert_eq!(millis.as_deref(), Some("2023-10-17T11:06:01.713Z"));
     }
 }

@@ -1,20 +1,43 @@
 //! The connection to Hightouch, and the removal of its API key from everything that is reported.
 
-use crate::engine::{Event, Failure, Outcome, RunsReport, SequenceReport, SyncReport};
+use super::outgoing::Outgoing;
+use crate::engine::{Event, Failure, Outcome, Report, RunsReport, SequenceReport, SyncReport};
 use crate::hightouch::{
-    ApiKey, ApiOrigin, Response, RowCounts, Run, RunStatus, SequenceRun, SequenceStatus, SyncRun,
+    ApiKey, Origin, Request, Response, RowCounts, Run, RunStatus, SequenceRun, SequenceStatus,
+    SyncRun,
 };
 
 /// The origin of the API, the API key, and the trace headers.
 #[derive(Clone, Debug)]
 pub(crate) struct Connection {
-    pub(crate) origin: ApiOrigin,
+    pub(crate) origin: Origin,
     pub(crate) key: ApiKey,
     /// The caller's `traceparent` and `tracestate`. They are sent with each request.
     pub(crate) trace: Vec<(&'static str, String)>,
 }
 
 impl Connection {
+    /// Returns the message that carries a request to Hightouch.
+    pub(crate) fn outgoing(&self, request: Request) -> Outgoing<'_> {
+        let mut headers = vec![
+            ("authorization", self.key.bearer()),
+            ("accept", "application/json".into()),
+            // No host decodes a response, and neither does this component.
+            ("accept-encoding", "identity".into()),
+            // A cached list would not show a run that was started after the list was cached.
+            ("cache-control", "no-cache".into()),
+        ];
+        headers.extend(self.trace.iter().cloned());
+        Outgoing {
+            method: request.method,
+            origin: &self.origin,
+            target: request.target,
+            headers,
+            body: request.body.unwrap_or_default().into_bytes(),
+            reads_body: true,
+        }
+    }
+
     /// Empties a response that contains the API key as an ID. Such a response is an echo: it names
     /// nothing, and an ID must not show the key.
     pub(super) fn without_echo(&self, event: Event) -> Event {
@@ -51,6 +74,15 @@ impl Connection {
 pub(crate) trait Redact {
     /// Removes the API key from all texts.
     fn redact(&mut self, key: &ApiKey);
+}
+
+impl Redact for Report {
+    fn redact(&mut self, key: &ApiKey) {
+        match self {
+            Self::Sync(report) => report.redact(key),
+            Self::Sequence(report) => report.redact(key),
+        }
+    }
 }
 
 impl Redact for SyncReport {

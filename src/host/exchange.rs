@@ -8,22 +8,24 @@ use waki::bindings::wasi::http::types::{
 use waki::bindings::wasi::io::poll::Pollable;
 use waki::bindings::wasi::io::streams::{InputStream, StreamError};
 
-use super::connection::Connection;
+use super::outgoing::Outgoing;
 use super::transport_error::{from_code, lost, unsent};
 use super::upload::Upload;
 use crate::engine::{Event, Instant, TransportError, TransportErrorKind};
-use crate::hightouch::{BodyEnd, MAX_BODY_LEN, Method, Request, Response, Scheme};
+use crate::hightouch::{BodyEnd, MAX_BODY_LEN, Method, Response, Scheme};
 
 /// Maximum number of bytes to read at a time.
 const CHUNK: u64 = 64 * 1024;
 
 /// A request in flight.
-pub(super) struct Exchange {
+pub(crate) struct Exchange {
     stage: Stage,
     upload: Option<Upload>,
+    /// Whether the body of the response is read.
+    reads_body: bool,
     sent: Instant,
     /// The deadline for the response.
-    pub(super) give_up: Instant,
+    pub(crate) give_up: Instant,
 }
 
 /// The part of the response that is awaited.
@@ -49,57 +51,57 @@ impl Exchange {
     /// # Errors
     ///
     /// Returns an error if the host did not send the request.
-    pub(super) fn start(
-        request: Request,
-        to: &Connection,
+    pub(crate) fn start(
+        outgoing: Outgoing<'_>,
         sent: Instant,
         give_up: Instant,
     ) -> Result<Self, TransportError> {
-        let bytes = request.body.unwrap_or_default().into_bytes();
-        let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
+        let Outgoing {
+            method,
+            origin,
+            target,
+            headers,
+            body: bytes,
+            reads_body,
+        } = outgoing;
+        let mut headers: Vec<(String, Vec<u8>)> = headers
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into_bytes()))
+            .collect();
         let mut header = |name: &str, value: &str| headers.push((name.into(), value.into()));
-        header("authorization", &to.key.bearer());
-        header("accept", "application/json");
-        // No host decodes a response, and neither does this component.
-        header("accept-encoding", "identity");
-        // A cached list would not show a run that was started after the list was cached.
-        header("cache-control", "no-cache");
         header(
             "user-agent",
             concat!("hightouch-sync/", env!("CARGO_PKG_VERSION")),
         );
-        for (name, value) in &to.trace {
-            header(name, value);
-        }
-        if request.method == Method::Post {
+        if method == Method::Post {
             header("content-length", &bytes.len().to_string());
         }
         if !bytes.is_empty() {
             header("content-type", "application/json");
         }
-        // The origin, the IDs and the key were validated when they were read, so the setters below
-        // do not fail. If they fail, nothing was sent.
+        // The origin, the path and the headers were validated when they were read, so the setters
+        // below do not fail. If they fail, nothing was sent.
         let invalid = |()| TransportError {
             kind: TransportErrorKind::NotSent,
             text: "the host rejected the request".into(),
         };
         let fields = Fields::from_list(&headers).map_err(|_| invalid(()))?;
         let outgoing = OutgoingRequest::new(fields);
-        let method = match request.method {
+        let method = match method {
             Method::Get => WasiMethod::Get,
             Method::Post => WasiMethod::Post,
         };
-        let scheme = match to.origin.scheme() {
+        let scheme = match origin.scheme() {
             Scheme::Http => WasiScheme::Http,
             Scheme::Https => WasiScheme::Https,
         };
         outgoing.set_method(&method).map_err(invalid)?;
         outgoing.set_scheme(Some(&scheme)).map_err(invalid)?;
         outgoing
-            .set_authority(Some(to.origin.authority()))
+            .set_authority(Some(origin.authority()))
             .map_err(invalid)?;
         outgoing
-            .set_path_with_query(Some(&request.target))
+            .set_path_with_query(Some(&target))
             .map_err(invalid)?;
         let body = outgoing.body().map_err(invalid)?;
 
@@ -110,13 +112,14 @@ impl Exchange {
         Ok(Self {
             stage: Stage::Head { ready, future },
             upload: Upload::start(body, bytes),
+            reads_body,
             sent,
             give_up,
         })
     }
 
     /// Adds the pollables that show progress.
-    pub(super) fn pollables<'a>(&'a self, all: &mut Vec<&'a Pollable>) {
+    pub(crate) fn pollables<'a>(&'a self, all: &mut Vec<&'a Pollable>) {
         let (Stage::Head { ready, .. } | Stage::Body { ready, .. }) = &self.stage;
         all.push(ready);
         all.extend(self.upload.as_ref().map(Upload::pollable));
@@ -127,7 +130,7 @@ impl Exchange {
     /// # Errors
     ///
     /// Returns the reply as an error if the exchange is over.
-    pub(super) fn advance(mut self, now: Instant) -> Result<Self, Event> {
+    pub(crate) fn advance(mut self, now: Instant) -> Result<Self, Event> {
         self.upload = self.upload.and_then(Upload::advance);
         loop {
             self.stage = match self.stage {
@@ -139,12 +142,21 @@ impl Exchange {
                     Some(head) => {
                         // Dropped in this order: the child before its parent.
                         drop((ready, future));
-                        let stage = match head {
-                            Ok(Ok(incoming)) => open(incoming),
-                            Ok(Err(code)) => Err(from_code(&code)),
-                            Err(()) => Err(lost("the host reported the response as already taken")),
+                        let incoming = match head {
+                            Ok(Ok(incoming)) => incoming,
+                            Ok(Err(code)) => {
+                                return Err(Event::TransportError(from_code(&code)));
+                            }
+                            Err(()) => {
+                                let error = lost("the host reported the response as already taken");
+                                return Err(Event::TransportError(error));
+                            }
                         };
-                        stage.map_err(Event::TransportError)?
+                        let response = head_of(&incoming).map_err(Event::TransportError)?;
+                        if !self.reads_body {
+                            return Err(Event::Response(response));
+                        }
+                        open(incoming, response).map_err(Event::TransportError)?
                     }
                 },
                 Stage::Body {
@@ -238,8 +250,8 @@ fn append(body: &mut Vec<u8>, bytes: &[u8]) {
     body.extend_from_slice(bytes);
 }
 
-/// Reads the head of a response and opens its body.
-fn open(incoming: IncomingResponse) -> Result<Stage, TransportError> {
+/// Reads the head of a response.
+fn head_of(incoming: &IncomingResponse) -> Result<Response, TransportError> {
     let status = incoming.status();
     if status < 200 {
         return Err(lost(format!(
@@ -253,7 +265,11 @@ fn open(incoming: IncomingResponse) -> Result<Stage, TransportError> {
             response.record_header(name, &value);
         }
     }
-    drop(headers);
+    Ok(response)
+}
+
+/// Opens the body of a response.
+fn open(incoming: IncomingResponse, response: Response) -> Result<Stage, TransportError> {
     let taken = |()| lost("the host reported the response body as already taken");
     let body = incoming.consume().map_err(taken)?;
     let stream = body.stream().map_err(taken)?;

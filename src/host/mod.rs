@@ -6,7 +6,8 @@
 
 mod clock;
 mod connection;
-mod exchange;
+pub(crate) mod exchange;
+pub(crate) mod outgoing;
 pub(crate) mod p2;
 mod transport_error;
 mod upload;

@@ -9,15 +9,10 @@ use crate::engine::{
     Batch, BatchOptions, Event, Goal, Instant, Options, Outcome, Send, TransportError,
 };
 
-/// Called with each run that an operation has started or adopted, as soon as Hightouch has named
-/// it.
-pub(crate) type Observer<R> = Box<dyn FnMut(R)>;
-
 /// A batch and its requests in flight.
 pub(crate) struct Driver<G: Goal> {
     batch: Batch<G>,
     exchanges: Exchanges,
-    observer: Option<Observer<G::Report>>,
 }
 
 impl<G: Goal<Report: Redact>> Driver<G> {
@@ -46,14 +41,12 @@ impl<G: Goal<Report: Redact>> Driver<G> {
                 connection,
                 clock,
             },
-            observer: None,
         }
     }
 
     /// Advances all operations without blocking. Returns whether all of them are over.
     pub(crate) fn advance(&mut self) -> bool {
         while self.receive() | self.send() {}
-        self.announce();
         self.batch.is_over()
     }
 
@@ -80,19 +73,9 @@ impl<G: Goal<Report: Redact>> Driver<G> {
         has_sent
     }
 
-    /// Calls the observer with each run that was started or adopted.
-    fn announce(&mut self) {
-        let Some(observer) = &mut self.observer else {
-            return;
-        };
-        while let Some(mut report) = self.batch.next_started(self.exchanges.clock.now()) {
-            report.redact(&self.exchanges.connection.key);
-            observer(report);
-        }
-    }
-
-    /// Blocks until an operation can make progress, `also` is ready, or the time `until` has come.
-    pub(crate) fn wait(&self, also: Option<&Pollable>, until: Option<Instant>) {
+    /// Blocks until an operation can make progress, one of `also` is ready, or the time `until` has
+    /// come.
+    pub(crate) fn wait(&self, also: &[&Pollable], until: Option<Instant>) {
         let wake_at = self.batch.wake_at().into_iter().chain(until).min();
         self.exchanges.wait(also, wake_at);
     }
@@ -106,7 +89,7 @@ impl<G: Goal<Report: Redact>> Driver<G> {
     /// Drives all operations to their ends. Returns their outcomes, in the order of the goals.
     pub(crate) fn finish(mut self) -> Vec<Outcome<G::Report>> {
         while !self.advance() {
-            self.wait(None, None);
+            self.wait(&[], None);
         }
         (0..).map_while(|index| self.take_outcome(index)).collect()
     }
@@ -118,7 +101,7 @@ impl<G: Goal<Report: Redact>> Driver<G> {
             if let Some(outcome) = self.take_outcome(0) {
                 return outcome;
             }
-            self.wait(None, None);
+            self.wait(&[], None);
         }
     }
 }
@@ -152,14 +135,15 @@ impl Exchanges {
     /// Returns an error if the host refuses the request.
     fn start(&mut self, send: Send) -> Result<(), TransportError> {
         let now = self.clock.now();
-        let exchange = Exchange::start(send.request, &self.connection, now, send.give_up)?;
+        let outgoing = self.connection.outgoing(send.request);
+        let exchange = Exchange::start(outgoing, now, send.give_up)?;
         self.in_flight.push((send.index, exchange));
         Ok(())
     }
 
-    /// Blocks until a request makes progress, `also` is ready, or the time `wake_at` has come.
-    fn wait(&self, also: Option<&Pollable>, wake_at: Option<Instant>) {
-        let mut pollables: Vec<&Pollable> = also.into_iter().collect();
+    /// Blocks until a request makes progress, one of `also` is ready, or the time `wake_at` has come.
+    fn wait(&self, also: &[&Pollable], wake_at: Option<Instant>) {
+        let mut pollables = also.to_vec();
         for (_, exchange) in &self.in_flight {
             exchange.pollables(&mut pollables);
         }
@@ -178,12 +162,59 @@ impl Exchanges {
 /// What only the endpoint uses.
 #[cfg(feature = "endpoint")]
 impl<G: Goal<Report: Redact>> Driver<G> {
-    /// Sets the function that is called with each run that an operation has started or adopted.
-    pub(crate) fn with_observer(self, observer: Observer<G::Report>) -> Self {
-        Self {
-            observer: Some(observer),
-            ..self
-        }
+    /// Returns a driver that awaits runs after this one has ended. Both share the rate limit.
+    pub(crate) fn following(self, goals: Vec<G>, options: Options) -> Self {
+        let Exchanges {
+            connection, clock, ..
+        } = self.exchanges;
+        let mut driver = Self::new(goals, options, connection, clock);
+        driver.batch = driver.batch.following(&self.batch);
+        driver
+    }
+
+    /// Returns a run that an operation has started or adopted, as soon as Hightouch has named it,
+    /// and the index of the operation. Returns each run once.
+    pub(crate) fn next_started(&mut self) -> Option<(usize, G::Report)> {
+        let (index, mut report) = self.batch.next_started(self.exchanges.clock.now())?;
+        report.redact(&self.exchanges.connection.key);
+        Some((index, report))
+    }
+
+    /// Returns whether an operation has started its run, or has seen it in progress.
+    pub(crate) fn has_seen_progress(&self, index: usize) -> bool {
+        self.batch.has_seen_progress(index)
+    }
+
+    /// Returns the time that Hightouch's clock shows now, if an operation knows it.
+    pub(crate) fn server_time(&self, index: usize) -> Option<crate::hightouch::Timestamp> {
+        let now = self.exchanges.clock.now();
+        self.batch.server_time(index, now)
+    }
+
+    /// Sends a request to Hightouch that does not belong to an operation, after all requests of
+    /// operations. Returns `None` if it may not be sent now.
+    pub(crate) fn send_last(
+        &mut self,
+        request: crate::hightouch::Request,
+        timeout: core::time::Duration,
+    ) -> Option<Result<Exchange, TransportError>> {
+        let Exchanges {
+            connection, clock, ..
+        } = &self.exchanges;
+        let now = clock.now();
+        let may_send = self.batch.take_turn(now);
+        may_send.then(|| Exchange::start(connection.outgoing(request), now, now + timeout))
+    }
+
+    /// Empties a response that contains the API key as an ID.
+    pub(crate) fn without_echo(&self, reply: Event) -> Event {
+        self.exchanges.connection.without_echo(reply)
+    }
+
+    /// Returns when [`send_last`](Self::send_last) may send a request, if no operation sends one
+    /// before.
+    pub(crate) fn next_turn(&self) -> Instant {
+        self.batch.next_turn()
     }
 
     /// Returns the number of steps that an operation has taken. If it stays the same, so does the

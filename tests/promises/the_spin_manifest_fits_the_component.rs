@@ -1,4 +1,4 @@
-//! `spin.toml` maps every variable that the component reads, and allows only the origin that it
+//! `spin.toml` maps every variable that the component reads, and allows only the origins that it
 //! calls.
 
 use std::collections::BTreeSet;
@@ -19,22 +19,18 @@ fn keys(value: &Value) -> BTreeSet<String> {
 
 /// Returns the names of the settings in the endpoint's sources.
 fn settings() -> BTreeSet<String> {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/settings");
+    let endpoint = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint");
     let mut found = BTreeSet::new();
-    for file in std::fs::read_dir(sources).unwrap() {
-        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-        for part in text.split('"').skip(1).step_by(2) {
-            let name = part.trim_end_matches('_');
-            if name.starts_with("HIGHTOUCH_")
-                || matches!(
-                    name,
-                    "ALLOWED_SYNCS" | "ENDPOINT_TOKEN" | "DBT_WEBHOOK_SECRET"
-                )
-            {
-                let upper = name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_uppercase() || byte == b'_');
-                found.extend(upper.then(|| name.to_ascii_lowercase()));
+    for file in ["settings/mod.rs", "reporting/targets.rs"] {
+        let text = std::fs::read_to_string(endpoint.join(file)).unwrap();
+        for line in text.lines().filter(|line| line.contains("const ")) {
+            let Some((_, value)) = line.split_once(": &str = \"") else {
+                continue;
+            };
+            let name = value.trim_end_matches("\";");
+            let is_setting = |byte: u8| byte.is_ascii_uppercase() || byte == b'_';
+            if name.bytes().all(is_setting) {
+                found.insert(name.to_ascii_lowercase());
             }
         }
     }
@@ -46,6 +42,10 @@ fn every_setting_is_a_variable_with_a_default() {
     let manifest = manifest();
     let component = &manifest["component"]["hightouch-sync"];
     assert_eq!(keys(&component["variables"]), settings());
+    let mapped = keys(&component["variables"]);
+    let variables = keys(&manifest["variables"]);
+    let unmapped: Vec<&String> = variables.difference(&mapped).collect();
+    assert_eq!(unmapped, ["notify_origin"], "only the host uses it");
     for (name, variable) in manifest["variables"].as_table().unwrap() {
         assert!(
             variable.get("default").is_some(),
@@ -57,15 +57,17 @@ fn every_setting_is_a_variable_with_a_default() {
             .unwrap_or(false);
         assert_eq!(
             secret,
-            ["key", "token", "secret"]
+            ["key", "token", "secret", "notify_url"]
                 .iter()
                 .any(|word| name.contains(word)),
             "{name}"
         );
-        assert_eq!(
-            component["variables"][name].as_str().unwrap(),
-            format!("{{{{ {name} }}}}")
-        );
+        if mapped.contains(name) {
+            assert_eq!(
+                component["variables"][name].as_str().unwrap(),
+                format!("{{{{ {name} }}}}")
+            );
+        }
     }
 }
 
@@ -79,8 +81,14 @@ fn the_source_is_what_the_build_command_builds() {
         component["build"]["command"].as_str(),
         Some("cargo run -- build")
     );
+    let hosts = component["allowed_outbound_hosts"].as_array().unwrap();
+    let hosts: Vec<&str> = hosts.iter().filter_map(Value::as_str).collect();
     assert_eq!(
-        component["allowed_outbound_hosts"].as_array().unwrap()[0].as_str(),
-        Some("{{ hightouch_api_origin }}")
+        hosts,
+        [
+            "{{ hightouch_api_origin }}",
+            "{{ openlineage_url }}",
+            "{{ notify_origin }}"
+        ]
     );
 }

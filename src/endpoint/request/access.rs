@@ -200,7 +200,7 @@ fn without_token(name: &str) -> Problem {
 }
 
 /// Returns the values that commas separate.
-fn separated(values: &str) -> impl Iterator<Item = &str> {
+pub(super) fn separated(values: &str) -> impl Iterator<Item = &str> {
     values
         .split(',')
         .map(str::trim_ascii)

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::fields::Fields;
 use super::target::ACCEPT_WARNINGS;
 use super::warnings;
+use crate::endpoint::reporting::LineageParent;
 use crate::endpoint::response::problem::Problem;
 use crate::engine::{
     BatchOptions, Failure, IfRunning, MAX_CONCURRENT_RUNS, MAX_SYNCS, Options, Warnings,
@@ -53,6 +54,7 @@ pub(in crate::endpoint) struct SyncBody {
     warnings: Warnings,
     if_running: IfRunning,
     unless_since: Option<Timestamp>,
+    parent: Option<LineageParent>,
 }
 
 /// The body of a request to run several syncs.
@@ -68,6 +70,7 @@ pub(in crate::endpoint) struct BatchBody {
 #[derive(Debug, Default)]
 pub(in crate::endpoint) struct SequenceBody {
     warnings: Warnings,
+    parent: Option<LineageParent>,
 }
 
 /// The names of the fields.
@@ -76,6 +79,7 @@ const RESET_CDC: &str = "resetCDC";
 const CLEAR_AND_FILL: &str = "clearAndFill";
 const IF_RUNNING: &str = "ifRunning";
 const UNLESS_RUN_SINCE: &str = "unlessRunSince";
+const LINEAGE_PARENT: &str = "lineageParent";
 const SYNCS: &str = "syncs";
 const PARALLEL: &str = "parallel";
 const STOP_ON_FAILURE: &str = "stopOnFailure";
@@ -108,6 +112,7 @@ impl Body for SyncBody {
         ACCEPT_WARNINGS,
         IF_RUNNING,
         UNLESS_RUN_SINCE,
+        LINEAGE_PARENT,
     ];
 
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Problem> {
@@ -124,6 +129,7 @@ impl Body for SyncBody {
             unless_since: fields.get(UNLESS_RUN_SINCE, InvalidTimestamp, |time: String| {
                 Timestamp::given(&time).ok()
             })?,
+            parent: lineage_parent(fields)?,
         })
     }
 }
@@ -137,6 +143,7 @@ impl Body for BatchBody {
         ACCEPT_WARNINGS,
         IF_RUNNING,
         UNLESS_RUN_SINCE,
+        LINEAGE_PARENT,
         PARALLEL,
         STOP_ON_FAILURE,
     ];
@@ -163,13 +170,21 @@ impl Body for BatchBody {
 }
 
 impl Body for SequenceBody {
-    const FIELDS: &[&str] = &[ACCEPT_WARNINGS];
+    const FIELDS: &[&str] = &[ACCEPT_WARNINGS, LINEAGE_PARENT];
 
     fn from_fields(fields: &Fields<'_>) -> Result<Self, Problem> {
         Ok(Self {
             warnings: warnings::from_body(fields)?,
+            parent: lineage_parent(fields)?,
         })
     }
+}
+
+/// Reads the run that caused the runs of this request.
+fn lineage_parent(fields: &Fields<'_>) -> Result<Option<LineageParent>, Problem> {
+    fields.get(LINEAGE_PARENT, LineageParent::EXPECTED, |text: String| {
+        LineageParent::read(&text)
+    })
 }
 
 /// Reads a body. An empty body has no fields.
@@ -183,6 +198,11 @@ pub(in crate::endpoint) fn read<B: Body>(bytes: &[u8]) -> Result<B, Problem> {
 }
 
 impl SyncBody {
+    /// Returns the run that caused the run of this request.
+    pub(in crate::endpoint) fn parent(&self) -> Option<LineageParent> {
+        self.parent.clone()
+    }
+
     pub(in crate::endpoint) fn options(&self) -> Options {
         Options {
             resync: self.resync,
@@ -195,6 +215,11 @@ impl SyncBody {
 }
 
 impl SequenceBody {
+    /// Returns the run that caused the run of this request.
+    pub(in crate::endpoint) fn parent(&self) -> Option<LineageParent> {
+        self.parent.clone()
+    }
+
     pub(in crate::endpoint) fn options(&self) -> Options {
         Options {
             warnings: self.warnings,
@@ -206,6 +231,11 @@ impl SequenceBody {
 impl BatchBody {
     pub(in crate::endpoint) fn options(&self) -> Options {
         self.options.options()
+    }
+
+    /// Returns the run that caused the runs of this request.
+    pub(in crate::endpoint) fn parent(&self) -> Option<LineageParent> {
+        self.options.parent()
     }
 
     /// Returns the order in which the syncs run.
@@ -373,6 +403,16 @@ mod tests {
             detail::<SyncBody>(r#"{"ifRunning":"later"}"#),
             format!("{words}, not `later`{UNSENT}")
         );
+        for wrong in ["1", "\"namespace/job\"", "\"a/b/c\"", "{}"] {
+            let body = format!(r#"{{"lineageParent":{wrong}}}"#);
+            let expected = format!(
+                "the body's `lineageParent` must be a text `namespace/job/run-uuid` of at most \
+                 1024 characters{UNSENT}"
+            );
+            assert_eq!(detail::<SyncBody>(&body), expected);
+            assert_eq!(detail::<BatchBody>(&body), expected);
+            assert_eq!(detail::<SequenceBody>(&body), expected);
+        }
         for wrong in ["1", "true", "\"1\"", "{\"a\":1}"] {
             let body = format!(r#"{{"syncs":{wrong}}}"#);
             assert_eq!(
@@ -387,7 +427,7 @@ mod tests {
             detail::<SyncBody>(r#"{"full":true}"#),
             format!(
                 "the body contains the unknown field `full`. Known fields: fullResync, resetCDC, \
-                 clearAndFill, acceptWarnings, ifRunning, unlessRunSince{UNSENT}"
+                 clearAndFill, acceptWarnings, ifRunning, unlessRunSince, lineageParent{UNSENT}"
             )
         );
         assert_eq!(

@@ -7,14 +7,16 @@
 use core::time::Duration;
 
 use super::Request;
-use super::access::Access;
+use super::access::{Access, separated};
 use super::account::Account;
 use super::body::{self, BatchBody, Body, SequenceBody, SyncBody};
 use super::dbt::{Delivery, is_signed};
 use super::route::Route;
-use super::target::LIMIT;
+use super::target::{LIMIT, SEQUENCE};
 use super::warnings;
 use crate::endpoint::log::Log;
+use crate::endpoint::reporting::targets::Targets;
+use crate::endpoint::reporting::{LineageParent, Reporter, Scope};
 use crate::endpoint::response::Response;
 use crate::endpoint::response::hook;
 use crate::endpoint::response::presenter::Presenter;
@@ -23,7 +25,7 @@ use crate::endpoint::settings::{DBT_WEBHOOK_SECRET, Settings};
 use crate::engine::{
     ANSWER_WAIT, BatchOptions, InvalidRunsLimit, Options, RunsGoal, SequenceGoal, SyncGoal,
 };
-use crate::hightouch::{ApiOrigin, SequenceId, SyncRef};
+use crate::hightouch::{ApiKey, SequenceId, SyncRef};
 use crate::host::Connection;
 
 /// Maximum time until a delivery of dbt is answered.
@@ -37,6 +39,8 @@ const HOOK_TIMEOUT: Duration = Duration::from_secs(8);
 pub(in crate::endpoint) enum Decision {
     /// Send this response.
     Respond(Response),
+    /// Respond with this problem, which a delivery of a dbt success ended in, and report it.
+    Report(Box<DbtProblem>),
     /// Carry out this call and respond with its outcome.
     Call(Box<Call>),
 }
@@ -70,6 +74,16 @@ pub(in crate::endpoint) struct Unverified {
     signature: String,
 }
 
+/// The problem that a delivery of a dbt success ended in.
+#[derive(Debug)]
+pub(in crate::endpoint) struct DbtProblem {
+    pub(in crate::endpoint) problem: Problem,
+    pub(in crate::endpoint) sync: SyncRef,
+    /// The ID of the dbt run.
+    pub(in crate::endpoint) dbt_run: Option<String>,
+    pub(in crate::endpoint) reporter: Reporter,
+}
+
 /// A call of the engine.
 #[derive(Debug)]
 pub(in crate::endpoint) struct Call {
@@ -78,6 +92,10 @@ pub(in crate::endpoint) struct Call {
     pub(in crate::endpoint) presenter: Presenter,
     /// The value of `Preference-Applied`.
     pub(in crate::endpoint) preference_applied: Option<String>,
+    /// Reports the runs of the call; `None` if nothing is reported.
+    pub(in crate::endpoint) reporter: Option<Box<Reporter>>,
+    /// How long runs that are still in progress are followed after the response.
+    pub(in crate::endpoint) follow: Duration,
     options: Options,
 }
 
@@ -104,6 +122,15 @@ pub(in crate::endpoint) enum Format {
 }
 
 impl Call {
+    /// Returns the options of the operations that follow runs after the response.
+    pub(in crate::endpoint) fn follow_options(&self) -> Options {
+        Options {
+            max_wait: self.follow,
+            answer_wait: Duration::ZERO,
+            ..self.options.clone()
+        }
+    }
+
     /// Returns the options of the operations. `elapsed` is the time since the request arrived.
     pub(in crate::endpoint) fn options(&self, elapsed: Duration) -> Options {
         let max_wait = match self.work {
@@ -166,7 +193,8 @@ impl Decider<'_> {
                 self.log.sync = Some(sync.to_string());
                 access.allowed.check_sync(&sync)?;
                 let work = Work::List(self.runs_goal(sync)?);
-                HeadDecision::Final(self.call_by_preference(work, Options::default(), access)?)
+                let options = Options::default();
+                HeadDecision::Final(self.call_by_preference(work, options, access, None)?)
             }
             Route::Await(run) => {
                 let access = self.authorize(&[run.sync.to_string(), run.run.to_string()])?;
@@ -174,14 +202,16 @@ impl Decider<'_> {
                 self.log.run = Some(run.run.get());
                 access.allowed.check_sync(&SyncRef::Id(run.sync))?;
                 let work = Work::Sync(SyncGoal::Await(run), self.format());
-                HeadDecision::Final(self.call_by_preference(work, self.query_options()?, access)?)
+                let options = self.query_options()?;
+                HeadDecision::Final(self.call_by_preference(work, options, access, None)?)
             }
             Route::AwaitSequence(run) => {
                 let access = self.authorize(&[run.to_string()])?;
                 self.log.sequence_run = Some(run.as_str().into());
                 access.allowed.check_sequence_run(&run)?;
                 let work = Work::Sequence(SequenceGoal::Await(run), self.format());
-                HeadDecision::Final(self.call_by_preference(work, self.query_options()?, access)?)
+                let options = self.query_options()?;
+                HeadDecision::Final(self.call_by_preference(work, options, access, None)?)
             }
         })
     }
@@ -201,7 +231,7 @@ impl Decider<'_> {
             BodyUse::Run(sync, access) => {
                 let body: SyncBody = self.read_json(body)?;
                 let work = Work::Sync(SyncGoal::Run(sync), self.format());
-                self.call_by_preference(work, body.options(), access)
+                self.call_by_preference(work, body.options(), access, body.parent())
             }
             BodyUse::RunBatch(access) => {
                 let body: BatchBody = self.read_json(body)?;
@@ -209,12 +239,13 @@ impl Decider<'_> {
                 let syncs = body.syncs()?;
                 access.allowed.check_syncs(&syncs)?;
                 let order = body.order(self.request.prefer().wait())?;
-                self.call_by_preference(Work::Batch(syncs, order), body.options(), access)
+                let work = Work::Batch(syncs, order);
+                self.call_by_preference(work, body.options(), access, body.parent())
             }
             BodyUse::RunSequence(sequence, access) => {
                 let body: SequenceBody = self.read_json(body)?;
                 let work = Work::Sequence(SequenceGoal::Run(sequence), self.format());
-                self.call_by_preference(work, body.options(), access)
+                self.call_by_preference(work, body.options(), access, body.parent())
             }
             BodyUse::Delivery(unverified) => self.by_delivery(unverified, body),
         }
@@ -230,6 +261,34 @@ impl Decider<'_> {
         if !is_signed(body, &signature, &self.webhook_secrets()?) {
             return Err(Problem::unsigned());
         }
+        let delivery = Delivery::read(body);
+        let dbt_run = match &delivery {
+            Ok(Delivery {
+                tested: Ok(_), run, ..
+            }) => Some(run.clone()),
+            _ => None,
+        };
+        let decision = self.by_signed_delivery(sync.clone(), delivery);
+        // dbt shows the response to nobody. So a problem after a success is reported.
+        match (decision, dbt_run) {
+            (Err(problem), Some(dbt_run)) => match self.dbt_reporter(&sync) {
+                Some(reporter) => Ok(Decision::Report(Box::new(DbtProblem {
+                    problem,
+                    sync,
+                    dbt_run,
+                    reporter,
+                }))),
+                None => Err(problem),
+            },
+            (decision, _) => decision,
+        }
+    }
+
+    fn by_signed_delivery(
+        &mut self,
+        sync: SyncRef,
+        delivery: Result<Delivery, Problem>,
+    ) -> Result<Decision, Problem> {
         let account = Account::of(&self.request.target)?;
         self.request.target.check_unique()?;
         let access = Access::with_stored_key(account, self.settings)?;
@@ -237,8 +296,7 @@ impl Decider<'_> {
         self.log_account(&access);
         self.log.sync = Some(sync.to_string());
         access.allowed.check_sync(&sync)?;
-        let origin = self.settings.origin()?;
-        let Delivery { run, tested } = Delivery::read(body)?;
+        let Delivery { run, tested } = delivery?;
         let tested = match tested {
             Ok(tested) => tested,
             Err(reason) => {
@@ -254,7 +312,26 @@ impl Decider<'_> {
             max_wait: HOOK_TIMEOUT,
             ..Options::default()
         };
-        Ok(self.call(Work::Hook(sync, run), options, access, origin))
+        self.call(Work::Hook(sync, run), options, access, None)
+    }
+
+    /// Returns the reporter of a problem that a signed delivery ended in; `None` if nothing is
+    /// reported, or if the settings are invalid.
+    fn dbt_reporter(&self, sync: &SyncRef) -> Option<Reporter> {
+        // A secret as the name of the sync would be part of the report.
+        let account = Account::of(&self.request.target).ok()?;
+        let secrets = self.secrets(account.as_ref(), None).ok()?;
+        if secrets.iter().any(|secret| secret.is(&sync.to_string())) {
+            return None;
+        }
+        let scope = Scope {
+            origin: self.settings.origin().ok()?,
+            workspace: None,
+            secrets,
+            parent: None,
+            sequence: None,
+        };
+        Reporter::new(Targets::read(self.settings).ok()?, scope)
     }
 
     /// Returns the call for an authorized caller, with the wait that the caller prefers.
@@ -263,6 +340,7 @@ impl Decider<'_> {
         work: Work,
         options: Options,
         access: Access,
+        parent: Option<LineageParent>,
     ) -> Result<Decision, Problem> {
         let prefer = self.request.prefer();
         let max_wait = match work {
@@ -276,11 +354,29 @@ impl Decider<'_> {
             answer_wait: ANSWER_WAIT,
             ..options
         };
-        Ok(self.call(work, options, access, self.settings.origin()?))
+        self.call(work, options, access, parent)
     }
 
-    /// Returns the call for an authorized caller.
-    fn call(&self, work: Work, options: Options, access: Access, origin: ApiOrigin) -> Decision {
+    /// Returns the call for an authorized caller. `parent` is the run that caused the runs of this
+    /// request.
+    fn call(
+        &self,
+        work: Work,
+        options: Options,
+        access: Access,
+        parent: Option<LineageParent>,
+    ) -> Result<Decision, Problem> {
+        let origin = self.settings.origin()?;
+        let targets = Targets::read(self.settings)?;
+        if let Some(parent) = &parent {
+            access.refuse_secrets(&parent.names(), self.request, self.settings)?;
+        }
+        let sequence = self.sequence(&work)?;
+        let secrets = if targets.is_empty() {
+            Vec::new()
+        } else {
+            self.secrets(access.account.as_ref(), Some(&access.key))?
+        };
         let Access {
             key,
             is_stored,
@@ -288,7 +384,28 @@ impl Decider<'_> {
             workspace,
             account,
         } = access;
-        Decision::Call(Box::new(Call {
+        let follow = match &work {
+            Work::Sync(SyncGoal::Await(_), _)
+            | Work::Sequence(SequenceGoal::Await(_), _)
+            | Work::List(_) => Duration::ZERO,
+            _ => targets.follow,
+        };
+        let presenter = Presenter {
+            key_is_stored: is_stored,
+            workspace: workspace.clone(),
+            account,
+            warnings: options.warnings,
+            sequence: sequence.clone().filter(|_| targets.has_lineage()),
+            prefix: self.request.prefix().into(),
+        };
+        let scope = Scope {
+            origin: origin.clone(),
+            workspace,
+            secrets,
+            parent,
+            sequence,
+        };
+        Ok(Decision::Call(Box::new(Call {
             preference_applied: match work {
                 Work::Hook(..) => None,
                 _ => self.request.prefer().applied(),
@@ -299,18 +416,44 @@ impl Decider<'_> {
                 key,
                 trace: self.request.trace(),
             },
-            presenter: Presenter {
-                key_is_stored: is_stored,
-                workspace,
-                account,
-                warnings: options.warnings,
-                prefix: self.request.prefix().into(),
-            },
+            presenter,
+            reporter: Reporter::new(targets, scope).map(Box::new),
+            follow,
             options: Options {
                 allowed: allowed.syncs(),
                 ..options
             },
-        }))
+        })))
+    }
+
+    /// Returns the sequence of the run. Hightouch does not report to which sequence a run belongs,
+    /// so `Location` repeats it.
+    fn sequence(&self, work: &Work) -> Result<Option<SequenceId>, Problem> {
+        match work {
+            Work::Sequence(SequenceGoal::Run(sequence) | SequenceGoal::Start(sequence), _) => {
+                Ok(Some(sequence.clone()))
+            }
+            Work::Sequence(SequenceGoal::Await(_), _) => {
+                let target = &self.request.target;
+                target.parameter(SEQUENCE, "the UUID of a sequence", |uuid| uuid.parse().ok())
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the secrets that no message to another system may contain.
+    fn secrets(
+        &self,
+        account: Option<&Account>,
+        key: Option<&ApiKey>,
+    ) -> Result<Vec<ApiKey>, Problem> {
+        let configured = self.settings.tokens(account)?;
+        let configured = configured.iter().flat_map(|values| separated(values));
+        let bearer = self.request.bearer();
+        let secrets = configured
+            .chain(bearer)
+            .filter_map(|text| ApiKey::new(text).ok());
+        Ok(secrets.chain(key.cloned()).collect())
     }
 
     /// Returns the format that the caller asks for. Events follow one run, so a batch has none.

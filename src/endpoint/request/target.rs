@@ -11,13 +11,16 @@ pub(in crate::endpoint) const MAX_REJECTED: &str = "maxRejected";
 pub(in crate::endpoint) const MAX_REJECTED_PERCENT: &str = "maxRejectedPercent";
 /// The query parameter that limits the number of listed runs.
 pub(in crate::endpoint) const LIMIT: &str = "limit";
+/// The query parameter that names the sequence of a run.
+pub(in crate::endpoint) const SEQUENCE: &str = "sequence";
 /// All query parameters.
-const PARAMETERS: [&str; 5] = [
+const PARAMETERS: [&str; 6] = [
     ACCOUNT,
     ACCEPT_WARNINGS,
     MAX_REJECTED,
     MAX_REJECTED_PERCENT,
     LIMIT,
+    SEQUENCE,
 ];
 
 /// Path and query, as the caller sent them.

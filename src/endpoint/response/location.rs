@@ -1,8 +1,9 @@
 //! Where to poll a run.
 
-use crate::endpoint::request::account::Account;
+use super::presenter::Presenter;
+use crate::endpoint::request::target::{ACCOUNT, SEQUENCE};
 use crate::endpoint::request::warnings::to_query;
-use crate::engine::{Report, Warnings};
+use crate::engine::Report;
 
 /// Maximum length of `X-Forwarded-Prefix`, in bytes. Hosts reject headers that are too long.
 const MAX_PREFIX: usize = 256;
@@ -31,21 +32,28 @@ pub(in crate::endpoint) fn prefix<'a>(values: impl IntoIterator<Item = &'a str>)
     }
 }
 
-/// Returns the path and query to poll a run, with the account and the options of the first request.
-pub(in crate::endpoint) fn location(
-    prefix: &str,
-    report: &Report,
-    account: Option<&Account>,
-    warnings: Warnings,
-) -> String {
+/// Returns the path and query to poll a run, with the account, the sequence and the options of the
+/// first request.
+pub(in crate::endpoint) fn location(presenter: &Presenter, report: &Report) -> String {
+    let Presenter {
+        key_is_stored: _,
+        workspace: _,
+        account,
+        warnings,
+        sequence,
+        prefix,
+    } = presenter;
     let path = match report {
         Report::Sync(report) => {
             format!("{prefix}/syncs/{}/runs/{}", report.run.sync, report.run.run)
         }
         Report::Sequence(report) => format!("{prefix}/sync-sequences/runs/{}", report.run.id),
     };
-    let account = account.map(|account| format!("account={}", account.as_str()));
-    let query: Vec<String> = account.into_iter().chain(to_query(warnings)).collect();
+    let account = account
+        .iter()
+        .map(|name| format!("{ACCOUNT}={}", name.as_str()));
+    let sequence = sequence.iter().map(|id| format!("{SEQUENCE}={id}"));
+    let query: Vec<String> = account.chain(sequence).chain(to_query(*warnings)).collect();
     if query.is_empty() {
         path
     } else {

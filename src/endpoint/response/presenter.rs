@@ -7,6 +7,7 @@ use super::report::{ReportView, RunsView};
 use super::retry_after::{retry_after, seconds};
 use crate::endpoint::request::account::Account;
 use crate::engine::{Failure, FailureKind, Outcome, Report, RunsReport, Warnings};
+use crate::hightouch::SequenceId;
 
 /// Presents reports and failures to one caller.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(in crate::endpoint) struct Presenter {
     pub(in crate::endpoint) account: Option<Account>,
     /// The caller's `acceptWarnings`. `Location` repeats it.
     pub(in crate::endpoint) warnings: Warnings,
+    /// The sequence of the run. `Location` repeats it.
+    pub(in crate::endpoint) sequence: Option<SequenceId>,
     /// The path at which a proxy serves this endpoint; empty if there is none.
     pub(in crate::endpoint) prefix: String,
 }
@@ -39,7 +42,7 @@ impl Presenter {
 
     /// Returns the path and query to poll the run.
     pub(in crate::endpoint) fn location(&self, report: &Report) -> String {
-        location::location(&self.prefix, report, self.account.as_ref(), self.warnings)
+        location::location(self, report)
     }
 
     /// Returns the response that lists runs.

@@ -9,9 +9,11 @@ use super::Response;
 use super::report::{Jobs, SyncRuns};
 use super::retry_after::seconds;
 use crate::engine::{Failure, FailureKind, Report, whole_millis};
+use crate::hightouch::ApiKey;
+use crate::host::Redact as _;
 
 /// Why a request did not end in a report.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::endpoint) struct Problem {
     /// The HTTP status of the response.
     pub(in crate::endpoint) status: u16,
@@ -110,6 +112,16 @@ impl Problem {
     /// A setting is missing or invalid.
     pub(in crate::endpoint) fn not_configured(detail: impl Into<String>) -> Self {
         Failure::unsent(FailureKind::NotConfigured, detail).into()
+    }
+
+    /// Returns what happened.
+    pub(in crate::endpoint) fn detail(&self) -> &str {
+        &self.failure.message
+    }
+
+    /// Removes a secret from all texts.
+    pub(in crate::endpoint) fn redact(&mut self, secret: &ApiKey) {
+        self.failure.redact(secret);
     }
 
     /// Returns the problem as an entry of a batch. A sync that was not started gets 424 (Failed

@@ -3,9 +3,10 @@
 #[cfg(any(test, fuzzing))]
 pub(super) mod fixed;
 
+use super::reporting::targets::{NOTIFY_URL, OPENLINEAGE_API_KEY};
 use super::request::account::Account;
 use super::response::problem::Problem;
-use crate::hightouch::ApiOrigin;
+use crate::hightouch::Origin;
 
 cfg_select! {
     feature = "spin" => {
@@ -34,9 +35,14 @@ pub(super) const DBT_WEBHOOK_SECRET: &str = "DBT_WEBHOOK_SECRET";
 /// name.
 pub(super) const WORKSPACE: &str = "HIGHTOUCH_WORKSPACE";
 
-/// The settings that are secrets, with or without an account's name at their end. A setting may
-/// contain several values, separated by commas.
-const SECRETS: [&str; 3] = [ENDPOINT_TOKEN, API_KEY, DBT_WEBHOOK_SECRET];
+/// The settings that are tokens or keys, with or without an account's name at their end. A setting
+/// may contain several values, separated by commas.
+const TOKENS: [&str; 4] = [
+    ENDPOINT_TOKEN,
+    API_KEY,
+    DBT_WEBHOOK_SECRET,
+    OPENLINEAGE_API_KEY,
+];
 
 /// A source of settings.
 pub(super) trait Settings {
@@ -91,11 +97,22 @@ pub(super) trait Settings {
     ///
     /// Returns a problem if the source cannot be read.
     fn secrets(&self, account: Option<&Account>) -> Result<Vec<String>, Problem> {
-        let mut secrets = Vec::new();
-        for name in SECRETS {
-            secrets.extend(self.values(name, account)?);
-        }
+        let mut secrets = self.tokens(account)?;
+        secrets.extend(self.get(NOTIFY_URL)?);
         Ok(secrets)
+    }
+
+    /// Returns at least the configured tokens and keys that a request of this account can use.
+    ///
+    /// # Errors
+    ///
+    /// Returns a problem if the source cannot be read.
+    fn tokens(&self, account: Option<&Account>) -> Result<Vec<String>, Problem> {
+        let mut tokens = Vec::new();
+        for name in TOKENS {
+            tokens.extend(self.values(name, account)?);
+        }
+        Ok(tokens)
     }
 
     /// Returns whether an account has a token of its own.
@@ -127,9 +144,9 @@ pub(super) trait Settings {
     /// # Errors
     ///
     /// Returns a problem if the setting is invalid.
-    fn origin(&self) -> Result<ApiOrigin, Problem> {
+    fn origin(&self) -> Result<Origin, Problem> {
         let Some(origin) = self.get(API_ORIGIN)? else {
-            return Ok(ApiOrigin::default());
+            return Ok(Origin::default());
         };
         origin
             .parse()

@@ -61,6 +61,10 @@ impl KnownRun for Poll {
         self.is_confirmed
     }
 
+    fn is_started_or_in_progress(&self) -> bool {
+        matches!(self.origin, Origin::Started { .. }) || self.jobs.iter().any(|job| !job.ended())
+    }
+
     fn into_report(self, options: &Options, requests: u32, elapsed: Duration) -> SyncReport {
         SyncReport {
             run: self.run(),

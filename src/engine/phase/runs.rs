@@ -35,6 +35,10 @@ impl KnownRun for RecentRuns {
         false
     }
 
+    fn is_started_or_in_progress(&self) -> bool {
+        false
+    }
+
     fn into_report(self, _: &Options, requests: u32, elapsed: Duration) -> RunsReport {
         RunsReport {
             sync: self.list.sync(),

@@ -96,6 +96,10 @@ impl KnownRun for PollSequence {
         self.is_confirmed
     }
 
+    fn is_started_or_in_progress(&self) -> bool {
+        self.is_started || self.is_confirmed && !self.run.status.ended()
+    }
+
     fn into_report(self, _: &Options, requests: u32, elapsed: Duration) -> SequenceReport {
         SequenceReport {
             run: self.run,

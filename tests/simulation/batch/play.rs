@@ -242,7 +242,7 @@ impl<'w> Driver<'w> {
         let announced = &mut self.played.announced;
         // `never_lost` reports a run that is announced twice.
         while announced.len() <= self.played.ended.len()
-            && let Some(report) = self.batch.next_started(at(self.now))
+            && let Some((_, report)) = self.batch.next_started(at(self.now))
         {
             announced.push(report);
         }

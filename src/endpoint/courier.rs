@@ -1,0 +1,222 @@
+//! Sends the messages of a reporter, and the requests for the details in them.
+
+use core::time::Duration;
+
+use waki::bindings::wasi::io::poll::{Pollable, poll};
+
+use super::log::undelivered;
+use super::reporting::Reporter;
+use super::reporting::outbox::Try;
+use super::reporting::targets::Consumer;
+use super::stderr;
+use crate::engine::{DETAILS_TIMEOUT, Event, Goal, Instant, TransportError};
+use crate::hightouch::{Method, Request};
+use crate::host::exchange::Exchange;
+use crate::host::outgoing::Outgoing;
+use crate::host::{Clock, Driver, Redact};
+
+/// Maximum time that details are read after the last operation is over.
+const LAST_DETAILS: Duration = DETAILS_TIMEOUT;
+/// Maximum time that messages are sent after the last operation is over.
+const LAST_MESSAGES: Duration = Duration::from_secs(10);
+
+/// Sends requests to Hightouch that do not belong to an operation.
+pub(super) trait SendLast {
+    /// Sends a request. Returns `None` if it may not be sent now.
+    fn send_last(&mut self, request: Request) -> Option<Result<Exchange, TransportError>>;
+
+    /// Returns when a request may be sent.
+    fn next_turn(&self) -> Instant;
+
+    /// Empties a response that contains the API key as an ID.
+    fn without_echo(&self, reply: Event) -> Event;
+}
+
+impl<G: Goal<Report: Redact>> SendLast for Driver<G> {
+    fn send_last(&mut self, request: Request) -> Option<Result<Exchange, TransportError>> {
+        self.send_last(request, DETAILS_TIMEOUT)
+    }
+
+    fn next_turn(&self) -> Instant {
+        self.next_turn()
+    }
+
+    fn without_echo(&self, reply: Event) -> Event {
+        self.without_echo(reply)
+    }
+}
+
+/// The messages in flight.
+pub(super) struct Courier {
+    pub(super) reporter: Box<Reporter>,
+    clock: Clock,
+    /// The request for details in flight.
+    details: Option<Exchange>,
+    /// The messages in flight, each with the ID of its message.
+    messages: Vec<(u64, Exchange)>,
+}
+
+impl Courier {
+    pub(super) fn new(reporter: Box<Reporter>, clock: Clock) -> Self {
+        Self {
+            reporter,
+            clock,
+            details: None,
+            messages: Vec::new(),
+        }
+    }
+
+    /// Sends and receives without blocking. `hightouch` is `None` if no details are read.
+    pub(super) fn advance(&mut self, mut hightouch: Option<&mut dyn SendLast>) {
+        let mut has_progress = true;
+        while has_progress {
+            has_progress = match &mut hightouch {
+                Some(hightouch) => self.advance_details(*hightouch),
+                None => false,
+            };
+            has_progress |= self.receive() | self.send();
+        }
+    }
+
+    /// Reads details. Returns whether a request was sent or got its reply.
+    fn advance_details(&mut self, hightouch: &mut dyn SendLast) -> bool {
+        let reader = self.reporter.details();
+        if let Some(exchange) = self.details.take() {
+            match exchange.advance(self.clock.now()) {
+                Ok(exchange) => self.details = Some(exchange),
+                Err(reply) => {
+                    reader.on_reply(&hightouch.without_echo(reply));
+                    return true;
+                }
+            }
+        }
+        let Some(request) = reader.next_request() else {
+            return false;
+        };
+        match hightouch.send_last(request) {
+            None => return false,
+            Some(Ok(exchange)) => {
+                reader.sent();
+                self.details = Some(exchange);
+            }
+            Some(Err(error)) => reader.on_reply(&Event::TransportError(error)),
+        }
+        true
+    }
+
+    /// Receives what has arrived. Returns whether a message got its reply.
+    fn receive(&mut self) -> bool {
+        let now = self.clock.now();
+        let mut has_reply = false;
+        for (id, exchange) in core::mem::take(&mut self.messages) {
+            match exchange.advance(now) {
+                Ok(exchange) => self.messages.push((id, exchange)),
+                Err(reply) => {
+                    has_reply = true;
+                    self.on_reply(id, now, &reply);
+                }
+            }
+        }
+        has_reply
+    }
+
+    /// Sends the messages that are due. Returns whether there was one.
+    fn send(&mut self) -> bool {
+        let mut has_sent = false;
+        let now = self.clock.now();
+        while let Some((next, consumer)) = self.reporter.next_try(now) {
+            has_sent = true;
+            let id = next.id;
+            let give_up = next.give_up;
+            match Exchange::start(outgoing(consumer, next), now, give_up) {
+                Ok(exchange) => self.messages.push((id, exchange)),
+                Err(error) => self.on_reply(id, now, &Event::TransportError(error)),
+            }
+        }
+        has_sent
+    }
+
+    fn on_reply(&mut self, id: u64, now: Instant, reply: &Event) {
+        if let Some(failed) = self.reporter.on_reply(id, now, reply) {
+            stderr::write(undelivered(&failed, self.reporter.host(failed.channel)));
+        }
+    }
+
+    /// Adds the pollables that show progress.
+    pub(super) fn pollables<'a>(&'a self, all: &mut Vec<&'a Pollable>) {
+        for exchange in self.exchanges() {
+            exchange.pollables(all);
+        }
+    }
+
+    /// Returns when [`advance`](Self::advance) has to be called at the latest. `next_turn` is when a
+    /// request for details may be sent.
+    pub(super) fn wake_at(&mut self, next_turn: Option<Instant>) -> Option<Instant> {
+        let wants_turn = self.reporter.details().next_request().is_some();
+        let turn = next_turn.filter(|_| wants_turn);
+        let give_ups = self.exchanges().map(|exchange| exchange.give_up);
+        give_ups.chain(turn).chain(self.reporter.wake_at()).min()
+    }
+
+    fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
+        let messages = self.messages.iter().map(|(_, exchange)| exchange);
+        self.details.iter().chain(messages)
+    }
+
+    /// Sends the last messages. Returns when all of them are delivered or given up.
+    pub(super) fn finish(mut self, mut hightouch: Option<&mut dyn SendLast>) {
+        let start = self.clock.now();
+        let (no_details, no_messages) = (start + LAST_DETAILS, start + LAST_MESSAGES);
+        loop {
+            match &mut hightouch {
+                Some(hightouch) => self.advance(Some(*hightouch)),
+                None => self.advance(None),
+            }
+            let now = self.clock.now();
+            if self.reporter.is_done() {
+                return;
+            }
+            if now >= no_messages {
+                break;
+            }
+            if now >= no_details && hightouch.take().is_some() {
+                self.details = None;
+                self.reporter.details().stop();
+                continue;
+            }
+            let next_turn = hightouch.as_ref().map(|hightouch| hightouch.next_turn());
+            let limit = if hightouch.is_some() {
+                no_details
+            } else {
+                no_messages
+            };
+            let wake_at = self.wake_at(next_turn);
+            if wake_at.is_none() && hightouch.is_none() {
+                break;
+            }
+            let timer = self
+                .clock
+                .wake_at(wake_at.map_or(limit, |wake_at| wake_at.min(limit)));
+            let mut pollables = vec![&timer];
+            self.pollables(&mut pollables);
+            poll(&pollables);
+        }
+        for failed in self.reporter.give_up() {
+            stderr::write(undelivered(&failed, self.reporter.host(failed.channel)));
+        }
+    }
+}
+
+/// Returns the request that carries a message.
+fn outgoing(consumer: &Consumer, next: Try) -> Outgoing<'_> {
+    let token = consumer.token.as_ref();
+    let authorization = token.map(|token| ("authorization", token.bearer()));
+    Outgoing {
+        method: Method::Post,
+        origin: &consumer.origin,
+        target: consumer.target.clone(),
+        headers: authorization.into_iter().collect(),
+        body: next.body,
+        reads_body: false,
+    }
+}

@@ -1,0 +1,344 @@
+//! Notifications: one sentence for people, in the format that the receiver takes.
+
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::targets::NotifyFormat;
+use crate::endpoint::response::problem::Problem;
+use crate::endpoint::response::report::{ReportView, url};
+use crate::engine::{Outcome, Report};
+
+/// A sentence for people. Everything in it that comes from elsewhere has no line breaks and no
+/// control characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Sentence {
+    /// The part that this project writes, with IDs and statuses.
+    subject: String,
+    /// What Hightouch says, or the message of a problem.
+    reason: Option<String>,
+    /// The URL of the run.
+    url: Option<String>,
+}
+
+impl Sentence {
+    /// Returns the sentence about a run that ended.
+    pub(super) fn of_end(outcome: &Outcome, report: &Report, workspace: Option<&str>) -> Self {
+        let (run, status) = match report {
+            Report::Sync(report) => (
+                format!(
+                    "Hightouch sync {}, run {},",
+                    report.run.sync, report.run.run
+                ),
+                report.status.as_str(),
+            ),
+            Report::Sequence(report) => (
+                format!("Hightouch sequence run {}", report.run.id),
+                report.run.status.as_str(),
+            ),
+        };
+        let status = on_one_line(status);
+        let (subject, reason) = match outcome {
+            Ok(_) => (format!("{run} succeeded ({status})"), rows(report)),
+            Err(failure) => (
+                format!("{run} ended as {status}"),
+                Some(on_one_line(&failure.message)),
+            ),
+        };
+        Self {
+            subject,
+            reason,
+            url: match (workspace, report) {
+                (Some(workspace), Report::Sync(report)) => Some(url(workspace, report.run)),
+                _ => None,
+            },
+        }
+    }
+
+    /// Returns the sentence about a delivery of dbt that ended in a problem. `sync` is the sync as
+    /// the hook's path names it.
+    pub(super) fn of_dbt_problem(sync: &str, problem: &Problem) -> Self {
+        Self {
+            subject: format!(
+                "The dbt hook of Hightouch sync {sync} ended in a problem ({})",
+                problem.kind
+            ),
+            reason: Some(on_one_line(problem.detail())),
+            url: None,
+        }
+    }
+
+    /// Returns the sentence without escapes, and without the URL.
+    fn plain(&self) -> String {
+        match &self.reason {
+            Some(reason) => format!("{}: {reason}", self.subject),
+            None => format!("{}.", self.subject),
+        }
+    }
+
+    /// Returns the sentence for receivers that read mentions and links in a text.
+    fn escaped(&self) -> String {
+        let text = escape(&self.plain());
+        match &self.url {
+            Some(url) => format!("{text} {url}"),
+            None => text,
+        }
+    }
+}
+
+/// Returns the row counts of a run that succeeded, if they are known.
+fn rows(report: &Report) -> Option<String> {
+    let Report::Sync(report) = report else {
+        return None;
+    };
+    let (successful, rejected) = (report.successful_rows()?, report.rejected_rows()?);
+    Some(format!("{successful} rows accepted, {rejected} rejected."))
+}
+
+/// Replaces line breaks and other control characters by blanks.
+fn on_one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join(" ")
+}
+
+/// Escapes a text so that it notifies nobody and links to nothing.
+///
+/// Slack reads `<!channel>`, `<@user>` and `<url|text>` unless `&`, `<` and `>` are escaped
+/// (<https://docs.slack.dev/messaging/formatting-message-text#escaping>), and so does Google Chat.
+/// Mattermost and Discord also read `@channel` and `@name` at the start of a word, and `[text](url)`.
+/// A zero-width space after the `@` and after the `]` prevents that.
+fn escape(text: &str) -> String {
+    const ZERO_WIDTH_SPACE: char = '\u{200b}';
+    let mut escaped = String::with_capacity(text.len());
+    let mut before = None;
+    for character in text.chars() {
+        match character {
+            '&' => escaped += "&amp;",
+            '<' => escaped += "&lt;",
+            '>' => escaped += "&gt;",
+            ']' => escaped.extend([']', ZERO_WIDTH_SPACE]),
+            '@' if !before.is_some_and(char::is_alphanumeric) => {
+                escaped.extend(['@', ZERO_WIDTH_SPACE]);
+            }
+            other => escaped.push(other),
+        }
+        before = Some(character);
+    }
+    escaped
+}
+
+/// The structured part of a notification in the format `json`.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Attachment<'a> {
+    Report(ReportView<'a>),
+    Problem(&'a Problem),
+}
+
+/// Returns the body of a notification.
+pub(super) fn body(
+    format: NotifyFormat,
+    sentence: &Sentence,
+    id: Option<Uuid>,
+    attachment: Attachment<'_>,
+) -> Vec<u8> {
+    // Every value here can be serialized.
+    let json = match format {
+        NotifyFormat::Json => serde_json::to_vec(&Structured {
+            text: sentence.escaped(),
+            id,
+            attachment,
+        }),
+        NotifyFormat::Text => serde_json::to_vec(&Text {
+            text: sentence.escaped(),
+        }),
+        NotifyFormat::Teams => serde_json::to_vec(&TeamsMessage::new(sentence)),
+    };
+    json.unwrap_or_default()
+}
+
+#[derive(Serialize)]
+struct Structured<'a> {
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Uuid>,
+    #[serde(flatten)]
+    attachment: Attachment<'a>,
+}
+
+/// Google Chat rejects unknown fields beside `text`. Slack and Mattermost take `text` too.
+#[derive(Serialize)]
+struct Text {
+    text: String,
+}
+
+/// The message that the workflows of Microsoft Teams expect: one Adaptive Card.
+#[derive(Serialize)]
+struct TeamsMessage {
+    r#type: &'static str,
+    attachments: [TeamsAttachment; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TeamsAttachment {
+    content_type: &'static str,
+    content: Card,
+}
+
+#[derive(Serialize)]
+struct Card {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    r#type: &'static str,
+    version: &'static str,
+    body: [RichTextBlock; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    actions: Vec<OpenUrl>,
+}
+
+/// A text that is shown as it is, without Markdown.
+#[derive(Serialize)]
+struct RichTextBlock {
+    r#type: &'static str,
+    inlines: [TextRun; 1],
+}
+
+#[derive(Serialize)]
+struct TextRun {
+    r#type: &'static str,
+    text: String,
+}
+
+#[derive(Serialize)]
+struct OpenUrl {
+    r#type: &'static str,
+    title: &'static str,
+    url: String,
+}
+
+impl TeamsMessage {
+    fn new(sentence: &Sentence) -> Self {
+        let open = |url: &String| OpenUrl {
+            r#type: "Action.OpenUrl",
+            title: "Open in Hightouch",
+            url: url.clone(),
+        };
+        Self {
+            r#type: "message",
+            attachments: [TeamsAttachment {
+                content_type: "application/vnd.microsoft.card.adaptive",
+                content: Card {
+                    schema: "http://adaptivecards.io/schemas/adaptive-card.json",
+                    r#type: "AdaptiveCard",
+                    version: "1.2",
+                    body: [RichTextBlock {
+                        r#type: "RichTextBlock",
+                        inlines: [TextRun {
+                            r#type: "TextRun",
+                            text: sentence.plain(),
+                        }],
+                    }],
+                    actions: sentence.url.iter().map(open).collect(),
+                },
+            }],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::engine::{Failure, FailureKind, SyncReport};
+    use crate::hightouch::{RunRef, RunStatus};
+
+    fn report(status: RunStatus) -> Report {
+        Report::Sync(SyncReport {
+            run: RunRef {
+                sync: 1.try_into().unwrap(),
+                run: 42.try_into().unwrap(),
+            },
+            status,
+            jobs: Vec::new(),
+            joined: false,
+            requests: 3,
+            elapsed: core::time::Duration::ZERO,
+        })
+    }
+
+    fn failure(status: RunStatus, message: &str) -> Failure {
+        Failure {
+            report: Some(report(status)),
+            ..Failure::unsent(FailureKind::SyncFailed, message)
+        }
+    }
+
+    fn json_of(format: NotifyFormat, failure: &Failure) -> Value {
+        let report = failure.report.clone().unwrap();
+        let sentence = Sentence::of_end(&Err(failure.clone()), &report, Some("acme"));
+        let problem = Problem::from(failure.clone());
+        let body = body(
+            format,
+            &sentence,
+            Some(Uuid::nil()),
+            Attachment::Problem(&problem),
+        );
+        serde_json::from_slice(&body).unwrap()
+    }
+
+    const URL: &str = "https://app.hightouch.com/acme/syncs/1/runs/42";
+
+    #[test]
+    fn each_format_has_the_fields_that_its_receiver_takes() {
+        let failure = failure(RunStatus::Failed, "No such table.");
+        let text = format!("Hightouch sync 1, run 42, ended as failed: No such table. {URL}");
+        assert_eq!(
+            json_of(NotifyFormat::Text, &failure),
+            json!({ "text": text })
+        );
+        let structured = json_of(NotifyFormat::Json, &failure);
+        assert_eq!(structured["text"], text);
+        assert_eq!(structured["id"], Uuid::nil().to_string());
+        assert_eq!(structured["problem"]["kind"], "sync-failed");
+        assert_eq!(structured["problem"]["runId"], 42);
+        let card = &json_of(NotifyFormat::Teams, &failure)["attachments"][0];
+        assert_eq!(
+            card["contentType"],
+            "application/vnd.microsoft.card.adaptive"
+        );
+        assert_eq!(
+            card["content"]["body"][0]["inlines"][0]["text"],
+            "Hightouch sync 1, run 42, ended as failed: No such table."
+        );
+        assert_eq!(card["content"]["actions"][0]["url"], URL);
+    }
+
+    #[test]
+    fn a_text_of_hightouch_notifies_nobody_and_links_to_nothing() {
+        for (text, escaped) in [
+            (
+                "<!channel> & <@U1>",
+                "&lt;!channel&gt; &amp; &lt;@\u{200b}U1&gt;",
+            ),
+            ("@here, (@all) @", "@\u{200b}here, (@\u{200b}all) @\u{200b}"),
+            ("mail to a@example.com", "mail to a@example.com"),
+            (
+                "[text](https://evil.example)",
+                "[text]\u{200b}(https://evil.example)",
+            ),
+            ("two\r\nlines\tand\u{0}more\u{2028}", "two lines and more"),
+        ] {
+            let json = json_of(NotifyFormat::Text, &failure(RunStatus::Failed, text));
+            let expected = format!("Hightouch sync 1, run 42, ended as failed: {escaped} {URL}");
+            assert_eq!(json["text"], expected);
+            // A status that is not known is a text of Hightouch too.
+            let unknown = failure(RunStatus::Other(text.into()), "x");
+            let json = json_of(NotifyFormat::Text, &unknown);
+            let expected = format!("Hightouch sync 1, run 42, ended as {escaped}: x {URL}");
+            assert_eq!(json["text"], expected);
+        }
+    }
+}

@@ -1,0 +1,453 @@
+//! Builds the messages about the runs of one request.
+
+use uuid::Uuid;
+
+use super::lineage::{self, Content, EventType};
+use super::lineage_parent::LineageParent;
+use super::notification::{self, Attachment, Sentence};
+use super::outbox::{Channel, Message, Outbox, Try, Undelivered};
+use super::run_id::{delivery_id, run_id};
+use super::targets::{Consumer, Lineage, Notify, Targets};
+use crate::endpoint::response::presenter::Presenter;
+use crate::endpoint::response::problem::Problem;
+use crate::engine::{Details, DetailsReader, Event, Failure, Instant, Outcome, Report};
+use crate::hightouch::{ApiKey, Destination, Origin, SequenceId, SyncId, SyncRef, Timestamp};
+use crate::host::Redact as _;
+
+/// Reports the runs of one request.
+#[derive(Debug)]
+pub(in crate::endpoint) struct Reporter {
+    lineage: Option<Lineage>,
+    notify: Option<Notify>,
+    /// The origin of Hightouch's API.
+    origin: Origin,
+    /// The slug of the workspace.
+    workspace: Option<String>,
+    /// The secrets that no message may contain.
+    secrets: Vec<ApiKey>,
+    /// The run that caused the runs of this request.
+    parent: Option<LineageParent>,
+    /// The sequence of the request, if it is known.
+    sequence: Option<SequenceId>,
+    details: DetailsReader,
+    /// The runs whose events have not been built.
+    runs: Vec<Run>,
+    outbox: Outbox,
+}
+
+/// The context of a request's runs.
+#[derive(Debug)]
+pub(in crate::endpoint) struct Scope {
+    pub(in crate::endpoint) origin: Origin,
+    pub(in crate::endpoint) workspace: Option<String>,
+    pub(in crate::endpoint) secrets: Vec<ApiKey>,
+    pub(in crate::endpoint) parent: Option<LineageParent>,
+    pub(in crate::endpoint) sequence: Option<SequenceId>,
+}
+
+/// The subject of a message, for the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::endpoint) struct Subject {
+    pub(in crate::endpoint) sync: Option<String>,
+    pub(in crate::endpoint) run: Option<u64>,
+    pub(in crate::endpoint) sequence_run: Option<String>,
+}
+
+/// A run whose events have not been built.
+#[derive(Debug)]
+struct Run {
+    id: Uuid,
+    subject: Subject,
+    /// The sync whose details the events contain.
+    sync: Option<SyncId>,
+    /// The name of the job, unless the details contain a slug.
+    name: String,
+    /// The state of the run when it became known, and Hightouch's time then, until the event is
+    /// built.
+    start: Option<(Report, Option<Timestamp>)>,
+    end: Option<End>,
+}
+
+/// The end of a run.
+#[derive(Debug)]
+struct End {
+    event_type: EventType,
+    report: Report,
+    /// Hightouch's time when the end became known.
+    time: Option<Timestamp>,
+    /// Why the run did not succeed.
+    error: Option<String>,
+}
+
+impl Reporter {
+    /// Returns a reporter; `None` if nothing is reported.
+    pub(in crate::endpoint) fn new(targets: Targets, scope: Scope) -> Option<Self> {
+        let Targets {
+            lineage,
+            notify,
+            follow: _,
+        } = targets;
+        if lineage.is_none() && notify.is_none() {
+            return None;
+        }
+        let Scope {
+            origin,
+            workspace,
+            mut secrets,
+            parent,
+            sequence,
+        } = scope;
+        secrets.extend(notify.iter().flat_map(|notify| notify.consumer.secrets()));
+        Some(Self {
+            lineage,
+            notify,
+            origin,
+            workspace,
+            secrets,
+            parent,
+            sequence,
+            details: DetailsReader::default(),
+            runs: Vec::new(),
+            outbox: Outbox::default(),
+        })
+    }
+
+    /// Records that the request has started or adopted a run. `sync` is the sync as the caller
+    /// named it, and `time` is Hightouch's time.
+    pub(in crate::endpoint) fn started(
+        &mut self,
+        sync: Option<&SyncRef>,
+        mut report: Report,
+        time: Option<Timestamp>,
+    ) {
+        self.secrets.iter().for_each(|secret| report.redact(secret));
+        if let Some(run) = self.run(sync, &report) {
+            run.start = Some((report, time));
+        }
+    }
+
+    /// Records the outcome of an operation. `has_seen_progress` says whether the request has started
+    /// the run or has seen it in progress, and `time` is Hightouch's time.
+    pub(in crate::endpoint) fn ended(
+        &mut self,
+        sync: Option<&SyncRef>,
+        outcome: &Outcome,
+        has_seen_progress: bool,
+        time: Option<Timestamp>,
+        presenter: &Presenter,
+    ) {
+        let Some(event_type) = lineage::end_of(outcome, presenter.warnings) else {
+            return;
+        };
+        let mut outcome = outcome.clone();
+        self.secrets.iter().for_each(|secret| match &mut outcome {
+            Ok(report) => report.redact(secret),
+            Err(failure) => failure.redact(secret),
+        });
+        let outcome = &outcome;
+        let report = match outcome {
+            Ok(report) => report,
+            Err(Failure {
+                report: Some(report),
+                ..
+            }) => report,
+            Err(_) => return,
+        };
+        if has_seen_progress {
+            self.notify_end(outcome, report, presenter);
+        }
+        let error = error(event_type, outcome, report);
+        if let Some(run) = self.run(sync, report) {
+            run.end = Some(End {
+                event_type,
+                report: report.clone(),
+                time,
+                error,
+            });
+        }
+    }
+
+    /// Records that a delivery of a dbt success ended in a problem. `sync` is the sync as the hook's
+    /// path names it.
+    pub(in crate::endpoint) fn dbt_problem(
+        &mut self,
+        sync: &SyncRef,
+        dbt_run: Option<&str>,
+        problem: &Problem,
+    ) {
+        let mut problem = problem.clone();
+        self.secrets
+            .iter()
+            .for_each(|secret| problem.redact(secret));
+        let sync = sync.to_string();
+        let id = dbt_run.map(|dbt_run| delivery_id(&self.origin, &sync, dbt_run));
+        let sentence = Sentence::of_dbt_problem(&sync, &problem);
+        let subject = Subject {
+            sync: Some(sync),
+            ..Subject::default()
+        };
+        self.notify(subject, &sentence, id, Attachment::Problem(&problem));
+    }
+
+    /// Returns the reader of the details that the events contain.
+    pub(in crate::endpoint) fn details(&mut self) -> &mut DetailsReader {
+        &mut self.details
+    }
+
+    /// Returns the next try that is to be sent now, and its receiver.
+    pub(in crate::endpoint) fn next_try(&mut self, now: Instant) -> Option<(Try, &Consumer)> {
+        self.build_events();
+        let next = self.outbox.next_try(now)?;
+        let lineage = self.lineage.as_ref().map(|lineage| &lineage.consumer);
+        let notify = self.notify.as_ref().map(|notify| &notify.consumer);
+        let consumer = match next.channel {
+            Channel::Lineage => lineage,
+            Channel::Notification => notify,
+        };
+        Some((next, consumer?))
+    }
+
+    /// Returns when the next try is due, unless that depends on replies.
+    pub(in crate::endpoint) fn wake_at(&self) -> Option<Instant> {
+        self.outbox.wake_at()
+    }
+
+    /// Handles the reply to a try. Returns the message if it will not be delivered.
+    pub(in crate::endpoint) fn on_reply(
+        &mut self,
+        id: u64,
+        now: Instant,
+        reply: &Event,
+    ) -> Option<Undelivered> {
+        let mut undelivered = self.outbox.on_reply(id, now, reply)?;
+        self.redact(&mut undelivered.reason);
+        Some(undelivered)
+    }
+
+    /// Returns whether every message that can be built was delivered or given up.
+    pub(in crate::endpoint) fn is_done(&self) -> bool {
+        self.runs.is_empty() && self.outbox.is_empty()
+    }
+
+    /// Gives up all messages. Returns them.
+    pub(in crate::endpoint) fn give_up(&mut self) -> Vec<Undelivered> {
+        self.details.stop();
+        self.build_events();
+        let mut undelivered = self.outbox.give_up();
+        // The other runs have an event without a time.
+        undelivered.extend(self.runs.drain(..).map(|run| Undelivered {
+            channel: Channel::Lineage,
+            subject: run.subject,
+            tries: 0,
+            reason: "Hightouch has reported no time for the event".into(),
+        }));
+        undelivered
+    }
+
+    /// Returns the host of a receiver, for the log.
+    pub(in crate::endpoint) fn host(&self, channel: Channel) -> &str {
+        let lineage = self.lineage.as_ref().map(|lineage| &lineage.consumer);
+        let notify = self.notify.as_ref().map(|notify| &notify.consumer);
+        let consumer = match channel {
+            Channel::Lineage => lineage,
+            Channel::Notification => notify,
+        };
+        consumer.map_or("", |consumer| consumer.origin.host())
+    }
+
+    /// Returns the entry of a run. Adds it if it is new. `None` if no events are sent for the run.
+    fn run(&mut self, sync: Option<&SyncRef>, report: &Report) -> Option<&mut Run> {
+        self.lineage.as_ref()?;
+        let id = run_id(&self.origin, report);
+        if let Some(index) = self.runs.iter().position(|run| run.id == id) {
+            return self.runs.get_mut(index);
+        }
+        let (name, sync) = match (report, sync) {
+            (Report::Sync(report), Some(SyncRef::Slug(slug))) => {
+                (slug.as_str().into(), Some(report.run.sync))
+            }
+            (Report::Sync(report), _) => (report.run.sync.to_string(), Some(report.run.sync)),
+            (Report::Sequence(_), _) => {
+                (self.sequence.as_ref()?.as_str().to_ascii_lowercase(), None)
+            }
+        };
+        if let Some(sync) = sync {
+            self.details.add(sync);
+        }
+        Some(self.runs.push_mut(Run {
+            id,
+            subject: Subject::of(report),
+            sync,
+            name,
+            start: None,
+            end: None,
+        }))
+    }
+
+    /// Builds the events whose details are complete and whose times are known.
+    fn build_events(&mut self) {
+        for mut run in core::mem::take(&mut self.runs) {
+            let unknown = Details::default();
+            let details = match run.sync {
+                Some(sync) => self.details.get(sync),
+                None => Some(&unknown),
+            };
+            if let Some(details) = details {
+                let details = self.redacted(details.clone());
+                run = self.build_events_of(run, &details);
+            }
+            if run.start.is_some() || run.end.is_some() {
+                self.runs.push(run);
+            }
+        }
+    }
+
+    /// Builds the events of one run. Returns the run with what could not be built.
+    fn build_events_of(&mut self, mut run: Run, details: &Details) -> Run {
+        if let Some((report, time)) = run.start.take() {
+            // At the end, Hightouch has reported more times.
+            let at_end = run.end.as_ref();
+            let start_time = lineage::start_time(&report, time)
+                .or_else(|| lineage::start_time(&at_end?.report, at_end?.time));
+            match start_time {
+                Some(time) => self.push_event(&run, EventType::Start, &report, time, details, None),
+                None => {
+                    run.start = Some((report, time));
+                    return run;
+                }
+            }
+        }
+        if let Some(end) = run.end.take() {
+            match lineage::end_time(&end.report, end.time) {
+                Some(time) => {
+                    let error = end.error.as_deref();
+                    self.push_event(&run, end.event_type, &end.report, time, details, error);
+                }
+                None => run.end = Some(end),
+            }
+        }
+        run
+    }
+
+    fn push_event(
+        &mut self,
+        run: &Run,
+        event_type: EventType,
+        report: &Report,
+        time: String,
+        details: &Details,
+        error: Option<&str>,
+    ) {
+        let Some(lineage) = &self.lineage else { return };
+        let event = Content {
+            event_type,
+            time,
+            run_id: run.id,
+            namespace: &lineage.namespace,
+            job: details.slug.as_deref().unwrap_or(&run.name),
+            parent: self.parent.as_ref(),
+            report,
+            details,
+            workspace: self.workspace.as_deref(),
+            error,
+        };
+        self.outbox.push(Message {
+            channel: Channel::Lineage,
+            subject: run.subject.clone(),
+            after: Some(run.id),
+            body: event.to_json(),
+        });
+    }
+
+    /// Notifies the end of a run, if the settings ask for it.
+    fn notify_end(&mut self, outcome: &Outcome, report: &Report, presenter: &Presenter) {
+        let id = run_id(&self.origin, report);
+        let subject = Subject::of(report);
+        let sentence = Sentence::of_end(outcome, report, self.workspace.as_deref());
+        match outcome {
+            Err(failure) => {
+                let problem = presenter.problem(failure.clone());
+                self.notify(subject, &sentence, Some(id), Attachment::Problem(&problem));
+            }
+            Ok(_) => {
+                let includes_success = self.notify.as_ref().map(|notify| notify.includes_success);
+                if includes_success == Some(true) {
+                    let report = Attachment::Report(presenter.view(report));
+                    self.notify(subject, &sentence, Some(id), report);
+                }
+            }
+        }
+    }
+
+    fn notify(
+        &mut self,
+        subject: Subject,
+        sentence: &Sentence,
+        id: Option<Uuid>,
+        attachment: Attachment<'_>,
+    ) {
+        let Some(notify) = &self.notify else { return };
+        let body = notification::body(notify.format, sentence, id, attachment);
+        self.outbox.push(Message {
+            channel: Channel::Notification,
+            subject,
+            after: None,
+            body,
+        });
+    }
+
+    /// Removes the secrets from a text.
+    fn redact(&self, text: &mut String) {
+        self.secrets.iter().for_each(|secret| secret.redact(text));
+    }
+
+    fn redacted(&self, mut details: Details) -> Details {
+        let Details { slug, destination } = &mut details;
+        slug.iter_mut().for_each(|slug| self.redact(slug));
+        if let Some(Destination { kind, slug }) = destination {
+            self.redact(kind);
+            self.redact(slug);
+        }
+        details
+    }
+}
+
+impl Subject {
+    fn of(report: &Report) -> Self {
+        match report {
+            Report::Sync(report) => Self {
+                sync: Some(report.run.sync.to_string()),
+                run: Some(report.run.run.get()),
+                sequence_run: None,
+            },
+            Report::Sequence(report) => Self {
+                sequence_run: Some(report.run.id.to_string()),
+                ..Self::default()
+            },
+        }
+    }
+}
+
+/// Returns why a run did not succeed.
+fn error(event_type: EventType, outcome: &Outcome, report: &Report) -> Option<String> {
+    let failure = outcome
+        .as_ref()
+        .err()
+        .map(|failure| failure.message.clone());
+    // An adopted run may have failed although the operation, which does not wait, succeeded.
+    let by_status = || match report {
+        Report::Sync(report) => {
+            let reported = report.jobs.iter().find_map(|job| job.error.clone());
+            reported.unwrap_or_else(|| ended_as(report.status.as_str()))
+        }
+        Report::Sequence(report) => ended_as(report.run.status.as_str()),
+    };
+    match event_type {
+        EventType::Start | EventType::Complete => None,
+        EventType::Fail | EventType::Abort => Some(failure.unwrap_or_else(by_status)),
+    }
+}
+
+fn ended_as(status: &str) -> String {
+    format!("The run ended as `{status}`.")
+}

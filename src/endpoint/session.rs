@@ -1,0 +1,212 @@
+//! Carries out the operations of a request, and reports their runs to other systems beside it.
+
+use waki::bindings::wasi::io::poll::Pollable;
+
+use super::courier::Courier;
+use super::log::StartedLog;
+use super::response::presenter::Presenter;
+use super::response::problem::Problem;
+use super::stderr;
+use crate::engine::{Failure, FailureKind, Goal, Instant, Options, Outcome, Report, untyped};
+use crate::hightouch::SyncRef;
+use crate::host::{Clock, Driver, Redact};
+
+/// The operations of one request.
+pub(super) struct Session<'a, G: Goal> {
+    driver: Driver<G>,
+    /// The syncs of the operations, as the caller named them.
+    syncs: &'a [SyncRef],
+    presenter: &'a Presenter,
+    /// The lines about the runs.
+    log: StartedLog,
+    /// Reports the runs; `None` if nothing is reported.
+    courier: Option<Courier>,
+    clock: Clock,
+}
+
+impl<'a, G: Goal<Report: Redact + Into<Report>>> Session<'a, G> {
+    pub(super) fn new(
+        driver: Driver<G>,
+        syncs: &'a [SyncRef],
+        presenter: &'a Presenter,
+        log: StartedLog,
+        courier: Option<Courier>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            driver,
+            syncs,
+            presenter,
+            log,
+            courier,
+            clock,
+        }
+    }
+
+    /// Returns the driver of the operations.
+    pub(super) fn driver(&self) -> &Driver<G> {
+        &self.driver
+    }
+
+    /// Advances all operations without blocking. Logs the runs that were started or adopted.
+    pub(super) fn advance(&mut self) {
+        self.driver.advance();
+        while let Some((index, report)) = self.driver.next_started() {
+            let report = report.into();
+            stderr::write(self.log.line(&report));
+            if let Some(courier) = &mut self.courier {
+                let time = self.driver.server_time(index);
+                courier
+                    .reporter
+                    .started(self.syncs.get(index), report, time);
+            }
+        }
+    }
+
+    /// Returns the outcome of an operation that is over, once. Reports the end of its run.
+    pub(super) fn take_outcome(&mut self, index: usize) -> Option<Outcome<G::Report>> {
+        let outcome = self.driver.take_outcome(index)?;
+        if let Some(courier) = &mut self.courier {
+            courier.reporter.ended(
+                self.syncs.get(index),
+                &untyped(outcome.clone()),
+                self.driver.has_seen_progress(index),
+                self.driver.server_time(index),
+                self.presenter,
+            );
+        }
+        Some(outcome)
+    }
+
+    /// Reports that a delivery of a dbt success ended in a problem.
+    pub(super) fn dbt_problem(&mut self, dbt_run: Option<&str>, problem: &Problem) {
+        if let (Some(courier), [sync]) = (&mut self.courier, self.syncs) {
+            courier.reporter.dbt_problem(sync, dbt_run, problem);
+        }
+    }
+
+    /// Blocks until an operation can make progress, `also` is ready, or the time `until` has come.
+    /// Sends the messages about the runs meanwhile.
+    pub(super) fn wait(&mut self, also: Option<&Pollable>, until: Option<Instant>) {
+        let mut pollables: Vec<&Pollable> = also.into_iter().collect();
+        let mut until = until;
+        if let Some(courier) = &mut self.courier {
+            courier.advance(Some(&mut self.driver));
+            let wake_at = courier.wake_at(Some(self.driver.next_turn()));
+            until = until.into_iter().chain(wake_at).min();
+        }
+        if let Some(courier) = &self.courier {
+            courier.pollables(&mut pollables);
+        }
+        self.driver.wait(&pollables, until);
+    }
+
+    /// Drives the first operation to its end.
+    pub(super) fn finish_first(&mut self) -> Outcome<G::Report> {
+        loop {
+            self.advance();
+            if let Some(outcome) = self.take_outcome(0) {
+                return outcome;
+            }
+            self.wait(None, None);
+        }
+    }
+
+    /// Drives all operations to their ends. Returns their outcomes, in the order of the goals.
+    pub(super) fn finish(&mut self, operations: usize) -> Vec<Outcome<G::Report>> {
+        let mut outcomes: Vec<Option<Outcome<G::Report>>> = (0..operations).map(|_| None).collect();
+        loop {
+            self.advance();
+            for (index, outcome) in outcomes.iter_mut().enumerate() {
+                if outcome.is_none() {
+                    *outcome = self.take_outcome(index);
+                }
+            }
+            if outcomes.iter().all(Option::is_some) {
+                return outcomes.into_iter().flatten().collect();
+            }
+            self.wait(None, None);
+        }
+    }
+
+    /// Follows runs that are still in progress after the response, then sends the last messages.
+    pub(super) fn after_response(mut self, running: Vec<Running<G>>, options: Options) {
+        if !running.is_empty() && !options.max_wait.is_zero() {
+            self = self.follow(running, options);
+        }
+        let Self {
+            mut driver,
+            courier,
+            ..
+        } = self;
+        if let Some(courier) = courier {
+            courier.finish(Some(&mut driver));
+        }
+    }
+
+    /// Awaits the ends of runs, logs and reports them. The goals can start nothing.
+    fn follow(self, running: Vec<Running<G>>, options: Options) -> Self {
+        let (indexes, goals): (Vec<usize>, Vec<G>) = running
+            .into_iter()
+            .map(|Running { index, goal }| (index, goal))
+            .unzip();
+        let start = self.clock.now();
+        let mut session = Self {
+            driver: self.driver.following(goals, options),
+            ..self
+        };
+        let mut is_over = vec![false; indexes.len()];
+        while is_over.contains(&false) {
+            session.driver.advance();
+            for (at, (index, is_over)) in indexes.iter().zip(&mut is_over).enumerate() {
+                let Some(outcome) = session.driver.take_outcome(at).map(untyped) else {
+                    continue;
+                };
+                *is_over = true;
+                let elapsed = session.clock.now().duration_since(start);
+                stderr::write(session.log.followed(&outcome, elapsed));
+                if let Some(courier) = &mut session.courier {
+                    let time = session.driver.server_time(at);
+                    let sync = session.syncs.get(*index);
+                    let reporter = &mut courier.reporter;
+                    reporter.ended(sync, &outcome, true, time, session.presenter);
+                }
+            }
+            if is_over.contains(&false) {
+                session.wait(None, None);
+            }
+        }
+        session
+    }
+}
+
+/// A run that is still in progress after the response.
+pub(super) struct Running<G> {
+    /// The index of the operation that started or joined the run.
+    index: usize,
+    /// The goal that awaits the run.
+    goal: G,
+}
+
+/// Returns the run of an operation, if the run is still in progress.
+pub(super) fn still_running<G: Goal>(
+    index: usize,
+    outcome: &Outcome<G::Report>,
+) -> Option<Running<G>> {
+    match outcome {
+        Err(Failure {
+            kind: FailureKind::StillRunning,
+            report: Some(report),
+            ..
+        }) => Running::new(index, report),
+        _ => None,
+    }
+}
+
+impl<G: Goal> Running<G> {
+    /// Returns the run of a report, which was in progress.
+    pub(super) fn new(index: usize, report: &G::Report) -> Option<Self> {
+        let goal = G::awaiting(report)?;
+        Some(Self { index, goal })
+    }
+}
