@@ -20,6 +20,7 @@ from openlineage.client.facet_v2 import (
     nominal_time_run,
     output_statistics_output_dataset,
     parent_run,
+    processing_engine_run,
 )
 from openlineage.client.serde import Serde
 from referencing import Registry, Resource
@@ -31,6 +32,7 @@ FACETS = {
     "nominalTime": nominal_time_run.NominalTimeRunFacet,
     "outputStatistics": output_statistics_output_dataset.OutputStatisticsOutputDatasetFacet,
     "parent": parent_run.ParentRunFacet,
+    "processing_engine": processing_engine_run.ProcessingEngineRunFacet,
 }
 # The classes of the project's own facets.
 OWN_FACETS = {"hightouch_syncRun": RunFacet, "hightouch_sequenceRun": RunFacet}

@@ -293,6 +293,7 @@ fn a_delivery_is_tried_again_if_that_can_help() {
             (Reaction::Status(500), never, 3..=3),
             (Reaction::Status(503), never, 3..=3),
             (Reaction::Status(408), never, 3..=3),
+            (Reaction::Status(425), never, 3..=3),
             (Reaction::Status(429), never, 3..=3),
             (headed(429, "retry-after: 1\r\n"), never, 3..=3),
             (headed(429, "retry-after: 60\r\n"), never, 1..=1),
