@@ -28,24 +28,26 @@ const MAX_AFTER_ANSWER: Duration = Duration::from_secs(15);
 const MAX_TRIES: usize = 3;
 
 /// Starts a mock of Hightouch whose run 42 of sync 1 fails at the third poll, so that the requests do
-/// not depend on the time.
+/// not depend on the time. The run has no times.
 async fn hightouch() -> Scripted {
-    let mut looks = 0;
+    let mut is_started = false;
+    let mut polls = 0;
     Scripted::start(move |what, _| {
         if let Some(details) = details(what) {
             return details;
         }
         if what.starts_with("POST") {
+            is_started = true;
             return respond_with(200, r#"{"id":"42"}"#);
         }
-        looks += 1;
-        let has_ended = looks >= 3;
+        if !is_started {
+            return respond_with(200, r#"{"data":[],"hasMore":false}"#);
+        }
+        polls += 1;
+        let has_ended = polls >= 3;
         let run = json!({
             "id": 42,
             "status": if has_ended { "failed" } else { "processing" },
-            "createdAt": "2026-01-01T00:00:00.000Z",
-            "startedAt": "2026-01-01T00:00:01.000Z",
-            "finishedAt": has_ended.then_some("2026-01-01T00:00:04.000Z"),
             "error": has_ended.then_some("the destination rejected the credentials"),
         });
         respond_with(200, json!({"data": [run], "hasMore": false}).to_string())
@@ -291,6 +293,7 @@ fn a_delivery_is_tried_again_if_that_can_help() {
             (Reaction::Status(500), never, 3..=3),
             (Reaction::Status(503), never, 3..=3),
             (Reaction::Status(408), never, 3..=3),
+            (Reaction::Status(425), never, 3..=3),
             (Reaction::Status(429), never, 3..=3),
             (headed(429, "retry-after: 1\r\n"), never, 3..=3),
             (headed(429, "retry-after: 60\r\n"), never, 1..=1),

@@ -259,7 +259,13 @@ fn a_call_without_an_end_posts_nothing() {
             ),
             (endpoint.post("/syncs/4/runs").json(&refuse), 409),
             (endpoint.get("/syncs/4/runs"), 200),
-            (endpoint.get("/syncs/1/runs/999999"), 404),
+            // A run that Hightouch does not list.
+            (
+                endpoint
+                    .get("/syncs/1/runs/999999")
+                    .header("prefer", "wait=1"),
+                202,
+            ),
         ] {
             let received = call(&endpoint, request).await;
             assert_eq!(received.status, status, "{}", received.text);
@@ -352,6 +358,7 @@ fn the_format_fits_who_takes_it() {
             let endpoint = Reporting::new(&hightouch.origin())
                 .notify_all(&consumer)
                 .with("NOTIFY_FORMAT", format)
+                .with("HIGHTOUCH_WORKSPACE", "acme")
                 .serve(&stage, kind)
                 .await;
             for sync in [3, 5] {
@@ -401,13 +408,33 @@ fn check_card(attachments: &Value, begin: &str) {
             .is_some_and(|version| version.starts_with("1.")),
         "{card}"
     );
-    let blocks = card["body"].as_array().unwrap();
-    let text = blocks.iter().find_map(|block| {
-        let text = block["text"].as_str()?;
-        (block["type"] == "TextBlock" && text.starts_with(begin)).then_some(block)
-    });
-    let text = text.unwrap_or_else(|| panic!("{card}"));
-    assert_eq!(text["wrap"], true, "a long text must not be cut: {card}");
+    let text = card_text(card);
+    assert!(text.starts_with(begin), "{card}");
+    let [action] = card["actions"].as_array().unwrap().as_slice() else {
+        panic!("{card}")
+    };
+    assert_eq!(action["type"], "Action.OpenUrl");
+    let url = action["url"].as_str().unwrap();
+    let run = text[begin.len()..].split(',').next().unwrap();
+    assert!(
+        url.starts_with("https://app.hightouch.com/acme/syncs/"),
+        "{card}"
+    );
+    assert!(url.ends_with(&format!("/runs/{run}")), "{card}");
+}
+
+/// Returns the text of an Adaptive Card. Panics if the text may contain Markdown, as in a
+/// `TextBlock`.
+fn card_text(card: &Value) -> &str {
+    let [block] = card["body"].as_array().unwrap().as_slice() else {
+        panic!("{card}")
+    };
+    let [run] = block["inlines"].as_array().unwrap().as_slice() else {
+        panic!("{card}")
+    };
+    assert_eq!(block["type"], "RichTextBlock");
+    assert_eq!(run["type"], "TextRun");
+    run["text"].as_str().unwrap()
 }
 
 /// Starts a mock of Hightouch whose run fails with this error text.
@@ -430,7 +457,8 @@ async fn failing_with(error: impl Into<String>) -> Scripted {
 fn what_hightouch_says_calls_nobody() {
     with_each_endpoint(async |stage, kind| {
         let error = "<!channel> <!here> @here (@channel) <users/all> <@U012> R&D \
-                     <https://evil.example.com|log in> me@example.com\r\nsecond\u{2028}third\u{85}\tlast";
+                     <https://evil.example.com|log in> [log in](https://evil.example.com) \
+                     me@example.com\r\nsecond\u{2028}third\u{85}\tlast";
         for format in ["json", "text", "teams"] {
             let hightouch = failing_with(error).await;
             let consumer = Consumer::accepting();
@@ -444,15 +472,21 @@ fn what_hightouch_says_calls_nobody() {
             let [notification] = sent.as_slice() else {
                 panic!("{sent:?}")
             };
-            let text = match format {
-                "teams" => {
-                    let body = &notification["attachments"][0]["content"]["body"];
-                    let blocks = body.as_array().unwrap().iter();
-                    let texts: Vec<_> = blocks.filter_map(|block| block["text"].as_str()).collect();
-                    texts.join(" ")
-                }
-                _ => notification["text"].as_str().unwrap().to_owned(),
+            let text = if format == "teams" {
+                card_text(&notification["attachments"][0]["content"])
+            } else {
+                notification["text"].as_str().unwrap()
             };
+            for kept in ["me@example.com", "second third last"] {
+                assert!(text.contains(kept), "{kept:?}: {text:?}");
+            }
+            for raw in ['\n', '\r', '\u{2028}', '\u{2029}', '\u{85}'] {
+                assert!(!text.contains(raw), "{raw:?}: {text:?}");
+            }
+            // An Adaptive Card shows the text as it is.
+            if format == "teams" {
+                continue;
+            }
             for escaped in [
                 "&lt;!channel&gt;",
                 "&lt;!here&gt;",
@@ -460,16 +494,11 @@ fn what_hightouch_says_calls_nobody() {
                 "@\u{200b}here",
                 "(@\u{200b}channel)",
                 "R&amp;D",
-                "me@example.com",
-                "second",
-                "last",
+                "[log in]\u{200b}(",
             ] {
                 assert!(text.contains(escaped), "{escaped:?}: {text:?}");
             }
-            for raw in ['<', '>', '\n', '\r', '\u{2028}', '\u{2029}', '\u{85}'] {
-                assert!(!text.contains(raw), "{raw:?}: {text:?}");
-            }
-            for raw in ["@here", "@channel", "@U012"] {
+            for raw in ["<", ">", "@here", "@channel", "@U012"] {
                 assert!(!text.contains(raw), "{raw:?}: {text:?}");
             }
         }

@@ -22,6 +22,8 @@ use super::support::stage::{
     ENDPOINTS, Endpoint, EndpointResponse, send_request, stage, with_each_endpoint, with_key,
 };
 
+const SECRET: &str = "whs_71c09e2b5f3a4d86a0c2";
+
 /// Sends a request with the local Hightouch's key, and waits until its instance has ended.
 async fn call(endpoint: &Endpoint, request: RequestBuilder) -> EndpointResponse {
     let response = send_request(with_key(request)).await;
@@ -331,7 +333,13 @@ fn a_call_without_a_run_sends_nothing() {
             (endpoint.post("/syncs/no-such/runs"), 404),
             (endpoint.post("/syncs/4/runs"), 403),
             (endpoint.post("/syncs/demo-minute/runs"), 403),
-            (endpoint.get("/syncs/1/runs/999999"), 404),
+            // A run that Hightouch does not list.
+            (
+                endpoint
+                    .get("/syncs/1/runs/999999")
+                    .header("prefer", "wait=1"),
+                202,
+            ),
             (endpoint.get("/syncs/1/runs"), 200),
             (endpoint.get("/healthz"), 200),
             (endpoint.post("/syncs/1/runs").body("{"), 400),
@@ -429,7 +437,7 @@ fn a_dbt_hook_that_starts_a_run_sends_its_start() {
         let consumer = Consumer::accepting();
         let endpoint = Reporting::new(&hightouch.origin())
             .lineage_to(&consumer)
-            .with("DBT_WEBHOOK_SECRET", "s")
+            .with("DBT_WEBHOOK_SECRET", SECRET)
             .with("HIGHTOUCH_API_KEY", "local")
             .serve(&stage, kind)
             .await;
@@ -437,7 +445,7 @@ fn a_dbt_hook_that_starts_a_run_sends_its_start() {
         for (action, count) in [("started", 1), ("none", 2)] {
             let request = endpoint
                 .post("/hooks/dbt/demo-minute")
-                .header("authorization", signature(&body, "s"))
+                .header("authorization", signature(&body, SECRET))
                 .body(body.clone());
             let received = send_request(request).await;
             assert_eq!(received.json()["action"], action);

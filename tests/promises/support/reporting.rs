@@ -205,6 +205,10 @@ const FACETS: &[(&str, &str)] = &[
         "nominalTime",
         "NominalTimeRunFacet.json#/$defs/NominalTimeRunFacet",
     ),
+    (
+        "processing_engine",
+        "ProcessingEngineRunFacet.json#/$defs/ProcessingEngineRunFacet",
+    ),
     ("parent", "ParentRunFacet.json#/$defs/ParentRunFacet"),
     (
         "errorMessage",
@@ -292,6 +296,10 @@ fn check_facet(name: &str, facet: &Value) {
     match name {
         "nominalTime" => {
             time_of(&facet["nominalStartTime"]);
+        }
+        "processing_engine" => {
+            assert_eq!(facet["name"], "Hightouch");
+            assert!(facet["version"].is_string(), "{facet}");
         }
         "parent" => {
             let id = facet["run"]["runId"].as_str().unwrap();
