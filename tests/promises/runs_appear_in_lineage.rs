@@ -119,7 +119,7 @@ fn the_end_is_what_the_caller_is_told() {
         let hightouch = stage.local().await;
         for (sync, body, status, event_type, cause) in [
             (1, json!({}), 200, "COMPLETE", None),
-            (2, json!({}), 424, "FAIL", Some("3")),
+            (2, json!({}), 424, "FAIL", Some("rejected some rows")),
             (2, json!({"acceptWarnings": true}), 200, "COMPLETE", None),
             (
                 2,
