@@ -8,6 +8,7 @@ use super::notification::{self, Attachment, Sentence};
 use super::outbox::{Channel, Message, Outbox, Try, Undelivered};
 use super::run_id::{delivery_id, run_id};
 use super::targets::{Consumer, Lineage, Notify, Targets};
+use crate::endpoint::response::chunked_buffer::ChunkedBuffer;
 use crate::endpoint::response::presenter::Presenter;
 use crate::endpoint::response::problem::Problem;
 use crate::engine::{Details, DetailsReader, Event, Failure, Instant, Outcome, Report};
@@ -186,7 +187,7 @@ impl Reporter {
             sync: Some(sync),
             ..Subject::default()
         };
-        self.notify(subject, &sentence, id, Attachment::Problem(&problem));
+        self.notify(subject, &sentence, id, &Attachment::Problem(&problem));
     }
 
     /// Returns the reader of the details that the events contain.
@@ -355,7 +356,7 @@ impl Reporter {
             channel: Channel::Lineage,
             subject: run.subject.clone(),
             after: Some(run.id),
-            body: event.to_json(),
+            body: ChunkedBuffer::json(&event.to_json()).into_bytes(),
         });
     }
 
@@ -367,13 +368,13 @@ impl Reporter {
         match outcome {
             Err(failure) => {
                 let problem = presenter.problem(failure.clone());
-                self.notify(subject, &sentence, Some(id), Attachment::Problem(&problem));
+                self.notify(subject, &sentence, Some(id), &Attachment::Problem(&problem));
             }
             Ok(_) => {
                 let includes_success = self.notify.as_ref().map(|notify| notify.includes_success);
                 if includes_success == Some(true) {
                     let report = Attachment::Report(presenter.view(report));
-                    self.notify(subject, &sentence, Some(id), report);
+                    self.notify(subject, &sentence, Some(id), &report);
                 }
             }
         }
@@ -384,10 +385,10 @@ impl Reporter {
         subject: Subject,
         sentence: &Sentence,
         id: Option<Uuid>,
-        attachment: Attachment<'_>,
+        attachment: &Attachment<'_>,
     ) {
         let Some(notify) = &self.notify else { return };
-        let body = notification::body(notify.format, sentence, id, attachment);
+        let body = notification::body(notify.format, sentence, id, attachment).into_bytes();
         self.outbox.push(Message {
             channel: Channel::Notification,
             subject,
