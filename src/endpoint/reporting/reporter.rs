@@ -452,3 +452,192 @@ fn error(event_type: EventType, outcome: &Outcome, report: &Report) -> Option<St
 fn ended_as(status: &str) -> String {
     format!("The run ended as `{status}`.")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+    use core::time::Duration;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::endpoint::settings::fixed::Fixed;
+    use crate::engine::{FailureKind, SyncReport, Warnings};
+    use crate::hightouch::{Response, Run as Job, RunRef, RunStatus};
+
+    fn reporter(settings: &[(&str, &str)]) -> Reporter {
+        let [settings, _] = Fixed::of_each_source(settings);
+        let scope = Scope {
+            origin: Origin::default(),
+            workspace: None,
+            secrets: vec![ApiKey::new("a-secret-token").unwrap()],
+            parent: None,
+            sequence: None,
+        };
+        Reporter::new(Targets::read(&settings).unwrap(), scope).unwrap()
+    }
+
+    const LINEAGE: (&str, &str) = ("OPENLINEAGE_URL", "http://127.0.0.1:5000");
+    const NOTIFY: (&str, &str) = ("NOTIFY_URL", "http://127.0.0.1:5000/hook");
+
+    fn presenter() -> Presenter {
+        Presenter {
+            key_is_stored: true,
+            workspace: None,
+            account: None,
+            warnings: Warnings::Fail,
+            sequence: None,
+            prefix: String::new(),
+        }
+    }
+
+    fn report(jobs: &str) -> Report {
+        let mut read = Vec::new();
+        let page = format!(r#"{{"data":[{jobs}]}}"#);
+        Job::read_page(page.as_bytes(), &mut |job| read.push(job)).unwrap();
+        Report::Sync(SyncReport {
+            run: RunRef {
+                sync: 1.try_into().unwrap(),
+                run: 42.try_into().unwrap(),
+            },
+            status: read
+                .first()
+                .map_or(RunStatus::Queued, |job| job.status.clone()),
+            jobs: read,
+            joined: false,
+            requests: 3,
+            elapsed: Duration::ZERO,
+        })
+    }
+
+    fn failed(jobs: &str, message: &str) -> Outcome {
+        Err(Failure {
+            report: Some(report(jobs)),
+            ..Failure::unsent(FailureKind::SyncFailed, message)
+        })
+    }
+
+    /// Delivers everything that may be sent now. Returns the bodies.
+    fn sent(reporter: &mut Reporter) -> Vec<Value> {
+        let mut bodies = Vec::new();
+        while let Some((next, _)) = reporter.next_try(Instant::default()) {
+            bodies.push(serde_json::from_slice(&next.body).unwrap());
+            let reply = Event::Response(Response::new(200, ""));
+            assert!(
+                reporter
+                    .on_reply(next.id, Instant::default(), &reply)
+                    .is_none()
+            );
+        }
+        bodies
+    }
+
+    /// Answers the requests for details.
+    fn read_details(reporter: &mut Reporter) {
+        while reporter.details().next_request().is_some() {
+            reporter.details().sent();
+            let body = r#"{"slug":"contacts","destinationId":9,"type":"salesforce"}"#;
+            let reply = Event::Response(Response::new(200, body));
+            reporter.details().on_reply(&reply);
+        }
+    }
+
+    const RUNNING: &str = r#"{"id":42,"status":"querying"}"#;
+    const FAILED: &str = r#"{"id":42,"status":"failed","createdAt":"2026-11-26T03:00:00Z",
+        "startedAt":"2026-11-26T03:00:01Z","finishedAt":"2026-11-26T03:00:09Z"}"#;
+    const UNDATED: &str = r#"{"id":42,"status":"failed"}"#;
+
+    #[test]
+    fn events_wait_for_the_details_and_keep_their_order() {
+        let mut reporter = reporter(&[LINEAGE]);
+        let now = Timestamp::from_millis(1_000);
+        reporter.started(None, report(RUNNING), Some(now));
+        assert!(sent(&mut reporter).is_empty());
+        let outcome = failed(FAILED, "No such table.");
+        reporter.ended(None, &outcome, true, Some(now), &presenter());
+        assert!(sent(&mut reporter).is_empty() && !reporter.is_done());
+        read_details(&mut reporter);
+        let events = sent(&mut reporter);
+        let of = |name: &str| -> Vec<&Value> { events.iter().map(|event| &event[name]).collect() };
+        assert_eq!(of("eventType"), ["START", "FAIL"]);
+        assert_eq!(
+            of("eventTime"),
+            ["1970-01-01T00:00:01Z", "2026-11-26T03:00:09Z"]
+        );
+        assert!(
+            events
+                .iter()
+                .all(|event| event["job"]["name"] == "contacts")
+        );
+        assert_eq!(events[0]["run"]["runId"], events[1]["run"]["runId"]);
+        assert!(reporter.is_done());
+    }
+
+    #[test]
+    fn an_event_without_a_time_waits_for_the_end_and_is_given_up() {
+        let mut dated = reporter(&[LINEAGE]);
+        dated.started(None, report(RUNNING), None);
+        read_details(&mut dated);
+        assert!(sent(&mut dated).is_empty() && !dated.is_done());
+        dated.ended(None, &failed(FAILED, ""), true, None, &presenter());
+        let events = sent(&mut dated);
+        assert_eq!(events.len(), 2);
+        assert_eq!(events[0]["eventTime"], "2026-11-26T03:00:01Z");
+
+        let mut undated = reporter(&[LINEAGE]);
+        undated.started(None, report(RUNNING), None);
+        undated.ended(None, &failed(UNDATED, ""), true, None, &presenter());
+        read_details(&mut undated);
+        assert!(sent(&mut undated).is_empty());
+        let given_up = undated.give_up();
+        assert_eq!(given_up.len(), 1);
+        assert!(given_up[0].reason.contains("no time") && undated.is_done());
+    }
+
+    #[test]
+    fn a_run_is_notified_by_the_call_that_saw_it_in_progress() {
+        for (settings, outcome, has_seen_progress, expected) in [
+            (&[NOTIFY][..], failed(FAILED, "x"), true, 1),
+            (&[NOTIFY], failed(FAILED, "x"), false, 0),
+            (&[NOTIFY], Ok(report(RUNNING)), true, 0),
+            (
+                &[NOTIFY],
+                Err(Failure::unsent(FailureKind::Api, "x")),
+                true,
+                0,
+            ),
+            (
+                &[NOTIFY, ("NOTIFY_ON", "all")],
+                failed(FAILED, "x"),
+                true,
+                1,
+            ),
+            (&[LINEAGE], failed(FAILED, "x"), true, 0),
+        ] {
+            let mut reporter = reporter(settings);
+            reporter.ended(None, &outcome, has_seen_progress, None, &presenter());
+            let texts = sent(&mut reporter);
+            let texts = texts.iter().filter(|body| body.get("text").is_some());
+            assert_eq!(texts.count(), expected, "{settings:?} {outcome:?}");
+        }
+    }
+
+    #[test]
+    fn no_message_contains_a_secret() {
+        let mut reporter = reporter(&[LINEAGE, NOTIFY]);
+        let jobs = FAILED.replace("failed", "a-secret-token");
+        let outcome = failed(&jobs, "The token a-secret-token was refused.");
+        reporter.started(None, report(&jobs), None);
+        reporter.ended(None, &outcome, true, None, &presenter());
+        read_details(&mut reporter);
+        let bodies = sent(&mut reporter);
+        assert_eq!(bodies.len(), 3);
+        for body in bodies {
+            let text = body.to_string();
+            assert!(
+                !text.contains("secret") && text.contains("[redacted]"),
+                "{text}"
+            );
+        }
+    }
+}
