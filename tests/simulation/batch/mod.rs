@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use play::PlayedBatch;
+use play::{PlayedBatch, Sender};
 use truth::{Broken, Situation};
 use world::{BatchWorld, OperationPlan};
 
@@ -57,11 +57,16 @@ fn story(played: &PlayedBatch<'_>) -> String {
             .map_or("no response".into(), |status| status.to_string());
         let fault = sent.fault.as_ref();
         let fault = fault.map_or(String::new(), |fault| format!(" ({fault:?})"));
-        let (at, index, request) = (sent.at, sent.index, &sent.request);
+        let (at, request) = (sent.at, &sent.request);
+        let sender = match sent.sender {
+            Sender::Operation(index) => format!("#{index}"),
+            Sender::Follower(index) => format!("follower {index}"),
+            Sender::Details => "details".into(),
+        };
         let method = if sent.is_trigger() { "POST" } else { "GET" };
         writeln!(
             story,
-            "{at:>8} ms #{index:<3} {method:<4} {} -> {back} ms: {status}{fault}",
+            "{at:>8} ms {sender:<4} {method:<4} {} -> {back} ms: {status}{fault}",
             request.target
         )
         .unwrap();
@@ -72,6 +77,9 @@ fn story(played: &PlayedBatch<'_>) -> String {
         }
         for (index, ended) in played.ended.iter().enumerate() {
             writeln!(story, "#{index}: {ended:#?}").unwrap();
+        }
+        for (index, followed) in played.followed.iter().enumerate() {
+            writeln!(story, "follower {index}: {followed:#?}").unwrap();
         }
     }
     story
