@@ -1,5 +1,8 @@
 //! Batches in simulated worlds: up to 100 operations that share an API key and its rate limit.
 //!
+//! In half of the worlds, a second batch follows the runs that are still in progress after the
+//! first one. In a third of the worlds, the details of the syncs are read meanwhile.
+//!
 //! `HIGHTOUCH_SYNC_BATCH_SEEDS=100000 cargo test --test simulation batch` simulates more batches.
 //! `HIGHTOUCH_SYNC_BATCH_SEEDS=47..48` simulates the batch of seed 47 only.
 
@@ -85,13 +88,20 @@ fn story(played: &PlayedBatch<'_>) -> String {
     story
 }
 
-/// Returns the world with as few operations as possible in which the promise is still broken.
+/// Returns the world with as few operations as possible in which the promise is still broken. Runs
+/// are followed and details are read only if that is necessary.
 fn shrink(world: &BatchWorld, promise: &str) -> BatchWorld {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let is_broken =
         |world: &BatchWorld| run(world).is_err_and(|(broken, _)| broken.promise == promise);
     let mut small = world.clone();
+    for simpler in [BatchWorld::without_following, BatchWorld::without_details] {
+        let simpler = simpler(&small);
+        if is_broken(&simpler) {
+            small = simpler;
+        }
+    }
     let mut part = small.operations.len().div_ceil(2);
     while part > 0 {
         let without = |from: usize| -> Vec<OperationPlan> {

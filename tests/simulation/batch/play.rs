@@ -84,6 +84,8 @@ pub struct Ended {
     pub outcome: Outcome<SyncReport>,
     /// The result of [`Batch::has_seen_progress`].
     pub has_seen_progress: bool,
+    /// The result of [`Batch::server_time`].
+    pub server_time: Option<Timestamp>,
 }
 
 /// A run that is followed after the batch.
@@ -458,6 +460,7 @@ impl<'w> Driver<'w> {
                 at: self.now,
                 outcome,
                 has_seen_progress: self.batch.has_seen_progress(index),
+                server_time: self.batch.server_time(index, at(self.now)),
             });
         }
     }

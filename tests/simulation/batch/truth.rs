@@ -6,10 +6,12 @@ mod following;
 use std::collections::BTreeMap;
 
 use hightouch_sync::engine::{Failure, FailureKind, MAX_CONCURRENT_RUNS, Outcome, SyncReport};
+use hightouch_sync::hightouch::Timestamp;
 
 use super::play::{Announced, Ended, PlayedBatch, Sender, SentRequest, stops};
 use super::server::{BatchRun, LIMIT_WINDOW, slug_of};
 use super::world::{BatchGoal, MAX_LIMIT, OperationPlan};
+use crate::hightouch::START;
 use crate::play::LATEST_WAKE;
 pub use crate::truth::Broken;
 use crate::world::{Fault, IfRunning, Millis};
@@ -20,6 +22,10 @@ const MAX_LAG: Millis = 90_000;
 const SPACING: Millis = 100;
 /// A poll this close to the deadline may follow at any distance: it is the last one.
 const LAST_POLL: Millis = 4_000;
+
+/// Maximum difference between Hightouch's clock and the time that an operation reports: `Date` has
+/// no fractions of a second, and a response may take as long as its timeout.
+const MAX_CLOCK_LAG: Millis = 1_000 + 15_000 + LATEST_WAKE;
 
 /// A situation that the simulation has to reach. A check proves little if its situation never
 /// occurs.
@@ -112,7 +118,7 @@ pub fn check(played: &PlayedBatch<'_>) -> Result<BTreeMap<Situation, u64>, Broke
         sent_by_followers,
         sent_for_details,
     };
-    let checks: [Check; 13] = [
+    let checks: [Check; 14] = [
         all_end_in_time,
         once,
         own_runs,
@@ -126,6 +132,7 @@ pub fn check(played: &PlayedBatch<'_>) -> Result<BTreeMap<Situation, u64>, Broke
         following::ends_truly,
         details::read_once,
         progress,
+        server_time,
     ];
     checks.iter().try_for_each(|check| check(&checked))?;
     Ok(situations(&checked))
@@ -690,6 +697,37 @@ fn progress(checked: &Checked<'_>) -> Result<(), Broken> {
             return broken(
                 "progress",
                 format!("{sender:?} has seen progress: {has}; {run:?}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The time that an operation reports is never later than Hightouch's clock, and little earlier. It
+/// is known if a response has arrived.
+fn server_time(checked: &Checked<'_>) -> Result<(), Broken> {
+    let ended = checked.operations().map(|operation| operation.ended);
+    let followed = checked.played.followed.iter();
+    let ended = ended.chain(followed.filter_map(|followed| followed.ended.as_ref()));
+    let sent_by = checked.sent_by.iter().chain(&checked.sent_by_followers);
+    for (ended, sent) in ended.zip(sent_by) {
+        let has_response = sent.iter().any(|sent| sent.status.is_some());
+        let time = |after| Timestamp::from_millis(START + after);
+        let is_true = match ended.server_time {
+            Some(shown) => {
+                has_response && shown <= time(ended.at) && shown >= time(ended.at - MAX_CLOCK_LAG)
+            }
+            None => !has_response,
+        };
+        if !is_true {
+            return broken(
+                "server time",
+                format!(
+                    "at {} ms {:?} reports {:?}",
+                    ended.at,
+                    sent.first().map(|sent| sent.sender),
+                    ended.server_time
+                ),
             );
         }
     }

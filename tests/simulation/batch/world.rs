@@ -177,8 +177,8 @@ impl BatchWorld {
         .with_reporting()
     }
 
-    /// Returns the world with what happens for the sake of reports. It has its own random numbers,
-    /// so that everything else in the world of a seed stays the same.
+    /// Decides whether runs are followed and whether details are read. These decisions use random
+    /// numbers of their own, so that everything else in the world of a seed stays the same.
     fn with_reporting(self) -> Self {
         let mut rng = self.rng(u64::MAX, 0);
         let rng = &mut rng;
@@ -195,6 +195,22 @@ impl BatchWorld {
     pub fn with_operations(&self, operations: Vec<OperationPlan>) -> Self {
         Self {
             operations,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the world without a batch that follows.
+    pub fn without_following(&self) -> Self {
+        Self {
+            follow: 0,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the world without requests for details.
+    pub fn without_details(&self) -> Self {
+        Self {
+            reads_details: false,
             ..self.clone()
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hightouch_sync::engine::Details;
 
 use super::{Broken, Checked, broken};
-use crate::batch::play::SentRequest;
+use crate::batch::play::{Sender, SentRequest};
 use crate::batch::server::{
     DESTINATION_TYPE, DESTINATIONS, SYNCS, destination_slug, details_of, slug_of,
 };
@@ -45,6 +45,16 @@ pub(super) fn read_once(checked: &Checked<'_>) -> Result<(), Broken> {
         let latest = sent.at + TIMEOUT + super::LATEST_WAKE;
         if sent.back.is_some_and(|back| back > latest) {
             return broken(format!("{target} got its reply after {latest} ms"));
+        }
+    }
+    // A request for details comes last: no operation sends a request at the same time after it.
+    let all = &checked.played.sent;
+    for (one, next) in all.iter().zip(all.iter().skip(1)) {
+        if one.sender == Sender::Details && next.at <= one.at {
+            return broken(format!(
+                "at {} ms a request for details comes before one of {:?}",
+                one.at, next.sender
+            ));
         }
     }
     for pair in sent.windows(2) {
