@@ -40,7 +40,10 @@ fn run(world: &BatchWorld) -> Result<BTreeMap<Situation, u64>, (Broken, String)>
         };
         (broken, String::new())
     })?;
-    let played = played.map_err(|(broken, played)| (broken, story(&played)))?;
+    let played = played.map_err(|found| {
+        let (broken, played) = *found;
+        (broken, story(&played))
+    })?;
     truth::check(&played).map_err(|broken| (broken, story(&played)))
 }
 
@@ -190,7 +193,7 @@ fn every_promise_is_kept_in_every_batch() {
 fn a_batch_seed_gives_the_same_requests_each_time() {
     let requests = |seed: u64| {
         let world = BatchWorld::of(seed);
-        let played = play::play(&world).map_err(|(broken, _)| broken).unwrap();
+        let played = play::play(&world).map_err(|found| found.0).unwrap();
         format!("{:?}", played.sent)
     };
     assert_eq!(requests(11), requests(11));

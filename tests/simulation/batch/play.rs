@@ -165,11 +165,11 @@ struct Driver<'w> {
 /// # Errors
 ///
 /// Returns an error if the batch breaks a rule of the driver loop.
-pub fn play(world: &BatchWorld) -> Result<PlayedBatch<'_>, (Broken, PlayedBatch<'_>)> {
+pub fn play(world: &BatchWorld) -> Result<PlayedBatch<'_>, Box<(Broken, PlayedBatch<'_>)>> {
     let mut driver = Driver::new(world);
     match driver.run() {
         Ok(()) => Ok(driver.played),
-        Err(broken) => Err((broken, driver.played)),
+        Err(broken) => Err(Box::new((broken, driver.played))),
     }
 }
 
