@@ -152,6 +152,8 @@ struct Driver<'w> {
     give_ups: Vec<Millis>,
     /// Number of requests of each operation of the current batch.
     requests: Vec<u64>,
+    /// Whether each operation of the current batch is over.
+    is_over: Vec<bool>,
     /// Number of requests for details.
     details_requests: u64,
     /// Number of requests in flight, without those for details.
@@ -253,6 +255,7 @@ impl<'w> Driver<'w> {
             exchanges: Vec::new(),
             give_ups: Vec::new(),
             requests: vec![0; operations],
+            is_over: vec![false; operations],
             details_requests: 0,
             in_flight: 0,
             lateness: Rng::with_seed(world.seed),
@@ -283,7 +286,8 @@ impl<'w> Driver<'w> {
                 return Ok(());
             }
             // At this point no operation can send a request, so one for details may be sent.
-            if self.wake_at().is_some_and(|wake_at| wake_at <= self.now) {
+            let mut wake_at = self.wake_at();
+            if wake_at.is_some_and(|wake_at| wake_at <= self.now) {
                 return broken(
                     "never busy",
                     format!(
@@ -292,8 +296,10 @@ impl<'w> Driver<'w> {
                     ),
                 );
             }
-            let turn = self.read_details()?;
-            let wake_at = self.wake_at().into_iter().chain(turn).min();
+            if self.played.reader.next_request().is_some() {
+                let turn = self.read_details()?;
+                wake_at = self.wake_at().into_iter().chain(turn).min();
+            }
             let woken = wake_at.map(|wake_at| wake_at + self.late());
             self.now = match (woken, self.next_event()) {
                 (Some(woken), Some(event)) => woken.min(event),
@@ -340,6 +346,7 @@ impl<'w> Driver<'w> {
         }
         self.played.follow_began = Some(now);
         self.requests = vec![0; goals.len()];
+        self.is_over = vec![false; goals.len()];
         let options = Options {
             max_wait: span(world.follow),
             answer_wait: Duration::ZERO,
@@ -421,14 +428,6 @@ impl<'w> Driver<'w> {
         }
     }
 
-    /// Returns the end of an operation of the current batch.
-    fn ended(&mut self, index: usize) -> &mut Option<Ended> {
-        match self.played.follow_began {
-            None => &mut self.played.ended[index],
-            Some(_) => &mut self.played.followed[index].ended,
-        }
-    }
-
     /// Takes the outcomes of the operations that are over.
     fn take_outcomes(&mut self) {
         // `never_lost` reports a run that is announced twice.
@@ -441,27 +440,34 @@ impl<'w> Driver<'w> {
             let sender = self.sender(index);
             self.played.announced.push(Announced { sender, report });
         }
-        for index in 0..self.requests.len() {
-            if self.ended(index).is_some() {
+        for (index, is_over) in self.is_over.iter_mut().enumerate() {
+            if *is_over {
                 continue;
             }
             let Some(outcome) = self.batch.take_outcome(index) else {
                 continue;
             };
+            *is_over = true;
             let played = &mut self.played;
+            let is_followed = played.follow_began.is_some();
             if played.stopped.is_none()
-                && played.follow_began.is_none()
+                && !is_followed
                 && played.world.stop_on_failure
                 && stops(&outcome)
             {
                 played.stopped = Some((self.now, index));
             }
-            *self.ended(index) = Some(Ended {
+            let ended = Some(Ended {
                 at: self.now,
                 outcome,
                 has_seen_progress: self.batch.has_seen_progress(index),
                 server_time: self.batch.server_time(index, at(self.now)),
             });
+            if is_followed {
+                played.followed[index].ended = ended;
+            } else {
+                played.ended[index] = ended;
+            }
         }
     }
 
@@ -483,7 +489,7 @@ impl<'w> Driver<'w> {
                 format!("at {now} ms a request is sent that is given up at {give_up} ms"),
             );
         }
-        if self.ended(index).is_some() {
+        if self.is_over[index] {
             return broken(
                 "never hangs",
                 format!("{sender:?} sends a request after its end"),
@@ -513,8 +519,9 @@ impl<'w> Driver<'w> {
                 format!("at {now} ms {} requests are in flight", self.in_flight),
             );
         }
-        let in_progress = (0..self.requests.len())
-            .filter(|index| self.requests[*index] > 0 && self.ended(*index).is_none())
+        let in_progress = self.requests.iter().zip(&self.is_over);
+        let in_progress = in_progress
+            .filter(|(requests, is_over)| **requests > 0 && !**is_over)
             .count();
         let parallel = match follow_began {
             None => world.parallel,
@@ -554,12 +561,15 @@ impl<'w> Driver<'w> {
     }
 
     /// Checks that the operation may send a request now.
-    fn check_order(&mut self, index: usize, request: &Request) -> Result<(), Broken> {
+    fn check_order(&self, index: usize, request: &Request) -> Result<(), Broken> {
         let now = self.now;
         let is_first = self.requests[index] == 1;
-        let passed = (0..index)
-            .filter(|_| is_first)
-            .find(|passed| self.requests[*passed] == 0 && self.ended(*passed).is_none());
+        let before = self.requests.iter().zip(&self.is_over).take(index);
+        let passed = before
+            .enumerate()
+            .find(|(_, (requests, is_over))| **requests == 0 && !**is_over)
+            .map(|(passed, _)| passed)
+            .filter(|_| is_first);
         if let Some(passed) = passed {
             return broken(
                 "order",
