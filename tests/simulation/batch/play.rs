@@ -46,7 +46,8 @@ pub struct SentRequest {
     pub sender: Sender,
     pub request: Request,
     pub fault: Option<Fault>,
-    /// When the server read its state for the response; `None` if a fault prevented that.
+    /// When the server read its state for the response; `None` if a fault or the rate limit
+    /// prevented that.
     pub read: Option<Millis>,
     /// When the request takes effect, if it starts a run.
     pub effect: Option<Millis>,
@@ -632,7 +633,7 @@ impl<'w> Driver<'w> {
         }
     }
 
-    /// Passes the reply to a request to the batch, unless the request has been given up.
+    /// Passes the reply to a request to the batch or to the reader of details, unless the request has been given up.
     fn reply(&mut self, request: usize, error: Option<TransportErrorKind>) {
         let sent = &mut self.played.sent[request];
         if sent.back.is_some() {

@@ -20,8 +20,7 @@ struct Follower<'p> {
     ended: Millis,
 }
 
-/// While runs are followed, only requests that read are sent. The runs that exist afterwards are
-/// those that the operations of the batch have started.
+/// While runs are followed, only requests that read are sent.
 pub(super) fn starts_nothing(checked: &Checked<'_>) -> Result<(), Broken> {
     for sent in checked.sent_by_followers.iter().flatten() {
         if sent.request.method != Method::Get {
