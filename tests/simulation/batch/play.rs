@@ -633,7 +633,8 @@ impl<'w> Driver<'w> {
         }
     }
 
-    /// Passes the reply to a request to the batch or to the reader of details, unless the request has been given up.
+    /// Passes the reply to a request to the batch or to the reader of details, unless the request
+    /// has been given up.
     fn reply(&mut self, request: usize, error: Option<TransportErrorKind>) {
         let sent = &mut self.played.sent[request];
         if sent.back.is_some() {
