@@ -108,17 +108,12 @@ fn is_true(checked: &Checked<'_>, follower: &Follower<'_>, failure: &Failure<Syn
             let is_late = noticed.is_none_or(|noticed| noticed + MAX_LAG > *deadline);
             is_time_up && (is_late || !has_place || !world.is_calm())
         }
-        // Nothing has shown that the run exists, so the last error is the outcome.
-        FailureKind::Unreachable | FailureKind::MalformedAnswer => {
-            is_time_up && last.is_some_and(|last| last.fault.is_some() || last.status.is_none())
-        }
         // An error status that no other attempt changes ends the wait.
         FailureKind::Api | FailureKind::Unauthorized => last.is_some_and(|last| {
             let is_rejected = last.status == failure.http_status;
-            let is_limited = last.status == Some(429);
             let is_fault = matches!(last.fault, Some(Fault::Status { .. }));
             let is_final = matches!(last.status, Some(401 | 403 | 422));
-            is_rejected && (is_fault || is_limited) && (is_final || is_time_up)
+            is_rejected && is_fault && is_final
         }),
         _ => false,
     }
