@@ -21,11 +21,12 @@ def body:
     def flag($name; $key): if $ENV[$name] == "true" then {($key): true} else {} end;
     def number($name; $key): if $ENV[$name] == "" then {} else {($key): ($ENV[$name] | tonumber)} end;
     (number("MAX_REJECTED"; "maxRejected") + number("MAX_REJECTED_PERCENT"; "maxRejectedPercent")) as $limit
-    | {syncs: [$ENV.SYNCS | splits("[,\\s]+") | select(. != "") | if test("^[0-9]{1,15}$") then tonumber else . end]}
+    | [$ENV.SYNCS | splits("[,\\s]+") | select(. != "") | if test("^[0-9]{1,15}$") then tonumber else . end] as $syncs
+    | {syncs: $syncs}
     + flag("FULL_RESYNC"; "fullResync") + flag("RESET_CDC"; "resetCDC") + flag("CLEAR_AND_FILL"; "clearAndFill")
     + (if $limit == {} then flag("ACCEPT_WARNINGS"; "acceptWarnings") else {acceptWarnings: $limit} end)
     + text("IF_RUNNING"; "ifRunning") + text("UNLESS_RUN_SINCE"; "unlessRunSince") + text("LINEAGE_PARENT"; "lineageParent")
-    + if (.syncs | length) < 2 then {} else number("PARALLEL"; "parallel") + flag("STOP_ON_FAILURE"; "stopOnFailure") end;
+    + if ($syncs | length) < 2 then {} else number("PARALLEL"; "parallel") + flag("STOP_ON_FAILURE"; "stopOnFailure") end;
 
 # The query of a request that polls a run, from the body of the request that started it.
 def query:

@@ -3,8 +3,6 @@
 # as environment variables. README.md in this folder describes the inputs, the outputs and the exit codes.
 #
 # Requires bash 3.2, curl 7.55 and jq 1.6 or later. The script never prints the token.
-#
-# shellcheck disable=SC2016 # The expressions in single quotes are for jq.
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -81,18 +79,27 @@ seconds_left() {
 longest_wait=25
 
 # Sends a request that waits for up to the given number of seconds. Sets `code` to the HTTP status, or to 000 if the response
-# was lost or truncated. $work/body is the response, or null if it is no JSON object: then a gateway sent it. The token is
-# passed on stdin, because a list of processes shows arguments.
+# was lost or truncated. $work/body is the response, or null if it is no JSON object: then a gateway sent it. If no connection
+# was made, $work/body is a problem. The token is passed on stdin, because a list of processes shows arguments.
 send() {
-    local wait=$1
+    local wait=$1 exit_code=0
     shift
     : >"$work/headers"
     : >"$work/received"
     code=$(printf 'authorization: Bearer %s\n' "$TOKEN" | curl --silent --show-error --globoff --proto '=http,https' \
         --connect-timeout 30 --max-time $((wait + 60)) --header @- --header "prefer: wait=$wait" \
-        --dump-header "$work/headers" --output "$work/received" --write-out '%{http_code}' "$@" 2>"$work/error") || code=000
+        --dump-header "$work/headers" --output "$work/received" --write-out '%{http_code}' "$@" 2>"$work/error") || exit_code=$?
+    [ "$exit_code" = 0 ] || code=000
     query 'objects | without_token' "$work/received" >"$work/body" 2>/dev/null || : >"$work/body"
-    [ "$code" != 000 ] && [ -s "$work/body" ] || echo null >"$work/body"
+    case $exit_code in
+        # The name was not resolved, nobody listens, or the endpoint's certificate is wrong: nothing was sent.
+        5 | 6 | 7 | 35 | 60)
+            query '{kind: "not-started", detail: "The endpoint could not be reached. No run was started. \(.)"}' \
+                --raw-input "$work/error" >"$work/body"
+            ;;
+        0) [ -s "$work/body" ] || echo null >"$work/body" ;;
+        *) echo null >"$work/body" ;;
+    esac
 }
 
 # Prints a header of the last response.
