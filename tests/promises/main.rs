@@ -44,6 +44,7 @@ mod statuses_are_told_truly;
 mod stored_keys_are_for_those_who_show_the_token;
 mod the_document_describes_the_endpoint;
 mod the_endpoint_answers_in_http;
+mod the_github_action_fails_when_a_sync_fails;
 mod the_local_hightouch_is_what_hightouch_publishes;
 mod the_readme_names_what_holds_it;
 mod the_spin_manifest_fits_the_component;

@@ -134,7 +134,7 @@ async fn the_script_goes_on_asking_while_a_run_is_going_and_starts_it_once() {
 }
 
 /// Sends these bytes as responses to consecutive requests, each on its own connection.
-async fn responses(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+pub async fn responses(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))
         .await
         .unwrap();

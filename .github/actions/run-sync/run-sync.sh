@@ -95,7 +95,7 @@ send() {
         # The name was not resolved, nobody listens, or the endpoint's certificate is wrong: nothing was sent.
         5 | 6 | 7 | 35 | 60)
             query '{kind: "not-started", detail: "The endpoint could not be reached. No run was started. \(.)"}' \
-                --raw-input "$work/error" >"$work/body"
+                --raw-input --slurp "$work/error" >"$work/body"
             ;;
         0) [ -s "$work/body" ] || echo null >"$work/body" ;;
         *) echo null >"$work/body" ;;
