@@ -31,6 +31,7 @@ mod no_sync_runs_twice;
 mod nothing_is_lost_on_a_line_that_fails;
 mod one_after_another_stops_at_a_failure;
 mod only_allowed_syncs_run;
+mod only_listed_versions_are_released;
 mod real_answers_are_understood;
 mod recent_runs_are_listed;
 mod recipes_fail_when_the_sync_fails;
