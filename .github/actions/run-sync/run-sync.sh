@@ -79,8 +79,8 @@ seconds_left() {
 longest_wait=25
 
 # Sends a request that waits for up to the given number of seconds. Sets `code` to the HTTP status, or to 000 if the response
-# was lost or truncated. $work/body is the response, or null if it is no JSON object: then a gateway sent it. If no connection
-# was made, $work/body is a problem. The token is passed on stdin, because a list of processes shows arguments.
+# was lost or truncated. Writes the response to $work/body: null if it is not a JSON object, because then a gateway sent it,
+# and a problem if no connection was made. The token is passed on stdin, because a list of processes shows arguments.
 send() {
     local wait=$1 exit_code=0
     shift
