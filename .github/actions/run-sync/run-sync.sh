@@ -180,7 +180,7 @@ start() {
             --argjson body "$body" --arg code "$code" --arg location "$location" "$work/body" | keep
     else
         # The endpoint rejected the whole request.
-        query '(.[0] | if .kind? then . else {kind: "other", detail: "HTTP status: \($code)."} end) as $problem | .[1] | all_with($problem)' \
+        query '(.[0] | if .kind? then . else {kind: "other", detail: "The endpoint sent no report. HTTP status: \($code)."} end) as $problem | .[1] | all_with($problem)' \
             --slurp --arg code "$code" "$work/body" <(printf '%s' "$body") | keep
     fi
     query 'follow_problems($query)' --arg query "$(query query <<<"$body")" "$results" | keep
