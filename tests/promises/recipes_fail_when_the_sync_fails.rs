@@ -134,7 +134,7 @@ async fn the_script_goes_on_asking_while_a_run_is_going_and_starts_it_once() {
 }
 
 /// Sends these bytes as responses to consecutive requests, each on its own connection.
-async fn responses(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
+pub async fn responses(all: Vec<String>) -> (String, tokio::task::JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0))
         .await
         .unwrap();
@@ -290,6 +290,86 @@ fn the_workflow_runs_the_script_after_the_data_was_tested() {
     );
 }
 
+/// The fields of the resource `SpinApp` of `core.spinkube.dev/v1alpha1`, with their types.
+///
+/// Source: `spec` in `config/crd/bases/core.spinkube.dev_spinapps.yaml` of spin-operator, commit
+/// 943f5b1732b185f0f442c0fd813cf0ebf6839eca.
+/// <https://github.com/spinframework/spin-operator/blob/943f5b1732b185f0f442c0fd813cf0ebf6839eca/config/crd/bases/core.spinkube.dev_spinapps.yaml>
+const SPIN_APP: [(&str, &str); 18] = [
+    ("checks", "object"),
+    ("components", "array"),
+    ("deploymentAnnotations", "object"),
+    ("enableAutoscaling", "boolean"),
+    ("executor", "string"),
+    ("image", "string"),
+    ("imagePullSecrets", "array"),
+    ("invocationLimits", "object"),
+    ("podAnnotations", "object"),
+    ("podLabels", "object"),
+    ("replicas", "integer"),
+    ("resources", "object"),
+    ("runtimeConfig", "object"),
+    ("serviceAccountName", "string"),
+    ("serviceAnnotations", "object"),
+    ("variables", "array"),
+    ("volumeMounts", "array"),
+    ("volumes", "array"),
+];
+
+/// Checks that an object has only the given fields, and all required ones.
+fn has_fields(object: &Value, allowed: &[&str], required: &[&str]) {
+    let object = object.as_object().unwrap();
+    for name in object.keys() {
+        assert!(allowed.contains(&name.as_str()), "{name}: {object:?}");
+    }
+    for name in required {
+        assert!(object.contains_key(*name), "{name}: {object:?}");
+    }
+}
+
+#[test]
+fn the_spinkube_manifest_has_the_fields_of_the_published_resource() {
+    let [app, _] = yaml("spinkube.yaml").try_into().unwrap();
+    assert_eq!(app["apiVersion"], "core.spinkube.dev/v1alpha1");
+    assert_eq!(app["kind"], "SpinApp");
+    let spec = &app["spec"];
+    has_fields(
+        spec,
+        &SPIN_APP.map(|(name, _)| name),
+        &["executor", "image"],
+    );
+    for (name, kind) in SPIN_APP {
+        let value = &spec[name];
+        let fits = match kind {
+            "array" => value.is_array(),
+            "boolean" => value.is_boolean(),
+            "integer" => value.is_u64(),
+            "string" => value.is_string(),
+            _ => value.is_object(),
+        };
+        assert!(fits || value.is_null(), "{name} is not of type {kind}");
+    }
+    for variable in spec["variables"].as_array().unwrap() {
+        has_fields(variable, &["name", "value", "valueFrom"], &["name"]);
+        let sources = [
+            "configMapKeyRef",
+            "fieldRef",
+            "fileKeyRef",
+            "resourceFieldRef",
+            "secretKeyRef",
+        ];
+        has_fields(&variable["valueFrom"], &sources, &["secretKeyRef"]);
+        let key = &variable["valueFrom"]["secretKeyRef"];
+        has_fields(key, &["key", "name", "optional"], &["key", "name"]);
+    }
+    let resources = &spec["resources"];
+    has_fields(resources, &["limits", "requests"], &[]);
+    for amounts in resources.as_object().unwrap().values() {
+        has_fields(amounts, &["cpu", "memory"], &[]);
+        assert!(amounts.as_object().unwrap().values().all(Value::is_string));
+    }
+}
+
 #[test]
 fn what_spinkube_is_told_fits_the_spin_manifest() {
     let [app, scaler] = yaml("spinkube.yaml").try_into().unwrap();
@@ -366,5 +446,157 @@ fn spin_finds_in_the_library_what_its_manifests_take_from_it() {
             component["allowed_outbound_hosts"][0].as_str(),
             Some("https://api.hightouch.com")
         );
+    }
+}
+
+/// Renders the part of Liquid that the Spin template uses: blocks that are copied as they are, and
+/// these two values.
+fn render(text: &str, name: &str, file: &str) -> String {
+    let fill = |text: &str| {
+        text.replace("{{project-name | kebab_case}}", name)
+            .replace("{{project-name}}", name)
+            .replace("{{component-file}}", file)
+    };
+    let text = text.replace("{%- ", "{% ");
+    let mut rendered = String::new();
+    for (at, part) in text.split("{% raw %}").enumerate() {
+        let (raw, rest) = match part.split_once("{% endraw %}") {
+            Some(split) => split,
+            None => ("", part),
+        };
+        assert_eq!(raw.is_empty(), at == 0, "each block is closed: {part}");
+        rendered.push_str(raw);
+        let filled = fill(rest);
+        assert!(!filled.contains(['{', '%']) || at == 0, "{filled}");
+        rendered.push_str(&filled);
+    }
+    rendered
+}
+
+/// The fields of a template's manifest. Source: `crates/templates/src/reader.rs` of Spin, which
+/// rejects all others.
+/// <https://github.com/spinframework/spin/blob/3c47cf880953ff1a1309681c8dfa950ffc40c241/crates/templates/src/reader.rs>
+const TEMPLATE_FIELDS: [&str; 9] = [
+    "manifest_version",
+    "id",
+    "description",
+    "trigger_type",
+    "tags",
+    "new_application",
+    "add_component",
+    "parameters",
+    "outputs",
+];
+
+/// An application of the template has the variables, the permissions and the route of `spin.toml`.
+#[test]
+fn the_spin_template_makes_the_application_of_the_spin_manifest() {
+    let template = "spin-template/templates/hightouch-sync";
+    let metadata: Table = text(&format!("{template}/metadata/spin-template.toml"))
+        .parse()
+        .unwrap();
+    assert_eq!(metadata["manifest_version"].as_str(), Some("1"));
+    assert_eq!(metadata["id"].as_str(), Some("hightouch-sync"));
+    for name in metadata.keys() {
+        assert!(TEMPLATE_FIELDS.contains(&name.as_str()), "{name}");
+    }
+    let parameters = metadata["parameters"].as_table().unwrap();
+    assert!(parameters.keys().eq(["component-file"]));
+    let parameter = parameters["component-file"].as_table().unwrap();
+    for name in parameter.keys() {
+        let known = ["type", "prompt", "default", "pattern", "allowed_values"];
+        assert!(known.contains(&name.as_str()), "{name}");
+    }
+
+    let content = text(&format!("{template}/content/spin.toml"));
+    let made: Table = render(&content, "my-syncs", "a/b.wasm").parse().unwrap();
+    let manifest: Table = std::fs::read_to_string(workspace().join("spin.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(made["variables"], manifest["variables"]);
+    assert_eq!(
+        made["spin_manifest_version"],
+        manifest["spin_manifest_version"]
+    );
+    assert_eq!(made["application"]["name"].as_str(), Some("my-syncs"));
+    let trigger = &made["trigger"]["http"][0];
+    assert_eq!(trigger["route"], manifest["trigger"]["http"][0]["route"]);
+    assert_eq!(trigger["component"].as_str(), Some("my-syncs"));
+    let ours = &made["component"]["my-syncs"];
+    let theirs = &manifest["component"]["hightouch-sync"];
+    for field in ["variables", "allowed_outbound_hosts"] {
+        assert_eq!(ours[field], theirs[field], "{field}");
+    }
+    assert_eq!(ours["source"].as_str(), Some("a/b.wasm"));
+    let readme = text(&format!("{template}/content/README.md"));
+    assert!(render(&readme, "my-syncs", "a/b.wasm").contains("# my-syncs\n"));
+}
+
+/// Returns the values of a setting in a systemd unit, with continued lines joined.
+fn unit_values(unit: &str, name: &str) -> Vec<String> {
+    let joined = unit.replace("\\\n", " ");
+    let values = joined
+        .lines()
+        .filter_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+    values.map(str::to_owned).collect()
+}
+
+#[test]
+fn the_systemd_unit_passes_each_setting_and_stops_gracefully() {
+    let unit = text("hightouch-sync.service");
+    let [command] = unit_values(&unit, "ExecStart").try_into().unwrap();
+    let words: Vec<&str> = command.split_whitespace().collect();
+    let passed: std::collections::BTreeSet<String> = words
+        .windows(2)
+        .filter(|pair| pair[0] == "--env")
+        .map(|pair| pair[1].to_lowercase())
+        .collect();
+    assert_eq!(
+        passed,
+        super::the_spin_manifest_fits_the_component::settings()
+    );
+    assert!(
+        !command.contains("=http") && !command.contains("KEY="),
+        "a value in the command is visible in a list of processes"
+    );
+    // The command is that of the front page, but for its settings.
+    let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
+    let options = |text: &str| -> Vec<String> {
+        let words = text
+            .split_whitespace()
+            .filter(|word| word.starts_with("pooling-") || word.starts_with("--max-"));
+        words.map(str::to_owned).collect()
+    };
+    let front_page = readme
+        .split("wasmtime serve -Scli")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .unwrap();
+    assert_eq!(options(&command), options(front_page));
+    assert!(!options(&command).is_empty());
+    assert_eq!(unit_values(&unit, "KillSignal"), ["SIGINT"]);
+    assert_eq!(unit_values(&unit, "DynamicUser"), ["yes"]);
+    assert_eq!(
+        unit_values(&unit, "EnvironmentFile"),
+        ["/etc/hightouch-sync.env"]
+    );
+    let limit: u64 = unit_values(&unit, "LimitNOFILE")[0].parse().unwrap();
+    assert!(limit >= 2 * 1200, "a waiting caller has two open files");
+
+    // The unit with a program that exists.
+    let path = tests_folder("systemd").join("hightouch-sync.service");
+    let program = words[0];
+    std::fs::write(&path, unit.replace(program, "/bin/true")).unwrap();
+    let verified = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .arg(&path)
+        .output();
+    match verified {
+        Ok(output) => assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{output:?}"
+        ),
+        Err(_) => println!("NOT TESTED: systemd-analyze is not installed"),
     }
 }

@@ -139,7 +139,13 @@ fn every_link_leads_to_a_file() {
     ] {
         assert!(pages.contains(&root.join(known)), "{known}: {pages:?}");
     }
-    pages.push(root.join("CHANGELOG.md"));
+    for page in [
+        "CHANGELOG.md",
+        ".github/CONTRIBUTING.md",
+        ".github/SECURITY.md",
+    ] {
+        pages.push(root.join(page));
+    }
     let mut broken_links = Vec::new();
     let mut followed = 0;
     for page in pages {

@@ -18,7 +18,7 @@ fn keys(value: &Value) -> BTreeSet<String> {
 }
 
 /// Returns the names of the settings in the endpoint's sources.
-fn settings() -> BTreeSet<String> {
+pub fn settings() -> BTreeSet<String> {
     let endpoint = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint");
     let mut found = BTreeSet::new();
     for file in ["settings/mod.rs", "reporting/targets.rs"] {

@@ -16,6 +16,7 @@ mod settings;
 mod summary;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
@@ -74,7 +75,12 @@ enum Command {
         scenario: String,
     },
     /// Builds the components into target/components/.
-    Build,
+    Build {
+        /// The folder of the workspace to build, if it is not the one that this program was
+        /// compiled in.
+        #[arg(long)]
+        workspace: Option<PathBuf>,
+    },
     /// Generates wit/README.md from the WIT. Also freezes the WIT's current version, unless
     /// CHANGELOG.md lists it as released.
     Wit,
@@ -115,8 +121,15 @@ impl Arguments {
             None => Command::Run(run_locally()?),
         };
         match command {
-            Command::Build => {
-                let components = build::build(&build::Options::terminal()?)?;
+            Command::Build { workspace } => {
+                let mut options = build::Options::terminal()?;
+                if let Some(workspace) = workspace {
+                    // The build changes into this folder, so a relative path would become wrong.
+                    options.workspace = workspace
+                        .canonicalize()
+                        .with_context(|| format!("cannot read {}", workspace.display()))?;
+                }
+                let components = build::build(&options)?;
                 for kind in build::Kind::ALL {
                     let path = components.path(kind);
                     let bytes = path
