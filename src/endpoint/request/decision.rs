@@ -371,7 +371,7 @@ impl Decider<'_> {
         if let Some(parent) = &parent {
             access.refuse_secrets(&parent.names(), self.request, self.settings)?;
         }
-        let sequence = self.sequence(&work)?;
+        let sequence = self.sequence(&work, &access)?;
         let secrets = if targets.is_empty() {
             Vec::new()
         } else {
@@ -428,14 +428,21 @@ impl Decider<'_> {
 
     /// Returns the sequence of the run. Hightouch does not report to which sequence a run belongs,
     /// so `Location` repeats it.
-    fn sequence(&self, work: &Work) -> Result<Option<SequenceId>, Problem> {
+    fn sequence(&self, work: &Work, access: &Access) -> Result<Option<SequenceId>, Problem> {
         match work {
             Work::Sequence(SequenceGoal::Run(sequence) | SequenceGoal::Start(sequence), _) => {
                 Ok(Some(sequence.clone()))
             }
             Work::Sequence(SequenceGoal::Await(_), _) => {
                 let target = &self.request.target;
-                target.parameter(SEQUENCE, "the UUID of a sequence", |uuid| uuid.parse().ok())
+                let expected = "the UUID of a sequence";
+                let sequence =
+                    target.parameter(SEQUENCE, expected, |uuid| uuid.parse::<SequenceId>().ok())?;
+                if let Some(sequence) = &sequence {
+                    access.refuse_secrets(&[sequence.to_string()], self.request, self.settings)?;
+                    access.allowed.check_sequence(sequence)?;
+                }
+                Ok(sequence)
             }
             _ => Ok(None),
         }
