@@ -97,15 +97,23 @@ impl fmt::Debug for Consumer {
     }
 }
 
-/// Minimum length in bytes of a part of a path that counts as a secret. Shorter parts are words.
+/// Minimum length in bytes of a part of a URL that counts as a secret. Shorter parts are words.
 const MIN_SECRET_LEN: usize = 12;
 
 impl Consumer {
     /// Returns the parts of the path and of the query that may be secrets.
+    ///
+    /// A part without digits and without upper-case letters is a word, such as
+    /// `hightouch-failures`: if it were a secret, its fragments would be removed from every message.
     pub(super) fn secrets(&self) -> impl Iterator<Item = ApiKey> {
-        let parts = self.target.split(['/', '?', '&', '=']);
+        let parts = self.target.split(['/', '?', '&', '=', '%']);
+        let is_word = |part: &str| {
+            !part.contains(|character: char| {
+                character.is_ascii_digit() || character.is_ascii_uppercase()
+            })
+        };
         parts
-            .filter(|part| part.len() >= MIN_SECRET_LEN)
+            .filter(move |part| part.len() >= MIN_SECRET_LEN && !is_word(part))
             .filter_map(|part| ApiKey::new(part).ok())
     }
 }
@@ -284,6 +292,36 @@ mod tests {
             (notify.format, follow),
             (NotifyFormat::Json, Duration::ZERO)
         );
+    }
+
+    #[test]
+    fn words_in_the_url_of_notifications_are_no_secrets() {
+        for (url, secrets) in [
+            (
+                "https://h/services/T00000000/B00000000/Xy3456789012345678",
+                &["Xy3456789012345678"][..],
+            ),
+            (
+                "https://h/hooks/x3rfhbnkbtgrtfyb1ofxqx1w4e",
+                &["x3rfhbnkbtgrtfyb1ofxqx1w4e"],
+            ),
+            (
+                "https://h/v1/spaces/A/messages?key=AIzaSyDd0123&token=a-b_c0123456%3D",
+                &["AIzaSyDd0123", "a-b_c0123456"],
+            ),
+            (
+                "https://h/powerautomate/workflows/0a1b2c3d4e5f/paths/invoke?sp=%2Ftriggers%2Fmanual%2Frun&sig=aBcDeFgHiJkLmN",
+                &["0a1b2c3d4e5f", "aBcDeFgHiJkLmN"],
+            ),
+            ("https://h/hooks/hightouch-failures", &[]),
+        ] {
+            let consumer = consumer(url).unwrap();
+            let expected: Vec<ApiKey> = secrets
+                .iter()
+                .map(|text| ApiKey::new(text).unwrap())
+                .collect();
+            assert!(consumer.secrets().eq(expected), "{url}");
+        }
     }
 
     #[test]
