@@ -69,7 +69,7 @@ impl<'a, G: Goal<Report: Redact + Into<Report>>> Session<'a, G> {
         if let Some(courier) = &mut self.courier {
             courier.reporter.ended(
                 self.syncs.get(index),
-                &untyped(outcome.clone()),
+                untyped(outcome.clone()),
                 self.driver.has_seen_progress(index),
                 self.driver.server_time(index),
                 self.presenter,
@@ -169,7 +169,7 @@ impl<'a, G: Goal<Report: Redact + Into<Report>>> Session<'a, G> {
                     let time = session.driver.server_time(at);
                     let sync = session.syncs.get(*index);
                     let reporter = &mut courier.reporter;
-                    reporter.ended(sync, &outcome, true, time, session.presenter);
+                    reporter.ended(sync, outcome, true, time, session.presenter);
                 }
             }
             if is_over.contains(&false) {

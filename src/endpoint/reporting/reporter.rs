@@ -32,6 +32,8 @@ pub(in crate::endpoint) struct Reporter {
     details: DetailsReader,
     /// The runs whose events have not been built.
     runs: Vec<Run>,
+    /// The runs whose ends were notified. Two operations can have joined one run.
+    notified: Vec<Uuid>,
     outbox: Outbox,
 }
 
@@ -94,10 +96,14 @@ impl Reporter {
             origin,
             workspace,
             mut secrets,
-            parent,
+            mut parent,
             sequence,
         } = scope;
         secrets.extend(notify.iter().flat_map(|notify| notify.consumer.secrets()));
+        if let Some(LineageParent { namespace, job, .. }) = &mut parent {
+            redact(namespace, &secrets);
+            redact(job, &secrets);
+        }
         Some(Self {
             lineage,
             notify,
@@ -108,6 +114,7 @@ impl Reporter {
             sequence,
             details: DetailsReader::default(),
             runs: Vec::new(),
+            notified: Vec::new(),
             outbox: Outbox::default(),
         })
     }
@@ -131,15 +138,14 @@ impl Reporter {
     pub(in crate::endpoint) fn ended(
         &mut self,
         sync: Option<&SyncRef>,
-        outcome: &Outcome,
+        mut outcome: Outcome,
         has_seen_progress: bool,
         time: Option<Timestamp>,
         presenter: &Presenter,
     ) {
-        let Some(event_type) = lineage::end_of(outcome, presenter.warnings) else {
+        let Some(event_type) = lineage::end_of(&outcome, presenter.warnings) else {
             return;
         };
-        let mut outcome = outcome.clone();
         self.secrets.iter().for_each(|secret| match &mut outcome {
             Ok(report) => report.redact(secret),
             Err(failure) => failure.redact(secret),
@@ -179,8 +185,9 @@ impl Reporter {
         self.secrets
             .iter()
             .for_each(|secret| problem.redact(secret));
-        let sync = sync.to_string();
+        let mut sync = sync.to_string();
         let id = dbt_run.map(|dbt_run| delivery_id(&self.origin, &sync, dbt_run));
+        redact(&mut sync, &self.secrets);
         let sentence = Sentence::of_dbt_problem(&sync, &problem);
         let subject = Subject {
             sync: Some(sync),
@@ -220,7 +227,7 @@ impl Reporter {
         reply: &Event,
     ) -> Option<Undelivered> {
         let mut undelivered = self.outbox.on_reply(id, now, reply)?;
-        self.redact(&mut undelivered.reason);
+        redact(&mut undelivered.reason, &self.secrets);
         Some(undelivered)
     }
 
@@ -362,6 +369,10 @@ impl Reporter {
     /// Notifies the end of a run, if the settings ask for it.
     fn notify_end(&mut self, outcome: &Outcome, report: &Report, presenter: &Presenter) {
         let id = run_id(&self.origin, report);
+        if self.notified.contains(&id) {
+            return;
+        }
+        self.notified.push(id);
         let subject = Subject::of(report);
         let sentence = Sentence::of_end(outcome, report, self.workspace.as_deref());
         match outcome {
@@ -396,20 +407,21 @@ impl Reporter {
         });
     }
 
-    /// Removes the secrets from a text.
-    fn redact(&self, text: &mut String) {
-        self.secrets.iter().for_each(|secret| secret.redact(text));
-    }
-
     fn redacted(&self, mut details: Details) -> Details {
         let Details { slug, destination } = &mut details;
-        slug.iter_mut().for_each(|slug| self.redact(slug));
+        let secrets = &self.secrets;
+        slug.iter_mut().for_each(|slug| redact(slug, secrets));
         if let Some(Destination { kind, slug }) = destination {
-            self.redact(kind);
-            self.redact(slug);
+            redact(kind, secrets);
+            redact(slug, secrets);
         }
         details
     }
+}
+
+/// Removes the secrets from a text.
+fn redact(text: &mut String, secrets: &[ApiKey]) {
+    secrets.iter().for_each(|secret| secret.redact(text));
 }
 
 impl Subject {
@@ -450,4 +462,112 @@ fn error(event_type: EventType, outcome: &Outcome, report: &Report) -> Option<St
 
 fn ended_as(status: &str) -> String {
     format!("The run ended as `{status}`.")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+    use core::time::Duration;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::endpoint::settings::fixed::Fixed;
+    use crate::engine::{FailureKind, SyncReport, Warnings};
+    use crate::hightouch::{RunRef, RunStatus};
+
+    const SECRET: &str = "0123-secret-4567";
+
+    fn reporter(settings: &[(&str, &str)], parent: Option<&str>) -> Reporter {
+        let [environment, _] = Fixed::of_each_source(settings);
+        let scope = Scope {
+            origin: Origin::default(),
+            workspace: Some("acme".into()),
+            secrets: vec![ApiKey::new(SECRET).unwrap()],
+            parent: parent.map(|parent| LineageParent::read(parent).unwrap()),
+            sequence: None,
+        };
+        Reporter::new(Targets::read(&environment).unwrap(), scope).unwrap()
+    }
+
+    const LINEAGE: (&str, &str) = ("OPENLINEAGE_URL", "http://127.0.0.1:5000");
+    const NOTIFY: (&str, &str) = ("NOTIFY_URL", "http://127.0.0.1:5001/hook");
+
+    fn presenter() -> Presenter {
+        Presenter {
+            key_is_stored: true,
+            workspace: Some("acme".into()),
+            account: None,
+            warnings: Warnings::Fail,
+            sequence: None,
+            prefix: String::new(),
+        }
+    }
+
+    fn failure(message: &str) -> Outcome {
+        let mut jobs = Vec::new();
+        let page = br#"{"data":[{"id":42,"status":"failed"}],"hasMore":false}"#;
+        crate::hightouch::Run::read_page(page, &mut |job| jobs.push(job)).unwrap();
+        let report = SyncReport {
+            run: RunRef {
+                sync: 1.try_into().unwrap(),
+                run: 42.try_into().unwrap(),
+            },
+            status: RunStatus::Failed,
+            jobs,
+            joined: true,
+            requests: 3,
+            elapsed: Duration::ZERO,
+        };
+        Err(Failure {
+            report: Some(report.into()),
+            ..Failure::unsent(FailureKind::SyncFailed, message)
+        })
+    }
+
+    /// Returns the bodies of all messages, in the order in which they are sent.
+    fn sent(reporter: &mut Reporter) -> Vec<Value> {
+        reporter.details().stop();
+        let mut sent = Vec::new();
+        while let Some((next, _)) = reporter.next_try(Instant::default()) {
+            sent.push(serde_json::from_slice(&next.body).unwrap());
+            let delivered = Event::Response(crate::hightouch::Response::new(200, ""));
+            reporter.on_reply(next.id, Instant::default(), &delivered);
+        }
+        sent
+    }
+
+    #[test]
+    fn a_run_of_two_operations_is_notified_once() {
+        let mut reporter = reporter(&[NOTIFY], None);
+        for sync in ["1", "demo"] {
+            let sync: SyncRef = sync.parse().unwrap();
+            reporter.ended(Some(&sync), failure("x"), true, None, &presenter());
+        }
+        let sent = sent(&mut reporter);
+        assert_eq!(sent.len(), 1, "{sent:?}");
+    }
+
+    #[test]
+    fn no_message_contains_a_secret_that_a_name_contains() {
+        const RUN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
+        let parent = format!("space-{SECRET}/job-{SECRET}/{RUN}");
+        let mut reporter = reporter(&[LINEAGE, NOTIFY], Some(&parent));
+        let time = Timestamp::rfc3339("2026-11-26T00:00:00Z");
+        let sync: SyncRef = "1".parse().unwrap();
+        reporter.ended(Some(&sync), failure(SECRET), true, time, &presenter());
+        let named: SyncRef = format!("x-{SECRET}").parse().unwrap();
+        let problem = Problem::invalid_setting("X", SECRET);
+        reporter.dbt_problem(&named, Some("7"), &problem);
+        let sent = sent(&mut reporter);
+        assert_eq!(sent.len(), 3, "{sent:?}");
+        assert!(
+            sent.iter().any(
+                |message| message["run"]["facets"]["parent"]["job"]["name"] == "job-[redacted]"
+            )
+        );
+        for message in sent {
+            assert!(!message.to_string().contains("secret"), "{message}");
+        }
+    }
 }
