@@ -7,8 +7,7 @@ use core::time::Duration;
 
 use uuid::Uuid;
 
-use super::reporter::Subject;
-use crate::engine::{Event, Instant, TransportErrorKind};
+use crate::engine::{Event, Instant, Report, TransportErrorKind};
 use crate::hightouch::{Response, reason_phrase};
 
 /// Maximum number of times that a message is sent.
@@ -49,6 +48,31 @@ impl Channel {
                 "the host does not allow this component to call the origin of NOTIFY_URL; allow \
                  it in the host's settings (on Spin: notify_origin)"
             }
+        }
+    }
+}
+
+/// The subject of a message, for the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::endpoint) struct Subject {
+    pub(in crate::endpoint) sync: Option<String>,
+    pub(in crate::endpoint) run: Option<u64>,
+    pub(in crate::endpoint) sequence_run: Option<String>,
+}
+
+impl Subject {
+    /// Returns the subject of a message about a run.
+    pub(super) fn of(report: &Report) -> Self {
+        match report {
+            Report::Sync(report) => Self {
+                sync: Some(report.run.sync.to_string()),
+                run: Some(report.run.run.get()),
+                sequence_run: None,
+            },
+            Report::Sequence(report) => Self {
+                sequence_run: Some(report.run.id.to_string()),
+                ..Self::default()
+            },
         }
     }
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 use super::lineage::{self, Content, EventType};
 use super::lineage_parent::LineageParent;
 use super::notification::{self, Attachment, Sentence};
-use super::outbox::{Channel, Message, Outbox, Try, Undelivered};
+use super::outbox::{Channel, Message, Outbox, Subject, Try, Undelivered};
 use super::run_id::{delivery_id, run_id};
 use super::targets::{Consumer, Lineage, Notify, Targets};
 use crate::endpoint::response::presenter::Presenter;
@@ -45,14 +45,6 @@ pub(in crate::endpoint) struct Scope {
     pub(in crate::endpoint) secrets: Vec<ApiKey>,
     pub(in crate::endpoint) parent: Option<LineageParent>,
     pub(in crate::endpoint) sequence: Option<SequenceId>,
-}
-
-/// The subject of a message, for the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::endpoint) struct Subject {
-    pub(in crate::endpoint) sync: Option<String>,
-    pub(in crate::endpoint) run: Option<u64>,
-    pub(in crate::endpoint) sequence_run: Option<String>,
 }
 
 /// A run whose events have not been built.
@@ -422,22 +414,6 @@ impl Reporter {
 /// Removes the secrets from a text.
 fn redact(text: &mut String, secrets: &[ApiKey]) {
     secrets.iter().for_each(|secret| secret.redact(text));
-}
-
-impl Subject {
-    fn of(report: &Report) -> Self {
-        match report {
-            Report::Sync(report) => Self {
-                sync: Some(report.run.sync.to_string()),
-                run: Some(report.run.run.get()),
-                sequence_run: None,
-            },
-            Report::Sequence(report) => Self {
-                sequence_run: Some(report.run.id.to_string()),
-                ..Self::default()
-            },
-        }
-    }
 }
 
 /// Returns why a run did not succeed.

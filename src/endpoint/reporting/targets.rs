@@ -6,19 +6,15 @@ use core::time::Duration;
 use http::Uri;
 
 use crate::endpoint::response::problem::Problem;
-use crate::endpoint::settings::Settings;
+use crate::endpoint::settings::{NOTIFY_URL, OPENLINEAGE_API_KEY, Settings};
 use crate::hightouch::{ApiKey, Origin};
 
 /// The origin of an OpenLineage consumer.
 const OPENLINEAGE_URL: &str = "OPENLINEAGE_URL";
 /// The path of the consumer's API.
 const OPENLINEAGE_ENDPOINT: &str = "OPENLINEAGE_ENDPOINT";
-/// The bearer token for the consumer.
-pub(in crate::endpoint) const OPENLINEAGE_API_KEY: &str = "OPENLINEAGE_API_KEY";
 /// The namespace of the jobs.
 const OPENLINEAGE_NAMESPACE: &str = "OPENLINEAGE_NAMESPACE";
-/// The URL that receives notifications. It is a secret.
-pub(in crate::endpoint) const NOTIFY_URL: &str = "NOTIFY_URL";
 /// The runs that cause a notification.
 const NOTIFY_ON: &str = "NOTIFY_ON";
 /// The format of notifications.
