@@ -125,8 +125,8 @@ impl Reporter {
         }
     }
 
-    /// Records the outcome of an operation. `has_seen_progress` says whether the request has started
-    /// the run or has seen it in progress, and `time` is Hightouch's time.
+    /// Records the outcome of an operation. `has_seen_progress` says whether the request has
+    /// started the run or has seen it in progress. `time` is Hightouch's time.
     pub(in crate::endpoint) fn ended(
         &mut self,
         sync: Option<&SyncRef>,
@@ -165,8 +165,8 @@ impl Reporter {
         }
     }
 
-    /// Records that a delivery of a dbt success ended in a problem. `sync` is the sync as the hook's
-    /// path names it.
+    /// Records that a delivery of a dbt success ended in a problem. `sync` is the sync as the
+    /// hook's path names it.
     pub(in crate::endpoint) fn dbt_problem(
         &mut self,
         sync: &SyncRef,
@@ -206,7 +206,7 @@ impl Reporter {
         Some((next, consumer?))
     }
 
-    /// Returns when the next try is due, unless that depends on replies.
+    /// Returns when the next try is due; `None` if that depends on replies.
     pub(in crate::endpoint) fn wake_at(&self) -> Option<Instant> {
         self.outbox.wake_at()
     }
@@ -233,7 +233,7 @@ impl Reporter {
         self.details.stop();
         self.build_events();
         let mut undelivered = self.outbox.give_up();
-        // The other runs have an event without a time.
+        // The events of the remaining runs have no time.
         undelivered.extend(self.runs.drain(..).map(|run| Undelivered {
             channel: Channel::Lineage,
             subject: run.subject,
@@ -301,10 +301,10 @@ impl Reporter {
         }
     }
 
-    /// Builds the events of one run. Returns the run with what could not be built.
+    /// Builds the events of one run. Returns the run with the events that could not be built.
     fn build_events_of(&mut self, mut run: Run, details: &Details) -> Run {
         if let Some((report, time)) = run.start.take() {
-            // At the end, Hightouch has reported more times.
+            // The report of the end may have a time that the report of the start lacks.
             let at_end = run.end.as_ref();
             let start_time = lineage::start_time(&report, time)
                 .or_else(|| lineage::start_time(&at_end?.report, at_end?.time));
@@ -353,7 +353,7 @@ impl Reporter {
         self.outbox.push(Message {
             channel: Channel::Lineage,
             subject: run.subject.clone(),
-            after: Some(run.id),
+            run: Some(run.id),
             body: event.to_json(),
         });
     }
@@ -394,7 +394,7 @@ impl Reporter {
         self.outbox.push(Message {
             channel: Channel::Notification,
             subject,
-            after: None,
+            run: None,
             body,
         });
     }

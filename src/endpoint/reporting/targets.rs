@@ -1,4 +1,4 @@
-//! The settings that say what is reported, and where.
+//! The settings of lineage events, notifications and following.
 
 use core::fmt;
 use core::time::Duration;
@@ -29,7 +29,7 @@ const DEFAULT_NAMESPACE: &str = "hightouch";
 /// Maximum of [`FOLLOW_SECONDS`]: one day.
 const MAX_FOLLOW_SECONDS: u64 = 86_400;
 
-/// The settings that say what is reported, and where.
+/// The settings of lineage events, notifications and following.
 #[derive(Clone, Debug, Default)]
 pub(in crate::endpoint) struct Targets {
     pub(super) lineage: Option<Lineage>,
@@ -99,8 +99,8 @@ const MIN_SECRET_LEN: usize = 12;
 impl Consumer {
     /// Returns the parts of the path and of the query that may be secrets.
     ///
-    /// A part without digits and without upper-case letters is a word, such as
-    /// `hightouch-failures`: if it were a secret, its fragments would be removed from every message.
+    /// A part without digits and without upper-case letters counts as words, such as
+    /// `hightouch-failures`. If it counted as a secret, every message would lose its fragments.
     pub(super) fn secrets(&self) -> impl Iterator<Item = ApiKey> {
         let parts = self.target.split(['/', '?', '&', '=', '%']);
         let is_word = |part: &str| {
