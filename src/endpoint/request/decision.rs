@@ -297,8 +297,8 @@ impl Decider<'_> {
         self.log.sync = Some(sync.to_string());
         access.allowed.check_sync(&sync)?;
         let Delivery { run, tested } = delivery?;
-        let tested = match tested {
-            Ok(tested) => tested,
+        let finished = match tested {
+            Ok(finished) => finished.ok_or_else(Delivery::without_end)?,
             Err(reason) => {
                 self.log.action = Some(hook::NONE);
                 // The reason in the response quotes the body.
@@ -308,7 +308,7 @@ impl Decider<'_> {
             }
         };
         let options = Options {
-            unless_since: Some(tested),
+            unless_since: Some(finished),
             max_wait: HOOK_TIMEOUT,
             ..Options::default()
         };
@@ -318,8 +318,8 @@ impl Decider<'_> {
     /// Returns the reporter of a problem that a signed delivery ended in; `None` if nothing is
     /// reported, or if the settings are invalid.
     fn dbt_reporter(&self, sync: &SyncRef) -> Option<Reporter> {
+        let account = Account::of(&self.request.target).unwrap_or_default();
         // A secret as the name of the sync would be part of the report.
-        let account = Account::of(&self.request.target).ok()?;
         let secrets = self.secrets(account.as_ref(), None).ok()?;
         if secrets.iter().any(|secret| secret.is(&sync.to_string())) {
             return None;

@@ -634,6 +634,33 @@ fn decide_delivery(target: &str, body: &str, settings: &dyn Settings) -> Decided
 }
 
 #[test]
+fn a_signed_success_that_ends_in_a_problem_is_reported() {
+    let stored = [
+        ("DBT_WEBHOOK_SECRET", "secret"),
+        ("HIGHTOUCH_API_KEY", "key"),
+        ("NOTIFY_URL", "http://127.0.0.1:5000/hook"),
+    ];
+    let without_end = SUCCESS.replace("2026", "year");
+    with_settings(&stored, |settings| {
+        for (target, body) in [
+            ("/hooks/dbt/1", without_end.as_str()),
+            ("/hooks/dbt/1?account=none", SUCCESS),
+            ("/hooks/dbt/1?account=N%20O", SUCCESS),
+        ] {
+            match decide_delivery(target, body, settings).decision {
+                Ok(Decision::Report(reported)) => {
+                    assert_eq!(reported.dbt_run.as_deref(), Some("7"), "{target}");
+                }
+                other => panic!("{target}: {other:?}"),
+            }
+        }
+        // A secret is not reported as the name of a sync.
+        let decided = decide_delivery("/hooks/dbt/key", SUCCESS, settings);
+        assert_eq!(decided.problem(), (400, "invalid-input"));
+    });
+}
+
+#[test]
 fn a_signed_delivery_starts_a_run_within_the_time_of_dbt() {
     let stored = [
         ("DBT_WEBHOOK_SECRET", "other,secret"),
