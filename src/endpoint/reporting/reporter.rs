@@ -10,7 +10,7 @@ use super::run_id::{delivery_id, run_id};
 use super::targets::{Consumer, Lineage, Notify, Targets};
 use crate::endpoint::response::presenter::Presenter;
 use crate::endpoint::response::problem::Problem;
-use crate::engine::{Details, DetailsReader, Event, Failure, Instant, Outcome, Report};
+use crate::engine::{Details, DetailsReader, Event, Instant, Outcome, Report};
 use crate::hightouch::{ApiKey, Destination, Origin, SequenceId, SyncId, SyncRef, Timestamp};
 use crate::host::Redact as _;
 
@@ -142,23 +142,19 @@ impl Reporter {
             Ok(report) => report.redact(secret),
             Err(failure) => failure.redact(secret),
         });
-        let outcome = &outcome;
-        let report = match outcome {
-            Ok(report) => report,
-            Err(Failure {
-                report: Some(report),
-                ..
-            }) => report,
-            Err(_) => return,
-        };
+        let error = error(event_type, &outcome);
         if has_seen_progress {
-            self.notify_end(outcome, report, presenter);
+            self.notify_end(&outcome, presenter);
         }
-        let error = error(event_type, outcome, report);
-        if let Some(run) = self.run(sync, report) {
+        let Some(mut report) = into_report(outcome) else {
+            return;
+        };
+        if let Some(run) = self.run(sync, &report) {
+            // The event contains `error` only, and a report may wait for its details.
+            forget_job_errors(&mut report);
             run.end = Some(End {
                 event_type,
-                report: report.clone(),
+                report,
                 time,
                 error,
             });
@@ -359,7 +355,10 @@ impl Reporter {
     }
 
     /// Notifies the end of a run, if the settings ask for it.
-    fn notify_end(&mut self, outcome: &Outcome, report: &Report, presenter: &Presenter) {
+    fn notify_end(&mut self, outcome: &Outcome, presenter: &Presenter) {
+        let Some(report) = report_of(outcome).filter(|_| self.notify.is_some()) else {
+            return;
+        };
         let id = run_id(&self.origin, report);
         if self.notified.contains(&id) {
             return;
@@ -416,23 +415,44 @@ fn redact(text: &mut String, secrets: &[ApiKey]) {
     secrets.iter().for_each(|secret| secret.redact(text));
 }
 
+fn report_of(outcome: &Outcome) -> Option<&Report> {
+    match outcome {
+        Ok(report) => Some(report),
+        Err(failure) => failure.report.as_ref(),
+    }
+}
+
+fn into_report(outcome: Outcome) -> Option<Report> {
+    match outcome {
+        Ok(report) => Some(report),
+        Err(failure) => failure.report,
+    }
+}
+
+/// Removes the errors of the jobs.
+fn forget_job_errors(report: &mut Report) {
+    if let Report::Sync(report) = report {
+        report.jobs.iter_mut().for_each(|job| job.error = None);
+    }
+}
+
 /// Returns why a run did not succeed.
-fn error(event_type: EventType, outcome: &Outcome, report: &Report) -> Option<String> {
+fn error(event_type: EventType, outcome: &Outcome) -> Option<String> {
     let failure = outcome
         .as_ref()
         .err()
         .map(|failure| failure.message.clone());
     // An adopted run may have failed although the operation, which does not wait, succeeded.
-    let by_status = || match report {
+    let by_status = || match report_of(outcome)? {
         Report::Sync(report) => {
             let reported = report.jobs.iter().find_map(|job| job.error.clone());
-            reported.unwrap_or_else(|| ended_as(report.status.as_str()))
+            Some(reported.unwrap_or_else(|| ended_as(report.status.as_str())))
         }
-        Report::Sequence(report) => ended_as(report.run.status.as_str()),
+        Report::Sequence(report) => Some(ended_as(report.run.status.as_str())),
     };
     match event_type {
         EventType::Start | EventType::Complete => None,
-        EventType::Fail | EventType::Abort => Some(failure.unwrap_or_else(by_status)),
+        EventType::Fail | EventType::Abort => failure.or_else(by_status),
     }
 }
 
@@ -449,7 +469,7 @@ mod tests {
 
     use super::*;
     use crate::endpoint::settings::fixed::Fixed;
-    use crate::engine::{FailureKind, SyncReport, Warnings};
+    use crate::engine::{Failure, FailureKind, SyncReport, Warnings};
     use crate::hightouch::{RunRef, RunStatus};
 
     const SECRET: &str = "0123-secret-4567";
