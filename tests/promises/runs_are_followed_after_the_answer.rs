@@ -259,9 +259,9 @@ fn a_run_whose_caller_hung_up_is_followed() {
         let hightouch = stage.local().await;
         let consumer = Consumer::accepting();
         let endpoint = following(&hightouch, &consumer).serve(&stage, kind).await;
-        hang_up(&endpoint, "POST /syncs/6/runs").await;
+        hang_up(&endpoint, "POST /syncs/4/runs").await;
         let [line] = lines_of(&stage, "followed").try_into().unwrap();
-        assert_eq!(line["run"], hightouch.runs(6)[0].id);
+        assert_eq!(line["run"], hightouch.runs(4).last().unwrap().id);
         assert_eq!(types(&events(&consumer)), ["START", "COMPLETE"]);
         assert_eq!(notifications(&consumer).len(), 1);
         assert_eq!(hightouch.triggers(), 1);
@@ -270,12 +270,12 @@ fn a_run_whose_caller_hung_up_is_followed() {
         let plain = stage.endpoint(kind, &hightouch.origin()).await;
         call(
             plain
-                .post("/syncs/6/runs")
+                .post("/syncs/4/runs")
                 .header("prefer", "respond-async"),
         )
         .await;
-        let run = hightouch.runs(6).last().unwrap().id;
-        hang_up(&endpoint, &format!("GET /syncs/6/runs/{run}")).await;
+        let run = hightouch.runs(4).last().unwrap().id;
+        hang_up(&endpoint, &format!("GET /syncs/4/runs/{run}")).await;
         assert_eq!(lines_of(&stage, "followed").len(), 1);
         assert_eq!(notifications(&consumer).len(), 1);
     });
