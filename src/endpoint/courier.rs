@@ -191,13 +191,11 @@ impl Courier {
             } else {
                 messages_deadline
             };
-            let wake_at = self.wake_at(next_turn);
-            if wake_at.is_none() && hightouch.is_none() {
+            // Without a time to wake, nothing can change: only events without a time are left.
+            let Some(wake_at) = self.wake_at(next_turn) else {
                 break;
-            }
-            let timer = self
-                .clock
-                .wake_at(wake_at.map_or(limit, |wake_at| wake_at.min(limit)));
+            };
+            let timer = self.clock.wake_at(wake_at.min(limit));
             let mut pollables = vec![&timer];
             self.pollables(&mut pollables);
             poll(&pollables);
