@@ -187,10 +187,14 @@ impl<G: Goal> Batch<G> {
         }
     }
 
-    /// Returns a batch that polls runs after another batch has ended. The rate limiter counts the
-    /// requests of both.
+    /// Returns a batch that polls runs after another batch has ended. The runs are known to exist,
+    /// so no error ends the wait unless it is final. The rate limiter counts the requests of both
+    /// batches.
     #[must_use]
-    pub fn following<E: Goal>(self, earlier: &Batch<E>) -> Self {
+    pub fn following<E: Goal>(mut self, earlier: &Batch<E>) -> Self {
+        for entry in &mut self.entries {
+            entry.operation.confirm_run();
+        }
         Self {
             rate_limiter: earlier.rate_limiter,
             ..self
@@ -354,8 +358,8 @@ impl<G: Goal> Batch<G> {
         })
     }
 
-    /// Returns whether an operation has started its run, or has seen it in progress. An operation
-    /// that found its run ended has not.
+    /// Returns whether an operation that waits for the end had started its run, or had seen it in
+    /// progress, before its last step. An operation that found its run ended had not.
     pub fn has_seen_progress(&self, index: usize) -> bool {
         let entry = self.entries.get(index);
         entry.is_some_and(|entry| entry.has_seen_progress)

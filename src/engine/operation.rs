@@ -212,6 +212,9 @@ pub trait Phase: Sized + Debug {
     fn run(&self) -> Option<&Self::Run>;
 
     /// Returns the run, if its ID is known.
+    fn run_mut(&mut self) -> Option<&mut Self::Run>;
+
+    /// Returns the run, if its ID is known.
     fn into_run(self) -> Option<Self::Run>;
 }
 
@@ -454,6 +457,13 @@ impl Phase for SyncPhase {
         }
     }
 
+    fn run_mut(&mut self) -> Option<&mut Poll> {
+        match self {
+            Self::Poll(poll) | Self::Locate(_, poll) => Some(poll),
+            Self::FindSync(_) | Self::FindRun(_) | Self::Trigger(_) | Self::Confirm(_) => None,
+        }
+    }
+
     fn into_run(self) -> Option<Poll> {
         match self {
             Self::Poll(poll) | Self::Locate(_, poll) => Some(poll),
@@ -562,6 +572,13 @@ impl Phase for SequencePhase {
         }
     }
 
+    fn run_mut(&mut self) -> Option<&mut PollSequence> {
+        match self {
+            Self::Trigger(_) => None,
+            Self::Poll(poll) | Self::CheckRejected(_, poll) => Some(poll),
+        }
+    }
+
     fn into_run(self) -> Option<PollSequence> {
         match self {
             Self::Trigger(_) => None,
@@ -631,6 +648,10 @@ impl Phase for RunsPhase {
     }
 
     fn run(&self) -> Option<&RecentRuns> {
+        None
+    }
+
+    fn run_mut(&mut self) -> Option<&mut RecentRuns> {
         None
     }
 
@@ -768,6 +789,13 @@ impl<G: Goal> Operation<G> {
     /// it.
     pub fn is_confirmed(&self) -> bool {
         self.phase.as_ref().is_some_and(is_confirmed)
+    }
+
+    /// Records that the run is known to exist.
+    pub(super) fn confirm_run(&mut self) {
+        if let Some(run) = self.phase.as_mut().and_then(Phase::run_mut) {
+            run.confirm();
+        }
     }
 
     /// Returns whether the operation has started its run, or the last response shows the run in

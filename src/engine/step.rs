@@ -103,6 +103,9 @@ pub trait KnownRun: Clone + Debug {
     /// Returns whether the run is known to exist.
     fn is_confirmed(&self) -> bool;
 
+    /// Records that the run is known to exist.
+    fn confirm(&mut self);
+
     /// Returns whether the operation has started the run, or the last response shows the run in
     /// progress.
     fn is_started_or_in_progress(&self) -> bool;

@@ -544,7 +544,7 @@ const LINEAGE_KEY: &str = "lin-0d4e8b71c6f2a935";
 
 /// Starts a mock of Hightouch that puts the caller's `Authorization` header into all its texts.
 async fn echoing(end: &'static str) -> Scripted {
-    let mut looks = 0;
+    let mut polls = 0;
     Scripted::start(move |what, authorization| {
         let key = authorization.trim_start_matches("Bearer ");
         let body = match what {
@@ -554,8 +554,8 @@ async fn echoing(end: &'static str) -> Scripted {
             }
             _ if what.starts_with("POST") => json!({"id": "42"}),
             _ => {
-                looks += 1;
-                let status = if looks == 1 { "processing" } else { end };
+                polls += 1;
+                let status = if polls == 1 { "processing" } else { end };
                 let run = json!({"id": 42, "status": status, "error": authorization});
                 json!({"data": [run], "hasMore": false})
             }

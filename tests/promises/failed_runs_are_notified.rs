@@ -212,7 +212,7 @@ fn only_a_call_that_saw_the_run_in_progress_posts_its_end() {
         // A call that sees the run in progress, and then its end.
         assert_eq!(call(&endpoint, endpoint.get(&location)).await.status, 424);
         assert_eq!(count(), 1);
-        // Calls that find it ended, however often they are repeated.
+        // Calls that find it ended, even if they are repeated.
         for _ in 0..3 {
             assert_eq!(call(&endpoint, endpoint.get(&location)).await.status, 424);
         }
@@ -352,7 +352,7 @@ fn a_sequence_is_posted_as_one_run() {
 }
 
 #[test]
-fn the_format_fits_who_takes_it() {
+fn the_format_fits_the_receiver() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
         for format in ["json", "text", "teams"] {
@@ -442,13 +442,13 @@ fn card_text(card: &Value) -> &str {
 /// Starts a mock of Hightouch whose run fails with this error text.
 async fn failing_with(error: impl Into<String>) -> Scripted {
     let error = error.into();
-    let mut looks = 0;
+    let mut polls = 0;
     Scripted::start(move |what, _| {
         if what.starts_with("POST") {
             return respond_with(200, r#"{"id":"42"}"#);
         }
-        looks += 1;
-        let status = if looks == 1 { "processing" } else { "failed" };
+        polls += 1;
+        let status = if polls == 1 { "processing" } else { "failed" };
         let run = json!({"id": 42, "status": status, "error": error});
         respond_with(200, json!({"data": [run], "hasMore": false}).to_string())
     })
@@ -456,7 +456,7 @@ async fn failing_with(error: impl Into<String>) -> Scripted {
 }
 
 #[test]
-fn what_hightouch_says_calls_nobody() {
+fn a_text_of_hightouch_mentions_nobody() {
     with_each_endpoint(async |stage, kind| {
         let error = "<!channel> <!here> @here (@channel) <users/all> <@U012> R&D \
                      <https://evil.example.com|log in> [log in](https://evil.example.com) \

@@ -116,7 +116,7 @@ fn a_run_has_a_start_and_an_end() {
 }
 
 #[test]
-fn the_end_is_what_the_caller_is_told() {
+fn the_end_agrees_with_the_answer() {
     with_each_endpoint(async |stage, kind| {
         let hightouch = stage.local().await;
         for (sync, body, status, event_type, cause) in [
@@ -264,15 +264,15 @@ fn a_get_sends_the_end_only_and_repeats_it() {
                 "details are read after the end only"
             );
         }
-        for looks in 1..=3 {
+        for count in 1..=3 {
             assert_eq!(get(120).await.status, 200);
             let events = events(&consumer);
-            assert_eq!(types(&events)[1..], vec!["COMPLETE"; looks]);
-            let (start, end) = (&events[0], &events[looks]);
+            assert_eq!(types(&events)[1..], vec!["COMPLETE"; count]);
+            let (start, end) = (&events[0], &events[count]);
             assert_eq!(start["run"]["runId"], end["run"]["runId"]);
             assert_eq!(start["job"], end["job"]);
             assert_eq!(end, &events[1], "each repetition is the same event");
-            assert_eq!(details(&hightouch).len(), read + 2 * looks);
+            assert_eq!(details(&hightouch).len(), read + 2 * count);
         }
         let run = hightouch.runs(4)[0].id;
         assert_eq!(

@@ -1,6 +1,6 @@
 //! OpenLineage events (<https://openlineage.io/spec/2-0-2/OpenLineage.json>).
 
-use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::lineage_parent::LineageParent;
@@ -29,13 +29,23 @@ const SYNC_RUN: &str = "urn:hightouch-sync:facets:1-0-0#/$defs/HightouchSyncRunF
 const SEQUENCE_RUN: &str = "urn:hightouch-sync:facets:1-0-0#/$defs/HightouchSequenceRunFacet";
 
 /// The type of an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EventType {
     Start,
     Complete,
     Fail,
     Abort,
+}
+
+impl EventType {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "START",
+            Self::Complete => "COMPLETE",
+            Self::Fail => "FAIL",
+            Self::Abort => "ABORT",
+        }
+    }
 }
 
 /// Returns the type of the event that reports the end of a run; `None` if its end was not seen.
@@ -112,324 +122,181 @@ pub(super) struct Content<'a> {
 
 impl Content<'_> {
     /// Returns the event as JSON.
-    pub(super) fn to_json(&self) -> Vec<u8> {
-        // Every value here can be serialized.
-        serde_json::to_vec(&self.event()).unwrap_or_default()
+    pub(super) fn to_json(&self) -> Value {
+        object(vec![
+            ("eventType", self.event_type.as_str().into()),
+            ("eventTime", self.time.as_str().into()),
+            ("producer", PRODUCER.into()),
+            ("schemaURL", EVENT.into()),
+            ("run", self.run()),
+            ("job", self.job()),
+            // The namespace of a model is not known here.
+            ("inputs", Value::Array(Vec::new())),
+            (
+                "outputs",
+                Value::Array(self.destination().into_iter().collect()),
+            ),
+        ])
     }
 
-    fn event(&self) -> Event<'_> {
-        let sync_report = match self.report {
-            Report::Sync(report) => Some(report),
-            Report::Sequence(_) => None,
+    fn run(&self) -> Value {
+        let facets = match self.report {
+            Report::Sync(report) => vec![
+                ("nominalTime", nominal_time(report)),
+                ("hightouch_syncRun", sync_run(report, self.workspace)),
+            ],
+            Report::Sequence(report) => vec![("hightouch_sequenceRun", sequence_run(report))],
         };
-        let has_ended = self.event_type != EventType::Start;
-        let rows = sync_report.and_then(SyncReport::successful_rows);
-        let statistics = rows.filter(|_| has_ended).map(|row_count| OutputFacets {
-            output_statistics: Facet::new(OUTPUT_STATISTICS, Statistics { row_count }),
-        });
-        let destination = self.details.destination.as_ref();
-        let outputs = sync_report.and(destination).map(|destination| Dataset {
-            namespace: &destination.kind,
-            name: &destination.slug,
-            output_facets: statistics,
-        });
-        Event {
-            event_type: self.event_type,
-            event_time: &self.time,
-            producer: PRODUCER,
-            schema_url: EVENT,
-            run: Run {
-                run_id: self.run_id,
-                facets: RunFacets {
-                    processing_engine: Facet::new(
-                        PROCESSING_ENGINE,
-                        ProcessingEngine {
-                            version: "v1",
-                            name: "Hightouch",
-                            openlineage_adapter_version: env!("CARGO_PKG_VERSION"),
-                        },
-                    ),
-                    nominal_time: sync_report.and_then(nominal_time),
-                    parent: self.parent.map(parent),
-                    error_message: self.error.map(error_message),
-                    sync_run: sync_report.map(|report| sync_run(report, self.workspace)),
-                    sequence_run: match self.report {
-                        Report::Sync(_) => None,
-                        Report::Sequence(report) => Some(sequence_run(report)),
-                    },
-                },
-            },
-            job: Job {
-                namespace: self.namespace,
-                name: self.job,
-                facets: JobFacets {
-                    job_type: Facet::new(
-                        JOB_TYPE,
-                        JobType {
-                            processing_type: "BATCH",
-                            integration: "HIGHTOUCH",
-                            job_type: match self.report {
-                                Report::Sync(_) => "SYNC",
-                                Report::Sequence(_) => "SEQUENCE",
-                            },
-                        },
-                    ),
-                },
-            },
-            inputs: [],
-            outputs,
-        }
+        let common = [
+            ("processing_engine", processing_engine()),
+            ("parent", self.parent.map_or(Value::Null, parent)),
+            (
+                "errorMessage",
+                self.error.map_or(Value::Null, error_message),
+            ),
+        ];
+        object(vec![
+            ("runId", self.run_id.to_string().into()),
+            ("facets", object(facets.into_iter().chain(common).collect())),
+        ])
     }
-}
 
-fn nominal_time(report: &SyncReport) -> Option<Facet<NominalTime>> {
-    let nominal_start_time = report.created()?.to_rfc3339()?;
-    Some(Facet::new(NOMINAL_TIME, NominalTime { nominal_start_time }))
-}
-
-fn parent(parent: &LineageParent) -> Facet<Parent<'_>> {
-    Facet::new(
-        PARENT,
-        Parent {
-            run: ParentRun { run_id: parent.run },
-            job: ParentJob {
-                namespace: &parent.namespace,
-                name: &parent.job,
-            },
-        },
-    )
-}
-
-fn error_message(message: &str) -> Facet<ErrorMessage<'_>> {
-    Facet::new(
-        ERROR_MESSAGE,
-        ErrorMessage {
-            message,
-            // The schema requires a language. The message comes from Hightouch or from the
-            // destination, whose languages are not known.
-            programming_language: "unknown",
-        },
-    )
-}
-
-fn sync_run<'a>(report: &'a SyncReport, workspace: Option<&str>) -> Facet<SyncRunFacet<'a>> {
-    Facet::new(
-        SYNC_RUN,
-        SyncRunFacet {
-            sync_id: report.run.sync.get(),
-            run_id: report.run.run.get(),
-            status: report.status.as_str(),
-            url: workspace.map(|workspace| url(workspace, report.run)),
-            successful_rows: report.successful_rows(),
-            rejected_rows: report.rejected_rows(),
-        },
-    )
-}
-
-fn sequence_run(report: &SequenceReport) -> Facet<SequenceRunFacet<'_>> {
-    let run = &report.run;
-    Facet::new(
-        SEQUENCE_RUN,
-        SequenceRunFacet {
-            sequence_run_id: run.id.as_str(),
-            status: run.status.as_str(),
-            sync_runs: run.sync_runs.iter().map(SequenceEntry::new).collect(),
-        },
-    )
-}
-
-/// A facet: an object with the two fields of every facet.
-#[derive(Serialize)]
-struct Facet<T> {
-    #[serde(rename = "_producer")]
-    producer: &'static str,
-    #[serde(rename = "_schemaURL")]
-    schema_url: &'static str,
-    #[serde(flatten)]
-    content: T,
-}
-
-impl<T> Facet<T> {
-    fn new(schema_url: &'static str, content: T) -> Self {
-        Self {
-            producer: PRODUCER,
-            schema_url,
-            content,
-        }
+    fn job(&self) -> Value {
+        let job_type = match self.report {
+            Report::Sync(_) => "SYNC",
+            Report::Sequence(_) => "SEQUENCE",
+        };
+        let job_type = facet(
+            JOB_TYPE,
+            vec![
+                ("processingType", "BATCH".into()),
+                ("integration", "HIGHTOUCH".into()),
+                ("jobType", job_type.into()),
+            ],
+        );
+        object(vec![
+            ("namespace", self.namespace.into()),
+            ("name", self.job.into()),
+            ("facets", object(vec![("jobType", job_type)])),
+        ])
     }
-}
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Event<'a> {
-    event_type: EventType,
-    event_time: &'a str,
-    producer: &'static str,
-    #[serde(rename = "schemaURL")]
-    schema_url: &'static str,
-    run: Run<'a>,
-    job: Job<'a>,
-    /// The namespace of a model is not known here, so there are no input datasets.
-    inputs: [(); 0],
-    /// The destination, or nothing.
-    #[serde(serialize_with = "as_list")]
-    outputs: Option<Dataset<'a>>,
-}
-
-/// Writes an option as a list of at most one entry.
-fn as_list<S: serde::Serializer>(
-    entry: &Option<Dataset<'_>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    serializer.collect_seq(entry)
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Run<'a> {
-    run_id: Uuid,
-    facets: RunFacets<'a>,
-}
-
-#[derive(Serialize)]
-struct RunFacets<'a> {
-    processing_engine: Facet<ProcessingEngine>,
-    #[serde(rename = "nominalTime", skip_serializing_if = "Option::is_none")]
-    nominal_time: Option<Facet<NominalTime>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parent: Option<Facet<Parent<'a>>>,
-    #[serde(rename = "errorMessage", skip_serializing_if = "Option::is_none")]
-    error_message: Option<Facet<ErrorMessage<'a>>>,
-    #[serde(rename = "hightouch_syncRun", skip_serializing_if = "Option::is_none")]
-    sync_run: Option<Facet<SyncRunFacet<'a>>>,
-    #[serde(
-        rename = "hightouch_sequenceRun",
-        skip_serializing_if = "Option::is_none"
-    )]
-    sequence_run: Option<Facet<SequenceRunFacet<'a>>>,
+    /// Returns the output dataset: the destination of the sync, if it is known.
+    fn destination(&self) -> Option<Value> {
+        let Report::Sync(report) = self.report else {
+            return None;
+        };
+        let destination = self.details.destination.as_ref()?;
+        let rows = report.successful_rows();
+        let rows = rows.filter(|_| self.event_type != EventType::Start);
+        let facets = rows.map(|rows| {
+            let statistics = facet(OUTPUT_STATISTICS, vec![("rowCount", count(rows))]);
+            object(vec![("outputStatistics", statistics)])
+        });
+        Some(object(vec![
+            ("namespace", destination.kind.as_str().into()),
+            ("name", destination.slug.as_str().into()),
+            ("outputFacets", facets.unwrap_or_default()),
+        ]))
+    }
 }
 
 /// DataHub refuses an event whose producer it does not know, unless this facet names an engine.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ProcessingEngine {
-    /// The version of Hightouch's API.
-    version: &'static str,
-    name: &'static str,
-    openlineage_adapter_version: &'static str,
+fn processing_engine() -> Value {
+    facet(
+        PROCESSING_ENGINE,
+        vec![
+            // The version of Hightouch's API.
+            ("version", "v1".into()),
+            ("name", "Hightouch".into()),
+            (
+                "openlineageAdapterVersion",
+                env!("CARGO_PKG_VERSION").into(),
+            ),
+        ],
+    )
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct NominalTime {
-    nominal_start_time: String,
+fn nominal_time(report: &SyncReport) -> Value {
+    let created = report.created().and_then(Timestamp::to_rfc3339);
+    created.map_or(Value::Null, |created| {
+        facet(NOMINAL_TIME, vec![("nominalStartTime", created.into())])
+    })
 }
 
-#[derive(Serialize)]
-struct Parent<'a> {
-    run: ParentRun,
-    job: ParentJob<'a>,
+fn parent(parent: &LineageParent) -> Value {
+    let run = vec![("runId", parent.run.to_string().into())];
+    let job = vec![
+        ("namespace", parent.namespace.as_str().into()),
+        ("name", parent.job.as_str().into()),
+    ];
+    facet(PARENT, vec![("run", object(run)), ("job", object(job))])
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ParentRun {
-    run_id: Uuid,
+fn error_message(message: &str) -> Value {
+    facet(
+        ERROR_MESSAGE,
+        vec![
+            ("message", message.into()),
+            // The schema requires a language. The message comes from Hightouch or from the
+            // destination, whose languages are not known.
+            ("programmingLanguage", "unknown".into()),
+        ],
+    )
 }
 
-#[derive(Serialize)]
-struct ParentJob<'a> {
-    namespace: &'a str,
-    name: &'a str,
+fn sync_run(report: &SyncReport, workspace: Option<&str>) -> Value {
+    let url = workspace.map(|workspace| url(workspace, report.run));
+    facet(
+        SYNC_RUN,
+        vec![
+            ("syncId", report.run.sync.get().into()),
+            ("runId", report.run.run.get().into()),
+            ("status", report.status.as_str().into()),
+            ("url", url.into()),
+            ("successfulRows", report.successful_rows().map(count).into()),
+            ("rejectedRows", report.rejected_rows().map(count).into()),
+        ],
+    )
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ErrorMessage<'a> {
-    message: &'a str,
-    programming_language: &'static str,
+fn sequence_run(report: &SequenceReport) -> Value {
+    let run = &report.run;
+    let entry = |run: &SyncRun| {
+        object(vec![
+            ("syncId", run.sync.map(|sync| sync.get()).into()),
+            ("syncRunId", run.run.map(|run| run.get()).into()),
+            ("status", run.status.as_str().into()),
+        ])
+    };
+    facet(
+        SEQUENCE_RUN,
+        vec![
+            ("sequenceRunId", run.id.as_str().into()),
+            ("status", run.status.as_str().into()),
+            (
+                "syncRuns",
+                Value::Array(run.sync_runs.iter().map(entry).collect()),
+            ),
+        ],
+    )
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SyncRunFacet<'a> {
-    sync_id: u64,
-    run_id: u64,
-    status: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    successful_rows: Option<u128>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    rejected_rows: Option<u128>,
+/// Returns a number of rows. The sum over all jobs of a run fits into 64 bits in practice.
+fn count(rows: u128) -> Value {
+    u64::try_from(rows).unwrap_or(u64::MAX).into()
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SequenceRunFacet<'a> {
-    sequence_run_id: &'a str,
-    status: &'a str,
-    sync_runs: Vec<SequenceEntry<'a>>,
+/// Returns a facet: an object with the two fields of every facet.
+fn facet(schema: &str, mut fields: Vec<(&str, Value)>) -> Value {
+    fields.push(("_producer", PRODUCER.into()));
+    fields.push(("_schemaURL", schema.into()));
+    object(fields)
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SequenceEntry<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sync_id: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sync_run_id: Option<u64>,
-    status: &'a str,
-}
-
-impl<'a> SequenceEntry<'a> {
-    fn new(run: &'a SyncRun) -> Self {
-        Self {
-            sync_id: run.sync.map(|sync| sync.get()),
-            sync_run_id: run.run.map(|run| run.get()),
-            status: run.status.as_str(),
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Job<'a> {
-    namespace: &'a str,
-    name: &'a str,
-    facets: JobFacets,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JobFacets {
-    job_type: Facet<JobType>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JobType {
-    processing_type: &'static str,
-    integration: &'static str,
-    job_type: &'static str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Dataset<'a> {
-    namespace: &'a str,
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output_facets: Option<OutputFacets>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct OutputFacets {
-    output_statistics: Facet<Statistics>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Statistics {
-    row_count: u128,
+/// Returns an object of the fields that are not null.
+pub(super) fn object(fields: Vec<(&str, Value)>) -> Value {
+    let fields = fields.into_iter().filter(|(_, value)| !value.is_null());
+    let fields = fields.map(|(name, value)| (name.to_owned(), value));
+    Value::Object(fields.collect())
 }

@@ -1,12 +1,18 @@
 //! Notifications: one sentence for people, in the format that the receiver takes.
 
-use serde::Serialize;
+use serde_json::Value;
 use uuid::Uuid;
 
+use super::lineage::object;
 use super::targets::NotifyFormat;
+use crate::endpoint::response::chunked_buffer::ChunkedBuffer;
 use crate::endpoint::response::problem::Problem;
 use crate::endpoint::response::report::{ReportView, url};
 use crate::engine::{Outcome, Report};
+
+/// The media type and the schema of an Adaptive Card. Version 1.2 introduced `TextRun`.
+const CARD: &str = "application/vnd.microsoft.card.adaptive";
+const CARD_SCHEMA: &str = "http://adaptivecards.io/schemas/adaptive-card.json";
 
 /// A sentence for people. Everything in it that comes from elsewhere has no line breaks and no
 /// control characters.
@@ -128,8 +134,6 @@ fn escape(text: &str) -> String {
 }
 
 /// The structured part of a notification in the format `json`.
-#[derive(Serialize)]
-#[serde(rename_all = "lowercase")]
 pub(super) enum Attachment<'a> {
     Report(ReportView<'a>),
     Problem(&'a Problem),
@@ -140,116 +144,75 @@ pub(super) fn body(
     format: NotifyFormat,
     sentence: &Sentence,
     id: Option<Uuid>,
-    attachment: Attachment<'_>,
-) -> Vec<u8> {
-    // Every value here can be serialized.
-    let json = match format {
-        NotifyFormat::Json => serde_json::to_vec(&Structured {
-            text: sentence.escaped(),
-            id,
-            attachment,
-        }),
-        NotifyFormat::Text => serde_json::to_vec(&Text {
-            text: sentence.escaped(),
-        }),
-        NotifyFormat::Teams => serde_json::to_vec(&TeamsMessage::new(sentence)),
-    };
-    json.unwrap_or_default()
+    attachment: &Attachment<'_>,
+) -> ChunkedBuffer {
+    match format {
+        NotifyFormat::Json => structured(sentence, id, attachment),
+        // Google Chat rejects unknown fields beside `text`. Slack and Mattermost take `text` too.
+        NotifyFormat::Text => {
+            ChunkedBuffer::json(&object(vec![("text", sentence.escaped().into())]))
+        }
+        NotifyFormat::Teams => ChunkedBuffer::json(&teams_message(sentence)),
+    }
 }
 
-#[derive(Serialize)]
-struct Structured<'a> {
-    text: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<Uuid>,
-    #[serde(flatten)]
-    attachment: Attachment<'a>,
-}
-
-/// Google Chat rejects unknown fields beside `text`. Slack and Mattermost take `text` too.
-#[derive(Serialize)]
-struct Text {
-    text: String,
-}
-
-/// The message that the workflows of Microsoft Teams expect: one Adaptive Card.
-#[derive(Serialize)]
-struct TeamsMessage {
-    r#type: &'static str,
-    attachments: [TeamsAttachment; 1],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TeamsAttachment {
-    content_type: &'static str,
-    content: Card,
-}
-
-#[derive(Serialize)]
-struct Card {
-    #[serde(rename = "$schema")]
-    schema: &'static str,
-    r#type: &'static str,
-    version: &'static str,
-    body: [RichTextBlock; 1],
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    actions: Vec<OpenUrl>,
-}
-
-/// A text that is shown as it is, without Markdown.
-#[derive(Serialize)]
-struct RichTextBlock {
-    r#type: &'static str,
-    inlines: [TextRun; 1],
-}
-
-#[derive(Serialize)]
-struct TextRun {
-    r#type: &'static str,
-    text: String,
-}
-
-#[derive(Serialize)]
-struct OpenUrl {
-    r#type: &'static str,
-    title: &'static str,
-    url: String,
-}
-
-impl TeamsMessage {
-    fn new(sentence: &Sentence) -> Self {
-        let open = |url: &String| OpenUrl {
-            r#type: "Action.OpenUrl",
-            title: "Open in Hightouch",
-            url: url.clone(),
-        };
-        Self {
-            r#type: "message",
-            attachments: [TeamsAttachment {
-                content_type: "application/vnd.microsoft.card.adaptive",
-                content: Card {
-                    schema: "http://adaptivecards.io/schemas/adaptive-card.json",
-                    r#type: "AdaptiveCard",
-                    version: "1.2",
-                    body: [RichTextBlock {
-                        r#type: "RichTextBlock",
-                        inlines: [TextRun {
-                            r#type: "TextRun",
-                            text: sentence.plain(),
-                        }],
-                    }],
-                    actions: sentence.url.iter().map(open).collect(),
-                },
-            }],
+fn structured(sentence: &Sentence, id: Option<Uuid>, attachment: &Attachment<'_>) -> ChunkedBuffer {
+    let mut body = ChunkedBuffer::of("{\"text\":");
+    body.push_json(&sentence.escaped());
+    if let Some(id) = id {
+        body.push(format!(",\"id\":\"{id}\"").as_bytes());
+    }
+    match attachment {
+        Attachment::Report(report) => {
+            body.push(b",\"report\":");
+            body.push_json(report);
+        }
+        Attachment::Problem(problem) => {
+            body.push(b",\"problem\":");
+            body.push_json(problem);
         }
     }
+    body.push(b"}");
+    body
+}
+
+/// Returns the message that the workflows of Microsoft Teams expect: one Adaptive Card.
+///
+/// The text is a `TextRun`, which has no Markdown. So the text needs no escapes.
+fn teams_message(sentence: &Sentence) -> Value {
+    let text = object(vec![
+        ("type", "TextRun".into()),
+        ("text", sentence.plain().into()),
+    ]);
+    let block = object(vec![
+        ("type", "RichTextBlock".into()),
+        ("inlines", Value::Array(vec![text])),
+    ]);
+    let open = sentence.url.as_deref().map(|url| {
+        Value::Array(vec![object(vec![
+            ("type", "Action.OpenUrl".into()),
+            ("title", "Open in Hightouch".into()),
+            ("url", url.into()),
+        ])])
+    });
+    let card = object(vec![
+        ("$schema", CARD_SCHEMA.into()),
+        ("type", "AdaptiveCard".into()),
+        ("version", "1.2".into()),
+        ("body", Value::Array(vec![block])),
+        ("actions", open.unwrap_or_default()),
+    ]);
+    let attachment = object(vec![("contentType", CARD.into()), ("content", card)]);
+    object(vec![
+        ("type", "message".into()),
+        ("attachments", Value::Array(vec![attachment])),
+    ])
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::engine::{Failure, FailureKind, SyncReport};
@@ -284,9 +247,9 @@ mod tests {
             format,
             &sentence,
             Some(Uuid::nil()),
-            Attachment::Problem(&problem),
+            &Attachment::Problem(&problem),
         );
-        serde_json::from_slice(&body).unwrap()
+        serde_json::from_slice(&body.into_bytes()).unwrap()
     }
 
     const URL: &str = "https://app.hightouch.com/acme/syncs/1/runs/42";

@@ -8,6 +8,7 @@ use super::notification::{self, Attachment, Sentence};
 use super::outbox::{Channel, Message, Outbox, Subject, Try, Undelivered};
 use super::run_id::{delivery_id, run_id};
 use super::targets::{Consumer, Lineage, Notify, Targets};
+use crate::endpoint::response::chunked_buffer::ChunkedBuffer;
 use crate::endpoint::response::presenter::Presenter;
 use crate::endpoint::response::problem::Problem;
 use crate::engine::{Details, DetailsReader, Event, Instant, Outcome, Report};
@@ -181,7 +182,7 @@ impl Reporter {
             sync: Some(sync),
             ..Subject::default()
         };
-        self.notify(subject, &sentence, id, Attachment::Problem(&problem));
+        self.notify(subject, &sentence, id, &Attachment::Problem(&problem));
     }
 
     /// Returns the reader of the details that the events contain.
@@ -350,7 +351,7 @@ impl Reporter {
             channel: Channel::Lineage,
             subject: run.subject.clone(),
             run: Some(run.id),
-            body: event.to_json(),
+            body: ChunkedBuffer::json(&event.to_json()).into_bytes(),
         });
     }
 
@@ -369,13 +370,13 @@ impl Reporter {
         match outcome {
             Err(failure) => {
                 let problem = presenter.problem(failure.clone());
-                self.notify(subject, &sentence, Some(id), Attachment::Problem(&problem));
+                self.notify(subject, &sentence, Some(id), &Attachment::Problem(&problem));
             }
             Ok(_) => {
                 let includes_success = self.notify.as_ref().map(|notify| notify.includes_success);
                 if includes_success == Some(true) {
                     let report = Attachment::Report(presenter.view(report));
-                    self.notify(subject, &sentence, Some(id), report);
+                    self.notify(subject, &sentence, Some(id), &report);
                 }
             }
         }
@@ -386,10 +387,10 @@ impl Reporter {
         subject: Subject,
         sentence: &Sentence,
         id: Option<Uuid>,
-        attachment: Attachment<'_>,
+        attachment: &Attachment<'_>,
     ) {
         let Some(notify) = &self.notify else { return };
-        let body = notification::body(notify.format, sentence, id, attachment);
+        let body = notification::body(notify.format, sentence, id, attachment).into_bytes();
         self.outbox.push(Message {
             channel: Channel::Notification,
             subject,
@@ -462,7 +463,7 @@ fn ended_as(status: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
     use core::time::Duration;
 
     use serde_json::Value;
@@ -470,29 +471,31 @@ mod tests {
     use super::*;
     use crate::endpoint::settings::fixed::Fixed;
     use crate::engine::{Failure, FailureKind, SyncReport, Warnings};
-    use crate::hightouch::{RunRef, RunStatus};
+    use crate::hightouch::{Response, Run as Job, RunRef, RunStatus};
 
-    const SECRET: &str = "0123-secret-4567";
+    fn reporter(settings: &[(&str, &str)]) -> Reporter {
+        with_parent(settings, None)
+    }
 
-    fn reporter(settings: &[(&str, &str)], parent: Option<&str>) -> Reporter {
-        let [environment, _] = Fixed::of_each_source(settings);
+    fn with_parent(settings: &[(&str, &str)], parent: Option<&str>) -> Reporter {
+        let [settings, _] = Fixed::of_each_source(settings);
         let scope = Scope {
             origin: Origin::default(),
-            workspace: Some("acme".into()),
-            secrets: vec![ApiKey::new(SECRET).unwrap()],
+            workspace: None,
+            secrets: vec![ApiKey::new("a-secret-token").unwrap()],
             parent: parent.map(|parent| LineageParent::read(parent).unwrap()),
             sequence: None,
         };
-        Reporter::new(Targets::read(&environment).unwrap(), scope).unwrap()
+        Reporter::new(Targets::read(&settings).unwrap(), scope).unwrap()
     }
 
     const LINEAGE: (&str, &str) = ("OPENLINEAGE_URL", "http://127.0.0.1:5000");
-    const NOTIFY: (&str, &str) = ("NOTIFY_URL", "http://127.0.0.1:5001/hook");
+    const NOTIFY: (&str, &str) = ("NOTIFY_URL", "http://127.0.0.1:5000/hook");
 
     fn presenter() -> Presenter {
         Presenter {
             key_is_stored: true,
-            workspace: Some("acme".into()),
+            workspace: None,
             account: None,
             warnings: Warnings::Fail,
             sequence: None,
@@ -500,45 +503,163 @@ mod tests {
         }
     }
 
-    fn failure(message: &str) -> Outcome {
-        let mut jobs = Vec::new();
-        let page = br#"{"data":[{"id":42,"status":"failed"}],"hasMore":false}"#;
-        crate::hightouch::Run::read_page(page, &mut |job| jobs.push(job)).unwrap();
-        let report = SyncReport {
+    fn report(jobs: &str) -> Report {
+        let mut read = Vec::new();
+        let page = format!(r#"{{"data":[{jobs}]}}"#);
+        Job::read_page(page.as_bytes(), &mut |job| read.push(job)).unwrap();
+        Report::Sync(SyncReport {
             run: RunRef {
                 sync: 1.try_into().unwrap(),
                 run: 42.try_into().unwrap(),
             },
-            status: RunStatus::Failed,
-            jobs,
-            joined: true,
+            status: read
+                .first()
+                .map_or(RunStatus::Queued, |job| job.status.clone()),
+            jobs: read,
+            joined: false,
             requests: 3,
             elapsed: Duration::ZERO,
-        };
+        })
+    }
+
+    fn failed(jobs: &str, message: &str) -> Outcome {
         Err(Failure {
-            report: Some(report.into()),
+            report: Some(report(jobs)),
             ..Failure::unsent(FailureKind::SyncFailed, message)
         })
     }
 
-    /// Returns the bodies of all messages, in the order in which they are sent.
+    /// Delivers everything that may be sent now. Returns the bodies.
     fn sent(reporter: &mut Reporter) -> Vec<Value> {
-        reporter.details().stop();
-        let mut sent = Vec::new();
+        let mut bodies = Vec::new();
         while let Some((next, _)) = reporter.next_try(Instant::default()) {
-            sent.push(serde_json::from_slice(&next.body).unwrap());
-            let delivered = Event::Response(crate::hightouch::Response::new(200, ""));
-            reporter.on_reply(next.id, Instant::default(), &delivered);
+            bodies.push(serde_json::from_slice(&next.body).unwrap());
+            let reply = Event::Response(Response::new(200, ""));
+            assert!(
+                reporter
+                    .on_reply(next.id, Instant::default(), &reply)
+                    .is_none()
+            );
         }
-        sent
+        bodies
+    }
+
+    /// Answers the requests for details.
+    fn read_details(reporter: &mut Reporter) {
+        while reporter.details().next_request().is_some() {
+            reporter.details().sent();
+            let body = r#"{"slug":"contacts","destinationId":9,"type":"salesforce"}"#;
+            let reply = Event::Response(Response::new(200, body));
+            reporter.details().on_reply(&reply);
+        }
+    }
+
+    const RUNNING: &str = r#"{"id":42,"status":"querying"}"#;
+    const FAILED: &str = r#"{"id":42,"status":"failed","createdAt":"2026-11-26T03:00:00Z",
+        "startedAt":"2026-11-26T03:00:01Z","finishedAt":"2026-11-26T03:00:09Z"}"#;
+    const UNDATED: &str = r#"{"id":42,"status":"failed"}"#;
+
+    #[test]
+    fn events_wait_for_the_details_and_keep_their_order() {
+        let mut reporter = reporter(&[LINEAGE]);
+        let now = Timestamp::from_millis(1_000);
+        reporter.started(None, report(RUNNING), Some(now));
+        assert!(sent(&mut reporter).is_empty());
+        let outcome = failed(FAILED, "No such table.");
+        reporter.ended(None, outcome, true, Some(now), &presenter());
+        assert!(sent(&mut reporter).is_empty() && !reporter.is_done());
+        read_details(&mut reporter);
+        let events = sent(&mut reporter);
+        let of = |name: &str| -> Vec<&Value> { events.iter().map(|event| &event[name]).collect() };
+        assert_eq!(of("eventType"), ["START", "FAIL"]);
+        assert_eq!(
+            of("eventTime"),
+            ["1970-01-01T00:00:01Z", "2026-11-26T03:00:09Z"]
+        );
+        assert!(
+            events
+                .iter()
+                .all(|event| event["job"]["name"] == "contacts")
+        );
+        assert_eq!(events[0]["run"]["runId"], events[1]["run"]["runId"]);
+        assert!(reporter.is_done());
+    }
+
+    #[test]
+    fn an_event_without_a_time_waits_for_the_end_and_is_given_up() {
+        let mut dated = reporter(&[LINEAGE]);
+        dated.started(None, report(RUNNING), None);
+        read_details(&mut dated);
+        assert!(sent(&mut dated).is_empty() && !dated.is_done());
+        dated.ended(None, failed(FAILED, ""), true, None, &presenter());
+        let events = sent(&mut dated);
+        assert_eq!(events.len(), 2);
+        assert_eq!(events[0]["eventTime"], "2026-11-26T03:00:01Z");
+
+        let mut undated = reporter(&[LINEAGE]);
+        undated.started(None, report(RUNNING), None);
+        undated.ended(None, failed(UNDATED, ""), true, None, &presenter());
+        read_details(&mut undated);
+        assert!(sent(&mut undated).is_empty());
+        let given_up = undated.give_up();
+        assert_eq!(given_up.len(), 1);
+        assert!(given_up[0].reason.contains("no time") && undated.is_done());
+    }
+
+    #[test]
+    fn a_run_is_notified_by_the_call_that_saw_it_in_progress() {
+        for (settings, outcome, has_seen_progress, expected) in [
+            (&[NOTIFY][..], failed(FAILED, "x"), true, 1),
+            (&[NOTIFY], failed(FAILED, "x"), false, 0),
+            (&[NOTIFY], Ok(report(RUNNING)), true, 0),
+            (
+                &[NOTIFY],
+                Err(Failure::unsent(FailureKind::Api, "x")),
+                true,
+                0,
+            ),
+            (
+                &[NOTIFY, ("NOTIFY_ON", "all")],
+                failed(FAILED, "x"),
+                true,
+                1,
+            ),
+            (&[LINEAGE], failed(FAILED, "x"), true, 0),
+        ] {
+            let mut reporter = reporter(settings);
+            let case = format!("{settings:?} {outcome:?}");
+            reporter.ended(None, outcome, has_seen_progress, None, &presenter());
+            let texts = sent(&mut reporter);
+            let texts = texts.iter().filter(|body| body.get("text").is_some());
+            assert_eq!(texts.count(), expected, "{case}");
+        }
+    }
+
+    #[test]
+    fn no_message_contains_a_secret() {
+        let mut reporter = reporter(&[LINEAGE, NOTIFY]);
+        let jobs = FAILED.replace("failed", "a-secret-token");
+        let outcome = failed(&jobs, "The token a-secret-token was refused.");
+        reporter.started(None, report(&jobs), None);
+        reporter.ended(None, outcome, true, None, &presenter());
+        read_details(&mut reporter);
+        let bodies = sent(&mut reporter);
+        assert_eq!(bodies.len(), 3);
+        for body in bodies {
+            let text = body.to_string();
+            assert!(
+                !text.contains("secret") && text.contains("[redacted]"),
+                "{text}"
+            );
+        }
     }
 
     #[test]
     fn a_run_of_two_operations_is_notified_once() {
-        let mut reporter = reporter(&[NOTIFY], None);
+        let mut reporter = reporter(&[NOTIFY]);
         for sync in ["1", "demo"] {
             let sync: SyncRef = sync.parse().unwrap();
-            reporter.ended(Some(&sync), failure("x"), true, None, &presenter());
+            reporter.ended(Some(&sync), failed(FAILED, "x"), true, None, &presenter());
         }
         let sent = sent(&mut reporter);
         assert_eq!(sent.len(), 1, "{sent:?}");
@@ -547,23 +668,22 @@ mod tests {
     #[test]
     fn no_message_contains_a_secret_that_a_name_contains() {
         const RUN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
-        let parent = format!("space-{SECRET}/job-{SECRET}/{RUN}");
-        let mut reporter = reporter(&[LINEAGE, NOTIFY], Some(&parent));
-        let time = Timestamp::rfc3339("2026-11-26T00:00:00Z");
-        let sync: SyncRef = "1".parse().unwrap();
-        reporter.ended(Some(&sync), failure(SECRET), true, time, &presenter());
-        let named: SyncRef = format!("x-{SECRET}").parse().unwrap();
-        let problem = Problem::invalid_setting("X", SECRET);
+        let parent = format!("n-a-secret-token/job-a-secret-token/{RUN}");
+        let mut reporter = with_parent(&[LINEAGE, NOTIFY], Some(&parent));
+        reporter.ended(None, failed(FAILED, "x"), true, None, &presenter());
+        let named: SyncRef = "x-a-secret-token".parse().unwrap();
+        let problem = Problem::invalid_setting("X", "x");
         reporter.dbt_problem(&named, Some("7"), &problem);
-        let sent = sent(&mut reporter);
-        assert_eq!(sent.len(), 3, "{sent:?}");
+        read_details(&mut reporter);
+        let bodies = sent(&mut reporter);
+        assert_eq!(bodies.len(), 3, "{bodies:?}");
         assert!(
-            sent.iter().any(
-                |message| message["run"]["facets"]["parent"]["job"]["name"] == "job-[redacted]"
-            )
+            bodies
+                .iter()
+                .any(|body| body["run"]["facets"]["parent"]["job"]["name"] == "job-[redacted]")
         );
-        for message in sent {
-            assert!(!message.to_string().contains("secret"), "{message}");
+        for body in bodies {
+            assert!(!body.to_string().contains("secret"), "{body}");
         }
     }
 }

@@ -51,6 +51,11 @@ impl ChunkedBuffer {
         self.0.append(&mut other.0);
     }
 
+    /// Returns the whole text.
+    pub(in crate::endpoint) fn into_bytes(self) -> Vec<u8> {
+        Vec::from(self.0).concat()
+    }
+
     /// Returns the first chunk.
     pub(in crate::endpoint) fn first(&self) -> Option<&[u8]> {
         self.0.front().map(Vec::as_slice)

@@ -61,6 +61,10 @@ impl KnownRun for Poll {
         self.is_confirmed
     }
 
+    fn confirm(&mut self) {
+        self.is_confirmed = true;
+    }
+
     fn is_started_or_in_progress(&self) -> bool {
         matches!(self.origin, Origin::Started { .. }) || self.jobs.iter().any(|job| !job.ended())
     }

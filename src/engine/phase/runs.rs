@@ -35,6 +35,8 @@ impl KnownRun for RecentRuns {
         false
     }
 
+    fn confirm(&mut self) {}
+
     fn is_started_or_in_progress(&self) -> bool {
         false
     }

@@ -96,6 +96,10 @@ impl KnownRun for PollSequence {
         self.is_confirmed
     }
 
+    fn confirm(&mut self) {
+        self.is_confirmed = true;
+    }
+
     fn is_started_or_in_progress(&self) -> bool {
         self.is_started || self.is_confirmed && !self.run.status.ended()
     }

@@ -104,10 +104,14 @@ impl Reporting {
     }
 }
 
+/// Pause between two checks of [`settled`]. Shorter pauses make tests slower: while an exchange is in
+/// flight, each step of the virtual time takes about 10 ms.
+const SETTLING_PAUSE: Duration = Duration::from_millis(500);
+
 /// Waits until every instance of the endpoint has ended.
 pub async fn settled(endpoint: &Endpoint) {
     while endpoint.serving.requests() > 0 {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(SETTLING_PAUSE).await;
     }
 }
 

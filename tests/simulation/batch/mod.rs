@@ -1,5 +1,8 @@
 //! Batches in simulated worlds: up to 100 operations that share an API key and its rate limit.
 //!
+//! In half of the worlds, a second batch follows the runs that are still in progress after the
+//! first one. In a third of the worlds, the details of the syncs are read meanwhile.
+//!
 //! `HIGHTOUCH_SYNC_BATCH_SEEDS=100000 cargo test --test simulation batch` simulates more batches.
 //! `HIGHTOUCH_SYNC_BATCH_SEEDS=47..48` simulates the batch of seed 47 only.
 
@@ -13,7 +16,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use play::PlayedBatch;
+use play::{PlayedBatch, Sender};
 use truth::{Broken, Situation};
 use world::{BatchWorld, OperationPlan};
 
@@ -37,7 +40,10 @@ fn run(world: &BatchWorld) -> Result<BTreeMap<Situation, u64>, (Broken, String)>
         };
         (broken, String::new())
     })?;
-    let played = played.map_err(|(broken, played)| (broken, story(&played)))?;
+    let played = played.map_err(|found| {
+        let (broken, played) = *found;
+        (broken, story(&played))
+    })?;
     truth::check(&played).map_err(|broken| (broken, story(&played)))
 }
 
@@ -57,11 +63,16 @@ fn story(played: &PlayedBatch<'_>) -> String {
             .map_or("no response".into(), |status| status.to_string());
         let fault = sent.fault.as_ref();
         let fault = fault.map_or(String::new(), |fault| format!(" ({fault:?})"));
-        let (at, index, request) = (sent.at, sent.index, &sent.request);
+        let (at, request) = (sent.at, &sent.request);
+        let sender = match sent.sender {
+            Sender::Operation(index) => format!("#{index}"),
+            Sender::Follower(index) => format!("follower {index}"),
+            Sender::Details => "details".into(),
+        };
         let method = if sent.is_trigger() { "POST" } else { "GET" };
         writeln!(
             story,
-            "{at:>8} ms #{index:<3} {method:<4} {} -> {back} ms: {status}{fault}",
+            "{at:>8} ms {sender:<4} {method:<4} {} -> {back} ms: {status}{fault}",
             request.target
         )
         .unwrap();
@@ -73,17 +84,27 @@ fn story(played: &PlayedBatch<'_>) -> String {
         for (index, ended) in played.ended.iter().enumerate() {
             writeln!(story, "#{index}: {ended:#?}").unwrap();
         }
+        for (index, followed) in played.followed.iter().enumerate() {
+            writeln!(story, "follower {index}: {followed:#?}").unwrap();
+        }
     }
     story
 }
 
-/// Returns the world with as few operations as possible in which the promise is still broken.
+/// Returns the world with as few operations as possible in which the promise is still broken. Runs
+/// are followed and details are read only if that is necessary.
 fn shrink(world: &BatchWorld, promise: &str) -> BatchWorld {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
     let is_broken =
         |world: &BatchWorld| run(world).is_err_and(|(broken, _)| broken.promise == promise);
     let mut small = world.clone();
+    for simpler in [BatchWorld::without_following, BatchWorld::without_details] {
+        let simpler = simpler(&small);
+        if is_broken(&simpler) {
+            small = simpler;
+        }
+    }
     let mut part = small.operations.len().div_ceil(2);
     while part > 0 {
         let without = |from: usize| -> Vec<OperationPlan> {
@@ -172,7 +193,7 @@ fn every_promise_is_kept_in_every_batch() {
 fn a_batch_seed_gives_the_same_requests_each_time() {
     let requests = |seed: u64| {
         let world = BatchWorld::of(seed);
-        let played = play::play(&world).map_err(|(broken, _)| broken).unwrap();
+        let played = play::play(&world).map_err(|found| found.0).unwrap();
         format!("{:?}", played.sent)
     };
     assert_eq!(requests(11), requests(11));

@@ -9,6 +9,12 @@ use super::world::{BatchWorld, RunPlan};
 use crate::hightouch::{START, rfc3339, word};
 use crate::world::{Ending, Millis};
 
+/// The paths of the requests for details, without the ID.
+pub const SYNCS: &str = "/api/v1/syncs/";
+pub const DESTINATIONS: &str = "/api/v1/destinations/";
+/// The type of every destination.
+pub const DESTINATION_TYPE: &str = "salesforce";
+
 /// The time over which Hightouch counts requests.
 pub const LIMIT_WINDOW: Millis = 10_000;
 
@@ -152,10 +158,13 @@ impl<'w> Server<'w> {
         }
     }
 
-    /// Responds to a request that arrives at `now`.
-    pub fn respond(&mut self, request: &Request, by: usize, now: Millis) -> Reply {
+    /// Responds to a request that arrives at `now`. `by` is the index of the operation.
+    pub fn respond(&mut self, request: &Request, by: Option<usize>, now: Millis) -> Reply {
         let body = match request.method {
-            Method::Post => format!(r#"{{"id":"{}"}}"#, self.trigger(request, by, now)),
+            Method::Post => {
+                let by = by.expect("only operations start runs");
+                format!(r#"{{"id":"{}"}}"#, self.trigger(request, by, now))
+            }
             Method::Get => self.read(&request.target, now),
         };
         Reply {
@@ -166,6 +175,16 @@ impl<'w> Server<'w> {
     }
 
     fn read(&self, target: &str, now: Millis) -> String {
+        if let Some(destination) = details_of(target, DESTINATIONS) {
+            let slug = destination_slug(destination);
+            return format!(
+                r#"{{"id":{destination},"type":"{DESTINATION_TYPE}","slug":"{slug}"}}"#
+            );
+        }
+        if let Some(sync) = details_of(target, SYNCS) {
+            let (slug, destination) = (slug_of(sync), self.world.destination(sync));
+            return format!(r#"{{"id":{sync},"slug":"{slug}","destinationId":"{destination}"}}"#);
+        }
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let param = |name: &str| {
             query
@@ -224,12 +243,22 @@ pub fn slug_of(sync: u64) -> String {
     format!("sync-{sync}")
 }
 
+/// Returns the slug of a destination.
+pub fn destination_slug(destination: u64) -> String {
+    format!("destination-{destination}")
+}
+
+/// Returns the ID in the target of a request for details. `path` is [`SYNCS`] or [`DESTINATIONS`].
+pub fn details_of(target: &str, path: &str) -> Option<u64> {
+    target.strip_prefix(path)?.parse().ok()
+}
+
 fn sync_of_slug(slug: &str) -> u64 {
     slug.strip_prefix("sync-").unwrap().parse().unwrap()
 }
 
 /// Returns the sync that a target names by its ID.
 fn sync_of(target: &str) -> u64 {
-    let rest = target.strip_prefix("/api/v1/syncs/").unwrap();
+    let rest = target.strip_prefix(SYNCS).unwrap();
     rest.split('/').next().unwrap().parse().unwrap()
 }

@@ -1,12 +1,17 @@
 //! Checks a batch against what the server knows.
 
+mod details;
+mod following;
+
 use std::collections::BTreeMap;
 
-use hightouch_sync::engine::{Failure, FailureKind, Outcome, SyncReport};
+use hightouch_sync::engine::{Failure, FailureKind, MAX_CONCURRENT_RUNS, Outcome, SyncReport};
+use hightouch_sync::hightouch::Timestamp;
 
-use super::play::{Ended, PlayedBatch, SentRequest, stops};
+use super::play::{Announced, Ended, PlayedBatch, Sender, SentRequest, stops};
 use super::server::{BatchRun, LIMIT_WINDOW, slug_of};
 use super::world::{BatchGoal, MAX_LIMIT, OperationPlan};
+use crate::hightouch::START;
 use crate::play::LATEST_WAKE;
 pub use crate::truth::Broken;
 use crate::world::{Fault, IfRunning, Millis};
@@ -17,6 +22,10 @@ const MAX_LAG: Millis = 90_000;
 const SPACING: Millis = 100;
 /// A poll this close to the deadline may follow at any distance: it is the last one.
 const LAST_POLL: Millis = 4_000;
+
+/// Maximum difference between Hightouch's clock and the time that an operation reports: `Date` has
+/// no fractions of a second, and a response may take as long as its timeout.
+const MAX_CLOCK_LAG: Millis = 1_000 + 15_000 + LATEST_WAKE;
 
 /// A situation that the simulation has to reach. A check proves little if its situation never
 /// occurs.
@@ -47,10 +56,20 @@ pub enum Situation {
     NearLimit,
     /// Eight requests were in flight at once.
     AllSlots,
+    /// A run was followed after the batch.
+    Followed,
+    /// The same, and its end was seen.
+    FollowedToEnd,
+    /// The same, and it was still in progress when the time to follow it was up.
+    FollowTimeUp,
+    /// The details of a sync were read completely.
+    DetailsRead,
+    /// A request for details waited for its turn.
+    DetailsWaited,
 }
 
 impl Situation {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 21] = [
         Self::Succeeded,
         Self::SyncFailed,
         Self::StillRunning,
@@ -67,6 +86,11 @@ impl Situation {
         Self::LimitExceeded,
         Self::NearLimit,
         Self::AllSlots,
+        Self::Followed,
+        Self::FollowedToEnd,
+        Self::FollowTimeUp,
+        Self::DetailsRead,
+        Self::DetailsWaited,
     ];
 }
 
@@ -79,11 +103,22 @@ type Check = fn(&Checked<'_>) -> Result<(), Broken>;
 /// Returns the first promise that is broken.
 pub fn check(played: &PlayedBatch<'_>) -> Result<BTreeMap<Situation, u64>, Broken> {
     let mut sent_by: Vec<Vec<&SentRequest>> = vec![Vec::new(); played.ended.len()];
+    let mut sent_by_followers = vec![Vec::new(); played.followed.len()];
+    let mut sent_for_details = Vec::new();
     for sent in &played.sent {
-        sent_by[sent.index].push(sent);
+        match sent.sender {
+            Sender::Operation(index) => sent_by[index].push(sent),
+            Sender::Follower(index) => sent_by_followers[index].push(sent),
+            Sender::Details => sent_for_details.push(sent),
+        }
     }
-    let checked = Checked { played, sent_by };
-    let checks: [Check; 9] = [
+    let checked = Checked {
+        played,
+        sent_by,
+        sent_by_followers,
+        sent_for_details,
+    };
+    let checks: [Check; 14] = [
         all_end_in_time,
         once,
         own_runs,
@@ -93,6 +128,11 @@ pub fn check(played: &PlayedBatch<'_>) -> Result<BTreeMap<Situation, u64>, Broke
         spacing,
         not_started,
         patient,
+        following::starts_nothing,
+        following::ends_truly,
+        details::read_once,
+        progress,
+        server_time,
     ];
     checks.iter().try_for_each(|check| check(&checked))?;
     Ok(situations(&checked))
@@ -102,6 +142,8 @@ pub fn check(played: &PlayedBatch<'_>) -> Result<BTreeMap<Situation, u64>, Broke
 struct Checked<'p> {
     played: &'p PlayedBatch<'p>,
     sent_by: Vec<Vec<&'p SentRequest>>,
+    sent_by_followers: Vec<Vec<&'p SentRequest>>,
+    sent_for_details: Vec<&'p SentRequest>,
 }
 
 /// An operation that has ended.
@@ -211,8 +253,8 @@ fn all_end_in_time(checked: &Checked<'_>) -> Result<(), Broken> {
 fn once(checked: &Checked<'_>) -> Result<(), Broken> {
     let mut triggers: BTreeMap<u64, Vec<&SentRequest>> = BTreeMap::new();
     for sent in &checked.played.sent {
-        if sent.is_trigger() {
-            let sync = checked.played.world.operations[sent.index].sync;
+        if let Some(index) = sent.operation().filter(|_| sent.is_trigger()) {
+            let sync = checked.played.world.operations[index].sync;
             triggers.entry(sync).or_default().push(sent);
         }
     }
@@ -228,12 +270,12 @@ fn once(checked: &Checked<'_>) -> Result<(), Broken> {
                     ),
                 );
             }
-            if one.index != next.index {
+            if one.sender != next.sender {
                 return broken(
                     "once",
                     format!(
-                        "operations {} and {} both triggered sync {sync}",
-                        one.index, next.index
+                        "{:?} and {:?} both triggered sync {sync}",
+                        one.sender, next.sender
                     ),
                 );
             }
@@ -353,7 +395,10 @@ fn never_false(checked: &Checked<'_>) -> Result<(), Broken> {
 /// `Batch::next_started` returns it once.
 fn never_lost(checked: &Checked<'_>) -> Result<(), Broken> {
     let mut announced: BTreeMap<u64, u64> = BTreeMap::new();
-    for report in &checked.played.announced {
+    for Announced { sender, report } in &checked.played.announced {
+        if matches!(sender, Sender::Follower(_)) {
+            return broken("never lost", format!("{sender:?} announced {}", report.run));
+        }
         *announced.entry(report.run.sync.get()).or_default() += 1;
         let is_known = checked
             .played
@@ -394,7 +439,8 @@ fn never_lost(checked: &Checked<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// The batch sends at most 200 requests in any ten seconds. If the network is steady and nothing
+/// The batch, the one that follows it and the reader of details together send at most 200 requests
+/// in any ten seconds. If the network is steady and nothing
 /// fails, Hightouch rejects none of them.
 fn rate_limit(checked: &Checked<'_>) -> Result<(), Broken> {
     let sent = &checked.played.sent;
@@ -423,26 +469,45 @@ fn rate_limit(checked: &Checked<'_>) -> Result<(), Broken> {
 /// The more operations there are, the longer are the pauses between the polls of each.
 fn spacing(checked: &Checked<'_>) -> Result<(), Broken> {
     let world = checked.played.world;
-    let operations = world.concurrent();
-    if operations == 1 {
+    let deadlines = [world.max_wait, world.max_wait.max(world.answer_wait)];
+    check_spacing(&checked.sent_by, world.concurrent(), &deadlines)?;
+    let Some(began) = checked.played.follow_began else {
+        return Ok(());
+    };
+    let followed = checked.played.followed.len();
+    let concurrent = followed.min(usize::try_from(MAX_CONCURRENT_RUNS).unwrap());
+    check_spacing(
+        &checked.sent_by_followers,
+        concurrent,
+        &[began + world.follow],
+    )
+}
+
+/// Checks the pauses between the polls of each of some operations. `concurrent` is the number of
+/// operations that are in progress at a time.
+fn check_spacing(
+    sent_by: &[Vec<&SentRequest>],
+    concurrent: usize,
+    deadlines: &[Millis],
+) -> Result<(), Broken> {
+    if concurrent == 1 {
         return Ok(());
     }
-    let least = SPACING * Millis::try_from(operations).unwrap() * 95 / 100;
-    let deadline = world.max_wait.max(world.answer_wait);
-    for operation in checked.operations() {
-        for pair in operation.sent.windows(2) {
+    let least = SPACING * Millis::try_from(concurrent).unwrap() * 95 / 100;
+    for sent in sent_by {
+        for pair in sent.windows(2) {
             let [one, next] = pair else { continue };
             let Some(back) = one.back else { continue };
             let is_pair = one.is_poll() && next.is_poll() && one.status == Some(200);
-            let is_last = [world.max_wait, deadline]
+            let is_last = deadlines
                 .iter()
                 .any(|deadline| (deadline - next.at).abs() <= LAST_POLL);
             if is_pair && one.fault.is_none() && !is_last && next.at - back < least {
                 return broken(
                     "spacing",
                     format!(
-                        "operation {} of {operations} polled at {} ms and again at {} ms",
-                        operation.index, one.at, next.at
+                        "{:?} of {concurrent} polled at {} ms and again at {} ms",
+                        one.sender, one.at, next.at
                     ),
                 );
             }
@@ -591,6 +656,84 @@ fn patient(checked: &Checked<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
+/// An operation has seen progress if it has started its run and polled it, or if a response showed
+/// the run in progress. It has not seen progress if every response showed that the run had ended.
+///
+/// If the time is up, that is not checked for operations that started no run: the last response may
+/// show the run in progress, and such an outcome shows that too.
+fn progress(checked: &Checked<'_>) -> Result<(), Broken> {
+    let operations = checked.operations().map(|operation| {
+        let has_started = operation.plan.goal != BatchGoal::Await
+            && operation.report().is_some_and(|report| !report.joined);
+        (operation.sent, operation.ended, has_started)
+    });
+    let followed = checked.played.followed.iter();
+    let followers = followed
+        .zip(&checked.sent_by_followers)
+        .filter_map(|(followed, sent)| Some((&sent[..], followed.ended.as_ref()?, false)));
+    for (sent, ended, has_started) in operations.chain(followers) {
+        let run = report(&ended.outcome)
+            .and_then(|report| checked.played.server.run(report.run.run.get()));
+        let shows_progress = |sent: &&&SentRequest| {
+            run.zip(sent.read).is_some_and(|(run, read)| {
+                let is_whole = sent.fault.is_none() && sent.status == Some(200);
+                is_whole && !sent.is_trigger() && run.listed() <= read && !run.has_ended(read)
+            })
+        };
+        let (shown, polls) = (
+            || sent.iter().filter(shows_progress),
+            || sent.iter().filter(|sent| sent.is_poll()),
+        );
+        let is_time_up = ended
+            .outcome
+            .as_ref()
+            .is_err_and(|failure| failure.kind == FailureKind::StillRunning);
+        let must = has_started && polls().next().is_some()
+            || !is_time_up && shown().any(|sent| sent.is_poll());
+        let may = has_started && run.is_some() || shown().next().is_some();
+        let has = ended.has_seen_progress;
+        if has && !may || !has && must {
+            let sender = sent.first().map(|sent| sent.sender);
+            return broken(
+                "progress",
+                format!("{sender:?} has seen progress: {has}; {run:?}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The time that an operation reports is never later than Hightouch's clock, and little earlier. It
+/// is known if a response has arrived.
+fn server_time(checked: &Checked<'_>) -> Result<(), Broken> {
+    let ended = checked.operations().map(|operation| operation.ended);
+    let followed = checked.played.followed.iter();
+    let ended = ended.chain(followed.filter_map(|followed| followed.ended.as_ref()));
+    let sent_by = checked.sent_by.iter().chain(&checked.sent_by_followers);
+    for (ended, sent) in ended.zip(sent_by) {
+        let has_response = sent.iter().any(|sent| sent.status.is_some());
+        let time = |after| Timestamp::from_millis(START + after);
+        let is_true = match ended.server_time {
+            Some(shown) => {
+                has_response && shown <= time(ended.at) && shown >= time(ended.at - MAX_CLOCK_LAG)
+            }
+            None => !has_response,
+        };
+        if !is_true {
+            return broken(
+                "server time",
+                format!(
+                    "at {} ms {:?} reports {:?}",
+                    ended.at,
+                    sent.first().map(|sent| sent.sender),
+                    ended.server_time
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
 fn situations(checked: &Checked<'_>) -> BTreeMap<Situation, u64> {
     let played = checked.played;
     let mut count: BTreeMap<Situation, u64> = BTreeMap::new();
@@ -637,11 +780,26 @@ fn situations(checked: &Checked<'_>) -> BTreeMap<Situation, u64> {
     let is_full = |sent: &SentRequest| {
         let earlier = played.sent.iter().take_while(|other| other.at <= sent.at);
         earlier
+            .filter(|other| other.sender != Sender::Details)
             .filter(|other| other.back.is_none_or(|back| back > sent.at))
             .count()
             >= 8
     };
     let all_slots = played.sent.iter().take(100).any(is_full);
     add(Situation::AllSlots, u64::from(all_slots));
+    for followed in &played.followed {
+        add(Situation::Followed, 1);
+        let ended = followed.ended.as_ref().map(|ended| &ended.outcome);
+        match ended.map(|outcome| outcome.as_ref().map_err(|failure| failure.kind)) {
+            Some(Ok(_) | Err(FailureKind::SyncFailed)) => add(Situation::FollowedToEnd, 1),
+            Some(Err(FailureKind::StillRunning)) => add(Situation::FollowTimeUp, 1),
+            _ => {}
+        }
+    }
+    add(Situation::DetailsRead, details::number_read(checked));
+    add(
+        Situation::DetailsWaited,
+        u64::from(played.details_waited > 0),
+    );
     count
 }

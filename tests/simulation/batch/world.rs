@@ -18,6 +18,10 @@ const MAX_LISTING_DELAY: Millis = 2_500;
 /// Hightouch's limit: the number of requests of one workspace in ten seconds.
 pub const MAX_LIMIT: usize = 200;
 
+/// The number that determines the latencies and faults of the requests for details, in place of the
+/// number of an operation.
+const DETAILS: u64 = 1 << 32;
+
 /// What an operation of a batch does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BatchGoal {
@@ -85,6 +89,13 @@ pub struct BatchWorld {
     pub newest_first: bool,
     /// Whether Hightouch's 429 for the workspace limit carries `Retry-After`.
     pub limit_sends_retry_after: bool,
+    /// How long the runs are followed that are still in progress after the batch; zero if they are
+    /// not followed.
+    pub follow: Millis,
+    /// Whether the details of the syncs are read.
+    pub reads_details: bool,
+    /// Number of destinations that the syncs share.
+    destinations: u64,
     network: Network,
 }
 
@@ -158,7 +169,25 @@ impl BatchWorld {
                 pick(rng, &[0, 11_000])
             },
             limit_sends_retry_after: rng.bool(),
+            follow: 0,
+            reads_details: false,
+            destinations: 1,
             network,
+        }
+        .with_reporting()
+    }
+
+    /// Decides whether runs are followed and whether details are read. These decisions use random
+    /// numbers of their own, so that everything else in the world of a seed stays the same.
+    fn with_reporting(self) -> Self {
+        let mut rng = self.rng(u64::MAX, 0);
+        let rng = &mut rng;
+        let follow = pick(rng, &[1_000, 5_000, 30_000, 60_000, 300_000, 3_600_000]);
+        Self {
+            follow: if rng.bool() { follow } else { 0 },
+            reads_details: rng.u32(0..3) == 0,
+            destinations: pick(rng, &[1, 7, 1_000]),
+            ..self
         }
     }
 
@@ -166,6 +195,22 @@ impl BatchWorld {
     pub fn with_operations(&self, operations: Vec<OperationPlan>) -> Self {
         Self {
             operations,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the world without a batch that follows.
+    pub fn without_following(&self) -> Self {
+        Self {
+            follow: 0,
+            ..self.clone()
+        }
+    }
+
+    /// Returns the world without requests for details.
+    pub fn without_details(&self) -> Self {
+        Self {
+            reads_details: false,
             ..self.clone()
         }
     }
@@ -188,9 +233,23 @@ impl BatchWorld {
         self.operations.len().min(self.parallel)
     }
 
+    /// Returns the destination of a sync.
+    pub fn destination(&self, sync: u64) -> u64 {
+        9_000 + sync % self.destinations
+    }
+
     /// Returns what happens to a request: the one with index `nth` of an operation.
     pub fn exchange(&self, operation: &OperationPlan, nth: u64, is_trigger: bool) -> Exchange {
-        let mut rng = self.rng(operation.number, nth + 1);
+        self.nth_exchange(operation.number, nth, is_trigger)
+    }
+
+    /// Returns what happens to a request for details: the one with index `nth`.
+    pub fn details_exchange(&self, nth: u64) -> Exchange {
+        self.nth_exchange(DETAILS, nth, false)
+    }
+
+    fn nth_exchange(&self, number: u64, nth: u64, is_trigger: bool) -> Exchange {
+        let mut rng = self.rng(number, nth + 1);
         let rng = &mut rng;
         let Network {
             latency,
