@@ -1,4 +1,4 @@
-//! Sends the messages of a reporter, and the requests for the details in them.
+//! Sends the messages of a reporter, and the requests for the details that the messages contain.
 
 use core::time::Duration;
 
@@ -15,9 +15,9 @@ use crate::host::exchange::Exchange;
 use crate::host::outgoing::Outgoing;
 use crate::host::{Clock, Driver, Redact};
 
-/// Maximum time that details are read after the last operation is over.
+/// Maximum duration of reading details after the last operation is over.
 const LAST_DETAILS: Duration = DETAILS_TIMEOUT;
-/// Maximum time that messages are sent after the last operation is over.
+/// Maximum duration of sending messages after the last operation is over.
 const LAST_MESSAGES: Duration = Duration::from_secs(10);
 
 /// Sends requests to Hightouch that do not belong to an operation.
@@ -46,13 +46,13 @@ impl<G: Goal<Report: Redact>> SendLast for Driver<G> {
     }
 }
 
-/// The messages in flight.
+/// The messages and the request for details in flight.
 pub(super) struct Courier {
     pub(super) reporter: Box<Reporter>,
     clock: Clock,
     /// The request for details in flight.
     details: Option<Exchange>,
-    /// The messages in flight, each with the ID of its message.
+    /// The messages in flight, each with its ID.
     messages: Vec<(u64, Exchange)>,
 }
 
@@ -149,8 +149,8 @@ impl Courier {
         }
     }
 
-    /// Returns when [`advance`](Self::advance) has to be called at the latest. `next_turn` is when a
-    /// request for details may be sent.
+    /// Returns when [`advance`](Self::advance) has to be called at the latest. `next_turn` is when
+    /// a request for details may be sent.
     pub(super) fn wake_at(&mut self, next_turn: Option<Instant>) -> Option<Instant> {
         let wants_turn = self.reporter.details().next_request().is_some();
         let turn = next_turn.filter(|_| wants_turn);
@@ -166,7 +166,8 @@ impl Courier {
     /// Sends the last messages. Returns when all of them are delivered or given up.
     pub(super) fn finish(mut self, mut hightouch: Option<&mut dyn SendLast>) {
         let start = self.clock.now();
-        let (no_details, no_messages) = (start + LAST_DETAILS, start + LAST_MESSAGES);
+        let details_deadline = start + LAST_DETAILS;
+        let messages_deadline = start + LAST_MESSAGES;
         loop {
             match &mut hightouch {
                 Some(hightouch) => self.advance(Some(*hightouch)),
@@ -176,27 +177,25 @@ impl Courier {
             if self.reporter.is_done() {
                 return;
             }
-            if now >= no_messages {
+            if now >= messages_deadline {
                 break;
             }
-            if now >= no_details && hightouch.take().is_some() {
+            if now >= details_deadline && hightouch.take().is_some() {
                 self.details = None;
                 self.reporter.details().stop();
                 continue;
             }
             let next_turn = hightouch.as_ref().map(|hightouch| hightouch.next_turn());
             let limit = if hightouch.is_some() {
-                no_details
+                details_deadline
             } else {
-                no_messages
+                messages_deadline
             };
-            let wake_at = self.wake_at(next_turn);
-            if wake_at.is_none() && hightouch.is_none() {
+            // Without a time to wake, nothing can change: only events without a time are left.
+            let Some(wake_at) = self.wake_at(next_turn) else {
                 break;
-            }
-            let timer = self
-                .clock
-                .wake_at(wake_at.map_or(limit, |wake_at| wake_at.min(limit)));
+            };
+            let timer = self.clock.wake_at(wake_at.min(limit));
             let mut pollables = vec![&timer];
             self.pollables(&mut pollables);
             poll(&pollables);

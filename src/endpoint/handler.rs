@@ -1,7 +1,7 @@
 //! Handles one request: the export `wasi:http/incoming-handler`.
 //!
-//! The response leaves first. What is left to do after it, such as the last messages to other
-//! systems, happens before [`Guest::handle`] returns.
+//! The response is sent first. The rest of the work, such as the last messages to other systems, is
+//! done before [`Guest::handle`] returns.
 
 use waki::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 

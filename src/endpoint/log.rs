@@ -9,8 +9,7 @@ use core::time::Duration;
 
 use serde::Serialize;
 
-use super::reporting::Subject;
-use super::reporting::outbox::Undelivered;
+use super::reporting::outbox::{Subject, Undelivered};
 use super::response::batch::Counts;
 use super::response::chunked_buffer::ChunkedBuffer;
 use crate::engine::{

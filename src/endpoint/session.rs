@@ -1,4 +1,4 @@
-//! Carries out the operations of a request, and reports their runs to other systems beside it.
+//! Carries out the operations of a request, and meanwhile reports their runs to other systems.
 
 use waki::bindings::wasi::io::poll::Pollable;
 
@@ -69,7 +69,7 @@ impl<'a, G: Goal<Report: Redact + Into<Report>>> Session<'a, G> {
         if let Some(courier) = &mut self.courier {
             courier.reporter.ended(
                 self.syncs.get(index),
-                &untyped(outcome.clone()),
+                untyped(outcome.clone()),
                 self.driver.has_seen_progress(index),
                 self.driver.server_time(index),
                 self.presenter,
@@ -85,8 +85,8 @@ impl<'a, G: Goal<Report: Redact + Into<Report>>> Session<'a, G> {
         }
     }
 
-    /// Blocks until an operation can make progress, `also` is ready, or the time `until` has come.
-    /// Sends the messages about the runs meanwhile.
+    /// Sends the messages that are due. Then blocks until an operation or a message can make
+    /// progress, `also` is ready, or the time `until` has come.
     pub(super) fn wait(&mut self, also: Option<&Pollable>, until: Option<Instant>) {
         let mut pollables: Vec<&Pollable> = also.into_iter().collect();
         let mut until = until;
@@ -169,7 +169,7 @@ impl<'a, G: Goal<Report: Redact + Into<Report>>> Session<'a, G> {
                     let time = session.driver.server_time(at);
                     let sync = session.syncs.get(*index);
                     let reporter = &mut courier.reporter;
-                    reporter.ended(sync, &outcome, true, time, session.presenter);
+                    reporter.ended(sync, outcome, true, time, session.presenter);
                 }
             }
             if is_over.contains(&false) {
@@ -204,7 +204,7 @@ pub(super) fn still_running<G: Goal>(
 }
 
 impl<G: Goal> Running<G> {
-    /// Returns the run of a report, which was in progress.
+    /// Returns the run of a report. The report shows the run in progress.
     pub(super) fn new(index: usize, report: &G::Report) -> Option<Self> {
         let goal = G::awaiting(report)?;
         Some(Self { index, goal })

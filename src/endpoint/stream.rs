@@ -38,7 +38,9 @@ pub(super) fn stream<G: Goal<Report: Redact + Into<Report>>>(
         let driver = session.driver();
         if has_hung_up {
             if let Some(report) = driver.report(0) {
-                let running = Running::new(0, &report);
+                // A run that had ended before this request is not followed.
+                let has_seen_progress = driver.has_seen_progress(0);
+                let running = Running::new(0, &report).filter(|_| has_seen_progress);
                 log.report(&report.into());
                 return running;
             }

@@ -1,6 +1,6 @@
 //! Reading the details of syncs: their slugs and destinations.
 //!
-//! Nothing depends on these details: each request is sent once, and what cannot be read stays
+//! No run depends on these details. So each request is sent once, and what cannot be read stays
 //! unknown. The requests do not belong to an operation. They take turns of the rate limiter with
 //! [`Batch::take_turn`](super::Batch::take_turn), after all operations.
 
@@ -32,14 +32,14 @@ pub struct DetailsReader {
     is_in_flight: bool,
 }
 
-/// How much of a sync's details has been read.
+/// The progress of reading the details of a sync.
 #[derive(Debug)]
 enum Progress {
-    /// Nothing.
+    /// Nothing was read.
     Nothing,
-    /// The sync, but not its destination.
+    /// The sync was read, but not its destination.
     Sync(Option<String>, DestinationId),
-    /// Everything that can be read.
+    /// Everything was read that can be read.
     Complete(Details),
 }
 
@@ -142,7 +142,7 @@ impl Progress {
     }
 }
 
-/// Reads the body of a successful response; `None` if there is none.
+/// Reads the body of a response; `None` if the response is not successful or cannot be read.
 fn read<T>(reply: &Event, read: impl FnOnce(&[u8]) -> Result<T, ReadError>) -> Option<T> {
     match reply {
         Event::Response(response) if response.is_success() => {

@@ -11,6 +11,7 @@ use xtask::local_hightouch::{LocalHightouch, fixtures::SEQUENCE};
 use xtask::local_hightouch::{Options, Status, SyncFixture, Timeline};
 
 use super::a_dbt_job_gates_the_sync::{signature, success};
+use super::several_syncs_run_at_once::{MEMORY, with_long_responses};
 use super::support::cases::{each, find_leak};
 use super::support::consumer::{Consumer, Reaction};
 use super::support::raw::Fault;
@@ -489,6 +490,28 @@ fn many_deliveries_to_a_silent_consumer_end_soon() {
             (count("lineage"), count("notification")),
             (2 * COUNT, COUNT)
         );
+    });
+}
+
+#[test]
+fn a_hundred_runs_with_much_to_report_fit_into_one_instance() {
+    with_each_endpoint(async |stage, kind| {
+        let hightouch = with_long_responses().await;
+        // The messages wait for this consumer.
+        let consumer = Consumer::always(Reaction::Faulty(Fault::SilentBeforeTheHead));
+        let host = Reporting::new(hightouch.origin())
+            .lineage_to(&consumer)
+            .notify_all(&consumer)
+            .following()
+            .host(&stage, kind);
+        let endpoint = Endpoint::serve(&host).await;
+        let body = json!({"syncs": (1..=100).collect::<Vec<_>>()});
+        let request = with_key(endpoint.post("/runs")).json(&body);
+        let received = send_request(request.header("prefer", "wait=600")).await;
+        assert_eq!(received.status, 424);
+        settled(&endpoint).await;
+        let peak = host.peak_memory();
+        assert!(peak <= MEMORY, "{} KiB", peak >> 10);
     });
 }
 

@@ -5,15 +5,19 @@ use std::time::Duration;
 
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 use xtask::local_hightouch::fixtures::{SEQUENCE, SEQUENCE_FAILED};
-use xtask::local_hightouch::{LocalHightouch, Options, Scenario};
+use xtask::local_hightouch::{KEY, LocalHightouch, Options, Scenario};
 
 use super::a_dbt_job_gates_the_sync::{signature, success};
 use super::support::consumer::Consumer;
 use super::support::reporting::{
     Reporting, events, lines_of, notifications, run_id, settled, types,
 };
-use super::support::stage::{EndpointResponse, send_request, with_each_endpoint, with_key};
+use super::support::stage::{
+    Endpoint, EndpointResponse, send_request, with_each_endpoint, with_key,
+};
 
 const SECRET: &str = "whs_71c09e2b5f3a4d86a0c2";
 
@@ -233,6 +237,47 @@ fn events_that_end_before_the_run_are_followed_too() {
         settled(&endpoint).await;
         assert_eq!(lines_of(&stage, "followed").len(), 1);
         assert_eq!(notifications(&consumer).len(), 2);
+    });
+}
+
+/// Requests events, and hangs up after a few of them.
+async fn hang_up(endpoint: &Endpoint, method_and_target: &str) {
+    let mut caller = TcpStream::connect(endpoint.serving.addr()).await.unwrap();
+    let request = format!(
+        "{method_and_target} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {KEY}\r\n\
+         accept: text/event-stream\r\ncontent-length: 0\r\n\r\n"
+    );
+    caller.write_all(request.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    drop(caller);
+    settled(endpoint).await;
+}
+
+#[test]
+fn a_run_whose_caller_hung_up_is_followed() {
+    with_each_endpoint(async |stage, kind| {
+        let hightouch = stage.local().await;
+        let consumer = Consumer::accepting();
+        let endpoint = following(&hightouch, &consumer).serve(&stage, kind).await;
+        hang_up(&endpoint, "POST /syncs/4/runs").await;
+        let [line] = lines_of(&stage, "followed").try_into().unwrap();
+        assert_eq!(line["run"], hightouch.runs(4).last().unwrap().id);
+        assert_eq!(types(&events(&consumer)), ["START", "COMPLETE"]);
+        assert_eq!(notifications(&consumer).len(), 1);
+        assert_eq!(hightouch.triggers(), 1);
+
+        // A run that another caller started is not followed.
+        let plain = stage.endpoint(kind, &hightouch.origin()).await;
+        call(
+            plain
+                .post("/syncs/4/runs")
+                .header("prefer", "respond-async"),
+        )
+        .await;
+        let run = hightouch.runs(4).last().unwrap().id;
+        hang_up(&endpoint, &format!("GET /syncs/4/runs/{run}")).await;
+        assert_eq!(lines_of(&stage, "followed").len(), 1);
+        assert_eq!(notifications(&consumer).len(), 1);
     });
 }
 

@@ -437,7 +437,7 @@ fn the_endpoint_begins_nothing_for_a_body_that_cannot_be_right() {
 
 /// Starts a mock of Hightouch with long responses: each run has a hundred failed jobs with long
 /// texts.
-async fn with_long_responses() -> Scripted {
+pub(super) async fn with_long_responses() -> Scripted {
     let (error, time) = ("x".repeat(9_000), "t".repeat(127));
     Scripted::start(move |what, _| {
         let sync = what.split('/').nth(4).unwrap();
@@ -454,7 +454,7 @@ async fn with_long_responses() -> Scripted {
 
 /// Maximum linear memory of a batch of a hundred runs, in bytes. It is half of the usual limit of a
 /// component.
-const MEMORY: usize = 32 << 20;
+pub(super) const MEMORY: usize = 32 << 20;
 
 #[test]
 fn a_hundred_runs_of_which_much_is_told_fit_into_one_instance() {

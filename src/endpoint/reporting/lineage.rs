@@ -6,9 +6,9 @@ use uuid::Uuid;
 use super::lineage_parent::LineageParent;
 use crate::endpoint::response::report::url;
 use crate::engine::{
-    Details, Outcome, Report, SequenceReport, SyncReport, Verdict, Warnings, verdict,
+    Details, Failure, FailureKind, Outcome, Report, SequenceReport, SyncReport, Verdict, Warnings,
+    verdict,
 };
-use crate::engine::{Failure, FailureKind};
 use crate::hightouch::{RunStatus, SequenceStatus, SyncRun, Timestamp};
 
 /// The producer of the events. Version 0.1.0 has no public repository that a URL could name.

@@ -14,4 +14,4 @@ mod run_id;
 pub(super) mod targets;
 
 pub(super) use lineage_parent::LineageParent;
-pub(super) use reporter::{Reporter, Scope, Subject};
+pub(super) use reporter::{Reporter, Scope};

@@ -18,9 +18,9 @@ const CARD_SCHEMA: &str = "http://adaptivecards.io/schemas/adaptive-card.json";
 /// control characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sentence {
-    /// The part that this project writes, with IDs and statuses.
+    /// The run and its status, or the hook and the kind of its problem.
     subject: String,
-    /// What Hightouch says, or the message of a problem.
+    /// The message of a failure or of a problem, or the row counts.
     reason: Option<String>,
     /// The URL of the run.
     url: Option<String>,
@@ -107,12 +107,12 @@ fn on_one_line(text: &str) -> String {
     words.join(" ")
 }
 
-/// Escapes a text so that it notifies nobody and links to nothing.
+/// Escapes a text so that it mentions nobody, and so that no other words hide the target of a link.
 ///
 /// Slack reads `<!channel>`, `<@user>` and `<url|text>` unless `&`, `<` and `>` are escaped
 /// (<https://docs.slack.dev/messaging/formatting-message-text#escaping>), and so does Google Chat.
-/// Mattermost and Discord also read `@channel` and `@name` at the start of a word, and `[text](url)`.
-/// A zero-width space after the `@` and after the `]` prevents that.
+/// Mattermost and Discord also read `@channel` and `@name` at the start of a word, and
+/// `[text](url)`. A zero-width space after the `@` and after the `]` prevents that.
 fn escape(text: &str) -> String {
     const ZERO_WIDTH_SPACE: char = '\u{200b}';
     let mut escaped = String::with_capacity(text.len());
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_of_hightouch_notifies_nobody_and_links_to_nothing() {
+    fn a_text_of_hightouch_mentions_nobody_and_hides_no_link() {
         for (text, escaped) in [
             (
                 "<!channel> & <@U1>",

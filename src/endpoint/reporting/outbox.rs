@@ -1,4 +1,4 @@
-//! The messages that wait to be sent: when each one is sent, and how often.
+//! The messages that wait to be sent, and the times of their tries.
 //!
 //! A message is tried at most [`MAX_TRIES`] times within [`MAX_DURATION`]. A consumer that is slow,
 //! silent or wrong costs nothing else: the outbox never blocks, and it keeps no response.
@@ -7,8 +7,7 @@ use core::time::Duration;
 
 use uuid::Uuid;
 
-use super::reporter::Subject;
-use crate::engine::{Event, Instant, TransportErrorKind};
+use crate::engine::{Event, Instant, Report, TransportErrorKind};
 use crate::hightouch::{Response, reason_phrase};
 
 /// Maximum number of times that a message is sent.
@@ -53,14 +52,39 @@ impl Channel {
     }
 }
 
+/// The subject of a message, for the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::endpoint) struct Subject {
+    pub(in crate::endpoint) sync: Option<String>,
+    pub(in crate::endpoint) run: Option<u64>,
+    pub(in crate::endpoint) sequence_run: Option<String>,
+}
+
+impl Subject {
+    /// Returns the subject of a message about a run.
+    pub(super) fn of(report: &Report) -> Self {
+        match report {
+            Report::Sync(report) => Self {
+                sync: Some(report.run.sync.to_string()),
+                run: Some(report.run.run.get()),
+                sequence_run: None,
+            },
+            Report::Sequence(report) => Self {
+                sequence_run: Some(report.run.id.to_string()),
+                ..Self::default()
+            },
+        }
+    }
+}
+
 /// A message to send.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
     pub(super) channel: Channel,
     pub(super) subject: Subject,
-    /// The run whose messages are sent one after another. A message without a run waits for no
-    /// other message.
-    pub(super) after: Option<Uuid>,
+    /// The ID of the run. The messages of one run are sent one after another. A message without
+    /// this ID waits for no other message.
+    pub(super) run: Option<Uuid>,
     pub(super) body: Vec<u8>,
 }
 
@@ -135,7 +159,7 @@ impl Outbox {
         })
     }
 
-    /// Returns when the next try is due, unless that depends on replies.
+    /// Returns when the next try is due; `None` if that depends on replies.
     pub(in crate::endpoint) fn wake_at(&self) -> Option<Instant> {
         self.due_entries().map(|(_, due)| due).min()
     }
@@ -177,13 +201,13 @@ impl Outbox {
     /// Returns the messages that may be sent, and when.
     fn due_entries(&self) -> impl Iterator<Item = (u64, Instant)> {
         let in_flight = self.entries.iter().filter(|entry| entry.due.is_none());
-        let has_room = in_flight.count() < MAX_IN_FLIGHT;
+        let has_free_slot = in_flight.count() < MAX_IN_FLIGHT;
         let entries = self.entries.iter().enumerate();
         entries.filter_map(move |(index, entry)| {
-            let due = entry.due.filter(|_| has_room)?;
+            let due = entry.due.filter(|_| has_free_slot)?;
             let mut earlier = self.entries.iter().take(index);
-            let after = entry.message.after;
-            let waits = after.is_some() && earlier.any(|earlier| earlier.message.after == after);
+            let run = entry.message.run;
+            let waits = run.is_some() && earlier.any(|earlier| earlier.message.run == run);
             (!waits).then_some((entry.id, due))
         })
     }
@@ -232,7 +256,8 @@ impl Failure {
         }
     }
 
-    /// A redirect is not followed: it could lead to a place that no setting names.
+    /// Returns the failure that an unsuccessful status shows. A redirect is final, because it could
+    /// lead to a server that no setting names.
     fn of_status(response: &Response) -> Self {
         let status = response.status;
         Self {
@@ -253,11 +278,11 @@ mod tests {
         Instant::after_start(Duration::from_millis(millis))
     }
 
-    fn message(after: Option<u128>) -> Message {
+    fn message(run: Option<u128>) -> Message {
         Message {
             channel: Channel::Lineage,
             subject: Subject::default(),
-            after: after.map(Uuid::from_u128),
+            run: run.map(Uuid::from_u128),
             body: b"{}".to_vec(),
         }
     }
@@ -381,7 +406,7 @@ mod tests {
         let mut outbox = outbox((0..50).map(|run| message(Some(run))));
         let sent = core::iter::from_fn(|| outbox.next_try(at(0))).count();
         assert_eq!(sent, MAX_IN_FLIGHT);
-        assert_eq!(outbox.wake_at(), None, "only a reply makes room");
+        assert_eq!(outbox.wake_at(), None, "only a reply frees a slot");
         let undelivered = outbox.give_up();
         assert_eq!(undelivered.len(), 50);
         assert!(outbox.is_empty());

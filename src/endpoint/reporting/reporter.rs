@@ -5,13 +5,13 @@ use uuid::Uuid;
 use super::lineage::{self, Content, EventType};
 use super::lineage_parent::LineageParent;
 use super::notification::{self, Attachment, Sentence};
-use super::outbox::{Channel, Message, Outbox, Try, Undelivered};
+use super::outbox::{Channel, Message, Outbox, Subject, Try, Undelivered};
 use super::run_id::{delivery_id, run_id};
 use super::targets::{Consumer, Lineage, Notify, Targets};
 use crate::endpoint::response::chunked_buffer::ChunkedBuffer;
 use crate::endpoint::response::presenter::Presenter;
 use crate::endpoint::response::problem::Problem;
-use crate::engine::{Details, DetailsReader, Event, Failure, Instant, Outcome, Report};
+use crate::engine::{Details, DetailsReader, Event, Instant, Outcome, Report};
 use crate::hightouch::{ApiKey, Destination, Origin, SequenceId, SyncId, SyncRef, Timestamp};
 use crate::host::Redact as _;
 
@@ -33,6 +33,8 @@ pub(in crate::endpoint) struct Reporter {
     details: DetailsReader,
     /// The runs whose events have not been built.
     runs: Vec<Run>,
+    /// The runs whose ends were notified. Two operations can have joined one run.
+    notified: Vec<Uuid>,
     outbox: Outbox,
 }
 
@@ -44,14 +46,6 @@ pub(in crate::endpoint) struct Scope {
     pub(in crate::endpoint) secrets: Vec<ApiKey>,
     pub(in crate::endpoint) parent: Option<LineageParent>,
     pub(in crate::endpoint) sequence: Option<SequenceId>,
-}
-
-/// The subject of a message, for the log.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::endpoint) struct Subject {
-    pub(in crate::endpoint) sync: Option<String>,
-    pub(in crate::endpoint) run: Option<u64>,
-    pub(in crate::endpoint) sequence_run: Option<String>,
 }
 
 /// A run whose events have not been built.
@@ -95,10 +89,14 @@ impl Reporter {
             origin,
             workspace,
             mut secrets,
-            parent,
+            mut parent,
             sequence,
         } = scope;
         secrets.extend(notify.iter().flat_map(|notify| notify.consumer.secrets()));
+        if let Some(LineageParent { namespace, job, .. }) = &mut parent {
+            redact(namespace, &secrets);
+            redact(job, &secrets);
+        }
         Some(Self {
             lineage,
             notify,
@@ -109,6 +107,7 @@ impl Reporter {
             sequence,
             details: DetailsReader::default(),
             runs: Vec::new(),
+            notified: Vec::new(),
             outbox: Outbox::default(),
         })
     }
@@ -127,49 +126,44 @@ impl Reporter {
         }
     }
 
-    /// Records the outcome of an operation. `has_seen_progress` says whether the request has started
-    /// the run or has seen it in progress, and `time` is Hightouch's time.
+    /// Records the outcome of an operation. `has_seen_progress` says whether the request has
+    /// started the run or has seen it in progress. `time` is Hightouch's time.
     pub(in crate::endpoint) fn ended(
         &mut self,
         sync: Option<&SyncRef>,
-        outcome: &Outcome,
+        mut outcome: Outcome,
         has_seen_progress: bool,
         time: Option<Timestamp>,
         presenter: &Presenter,
     ) {
-        let Some(event_type) = lineage::end_of(outcome, presenter.warnings) else {
+        let Some(event_type) = lineage::end_of(&outcome, presenter.warnings) else {
             return;
         };
-        let mut outcome = outcome.clone();
         self.secrets.iter().for_each(|secret| match &mut outcome {
             Ok(report) => report.redact(secret),
             Err(failure) => failure.redact(secret),
         });
-        let outcome = &outcome;
-        let report = match outcome {
-            Ok(report) => report,
-            Err(Failure {
-                report: Some(report),
-                ..
-            }) => report,
-            Err(_) => return,
-        };
+        let error = error(event_type, &outcome);
         if has_seen_progress {
-            self.notify_end(outcome, report, presenter);
+            self.notify_end(&outcome, presenter);
         }
-        let error = error(event_type, outcome, report);
-        if let Some(run) = self.run(sync, report) {
+        let Some(mut report) = into_report(outcome) else {
+            return;
+        };
+        if let Some(run) = self.run(sync, &report) {
+            // The event contains `error` only, and a report may wait for its details.
+            forget_job_errors(&mut report);
             run.end = Some(End {
                 event_type,
-                report: report.clone(),
+                report,
                 time,
                 error,
             });
         }
     }
 
-    /// Records that a delivery of a dbt success ended in a problem. `sync` is the sync as the hook's
-    /// path names it.
+    /// Records that a delivery of a dbt success ended in a problem. `sync` is the sync as the
+    /// hook's path names it.
     pub(in crate::endpoint) fn dbt_problem(
         &mut self,
         sync: &SyncRef,
@@ -180,8 +174,9 @@ impl Reporter {
         self.secrets
             .iter()
             .for_each(|secret| problem.redact(secret));
-        let sync = sync.to_string();
+        let mut sync = sync.to_string();
         let id = dbt_run.map(|dbt_run| delivery_id(&self.origin, &sync, dbt_run));
+        redact(&mut sync, &self.secrets);
         let sentence = Sentence::of_dbt_problem(&sync, &problem);
         let subject = Subject {
             sync: Some(sync),
@@ -208,7 +203,7 @@ impl Reporter {
         Some((next, consumer?))
     }
 
-    /// Returns when the next try is due, unless that depends on replies.
+    /// Returns when the next try is due; `None` if that depends on replies.
     pub(in crate::endpoint) fn wake_at(&self) -> Option<Instant> {
         self.outbox.wake_at()
     }
@@ -221,7 +216,7 @@ impl Reporter {
         reply: &Event,
     ) -> Option<Undelivered> {
         let mut undelivered = self.outbox.on_reply(id, now, reply)?;
-        self.redact(&mut undelivered.reason);
+        redact(&mut undelivered.reason, &self.secrets);
         Some(undelivered)
     }
 
@@ -235,7 +230,7 @@ impl Reporter {
         self.details.stop();
         self.build_events();
         let mut undelivered = self.outbox.give_up();
-        // The other runs have an event without a time.
+        // The events of the remaining runs have no time.
         undelivered.extend(self.runs.drain(..).map(|run| Undelivered {
             channel: Channel::Lineage,
             subject: run.subject,
@@ -303,10 +298,10 @@ impl Reporter {
         }
     }
 
-    /// Builds the events of one run. Returns the run with what could not be built.
+    /// Builds the events of one run. Returns the run with the events that could not be built.
     fn build_events_of(&mut self, mut run: Run, details: &Details) -> Run {
         if let Some((report, time)) = run.start.take() {
-            // At the end, Hightouch has reported more times.
+            // The report of the end may have a time that the report of the start lacks.
             let at_end = run.end.as_ref();
             let start_time = lineage::start_time(&report, time)
                 .or_else(|| lineage::start_time(&at_end?.report, at_end?.time));
@@ -355,14 +350,21 @@ impl Reporter {
         self.outbox.push(Message {
             channel: Channel::Lineage,
             subject: run.subject.clone(),
-            after: Some(run.id),
+            run: Some(run.id),
             body: ChunkedBuffer::json(&event.to_json()).into_bytes(),
         });
     }
 
     /// Notifies the end of a run, if the settings ask for it.
-    fn notify_end(&mut self, outcome: &Outcome, report: &Report, presenter: &Presenter) {
+    fn notify_end(&mut self, outcome: &Outcome, presenter: &Presenter) {
+        let Some(report) = report_of(outcome).filter(|_| self.notify.is_some()) else {
+            return;
+        };
         let id = run_id(&self.origin, report);
+        if self.notified.contains(&id) {
+            return;
+        }
+        self.notified.push(id);
         let subject = Subject::of(report);
         let sentence = Sentence::of_end(outcome, report, self.workspace.as_deref());
         match outcome {
@@ -392,60 +394,66 @@ impl Reporter {
         self.outbox.push(Message {
             channel: Channel::Notification,
             subject,
-            after: None,
+            run: None,
             body,
         });
     }
 
-    /// Removes the secrets from a text.
-    fn redact(&self, text: &mut String) {
-        self.secrets.iter().for_each(|secret| secret.redact(text));
-    }
-
     fn redacted(&self, mut details: Details) -> Details {
         let Details { slug, destination } = &mut details;
-        slug.iter_mut().for_each(|slug| self.redact(slug));
+        let secrets = &self.secrets;
+        slug.iter_mut().for_each(|slug| redact(slug, secrets));
         if let Some(Destination { kind, slug }) = destination {
-            self.redact(kind);
-            self.redact(slug);
+            redact(kind, secrets);
+            redact(slug, secrets);
         }
         details
     }
 }
 
-impl Subject {
-    fn of(report: &Report) -> Self {
-        match report {
-            Report::Sync(report) => Self {
-                sync: Some(report.run.sync.to_string()),
-                run: Some(report.run.run.get()),
-                sequence_run: None,
-            },
-            Report::Sequence(report) => Self {
-                sequence_run: Some(report.run.id.to_string()),
-                ..Self::default()
-            },
-        }
+/// Removes the secrets from a text.
+fn redact(text: &mut String, secrets: &[ApiKey]) {
+    secrets.iter().for_each(|secret| secret.redact(text));
+}
+
+fn report_of(outcome: &Outcome) -> Option<&Report> {
+    match outcome {
+        Ok(report) => Some(report),
+        Err(failure) => failure.report.as_ref(),
+    }
+}
+
+fn into_report(outcome: Outcome) -> Option<Report> {
+    match outcome {
+        Ok(report) => Some(report),
+        Err(failure) => failure.report,
+    }
+}
+
+/// Removes the errors of the jobs.
+fn forget_job_errors(report: &mut Report) {
+    if let Report::Sync(report) = report {
+        report.jobs.iter_mut().for_each(|job| job.error = None);
     }
 }
 
 /// Returns why a run did not succeed.
-fn error(event_type: EventType, outcome: &Outcome, report: &Report) -> Option<String> {
+fn error(event_type: EventType, outcome: &Outcome) -> Option<String> {
     let failure = outcome
         .as_ref()
         .err()
         .map(|failure| failure.message.clone());
     // An adopted run may have failed although the operation, which does not wait, succeeded.
-    let by_status = || match report {
+    let by_status = || match report_of(outcome)? {
         Report::Sync(report) => {
             let reported = report.jobs.iter().find_map(|job| job.error.clone());
-            reported.unwrap_or_else(|| ended_as(report.status.as_str()))
+            Some(reported.unwrap_or_else(|| ended_as(report.status.as_str())))
         }
-        Report::Sequence(report) => ended_as(report.run.status.as_str()),
+        Report::Sequence(report) => Some(ended_as(report.run.status.as_str())),
     };
     match event_type {
         EventType::Start | EventType::Complete => None,
-        EventType::Fail | EventType::Abort => Some(failure.unwrap_or_else(by_status)),
+        EventType::Fail | EventType::Abort => failure.or_else(by_status),
     }
 }
 
@@ -462,16 +470,20 @@ mod tests {
 
     use super::*;
     use crate::endpoint::settings::fixed::Fixed;
-    use crate::engine::{FailureKind, SyncReport, Warnings};
+    use crate::engine::{Failure, FailureKind, SyncReport, Warnings};
     use crate::hightouch::{Response, Run as Job, RunRef, RunStatus};
 
     fn reporter(settings: &[(&str, &str)]) -> Reporter {
+        with_parent(settings, None)
+    }
+
+    fn with_parent(settings: &[(&str, &str)], parent: Option<&str>) -> Reporter {
         let [settings, _] = Fixed::of_each_source(settings);
         let scope = Scope {
             origin: Origin::default(),
             workspace: None,
             secrets: vec![ApiKey::new("a-secret-token").unwrap()],
-            parent: None,
+            parent: parent.map(|parent| LineageParent::read(parent).unwrap()),
             sequence: None,
         };
         Reporter::new(Targets::read(&settings).unwrap(), scope).unwrap()
@@ -554,7 +566,7 @@ mod tests {
         reporter.started(None, report(RUNNING), Some(now));
         assert!(sent(&mut reporter).is_empty());
         let outcome = failed(FAILED, "No such table.");
-        reporter.ended(None, &outcome, true, Some(now), &presenter());
+        reporter.ended(None, outcome, true, Some(now), &presenter());
         assert!(sent(&mut reporter).is_empty() && !reporter.is_done());
         read_details(&mut reporter);
         let events = sent(&mut reporter);
@@ -579,14 +591,14 @@ mod tests {
         dated.started(None, report(RUNNING), None);
         read_details(&mut dated);
         assert!(sent(&mut dated).is_empty() && !dated.is_done());
-        dated.ended(None, &failed(FAILED, ""), true, None, &presenter());
+        dated.ended(None, failed(FAILED, ""), true, None, &presenter());
         let events = sent(&mut dated);
         assert_eq!(events.len(), 2);
         assert_eq!(events[0]["eventTime"], "2026-11-26T03:00:01Z");
 
         let mut undated = reporter(&[LINEAGE]);
         undated.started(None, report(RUNNING), None);
-        undated.ended(None, &failed(UNDATED, ""), true, None, &presenter());
+        undated.ended(None, failed(UNDATED, ""), true, None, &presenter());
         read_details(&mut undated);
         assert!(sent(&mut undated).is_empty());
         let given_up = undated.give_up();
@@ -615,10 +627,11 @@ mod tests {
             (&[LINEAGE], failed(FAILED, "x"), true, 0),
         ] {
             let mut reporter = reporter(settings);
-            reporter.ended(None, &outcome, has_seen_progress, None, &presenter());
+            let case = format!("{settings:?} {outcome:?}");
+            reporter.ended(None, outcome, has_seen_progress, None, &presenter());
             let texts = sent(&mut reporter);
             let texts = texts.iter().filter(|body| body.get("text").is_some());
-            assert_eq!(texts.count(), expected, "{settings:?} {outcome:?}");
+            assert_eq!(texts.count(), expected, "{case}");
         }
     }
 
@@ -628,7 +641,7 @@ mod tests {
         let jobs = FAILED.replace("failed", "a-secret-token");
         let outcome = failed(&jobs, "The token a-secret-token was refused.");
         reporter.started(None, report(&jobs), None);
-        reporter.ended(None, &outcome, true, None, &presenter());
+        reporter.ended(None, outcome, true, None, &presenter());
         read_details(&mut reporter);
         let bodies = sent(&mut reporter);
         assert_eq!(bodies.len(), 3);
@@ -638,6 +651,39 @@ mod tests {
                 !text.contains("secret") && text.contains("[redacted]"),
                 "{text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_run_of_two_operations_is_notified_once() {
+        let mut reporter = reporter(&[NOTIFY]);
+        for sync in ["1", "demo"] {
+            let sync: SyncRef = sync.parse().unwrap();
+            reporter.ended(Some(&sync), failed(FAILED, "x"), true, None, &presenter());
+        }
+        let sent = sent(&mut reporter);
+        assert_eq!(sent.len(), 1, "{sent:?}");
+    }
+
+    #[test]
+    fn no_message_contains_a_secret_that_a_name_contains() {
+        const RUN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
+        let parent = format!("n-a-secret-token/job-a-secret-token/{RUN}");
+        let mut reporter = with_parent(&[LINEAGE, NOTIFY], Some(&parent));
+        reporter.ended(None, failed(FAILED, "x"), true, None, &presenter());
+        let named: SyncRef = "x-a-secret-token".parse().unwrap();
+        let problem = Problem::invalid_setting("X", "x");
+        reporter.dbt_problem(&named, Some("7"), &problem);
+        read_details(&mut reporter);
+        let bodies = sent(&mut reporter);
+        assert_eq!(bodies.len(), 3, "{bodies:?}");
+        assert!(
+            bodies
+                .iter()
+                .any(|body| body["run"]["facets"]["parent"]["job"]["name"] == "job-[redacted]")
+        );
+        for body in bodies {
+            assert!(!body.to_string().contains("secret"), "{body}");
         }
     }
 }

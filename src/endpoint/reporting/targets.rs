@@ -1,4 +1,4 @@
-//! The settings that say what is reported, and where.
+//! The settings of lineage events, notifications and following.
 
 use core::fmt;
 use core::time::Duration;
@@ -6,19 +6,15 @@ use core::time::Duration;
 use http::Uri;
 
 use crate::endpoint::response::problem::Problem;
-use crate::endpoint::settings::Settings;
+use crate::endpoint::settings::{NOTIFY_URL, OPENLINEAGE_API_KEY, Settings};
 use crate::hightouch::{ApiKey, Origin};
 
 /// The origin of an OpenLineage consumer.
 const OPENLINEAGE_URL: &str = "OPENLINEAGE_URL";
 /// The path of the consumer's API.
 const OPENLINEAGE_ENDPOINT: &str = "OPENLINEAGE_ENDPOINT";
-/// The bearer token for the consumer.
-pub(in crate::endpoint) const OPENLINEAGE_API_KEY: &str = "OPENLINEAGE_API_KEY";
 /// The namespace of the jobs.
 const OPENLINEAGE_NAMESPACE: &str = "OPENLINEAGE_NAMESPACE";
-/// The URL that receives notifications. It is a secret.
-pub(in crate::endpoint) const NOTIFY_URL: &str = "NOTIFY_URL";
 /// The runs that cause a notification.
 const NOTIFY_ON: &str = "NOTIFY_ON";
 /// The format of notifications.
@@ -33,7 +29,7 @@ const DEFAULT_NAMESPACE: &str = "hightouch";
 /// Maximum of [`FOLLOW_SECONDS`]: one day.
 const MAX_FOLLOW_SECONDS: u64 = 86_400;
 
-/// The settings that say what is reported, and where.
+/// The settings of lineage events, notifications and following.
 #[derive(Clone, Debug, Default)]
 pub(in crate::endpoint) struct Targets {
     pub(super) lineage: Option<Lineage>,
@@ -97,15 +93,23 @@ impl fmt::Debug for Consumer {
     }
 }
 
-/// Minimum length in bytes of a part of a path that counts as a secret. Shorter parts are words.
+/// Minimum length in bytes of a part of a URL that counts as a secret. Shorter parts are words.
 const MIN_SECRET_LEN: usize = 12;
 
 impl Consumer {
     /// Returns the parts of the path and of the query that may be secrets.
+    ///
+    /// A part without digits and without upper-case letters counts as words, such as
+    /// `hightouch-failures`. If it counted as a secret, every message would lose its fragments.
     pub(super) fn secrets(&self) -> impl Iterator<Item = ApiKey> {
-        let parts = self.target.split(['/', '?', '&', '=']);
+        let parts = self.target.split(['/', '?', '&', '=', '%']);
+        let is_word = |part: &str| {
+            !part.contains(|character: char| {
+                character.is_ascii_digit() || character.is_ascii_uppercase()
+            })
+        };
         parts
-            .filter(|part| part.len() >= MIN_SECRET_LEN)
+            .filter(move |part| part.len() >= MIN_SECRET_LEN && !is_word(part))
             .filter_map(|part| ApiKey::new(part).ok())
     }
 }
@@ -284,6 +288,36 @@ mod tests {
             (notify.format, follow),
             (NotifyFormat::Json, Duration::ZERO)
         );
+    }
+
+    #[test]
+    fn words_in_the_url_of_notifications_are_no_secrets() {
+        for (url, secrets) in [
+            (
+                "https://h/services/T00000000/B00000000/Xy3456789012345678",
+                &["Xy3456789012345678"][..],
+            ),
+            (
+                "https://h/hooks/x3rfhbnkbtgrtfyb1ofxqx1w4e",
+                &["x3rfhbnkbtgrtfyb1ofxqx1w4e"],
+            ),
+            (
+                "https://h/v1/spaces/A/messages?key=AIzaSyDd0123&token=a-b_c0123456%3D",
+                &["AIzaSyDd0123", "a-b_c0123456"],
+            ),
+            (
+                "https://h/powerautomate/workflows/0a1b2c3d4e5f/paths/invoke?sp=%2Ftriggers%2Fmanual%2Frun&sig=aBcDeFgHiJkLmN",
+                &["0a1b2c3d4e5f", "aBcDeFgHiJkLmN"],
+            ),
+            ("https://h/hooks/hightouch-failures", &[]),
+        ] {
+            let consumer = consumer(url).unwrap();
+            let expected: Vec<ApiKey> = secrets
+                .iter()
+                .map(|text| ApiKey::new(text).unwrap())
+                .collect();
+            assert!(consumer.secrets().eq(expected), "{url}");
+        }
     }
 
     #[test]

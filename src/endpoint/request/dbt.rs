@@ -43,8 +43,9 @@ pub(in crate::endpoint) fn is_signed(body: &[u8], signature: &str, secrets: &str
 pub(in crate::endpoint) struct Delivery {
     /// The ID of the dbt run.
     pub(in crate::endpoint) run: Option<String>,
-    /// When the run ended, if it succeeded; otherwise why no run of the sync is needed.
-    pub(in crate::endpoint) tested: Result<Timestamp, String>,
+    /// When the run ended, if it succeeded (`None` if the delivery lacks that); otherwise why no run
+    /// of the sync is needed.
+    pub(in crate::endpoint) tested: Result<Option<Timestamp>, String>,
 }
 
 /// The fields of a delivery. A field of an unexpected type counts as missing.
@@ -105,12 +106,11 @@ fn as_number(value: &RawValue) -> Option<u64> {
 }
 
 impl Delivery {
-    /// Reads a body. The only required field is the end of the run, and only if the run succeeded.
+    /// Reads a body. No field is required.
     ///
     /// # Errors
     ///
-    /// Returns a problem if the body is not a delivery, or if the run succeeded and its end is
-    /// missing.
+    /// Returns a problem if the body is not a delivery.
     pub(in crate::endpoint) fn read(body: &[u8]) -> Result<Self, Problem> {
         let body = core::str::from_utf8(body).ok();
         let envelope: Option<Envelope<'_>> = body.and_then(object);
@@ -122,37 +122,39 @@ impl Delivery {
             _ => Data::default(),
         };
         Ok(Self {
-            tested: Self::tested(envelope.event_type.as_deref(), &data)?,
+            tested: Self::tested(envelope.event_type.as_deref(), &data),
             run: data.run_id,
         })
     }
 
+    /// Returns the problem of a success without the end of the run.
+    pub(in crate::endpoint) fn without_end() -> Problem {
+        unreadable("`data.runFinishedAt`")
+    }
+
     /// Returns when the run ended, if it succeeded; otherwise why no run of the sync is needed.
-    fn tested(event: Option<&str>, data: &Data) -> Result<Result<Timestamp, String>, Problem> {
+    fn tested(event: Option<&str>, data: &Data) -> Result<Option<Timestamp>, String> {
         match event {
             Some(COMPLETED) => {}
             Some(event) => {
-                return Ok(Err(format!(
+                return Err(format!(
                     "The event is `{event}`. A run is started after `{COMPLETED}` only."
-                )));
+                ));
             }
             None => {
-                return Ok(Err(format!(
+                return Err(format!(
                     "The delivery has no `eventType`. A run is started after `{COMPLETED}` only."
-                )));
+                ));
             }
         }
         if let Some(status) = data.failure() {
-            return Ok(Err(format!(
+            return Err(format!(
                 "The dbt run did not succeed: it ended as `{status}`."
-            )));
+            ));
         }
         let finished = data.run_finished_at.as_deref().and_then(Timestamp::rfc3339);
         // Some languages write an unset time as the beginning of the year 1.
-        let finished = finished.filter(|finished| finished.millis() > 0);
-        Ok(Ok(
-            finished.ok_or_else(|| unreadable("`data.runFinishedAt`"))?
-        ))
+        Ok(finished.filter(|finished| finished.millis() > 0))
     }
 }
 
@@ -268,7 +270,7 @@ mod tests {
         )
     }
 
-    fn read(event: &str, rest: &str) -> Result<Result<Timestamp, String>, u16> {
+    fn read(event: &str, rest: &str) -> Result<Result<Option<Timestamp>, String>, u16> {
         let delivery =
             Delivery::read(delivery(event, rest).as_bytes()).map_err(|problem| problem.status)?;
         assert_eq!(delivery.run.as_deref(), Some("12345"));
@@ -289,7 +291,7 @@ mod tests {
         ] {
             assert_eq!(
                 read(COMPLETED, &format!("{status}, {FINISHED}")),
-                Ok(Ok(finished)),
+                Ok(Ok(Some(finished))),
                 "{status}"
             );
         }
@@ -360,17 +362,23 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_not_a_delivery_is_rejected() {
+    fn a_success_can_lack_its_end() {
         let success = r#""runStatus": "Success", "runStatusCode": 10"#;
         for rest in [
             success.to_owned(),
             format!(r#"{success}, "runFinishedAt": null"#),
             format!(r#"{success}, "runFinishedAt": "today""#),
             format!(r#"{success}, "runFinishedAt": "0001-01-01T00:00:00Z""#),
-            format!("{success}, {FINISHED}, {FINISHED}"),
         ] {
-            assert_eq!(read(COMPLETED, &rest), Err(400), "{rest}");
+            assert_eq!(read(COMPLETED, &rest), Ok(Ok(None)), "{rest}");
         }
+    }
+
+    #[test]
+    fn a_body_that_is_not_a_delivery_is_rejected() {
+        let success = r#""runStatus": "Success", "runStatusCode": 10"#;
+        let twice = format!("{success}, {FINISHED}, {FINISHED}");
+        assert_eq!(read(COMPLETED, &twice), Err(400));
         for body in [
             "",
             "{",

@@ -297,8 +297,8 @@ impl Decider<'_> {
         self.log.sync = Some(sync.to_string());
         access.allowed.check_sync(&sync)?;
         let Delivery { run, tested } = delivery?;
-        let tested = match tested {
-            Ok(tested) => tested,
+        let finished = match tested {
+            Ok(finished) => finished.ok_or_else(Delivery::without_end)?,
             Err(reason) => {
                 self.log.action = Some(hook::NONE);
                 // The reason in the response quotes the body.
@@ -308,7 +308,7 @@ impl Decider<'_> {
             }
         };
         let options = Options {
-            unless_since: Some(tested),
+            unless_since: Some(finished),
             max_wait: HOOK_TIMEOUT,
             ..Options::default()
         };
@@ -318,8 +318,8 @@ impl Decider<'_> {
     /// Returns the reporter of a problem that a signed delivery ended in; `None` if nothing is
     /// reported, or if the settings are invalid.
     fn dbt_reporter(&self, sync: &SyncRef) -> Option<Reporter> {
+        let account = Account::of(&self.request.target).unwrap_or_default();
         // A secret as the name of the sync would be part of the report.
-        let account = Account::of(&self.request.target).ok()?;
         let secrets = self.secrets(account.as_ref(), None).ok()?;
         if secrets.iter().any(|secret| secret.is(&sync.to_string())) {
             return None;
@@ -371,7 +371,7 @@ impl Decider<'_> {
         if let Some(parent) = &parent {
             access.refuse_secrets(&parent.names(), self.request, self.settings)?;
         }
-        let sequence = self.sequence(&work)?;
+        let sequence = self.sequence(&work, &access)?;
         let secrets = if targets.is_empty() {
             Vec::new()
         } else {
@@ -428,14 +428,21 @@ impl Decider<'_> {
 
     /// Returns the sequence of the run. Hightouch does not report to which sequence a run belongs,
     /// so `Location` repeats it.
-    fn sequence(&self, work: &Work) -> Result<Option<SequenceId>, Problem> {
+    fn sequence(&self, work: &Work, access: &Access) -> Result<Option<SequenceId>, Problem> {
         match work {
             Work::Sequence(SequenceGoal::Run(sequence) | SequenceGoal::Start(sequence), _) => {
                 Ok(Some(sequence.clone()))
             }
             Work::Sequence(SequenceGoal::Await(_), _) => {
                 let target = &self.request.target;
-                target.parameter(SEQUENCE, "the UUID of a sequence", |uuid| uuid.parse().ok())
+                let expected = "the UUID of a sequence";
+                let sequence =
+                    target.parameter(SEQUENCE, expected, |uuid| uuid.parse::<SequenceId>().ok())?;
+                if let Some(sequence) = &sequence {
+                    access.refuse_secrets(&[sequence.to_string()], self.request, self.settings)?;
+                    access.allowed.check_sequence(sequence)?;
+                }
+                Ok(sequence)
             }
             _ => Ok(None),
         }

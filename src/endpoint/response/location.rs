@@ -1,9 +1,10 @@
 //! Where to poll a run.
 
-use super::presenter::Presenter;
+use crate::endpoint::request::account::Account;
 use crate::endpoint::request::target::{ACCOUNT, SEQUENCE};
 use crate::endpoint::request::warnings::to_query;
-use crate::engine::Report;
+use crate::engine::{Report, Warnings};
+use crate::hightouch::SequenceId;
 
 /// Maximum length of `X-Forwarded-Prefix`, in bytes. Hosts reject headers that are too long.
 const MAX_PREFIX: usize = 256;
@@ -34,26 +35,23 @@ pub(in crate::endpoint) fn prefix<'a>(values: impl IntoIterator<Item = &'a str>)
 
 /// Returns the path and query to poll a run, with the account, the sequence and the options of the
 /// first request.
-pub(in crate::endpoint) fn location(presenter: &Presenter, report: &Report) -> String {
-    let Presenter {
-        key_is_stored: _,
-        workspace: _,
-        account,
-        warnings,
-        sequence,
-        prefix,
-    } = presenter;
+pub(in crate::endpoint) fn location(
+    prefix: &str,
+    report: &Report,
+    account: Option<&Account>,
+    sequence: Option<&SequenceId>,
+    warnings: Warnings,
+) -> String {
     let path = match report {
         Report::Sync(report) => {
             format!("{prefix}/syncs/{}/runs/{}", report.run.sync, report.run.run)
         }
         Report::Sequence(report) => format!("{prefix}/sync-sequences/runs/{}", report.run.id),
     };
-    let account = account
-        .iter()
-        .map(|name| format!("{ACCOUNT}={}", name.as_str()));
-    let sequence = sequence.iter().map(|id| format!("{SEQUENCE}={id}"));
-    let query: Vec<String> = account.chain(sequence).chain(to_query(*warnings)).collect();
+    let account = account.map(|account| format!("{ACCOUNT}={}", account.as_str()));
+    let sequence = sequence.map(|sequence| format!("{SEQUENCE}={sequence}"));
+    let names = account.into_iter().chain(sequence);
+    let query: Vec<String> = names.chain(to_query(warnings)).collect();
     if query.is_empty() {
         path
     } else {

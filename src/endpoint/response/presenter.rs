@@ -42,7 +42,8 @@ impl Presenter {
 
     /// Returns the path and query to poll the run.
     pub(in crate::endpoint) fn location(&self, report: &Report) -> String {
-        location::location(self, report)
+        let (account, sequence) = (self.account.as_ref(), self.sequence.as_ref());
+        location::location(&self.prefix, report, account, sequence, self.warnings)
     }
 
     /// Returns the response that lists runs.

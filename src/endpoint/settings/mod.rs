@@ -3,7 +3,6 @@
 #[cfg(any(test, fuzzing))]
 pub(super) mod fixed;
 
-use super::reporting::targets::{NOTIFY_URL, OPENLINEAGE_API_KEY};
 use super::request::account::Account;
 use super::response::problem::Problem;
 use crate::hightouch::Origin;
@@ -34,6 +33,10 @@ pub(super) const DBT_WEBHOOK_SECRET: &str = "DBT_WEBHOOK_SECRET";
 /// The slug of the key's workspace. The setting for an account's workspace ends in the account's
 /// name.
 pub(super) const WORKSPACE: &str = "HIGHTOUCH_WORKSPACE";
+/// The bearer token for the OpenLineage consumer.
+pub(super) const OPENLINEAGE_API_KEY: &str = "OPENLINEAGE_API_KEY";
+/// The URL that receives notifications. It is a secret.
+pub(super) const NOTIFY_URL: &str = "NOTIFY_URL";
 
 /// The settings that are tokens or keys, with or without an account's name at their end. A setting
 /// may contain several values, separated by commas.

@@ -78,6 +78,11 @@ impl Reporting {
 
     /// Serves the endpoint.
     pub async fn serve(&self, stage: &Stage, kind: Kind) -> Endpoint {
+        Endpoint::serve(&self.host(stage, kind)).await
+    }
+
+    /// Returns the host of the endpoint.
+    pub fn host(&self, stage: &Stage, kind: Kind) -> Host {
         let limits = Limits {
             // The host must not end an instance that follows a run.
             after_response: Duration::from_secs(7 * 24 * 60 * 60),
@@ -95,7 +100,7 @@ impl Reporting {
                 .variables
                 .insert(name.to_ascii_lowercase(), value.clone());
         }
-        Endpoint::serve(&Host::new(components().unwrap().path(kind), config).unwrap()).await
+        Host::new(components().unwrap().path(kind), config).unwrap()
     }
 }
 

@@ -475,6 +475,7 @@ fn only_allowed_syncs_and_sequences_reach_the_engine() {
     let list = format!("1, {UUID}");
     let posts = |uuid: &str| format!("/sync-sequences/{uuid}/runs");
     let polls = format!("/sync-sequences/runs/{OTHER_UUID}");
+    let polls_of = |uuid: &str| format!("{polls}?sequence={uuid}");
     let is_refused = |method, target: &str, body, settings: &dyn Settings| {
         let case = Case {
             method,
@@ -520,6 +521,8 @@ fn only_allowed_syncs_and_sequences_reach_the_engine() {
             ("POST", &posts(UUID), "", false),
             ("POST", &posts(OTHER_UUID), "", true),
             ("GET", &polls, "", false),
+            ("GET", &polls_of(UUID), "", false),
+            ("GET", &polls_of(OTHER_UUID), "", true),
         ] {
             let refused = is_refused(method, target, body, settings);
             assert_eq!(refused, expected, "{method} {target} {body}");
@@ -528,6 +531,33 @@ fn only_allowed_syncs_and_sequences_reach_the_engine() {
     with_settings(&[("ALLOWED_SYNCS", "1")], |settings| {
         assert!(is_refused("POST", &posts(UUID), "", settings));
         assert!(is_refused("GET", &polls, "", settings));
+    });
+}
+
+#[test]
+fn a_secret_is_no_sequence_of_a_run() {
+    let target = format!("/sync-sequences/runs/{OTHER_UUID}?sequence={UUID}");
+    // The sequence would be the name of the job in lineage events.
+    let lineage = [("OPENLINEAGE_URL", "http://127.0.0.1:5000")];
+    with_settings(&lineage, |settings| {
+        for (key, is_secret) in [
+            ("key-of-caller", false),
+            (UUID, true),
+            (&UUID.to_ascii_uppercase(), true),
+        ] {
+            let decided = Case {
+                method: "GET",
+                target: &target,
+                headers: &[("authorization", &format!("Bearer {key}"))],
+                body: "",
+            }
+            .decide(settings);
+            if is_secret {
+                assert_eq!(decided.problem(), (400, "invalid-input"));
+            } else {
+                decided.call();
+            }
+        }
     });
 }
 
@@ -601,6 +631,33 @@ fn decide_delivery(target: &str, body: &str, settings: &dyn Settings) -> Decided
         body,
     };
     case.decide(settings)
+}
+
+#[test]
+fn a_signed_success_that_ends_in_a_problem_is_reported() {
+    let stored = [
+        ("DBT_WEBHOOK_SECRET", "secret"),
+        ("HIGHTOUCH_API_KEY", "key"),
+        ("NOTIFY_URL", "http://127.0.0.1:5000/hook"),
+    ];
+    let without_end = SUCCESS.replace("2026", "year");
+    with_settings(&stored, |settings| {
+        for (target, body) in [
+            ("/hooks/dbt/1", without_end.as_str()),
+            ("/hooks/dbt/1?account=none", SUCCESS),
+            ("/hooks/dbt/1?account=N%20O", SUCCESS),
+        ] {
+            match decide_delivery(target, body, settings).decision {
+                Ok(Decision::Report(reported)) => {
+                    assert_eq!(reported.dbt_run.as_deref(), Some("7"), "{target}");
+                }
+                other => panic!("{target}: {other:?}"),
+            }
+        }
+        // A secret is not reported as the name of a sync.
+        let decided = decide_delivery("/hooks/dbt/key", SUCCESS, settings);
+        assert_eq!(decided.problem(), (400, "invalid-input"));
+    });
 }
 
 #[test]
