@@ -79,29 +79,53 @@ pub(super) fn end_of(outcome: &Outcome, warnings: Warnings) -> Option<EventType>
     }
 }
 
-/// Returns when a run started: by its jobs, or else by `now`, the time that Hightouch's clock shows
-/// when the run becomes known.
-pub(super) fn start_time(report: &Report, now: Option<Timestamp>) -> Option<String> {
-    let reported = match report {
-        Report::Sync(report) => report.started().or_else(|| report.created()),
-        Report::Sequence(_) => None,
-    };
-    reported.or(now)?.to_rfc3339()
+/// The facts about a run that an event contains. They take far less memory than a report.
+#[derive(Debug)]
+pub(super) struct Facts {
+    /// When the run started: by its jobs, or else when it became known.
+    pub(super) start_time: Option<String>,
+    /// When the run ended: by its jobs, or else when its end became known.
+    pub(super) end_time: Option<String>,
+    job_type: &'static str,
+    /// The facets that only runs of this kind have.
+    facets: Vec<(&'static str, Value)>,
+    /// The number of rows that the destination accepted; `None` for a run without a destination.
+    successful_rows: Option<u128>,
 }
 
-/// Returns when a run ended: by its jobs, or else by `now`, the time that Hightouch's clock shows
-/// when the end becomes known.
-pub(super) fn end_time(report: &Report, now: Option<Timestamp>) -> Option<String> {
-    let reported = match report {
-        Report::Sync(report) => report.finished(),
-        Report::Sequence(report) => report
-            .run
-            .sync_runs
-            .iter()
-            .filter_map(|run| Timestamp::rfc3339(run.finished_at.as_deref()?))
-            .max(),
-    };
-    reported.or(now)?.to_rfc3339()
+impl Facts {
+    /// Returns the facts in a report. `now` is the time that Hightouch's clock shows, and
+    /// `workspace` is the slug of the run's workspace.
+    pub(super) fn of(report: &Report, now: Option<Timestamp>, workspace: Option<&str>) -> Self {
+        let time = |reported: Option<Timestamp>| reported.or(now)?.to_rfc3339();
+        match report {
+            Report::Sync(report) => Self {
+                start_time: time(report.started().or_else(|| report.created())),
+                end_time: time(report.finished()),
+                job_type: "SYNC",
+                facets: vec![
+                    ("nominalTime", nominal_time(report)),
+                    ("hightouch_syncRun", sync_run(report, workspace)),
+                ],
+                successful_rows: report.successful_rows(),
+            },
+            Report::Sequence(report) => Self {
+                start_time: time(None),
+                end_time: time(finished(report)),
+                job_type: "SEQUENCE",
+                facets: vec![("hightouch_sequenceRun", sequence_run(report))],
+                successful_rows: None,
+            },
+        }
+    }
+}
+
+/// Returns when the last sync run of a sequence finished, if Hightouch reported it for a sync run.
+fn finished(report: &SequenceReport) -> Option<Timestamp> {
+    let sync_runs = report.run.sync_runs.iter();
+    sync_runs
+        .filter_map(|run| Timestamp::rfc3339(run.finished_at.as_deref()?))
+        .max()
 }
 
 /// The content of an event.
@@ -112,10 +136,8 @@ pub(super) struct Content<'a> {
     pub(super) namespace: &'a str,
     pub(super) job: &'a str,
     pub(super) parent: Option<&'a LineageParent>,
-    pub(super) report: &'a Report,
+    pub(super) facts: &'a Facts,
     pub(super) details: &'a Details,
-    /// The slug of the run's workspace.
-    pub(super) workspace: Option<&'a str>,
     /// Why the run did not succeed.
     pub(super) error: Option<&'a str>,
 }
@@ -140,38 +162,24 @@ impl Content<'_> {
     }
 
     fn run(&self) -> Value {
-        let facets = match self.report {
-            Report::Sync(report) => vec![
-                ("nominalTime", nominal_time(report)),
-                ("hightouch_syncRun", sync_run(report, self.workspace)),
-            ],
-            Report::Sequence(report) => vec![("hightouch_sequenceRun", sequence_run(report))],
-        };
-        let common = [
-            ("processing_engine", processing_engine()),
-            ("parent", self.parent.map_or(Value::Null, parent)),
-            (
-                "errorMessage",
-                self.error.map_or(Value::Null, error_message),
-            ),
-        ];
+        let mut facets = self.facts.facets.clone();
+        facets.push(("processing_engine", processing_engine()));
+        facets.push(("parent", self.parent.map_or(Value::Null, parent)));
+        let error = self.error.map_or(Value::Null, error_message);
+        facets.push(("errorMessage", error));
         object(vec![
             ("runId", self.run_id.to_string().into()),
-            ("facets", object(facets.into_iter().chain(common).collect())),
+            ("facets", object(facets)),
         ])
     }
 
     fn job(&self) -> Value {
-        let job_type = match self.report {
-            Report::Sync(_) => "SYNC",
-            Report::Sequence(_) => "SEQUENCE",
-        };
         let job_type = facet(
             JOB_TYPE,
             vec![
                 ("processingType", "BATCH".into()),
                 ("integration", "HIGHTOUCH".into()),
-                ("jobType", job_type.into()),
+                ("jobType", self.facts.job_type.into()),
             ],
         );
         object(vec![
@@ -183,11 +191,8 @@ impl Content<'_> {
 
     /// Returns the output dataset: the destination of the sync, if it is known.
     fn destination(&self) -> Option<Value> {
-        let Report::Sync(report) = self.report else {
-            return None;
-        };
         let destination = self.details.destination.as_ref()?;
-        let rows = report.successful_rows();
+        let rows = self.facts.successful_rows;
         let rows = rows.filter(|_| self.event_type != EventType::Start);
         let facets = rows.map(|rows| {
             let statistics = facet(OUTPUT_STATISTICS, vec![("rowCount", count(rows))]);

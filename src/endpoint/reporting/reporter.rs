@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::lineage::{self, Content, EventType};
+use super::lineage::{self, Content, EventType, Facts};
 use super::lineage_parent::LineageParent;
 use super::notification::{self, Attachment, Sentence};
 use super::outbox::{Channel, Message, Outbox, Subject, Try, Undelivered};
@@ -57,9 +57,8 @@ struct Run {
     sync: Option<SyncId>,
     /// The name of the job, unless the details contain a slug.
     name: String,
-    /// The state of the run when it became known, and Hightouch's time then, until the event is
-    /// built.
-    start: Option<(Report, Option<Timestamp>)>,
+    /// The run when it became known, until the event is built.
+    start: Option<Facts>,
     end: Option<End>,
 }
 
@@ -67,9 +66,7 @@ struct Run {
 #[derive(Debug)]
 struct End {
     event_type: EventType,
-    report: Report,
-    /// Hightouch's time when the end became known.
-    time: Option<Timestamp>,
+    facts: Facts,
     /// Why the run did not succeed.
     error: Option<String>,
 }
@@ -120,9 +117,13 @@ impl Reporter {
         mut report: Report,
         time: Option<Timestamp>,
     ) {
+        if self.lineage.is_none() {
+            return;
+        }
         self.secrets.iter().for_each(|secret| report.redact(secret));
+        let facts = Facts::of(&report, time, self.workspace.as_deref());
         if let Some(run) = self.run(sync, &report) {
-            run.start = Some((report, time));
+            run.start = Some(facts);
         }
     }
 
@@ -147,16 +148,14 @@ impl Reporter {
         if has_seen_progress {
             self.notify_end(&outcome, presenter);
         }
-        let Some(mut report) = into_report(outcome) else {
+        let Some(report) = report_of(&outcome).filter(|_| self.lineage.is_some()) else {
             return;
         };
-        if let Some(run) = self.run(sync, &report) {
-            // The event contains `error` only, and a report may wait for its details.
-            forget_job_errors(&mut report);
+        let facts = Facts::of(report, time, self.workspace.as_deref());
+        if let Some(run) = self.run(sync, report) {
             run.end = Some(End {
                 event_type,
-                report,
-                time,
+                facts,
                 error,
             });
         }
@@ -300,24 +299,25 @@ impl Reporter {
 
     /// Builds the events of one run. Returns the run with the events that could not be built.
     fn build_events_of(&mut self, mut run: Run, details: &Details) -> Run {
-        if let Some((report, time)) = run.start.take() {
-            // The report of the end may have a time that the report of the start lacks.
-            let at_end = run.end.as_ref();
-            let start_time = lineage::start_time(&report, time)
-                .or_else(|| lineage::start_time(&at_end?.report, at_end?.time));
-            match start_time {
-                Some(time) => self.push_event(&run, EventType::Start, &report, time, details, None),
+        if let Some(facts) = run.start.take() {
+            // The end may have a time that the start lacks.
+            let at_end = run
+                .end
+                .as_ref()
+                .and_then(|end| end.facts.start_time.clone());
+            match facts.start_time.clone().or(at_end) {
+                Some(time) => self.push_event(&run, EventType::Start, &facts, time, details, None),
                 None => {
-                    run.start = Some((report, time));
+                    run.start = Some(facts);
                     return run;
                 }
             }
         }
         if let Some(end) = run.end.take() {
-            match lineage::end_time(&end.report, end.time) {
+            match end.facts.end_time.clone() {
                 Some(time) => {
                     let error = end.error.as_deref();
-                    self.push_event(&run, end.event_type, &end.report, time, details, error);
+                    self.push_event(&run, end.event_type, &end.facts, time, details, error);
                 }
                 None => run.end = Some(end),
             }
@@ -329,7 +329,7 @@ impl Reporter {
         &mut self,
         run: &Run,
         event_type: EventType,
-        report: &Report,
+        facts: &Facts,
         time: String,
         details: &Details,
         error: Option<&str>,
@@ -342,9 +342,8 @@ impl Reporter {
             namespace: &lineage.namespace,
             job: details.slug.as_deref().unwrap_or(&run.name),
             parent: self.parent.as_ref(),
-            report,
+            facts,
             details,
-            workspace: self.workspace.as_deref(),
             error,
         };
         self.outbox.push(Message {
@@ -420,20 +419,6 @@ fn report_of(outcome: &Outcome) -> Option<&Report> {
     match outcome {
         Ok(report) => Some(report),
         Err(failure) => failure.report.as_ref(),
-    }
-}
-
-fn into_report(outcome: Outcome) -> Option<Report> {
-    match outcome {
-        Ok(report) => Some(report),
-        Err(failure) => failure.report,
-    }
-}
-
-/// Removes the errors of the jobs.
-fn forget_job_errors(report: &mut Report) {
-    if let Report::Sync(report) = report {
-        report.jobs.iter_mut().for_each(|job| job.error = None);
     }
 }
 
