@@ -10,7 +10,7 @@ mod tests;
 
 pub use crate::endpoint::properties::{access, body, prefer, request};
 pub use crate::engine::properties::operation;
-pub use crate::hightouch::properties::{error, headers, runs, sequence, syncs, trigger};
+pub use crate::hightouch::properties::{details, error, headers, runs, sequence, syncs, trigger};
 
 /// A property: panics if it does not hold for the bytes.
 pub type Property = fn(&[u8]);
@@ -19,6 +19,7 @@ pub type Property = fn(&[u8]);
 pub const ALL: &[(&str, Property)] = &[
     ("runs", runs),
     ("syncs", syncs),
+    ("details", details),
     ("trigger", trigger),
     ("sequence", sequence),
     ("error", error),

@@ -22,9 +22,9 @@ impl SyncDetails {
     /// Reads the response that describes a sync.
     ///
     /// # Errors
-    /// The body is not JSON, or has a field twice.
+    /// The body is not a JSON object, or has a field twice.
     pub fn read(body: &[u8]) -> Result<Self, ReadError> {
-        Ok(lenient::read_object(body)?.unwrap_or_default())
+        lenient::read_object(body)?.ok_or(ReadError::Missing("slug"))
     }
 }
 
@@ -88,8 +88,6 @@ mod tests {
     fn what_cannot_be_read_is_missing() {
         for body in [
             "{}",
-            "[]",
-            "null",
             r#"{"slug":" ","destinationId":0}"#,
             r#"{"slug":7,"destinationId":"seven"}"#,
             r#"{"slug":null,"destinationId":null}"#,
@@ -99,14 +97,20 @@ mod tests {
         }
         for (body, missing) in [
             ("{}", "type"),
-            ("[]", "type"),
             (r#"{"type":"","slug":"crm"}"#, "type"),
             (r#"{"type":"salesforce","slug":7}"#, "slug"),
         ] {
             let read = Destination::read(body.as_bytes());
             assert_eq!(read, Err(ReadError::Missing(missing)), "{body}");
         }
-        for body in ["", "<html>", r#"{"slug":"a","slug":"b"}"#] {
+        for body in [
+            "",
+            "<html>",
+            "7",
+            "[]",
+            "null",
+            r#"{"slug":"a","slug":"b"}"#,
+        ] {
             assert!(SyncDetails::read(body.as_bytes()).is_err(), "{body}");
             assert!(Destination::read(body.as_bytes()).is_err(), "{body}");
         }

@@ -14,8 +14,8 @@ use time::OffsetDateTime;
 
 use super::lenient::{self, MAX_SHORT_TEXT_LEN, MAX_TEXT_LEN};
 use super::{
-    ApiError, ApiKey, Response, RetryAfter, Run, RunStatus, SequenceRun, SequenceStatus, SyncEntry,
-    Timestamp, read_sequence_trigger, read_trigger,
+    ApiError, ApiKey, Destination, Response, RetryAfter, Run, RunStatus, SequenceRun,
+    SequenceStatus, SyncDetails, SyncEntry, Timestamp, read_sequence_trigger, read_trigger,
 };
 
 /// The fields of an object that the project reads, and those of them that are objects or lists of
@@ -44,6 +44,16 @@ const SYNCS: Fields = Fields {
             nested: &[],
         },
     )],
+};
+
+const SYNC: Fields = Fields {
+    read: &["slug", "destinationId"],
+    nested: &[],
+};
+
+const DESTINATION: Fields = Fields {
+    read: &["type", "slug"],
+    nested: &[],
 };
 
 const ROWS: Fields = Fields {
@@ -323,6 +333,26 @@ pub fn syncs(bytes: &[u8]) {
         bytes.len()
     );
     assert!(syncs.iter().all(|sync| sync.id.get() > 0));
+}
+
+/// A sync, or its destination.
+pub fn details(bytes: &[u8]) {
+    let sync = check_reader(bytes, &SYNC, |bytes| SyncDetails::read(bytes).ok());
+    if let Some(SyncDetails {
+        slug,
+        destination_id,
+    }) = sync
+    {
+        memory(slug.as_ref(), MAX_SHORT_TEXT_LEN);
+        assert!(destination_id.is_none_or(|id| id.get() > 0));
+    }
+    let destination = check_reader(bytes, &DESTINATION, |bytes| Destination::read(bytes).ok());
+    if let Some(Destination { kind, slug }) = destination {
+        for text in [kind, slug] {
+            memory(Some(&text), MAX_SHORT_TEXT_LEN);
+            assert!(!text.trim_ascii().is_empty(), "a name has content");
+        }
+    }
 }
 
 /// The response to a trigger.
