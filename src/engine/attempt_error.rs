@@ -10,7 +10,7 @@ use crate::hightouch::{ApiError, ReadError, Response, reason_phrase};
 pub struct TransportError {
     /// What the error proves about the request.
     pub kind: TransportErrorKind,
-    /// A description for people, which completes a sentence.
+    /// A description for people: a clause without a full stop, which messages embed.
     pub text: String,
 }
 

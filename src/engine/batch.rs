@@ -358,8 +358,9 @@ impl<G: Goal> Batch<G> {
         })
     }
 
-    /// Returns whether an operation that waits for the end had started its run, or had seen it in
-    /// progress, before its last step. An operation that found its run ended had not.
+    /// Returns whether an operation that waits for the end started its run, or saw it in progress,
+    /// at any step except its last one. This is false for an operation that did not start its run
+    /// and that found the run already ended.
     pub fn has_seen_progress(&self, index: usize) -> bool {
         let entry = self.entries.get(index);
         entry.is_some_and(|entry| entry.has_seen_progress)

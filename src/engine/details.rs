@@ -105,7 +105,8 @@ impl DetailsReader {
         self.use_known_destinations();
     }
 
-    /// Stops reading. What was not read stays unknown. A request in flight gets no reply.
+    /// Stops reading. What was not read stays unknown. A request in flight is abandoned:
+    /// [`on_reply`](Self::on_reply) does not follow.
     pub fn stop(&mut self) {
         self.is_in_flight = false;
         for (_, progress) in &mut self.syncs {

@@ -960,8 +960,8 @@ impl<G: Goal> Operation<G> {
 
     /// Returns whether enough time is left to send a trigger and to receive its response.
     ///
-    /// The very first request is always sent, because the caller chose the wait. It is not sent if
-    /// the operation had to wait for a slot.
+    /// The very first request is always sent, even if the wait is too short for its response,
+    /// because the caller chose the wait. It is not sent if the operation had to wait for a slot.
     fn has_time_for_trigger(&self, now: Instant, is_confirmed: bool) -> bool {
         let wait = self.wait(is_confirmed);
         let was_queued = now.duration_since(self.began) > times(wait, MAX_START_DELAY);

@@ -106,10 +106,10 @@ pub struct Options {
     /// [`FailureKind::Busy`](super::FailureKind::Busy) instead.
     ///
     /// A run that starts before this time would not be adopted by the next call. So if this time is
-    /// in the future by one of Hightouch's clocks, which may differ by one second, the operation
-    /// waits for it, for up to 30 s. If the time is further in the future, the operation ends with
-    /// [`FailureKind::InvalidInput`](super::FailureKind::InvalidInput). A queued run counts only
-    /// once this time has come, because it may start earlier.
+    /// in the future by one of Hightouch's clocks, the operation waits for it, for up to 30 s. (The
+    /// clocks may differ by one second.) If the time is further in the future, the operation ends
+    /// with [`FailureKind::InvalidInput`](super::FailureKind::InvalidInput). A queued run counts
+    /// only once this time has come, because it may start earlier.
     pub unless_since: Option<Timestamp>,
     /// The syncs that the operation may touch. For any other sync it ends with
     /// [`FailureKind::Forbidden`](super::FailureKind::Forbidden): at once for an ID, and after the
@@ -119,7 +119,8 @@ pub struct Options {
     pub allowed: AllowedSyncs,
     /// Maximum duration of the operation. If it is zero, each request is sent once.
     pub max_wait: Duration,
-    /// Minimum time for the responses up to the one that names the run or reports its state.
+    /// Minimum time that the operation allows for responses, until one names the run or reports its
+    /// state.
     ///
     /// It counts if it is longer than `max_wait`: a short wait must not cut off the response that
     /// the operation needs.

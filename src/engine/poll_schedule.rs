@@ -7,8 +7,9 @@
 //! hint costs no more than these factors.
 //!
 //! The pause grows in steps. Other clients of Hightouch poll at fixed intervals of 1, 3, 5 or 10 s.
-//! A fixed interval is better than this schedule (fewer polls *and* a smaller lag) only if it lies
-//! between a run's mean pause and its last pause. So the pause stays a little below each common
+//! A fixed interval that is shorter than a run's mean pause needs more polls than this schedule,
+//! and one that is longer than the run's last pause has a larger lag. A fixed interval is therefore
+//! better in both only if it lies between the two. So the pause stays a little below each common
 //! interval for a long time, and then rises past it quickly. `cargo bench --bench polling` measures
 //! it.
 
@@ -28,8 +29,8 @@ const FIRST_PAUSE_SPREAD: Duration = Duration::from_millis(200);
 pub(super) const MIN_SPACING: Duration = Duration::from_millis(100);
 /// Maximum number of runs that are polled concurrently. Other runs wait for a free place.
 pub const MAX_CONCURRENT_RUNS: u32 = 50;
-/// The steps of the pause: from this age of the run, the pause as a fraction of the age, and the
-/// maximum pause.
+/// The steps of the pause, each with the minimum age of the run, the pause as a fraction of the
+/// age, and the maximum pause.
 const STEPS: [(Duration, f64, Duration); 3] = [
     (Duration::ZERO, 1.0 / 9.0, Duration::from_millis(2_700)),
     (
@@ -53,7 +54,8 @@ const NEAR_FACTOR: f64 = 0.5;
 
 /// Maximum number of earlier runs that are remembered.
 const MAX_EARLIER: usize = 8;
-/// Maximum ratio of the longest to the shortest earlier run up to which their durations are a hint.
+/// The durations of earlier runs are a hint only if the longest is at most this many times the
+/// shortest.
 const MAX_DURATION_RATIO: f64 = 3.5;
 /// Number of consecutive forecasts that have to agree with the one before.
 const MIN_AGREEING_FORECASTS: u32 = 2;
@@ -209,7 +211,7 @@ impl PollSchedule {
     /// Returns the pause before the next poll of a run of this age.
     pub(super) fn next_poll(&self, now: Instant, age: Duration, jitter: &mut Jitter) -> Duration {
         let pause = pause(age);
-        // `from` and `to` are the times until the expected end.
+        // `from` and `to` are the times left until the earliest and the latest expected end.
         let adapted = |from: Duration, to: Duration| {
             if !from.is_zero() {
                 times(pause, FAR_FACTOR).min(from.max(times(pause, NEAR_FACTOR)))
@@ -258,7 +260,7 @@ mod tests {
         Instant::after_start(seconds(age))
     }
 
-    /// The pause after this age, whatever chance does.
+    /// The mean pause at this age, which averages out the jitter.
     fn pause_at(schedule: &PollSchedule, age: f64) -> f64 {
         let polls = 1000;
         let mut jitter = Jitter::new(7);

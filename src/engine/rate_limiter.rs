@@ -39,7 +39,7 @@ mod tests {
         let mut sent: Vec<Instant> = Vec::new();
         for millis in 0..60_000 {
             let now = Instant::after_start(Duration::from_millis(millis));
-            // Nothing is asked for a while, and then all that may be.
+            // No request is taken for a while, and then as many as the limiter allows.
             while !(20_000..40_000).contains(&millis) && now >= limiter.next() {
                 limiter.take(now);
                 sent.push(now);

@@ -62,7 +62,8 @@ impl ServerClock {
         });
     }
 
-    /// Learns that Hightouch reports an event as past at `now`.
+    /// Learns that a response at `now` reports this event, so that the event must have happened by
+    /// then.
     pub(super) fn note_past(&mut self, event: Timestamp, now: Instant) {
         self.is_inconsistent |= self
             .start
@@ -118,8 +119,8 @@ mod tests {
         Instant::after_start(Duration::from_millis(millis))
     }
 
-    /// The moment at which the server's clock shows this, where it shows 1,000,000.4 s at the
-    /// driver's beginning.
+    /// The time that the server's clock shows `millis` after the driver's start; at the start it
+    /// shows 1,000,000.4 s.
     fn shows(millis: i64) -> Timestamp {
         Timestamp::from_millis(1_000_000_400 + millis)
     }
@@ -134,7 +135,7 @@ mod tests {
     fn answers_at_different_fractions_of_a_second_tell_the_clock_better_than_one() {
         let mut clock = ServerClock::default();
         clock.note(date(1_000), at(900), at(1_100));
-        // One answer: the clock may show up to 0.7 s more than it does.
+        // After one response, the upper bound of the clock is 0.7 s too high.
         assert_eq!(clock.compare(Some(shows(650)), at(1_000)), When::Unknown);
         clock.note(date(1_550), at(1_500), at(1_600));
         assert_eq!(clock.compare(Some(shows(650)), at(1_000)), When::After);
@@ -149,7 +150,8 @@ mod tests {
     fn a_time_has_come_when_every_clock_shows_it() {
         let mut clock = ServerClock::default();
         assert_eq!(clock.time_until(shows(0), at(0)), None);
-        // The clock shows at least 0.6 s, and another machine is up to one second behind.
+        // The lower bound of the clock is `shows(600)`, and another machine may be up to one second
+        // behind.
         clock.note(date(1_000), at(900), at(1_100));
         assert_eq!(clock.time(at(1_100)), Some(shows(600)));
         let left = |millis| clock.time_until(shows(millis), at(1_100));

@@ -57,7 +57,7 @@ pub enum InvalidLimit {
 }
 
 impl RejectedLimit {
-    /// Returns a limit. If both limits are given, the run must keep both.
+    /// Returns a limit. If both limits are given, the run must be within both.
     ///
     /// # Errors
     ///
@@ -92,9 +92,9 @@ impl RejectedLimit {
         let is_few = self.max_rejected.is_none_or(|max| rejected <= max.into());
         let is_small_share = self.max_percent.is_none_or(|max| {
             rows.total().is_some_and(|total| {
-                // The counts of a run are far below 2^53, up to which `f64` is exact. So the
-                // quotient is rounded in the same way as the limit: 57 of 10,000 rows are 0.57 %.
-                // The product of 0.57 and 10,000 would be less than 5700.
+                // The counts of a run are far below 2^53, up to which `f64` is exact. So 57 of
+                // 10,000 rows give the same `f64` as a limit of 0.57 %. The product of 0.57 and
+                // 10,000 would be less than 5700.
                 rejected == 0 || 100.0 * rejected as f64 / total as f64 <= max
             })
         });

@@ -80,7 +80,7 @@ pub struct ApiError {
     /// The message, cut to 16 KiB.
     pub message: Option<String>,
     /// `details`: the text of a string or the JSON of any other value, cut to 16 KiB. Without
-    /// `details` it is the value of `error`, unless that is the message.
+    /// `details`, this is the value of `error`, unless that is already the message.
     pub details: Option<String>,
 }
 

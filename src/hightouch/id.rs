@@ -32,8 +32,8 @@ fn positive(text: &str) -> Option<u64> {
         .filter(|number| *number > 0)
 }
 
-/// Returns whether a text is a decimal number, whole or not, such as `-1`, `.5` or `1e3`. Such a text
-/// can only be an ID: it is never taken as a slug.
+/// Returns whether a text is a decimal number, whole or not, such as `-1`, `.5` or `1e3`. As the
+/// name of a sync, such a text can only be an ID.
 ///
 /// The standard library's `f64` parser accepts the same texts, and also `inf` and `nan`, which can
 /// be slugs. Its tables would add 10 KiB to the memory of each instance.
@@ -108,8 +108,8 @@ id!(
 /// short.
 pub(super) const MAX_SLUG_LEN: usize = 255;
 
-/// A sync's slug: 1 to 255 of the characters `A-Z a-z 0-9 - _ .`. A text that can be read as a
-/// number is not a slug, unless it is written in digits only.
+/// A sync's slug: 1 to 255 of the characters `A-Z a-z 0-9 - _ .`. A decimal number, such as `1e3`,
+/// is not a slug, unless it is a whole number of at least 1 in digits only.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Slug(String);
 

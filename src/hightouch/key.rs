@@ -35,7 +35,7 @@ const MIN_FRAGMENT_LEN: usize = size_of::<u64>();
 /// Minimum length in bytes of a prefix of the key that is redacted at the end of a text, because
 /// the text may have been cut there.
 const MIN_PREFIX_LEN: usize = 4;
-/// Maximum length in bytes of the blanks around an ID that is compared with the key.
+/// Maximum number of blanks, in bytes, around an ID that is compared with the key.
 const MAX_BLANKS_LEN: usize = 64;
 /// The replacement of a redacted key.
 const REDACTED: &str = "[redacted]";
@@ -75,7 +75,7 @@ impl ApiKey {
     /// Whether a response has the key in place of an ID. Such a response echoes the key, so its ID
     /// must not be reported.
     pub fn is_echoed_as_id(&self, body: &[u8]) -> bool {
-        // A key of any other form cannot be read as an ID.
+        // A key that is neither a UUID nor a number cannot be read as an ID.
         let is_uuid = self.text.len() == UUID_LEN
             && self
                 .text
@@ -93,8 +93,8 @@ impl ApiKey {
             let max = self.text.len() + MAX_BLANKS_LEN;
             is_named |= self.is(&lenient::as_text_or_json(value, max));
         };
-        // The error is ignored: a body with an error in it is rejected, but the IDs before the
-        // error may be read.
+        // An error is ignored: a body with an error is rejected elsewhere, but the IDs before the
+        // error may already have been read.
         let _ = lenient::for_each_member(json, |field, value: &RawValue| match field {
             IdField::Id => check(value),
             IdField::List => {
@@ -114,11 +114,12 @@ impl ApiKey {
     /// Whether a body may contain the key, which consists of hexadecimal digits and hyphens. This
     /// takes much less time than reading the body, and is false for almost every body.
     fn may_be_in(&self, body: &[u8]) -> bool {
-        // A JSON string may contain each of its characters as `\u0000`.
+        // A JSON string may escape each character of the key as `\u0000`.
         let can_be_key =
             |byte: &&u8| byte.is_ascii_hexdigit() || matches!(**byte, b'-' | b'\\' | b'u');
         let length = self.text.len();
-        // The key covers a position that is a multiple of its length, wherever the key is.
+        // Wherever the key is, it covers a position that is a multiple of its length, so only these
+        // positions are checked.
         (0..body.len()).step_by(length).any(|at| {
             let (before, after) = body.split_at(at);
             let after = after.iter().take_while(can_be_key).count();
@@ -171,8 +172,8 @@ impl ApiKey {
     fn fragments_in(&self, text: &str, decode: fn(&[u8]) -> (u8, usize)) -> Vec<Range<usize>> {
         let length = self.fragments.length;
         let mut found: Vec<Range<usize>> = Vec::new();
-        // The last characters as a number, and the position of each of them. The character with
-        // the number `n` has its position at `n % MIN_FRAGMENT_LEN`.
+        // `last` is the last characters, as one number, and `positions` is where each of them
+        // begins. The character with the number `n` has its position at `n % MIN_FRAGMENT_LEN`.
         let (mut last, mut positions) = (0, [0; MIN_FRAGMENT_LEN]);
         let (mut at, mut count) = (0, 0);
         while let Some(rest) = text.as_bytes().get(at..).filter(|rest| !rest.is_empty()) {
@@ -233,7 +234,7 @@ impl Fragments {
         fragments
     }
 
-    /// Appends a byte to a fragment and removes the first byte of a whole fragment.
+    /// Appends a byte to a fragment. If the fragment is already complete, drops its first byte.
     fn shifted(&self, fragment: u64, byte: u8) -> u64 {
         let mask = u64::MAX >> (8 * (MIN_FRAGMENT_LEN - self.length));
         (fragment << 8 | u64::from(byte.to_ascii_lowercase())) & mask
@@ -358,7 +359,8 @@ fn unescaped(text: &[u8]) -> (u8, usize) {
 /// Returns the ASCII character of the HTML character reference that a text begins with, and the
 /// reference's length.
 fn entity(text: &[u8]) -> Option<(u8, usize)> {
-    /// Maximum length in bytes of a character reference: `&#x0002F;` and two more zeros.
+    /// Maximum length in bytes of a character reference: the 9 bytes of `&#x0002F;`, and two for
+    /// more zeros.
     const MAX_LEN: usize = 11;
     let end = text.iter().take(MAX_LEN).position(|byte| *byte == b';')?;
     let byte = match text.get(1..end)? {

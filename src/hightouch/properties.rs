@@ -18,8 +18,8 @@ use super::{
     SequenceStatus, SyncDetails, SyncEntry, Timestamp, read_sequence_trigger, read_trigger,
 };
 
-/// The fields of an object that the project reads, and those of them that are objects or lists of
-/// objects.
+/// The fields of an object that the project reads (`read`), and those of them that are objects or
+/// lists of objects (`nested`).
 struct Fields {
     read: &'static [&'static str],
     nested: &'static [(&'static str, Fields)],
@@ -363,7 +363,7 @@ pub fn trigger(bytes: &[u8]) {
         run.is_none() || !ApiError::is_error_envelope(bytes),
         "a response that names a run is not an error envelope"
     );
-    // Two responses on one connection are not the response to one request.
+    // Two concatenated bodies are not a valid response.
     assert!(read_trigger(&[bytes, bytes].concat()).is_err());
 }
 
@@ -510,7 +510,7 @@ pub fn headers(bytes: &[u8]) {
         check_second(date);
     }
     for (_, value) in lines {
-        // The form of times in bodies is tried on the same values.
+        // The same values are passed to the reader of RFC 3339, the form of times in bodies.
         if let Some(time) = core::str::from_utf8(value)
             .ok()
             .and_then(|text| Timestamp::rfc3339(text.trim()))

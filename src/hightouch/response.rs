@@ -37,8 +37,8 @@ impl RetryAfter {
     pub fn read(value: &str) -> Option<Self> {
         let value = value.trim_ascii();
         if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-            // A number that does not fit into 64 bits counts as the highest one that does. Both
-            // mean forever.
+            // A number that does not fit into 64 bits counts as the highest one that does. Either
+            // delay is longer than any wait.
             return Some(Self::Delay(Duration::from_secs(
                 value.parse().unwrap_or(u64::MAX),
             )));

@@ -134,8 +134,8 @@ struct Fields {
     failed_rows: Option<RowCounts>,
 }
 
-/// An entry in which every field has a type that the API documents, and no text is escaped. It is
-/// read in a third of the time that the same [`Fields`] take.
+/// An entry in which every field has a type that the API documents, and no text is escaped. Reading
+/// it takes a third of the time that reading [`Fields`] takes.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct Documented<'a> {
@@ -157,7 +157,7 @@ struct Documented<'a> {
 struct DocumentedCounts(RowCounts);
 
 impl<'de> Deserialize<'de> for DocumentedCounts {
-    // Derived code would also read a list.
+    // The derived code would also accept a list in place of an object.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(field_identifier, rename_all = "camelCase")]

@@ -49,8 +49,8 @@ struct Fields {
 /// Reads the response to a trigger, `{"id":"…"}`, and returns the ID of the run that it started.
 ///
 /// # Errors
-/// The body is not JSON, or does not have exactly one usable `id`. An error envelope has none, even
-/// if its status is 200; [`ApiError::read`](super::ApiError::read) reads it.
+/// The body is not JSON, or does not have exactly one usable `id`. An error envelope has no such
+/// `id`, even if its status is 200; [`ApiError::read`](super::ApiError::read) reads it.
 pub fn read_trigger(body: &[u8]) -> Result<RunId, ReadError> {
     lenient::read_object(body)?
         .and_then(|Fields { id }| id)

@@ -8,9 +8,9 @@
 //! | --- | --- | --- | --- | --- |
 //! | `DNS-error` | lookup, or no local address | the same | `ENOTFOUND` of the lookup | yes |
 //! | `connection-refused` | any error of connecting | any error of connecting | `ECONNREFUSED` of `connect` | yes |
-//! | `connection-limit-reached` | never | no permit for a connection | never | yes |
+//! | `connection-limit-reached` | never | the limit on connections is reached | never | yes |
 //! | `TLS-protocol-error` | any error of the TLS handshake, an untrusted certificate included | the same | never | yes |
-//! | `TLS-certificate-error` | never | never | never | yes: RFC 9209 gives it to the handshake |
+//! | `TLS-certificate-error` | never | never | never | yes: RFC 9209 defines it as an error of the handshake |
 //! | `HTTP-request-denied` | an embedder's own check | `allowed_outbound_hosts` | never | yes, not granted |
 //! | `destination-IP-prohibited` | never | blocked networks, before connecting | never | yes, not granted |
 //! | `connection-timeout` | connecting | connecting | **socket idle, also after the request was sent** | no |
@@ -184,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// Every code. A new one does not compile until it stands here.
+    /// Every code. A new code does not compile until it is listed here.
     fn all() -> Vec<ErrorCode> {
         let size = || FieldSizePayload {
             field_name: None,

@@ -123,7 +123,7 @@ pub struct Hightouch<'w> {
     /// The runs of the sequence, if the call is about one.
     pub sequences: Option<Sequences<'w>>,
     coming: Vec<Upcoming>,
-    /// When the last run ends that is known so far.
+    /// When the last of the runs that are known so far ends.
     free: Option<Millis>,
     effects: usize,
     /// The call that is in progress.
@@ -156,8 +156,8 @@ impl<'w> Hightouch<'w> {
         self.coming.sort_by_key(|coming| coming.at);
         while let Some(coming) = self.coming.first().filter(|coming| coming.at <= now) {
             let created = coming.at;
-            // The runs of a sync execute one after the other. A run that never ends lets the next
-            // one begin: the simulation does not need that case.
+            // The runs of a sync execute one after the other. A run that never ends does not block
+            // the next one: the simulation does not model a blocked queue.
             let free = self.free.unwrap_or(created);
             let Upcoming { by, plan, .. } = self.coming.remove(0);
             let id = 101 + u64::try_from(self.runs.len()).unwrap();

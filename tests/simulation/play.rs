@@ -235,7 +235,7 @@ fn play_call(
 /// The driver's side of an operation.
 ///
 /// An operation that is alone runs in a batch of one. An operation that shares the key with others
-/// runs without them: the simulation of batches covers what the others do.
+/// runs alone, with its share of the limits: the simulation of batches covers the other operations.
 enum Caller<G: EngineGoal> {
     Batch(Batch<G>),
     Operation(Box<Operation<G>>),

@@ -7,7 +7,7 @@ use super::world::{Call, Ending, Lag, Millis, Rows, Sequence, SequenceEnding, Se
 
 /// The sequence.
 pub const SEQUENCE: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
-/// The end of the IDs of its runs. The number of the run precedes it.
+/// The suffix of the IDs of its runs. The number of the run precedes it.
 const RUN: &str = "-5e90-4e2c-8000-00000000000a";
 /// Time of a sync run in the status `queued`.
 const QUEUED: Millis = 300;
@@ -237,8 +237,8 @@ impl<'w> Sequences<'w> {
     }
 
     fn make(&mut self, created: Millis, plan: &SequencePlan) -> u64 {
-        // The runs execute one after the other. A run that never ends lets the next one begin: the
-        // simulation does not need that case.
+        // The runs execute one after the other. A run that never ends does not block the next one:
+        // the simulation does not model a blocked queue.
         let before = self
             .runs
             .iter()

@@ -1,9 +1,9 @@
-//! Makes a world smaller in which a promise is broken.
+//! Shrinks a world in which a promise is broken.
 
 use super::run;
 use super::world::{Allowed, Exchange, Plan, SequencePlan, World};
 
-/// Returns a world from which nothing can be removed without keeping the promise.
+/// Returns a world that still breaks the promise, and from which nothing more can be removed.
 pub fn shrunk(world: &World, promise: &str) -> World {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
@@ -19,7 +19,7 @@ pub fn shrunk(world: &World, promise: &str) -> World {
     small
 }
 
-/// Returns worlds that lack one thing.
+/// Returns the worlds that lack one thing of this world.
 fn candidates(world: &World) -> Vec<World> {
     let mut all = Vec::new();
     let mut offer = |change: &dyn Fn(&mut World) -> bool| {

@@ -15,14 +15,16 @@ use super::hightouch::{Hightouch, Run};
 use super::play::{AnyReport, LATEST_WAKE, PlayedCall, PlayedWorld, Sent, awaited};
 use super::world::{Allowed, BEHIND, Fault, Goal, IfRunning, Millis, Nonsense, World};
 
-/// Maximum time from the creation of an adopted run to the trigger that was sent for it: the
-/// differences of Hightouch's clocks that the engine accepts, and that the simulation adds.
+/// Maximum time by which an adopted run may have been created before its trigger was sent: the
+/// differences between Hightouch's clocks that the engine accepts, and those that the simulation
+/// adds.
 const SAME_MOMENT: Millis = 1_250;
-/// Additional time if a response was repeated so soon that its `Date` does not show it.
+/// Additional time if a response arrived a second time, so soon that its `Date` does not show its
+/// age.
 const KEPT: Millis = 1_250;
-/// Maximum pause between two polls, with the time of a poll.
+/// Maximum pause between two polls, including the duration of one poll.
 const LONGEST_PAUSE: Millis = 70_000;
-/// Minimum time between two polls for each operation that shares the key.
+/// Minimum time between two polls of one operation, per operation that shares the key.
 const SHARE: Millis = 100;
 
 /// A situation that the simulation has to reach. A check proves little if its situation never
@@ -265,7 +267,7 @@ fn is_final(sent: &Sent) -> bool {
         || sent.fault == Some(Fault::NotGranted)
 }
 
-/// Returns when the effect of a response has passed.
+/// Returns when a response has arrived and the delay that it asks for has passed.
 fn over(sent: &Sent) -> Millis {
     sent.back.saturating_add(sent.asked.map_or(0, millis))
 }
@@ -331,7 +333,8 @@ fn once(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// A success is a run that succeeded, and every run that is named is the one of this call.
+/// A reported success is a run that succeeded, and every run that an outcome names is the run of
+/// this call.
 fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("never false", how);
     let call = &played.world.call;
@@ -636,7 +639,7 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("polite", how);
     let call = &played.world.call;
     let end = played.began + call.max_wait.max(call.answer_wait);
-    // The last request before the deadline may follow at any distance.
+    // The last request before the deadline may follow the one before it at any interval.
     let last_try = |sent: &Sent| {
         [played.deadline(), end]
             .iter()

@@ -41,8 +41,7 @@ pub struct Call {
     /// The time since which a run counts, by the clock of `createdAt`.
     #[serde(default)]
     pub unless_since: Option<Millis>,
-    /// The same call is repeated: the pause before each further call, after the end of the call
-    /// before.
+    /// The pauses before the repetitions of the call, each counted from the end of the call before.
     #[serde(default)]
     pub repeats: Vec<Millis>,
     #[serde(default)]
@@ -101,8 +100,8 @@ impl Limit {
     }
 }
 
-/// The numbers of added, changed and removed rows. `None` is `null`, and a number that is `None` is
-/// missing.
+/// The numbers of added, changed and removed rows. `None` is written as `null`, and a number that
+/// is `None` is left out.
 pub type Counts = Option<[Option<u64>; 3]>;
 
 /// The row counts of one job that has ended.
@@ -264,7 +263,7 @@ pub enum Ending {
 /// A sequence and its runs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Sequence {
-    /// Whether a trigger during a run returns that run, and not only one that is queued.
+    /// Whether a trigger joins a run that is in progress; it always joins a queued one.
     pub joins: bool,
     /// The status of the response about an unknown run.
     pub unknown: u16,
@@ -283,7 +282,7 @@ pub struct SequencePlan {
     /// The duration and the ending of each sync run. They execute one after the other.
     pub syncs: Vec<(Millis, Ending)>,
     pub ends: SequenceEnding,
-    /// The state of the sync runs that responses show for `whole_after` after the end.
+    /// What responses show of the sync runs until `whole_after` after the end.
     pub lags: Lag,
     pub whole_after: Millis,
     /// The row counts of the jobs of each sync run. A sync run without any has one job with unknown
@@ -476,7 +475,8 @@ impl World {
             });
         }
         match kind {
-            // A request without a response may take effect at any time, and no others start runs.
+            // A request without a response may take effect at any time, and nobody else starts
+            // runs.
             90..95 => {
                 for exchange in &mut world.exchanges {
                     let late = rng.i64(0..120_000);
@@ -491,7 +491,7 @@ impl World {
                     }
                 }
             }
-            // The clocks differ by seconds, and no others start runs.
+            // The clocks differ by seconds, and nobody else starts runs.
             95..100 => {
                 world.server.date_ahead = rng.i64(1_000..28_000) * if rng.bool() { 1 } else { -1 };
             }
@@ -599,7 +599,7 @@ impl World {
                 let pause = pick(rng, &[1, 1_000, 8_000, 60_000, 600_000]);
                 world.call.repeats.push(rng.i64(0..=pause));
             }
-            // Without faults, only the time since which a run counts depends on the clocks.
+            // A world without faults: its clocks matter only for `unless_since`.
             if kind < 10 {
                 world.outages.clear();
                 world.server.date_ahead = rng.i64(-900..900);
@@ -871,7 +871,7 @@ fn plan(rng: &mut Rng) -> Plan {
                 Ending::Interrupted,
             ],
         )],
-        // More jobs than an operation keeps that shares the key with others.
+        // More jobs than an operation keeps if it shares the key with others.
         8 if rng.u32(0..40) == 0 => vec![Ending::Success; rng.usize(95..106)],
         8 => (0..rng.usize(2..5))
             .map(|_| {

@@ -1,7 +1,7 @@
 //! After a trigger with an unknown outcome: did it start a run?
 //!
-//! Hightouch has no idempotency key. So the list of runs is polled until it must show any run that
-//! the trigger may have started.
+//! Hightouch has no idempotency key. So the list of runs is polled until enough time has passed for
+//! it to show every run that the trigger may have started.
 //!
 //! A run is a candidate if it was created after the trigger was sent, by Hightouch's own clock. The
 //! candidate may be somebody else's run that was started at the same moment. Without a resync that

@@ -236,8 +236,8 @@ impl Poll {
         self.age.learn(now, date, oldest);
     }
 
-    /// Returns whether the run had ended long before the trigger whose response named it was sent,
-    /// by Hightouch's own clock.
+    /// Returns whether, by Hightouch's own clock, the run ended long before this operation sent the
+    /// trigger whose response named it.
     fn ended_before_trigger(&self, clock: &ServerClock) -> bool {
         let Origin::Started {
             trigger_sent: Some(sent),

@@ -323,7 +323,8 @@ fn each_new_event_starts_its_own_run() {
     assert_eq!(run_and_joined(&server.deliver(TESTS_ENDED)), (42, false));
     server.now = 600_000;
     assert_eq!(run_and_joined(&server.deliver(596_000)), (43, false));
-    // The first event is repeated late and out of order. The first run since then is reported.
+    // The first event is repeated late and out of order. The first run since the event's time is
+    // reported.
     assert_eq!(run_and_joined(&server.deliver(TESTS_ENDED)), (42, true));
     assert_eq!(server.new_runs(), 2);
 }
@@ -431,7 +432,8 @@ fn an_old_response_from_a_cache_does_not_set_the_clock() {
 
 #[test]
 fn a_queued_run_counts_only_once_the_time_has_come() {
-    // Run 43 is queued, and begins 5 s after the call: before one time, and after the other.
+    // Run 43 is queued, and begins 5 s after the call. That is before the first given time, and
+    // after the second one.
     let server = || FakeHightouch::new().with_run(43, -1_000, 5_000, 9_000);
     let execution = run_since(&mut server(), 10_000);
     assert_eq!(

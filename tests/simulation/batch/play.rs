@@ -25,7 +25,7 @@ use crate::world::{Asked, Exchange, Fault, IfRunning, Millis};
 const MAX_WAKES: u32 = 500_000;
 /// Maximum time that details are read after the last operation is over, as in the endpoint.
 const LAST_DETAILS: Millis = 3_000;
-/// The index of the first exchange of a follower, among those of its operation.
+/// A follower uses the exchanges of its operation from this index on.
 const FIRST_FOLLOWING: u64 = 1 << 32;
 
 /// The sender of a request.
@@ -123,8 +123,8 @@ pub struct PlayedBatch<'w> {
     pub stopped: Option<(Millis, usize)>,
 }
 
-/// Returns whether no run is started after this outcome, if the batch stops after a failure. A wait
-/// that is over is over for all operations.
+/// Returns whether no run is started after this outcome, if the batch stops after a failure. A
+/// timeout stops nothing, because the time is up for all operations.
 pub fn stops(outcome: &Outcome<SyncReport>) -> bool {
     let goes_on = [FailureKind::StillRunning, FailureKind::NotStarted];
     matches!(outcome, Err(failure) if !goes_on.contains(&failure.kind))
@@ -599,7 +599,7 @@ impl<'w> Driver<'w> {
             sent.filter(|sent| sent.operation() == Some(index))
         };
         let was_idle = own().all(|sent| sent.back.is_some_and(|back| back < failed));
-        // A run that is polled was awaited or adopted, and needs no start.
+        // A polled run was awaited or adopted, so the operation does not have to start one.
         let is_poll = request.target.contains("runId=");
         let has_begun = own().any(|sent| sent.is_trigger() || sent.is_poll());
         if was_idle && !has_begun && !is_poll {

@@ -103,7 +103,7 @@ impl<'w> Server<'w> {
 
     fn create(&mut self, sync: u64, by: Option<usize>, created: Millis, plan: RunPlan) -> u64 {
         // The runs of a sync execute one after the other. A run that never ends does not block the
-        // next one: the simulation does not need that case.
+        // next one: the simulation does not model a blocked queue.
         let free = self
             .runs
             .iter()

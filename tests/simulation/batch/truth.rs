@@ -18,9 +18,10 @@ use crate::world::{Fault, IfRunning, Millis};
 
 /// Maximum time from the end of a run until an operation notices it, if nothing fails.
 const MAX_LAG: Millis = 90_000;
-/// Minimum time between two polls of one operation for each operation of the batch.
+/// Minimum time between two polls of one operation, per operation that is in progress.
 const SPACING: Millis = 100;
-/// A poll this close to the deadline may follow at any distance: it is the last one.
+/// A poll this close to the deadline may follow the one before it at any interval: it is the last
+/// one.
 const LAST_POLL: Millis = 4_000;
 
 /// Maximum difference between Hightouch's clock and the time that an operation reports: `Date` has
@@ -659,8 +660,8 @@ fn patient(checked: &Checked<'_>) -> Result<(), Broken> {
 /// An operation has seen progress if it has started its run and polled it, or if a response showed
 /// the run in progress. It has not seen progress if every response showed that the run had ended.
 ///
-/// If the time is up, that is not checked for operations that started no run: the last response may
-/// show the run in progress, and such an outcome shows that too.
+/// The first rule is not checked if the time was up for an operation that started no run: its last
+/// response may show the run in progress, and its outcome then shows the same.
 fn progress(checked: &Checked<'_>) -> Result<(), Broken> {
     let operations = checked.operations().map(|operation| {
         let has_started = operation.plan.goal != BatchGoal::Await
@@ -703,8 +704,8 @@ fn progress(checked: &Checked<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// The time that an operation reports is never later than Hightouch's clock, and little earlier. It
-/// is known if a response has arrived.
+/// The time that an operation reports is never later than Hightouch's clock, and at most
+/// [`MAX_CLOCK_LAG`] earlier. It is known if a response has arrived.
 fn server_time(checked: &Checked<'_>) -> Result<(), Broken> {
     let ended = checked.operations().map(|operation| operation.ended);
     let followed = checked.played.followed.iter();

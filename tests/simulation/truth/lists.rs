@@ -29,14 +29,15 @@ fn entries(played: &Played<'_>, then: Millis) -> Vec<u64> {
     ids
 }
 
-/// The result is the highest IDs, sorted, of a list between the beginning and the end of the call.
+/// The result contains the highest IDs, in descending order, of the list at one moment between the
+/// beginning and the end of the call.
 pub fn exact(played: &Played<'_>) -> Result<(), Broken> {
     let Ok(AnyReport::Runs(report)) = &played.outcome else {
         return Ok(());
     };
     let ids: Vec<u64> = report.runs.iter().map(|run| run.id.get()).collect();
     let limit = usize::try_from(played.world.call.listed).unwrap();
-    // The list changes when a run is listed. A response may be behind.
+    // The list changes when a run is listed. A response may show an older list.
     let from = played.sent.iter().map(|sent| sent.as_of).min();
     let from = from.unwrap_or(played.began).min(played.began);
     let changes = played.hightouch.runs.iter().map(super::Run::listed);

@@ -59,7 +59,7 @@ pub fn once(played: &Played<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// A success is a run that succeeded, the run that is reported is the one of this call, and an
+/// A reported success is a run that succeeded, the reported run is the run of this call, and an
 /// unknown outcome is reported as unknown.
 pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("never false", how);

@@ -16,8 +16,8 @@ const NORMAL_SKEW: Millis = 1_000;
 /// The pause between two calls after which the second one sees every run of the first one.
 const LISTED_SURELY: Millis = 8_000;
 
-/// Returns whether a list that shows the state at `then`, and that was received at `received`,
-/// shows that the run began at the time or later, or is queued. A queued run counts only if the
+/// Returns whether a list shows that the run began at the given time or later, or is queued. The
+/// list shows the state at `then`, and was received at `received`. A queued run counts only if the
 /// time has come.
 fn came_since(played: &Played<'_>, run: &Run, then: Millis, received: Millis) -> bool {
     let Some(since) = played.world.call.unless_since else {
