@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_a_cap_and_are_never_nothing() {
+    fn delays_double_up_to_a_maximum_and_are_never_zero() {
         let (mut backoff, mut jitter) = (Backoff::default(), Jitter::new(1));
         for expected in [1, 2, 4, 8, 16, 30, 30, 30] {
             let wait = backoff.after_failure(None, &mut jitter);

@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_crowd_polls_no_more_often_than_ten_times_a_second() {
+    fn many_operations_together_poll_at_most_ten_times_a_second() {
         for crowd in [1, 20, 50] {
             let mut schedule = PollSchedule::default();
             schedule.share_with(crowd);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn runs_that_begin_together_are_not_looked_at_together() {
+    fn runs_that_begin_together_are_not_polled_together() {
         let mut polls: Vec<Duration> = (0..1000)
             .map(|seed| {
                 PollSchedule::default().next_poll(at(0.1), seconds(0.1), &mut Jitter::new(seed))
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn where_earlier_runs_were_alike_polls_come_when_they_ended() {
+    fn if_earlier_runs_took_similar_times_polls_come_around_the_expected_end() {
         let schedule = earlier(&[600, 630, 660]);
         assert!((pause_at(&schedule, 102.0) - 15.0).abs() < 0.1, "far");
         assert!(
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_earlier_runs_the_newest_count() {
+    fn only_the_newest_earlier_runs_count() {
         let mut lengths = vec![10; 20];
         lengths.extend([600; 8]);
         assert_eq!(
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_that_rises_steadily_tells_the_end_and_any_other_tells_nothing() {
+    fn only_a_ratio_that_rises_steadily_forecasts_the_end() {
         let told = |ratios: &[f64]| {
             let mut schedule = PollSchedule::default();
             for (look, ratio) in ratios.iter().enumerate() {

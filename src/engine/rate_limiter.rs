@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn in_no_ten_seconds_are_there_more_requests_than_hightouch_answers() {
+    fn no_ten_seconds_contain_more_requests_than_hightouch_allows() {
         let mut limiter = RateLimiter::default();
         let mut sent: Vec<Instant> = Vec::new();
         for millis in 0..60_000 {

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_at_different_fractions_of_a_second_tell_the_clock_better_than_one() {
+    fn several_responses_determine_the_clock_better_than_one() {
         let mut clock = ServerClock::default();
         clock.note(date(1_000), at(900), at(1_100));
         // After one response, the upper bound of the clock is 0.7 s too high.
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_clock_nothing_can_be_told() {
+    fn without_a_date_header_no_time_can_be_compared() {
         let mut clock = ServerClock::default();
         assert_eq!(clock.compare(Some(shows(0)), at(0)), When::Unknown);
         clock.note(date(0), at(0), at(100));

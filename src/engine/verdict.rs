@@ -115,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn all_of_nothing_is_not_success() {
+    fn a_run_without_jobs_has_not_succeeded() {
         assert_eq!(verdict(&[], Warnings::Accept), Verdict::InProgress(Queued));
     }
 
     #[test]
-    fn a_run_goes_on_until_every_job_has_ended() {
+    fn a_run_is_in_progress_until_every_job_has_ended() {
         for going in [
             Queued,
             Querying,
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_counts_as_the_caller_says() {
+    fn the_caller_decides_whether_a_warning_is_a_success() {
         assert_eq!(
             verdict(&jobs(&[Success, Warning]), Warnings::Fail),
             Verdict::Failed(Warning)

@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_number_is_beyond_every_limit() {
+    fn an_unknown_number_is_not_within_any_limit() {
         let known = counts(0, 0, 0);
         for (rejected, successful, by_number, by_percent) in [
             (known.as_str(), "null", true, false),

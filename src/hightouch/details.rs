@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_is_missing() {
+    fn unreadable_fields_count_as_missing() {
         for body in [
             "{}",
             r#"{"slug":" ","destinationId":0}"#,

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_is_the_message_and_a_page_is_not() {
+    fn a_plain_text_body_is_the_message_and_an_html_page_is_not() {
         let of = |body: &[u8], content_type: &str| {
             let mut response = Response::new(502, body);
             response.record_header("content-type", content_type.as_bytes());

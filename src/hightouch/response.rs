@@ -269,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retry_after_that_makes_no_sense_is_none() {
+    fn an_invalid_retry_after_is_ignored() {
         for value in [
             "",
             "-1",

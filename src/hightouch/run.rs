@@ -480,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_takes_only_the_memory_of_its_beginning() {
+    fn a_long_text_takes_only_the_memory_of_the_part_that_is_kept() {
         let long = "x".repeat(100_000);
         let (runs, _) = read(&format!(
             r#"{{"data":[{{"id":1,"error":"{long}","createdAt":"{long}"}}]}}"#
@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn has_more_is_a_boolean_or_a_string_of_one() {
+    fn has_more_may_be_a_boolean_or_a_boolean_as_a_string() {
         for (value, expected) in [
             ("true", Some(Some(true))),
             ("false", Some(Some(false))),

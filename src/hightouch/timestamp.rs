@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_given_time_has_an_offset_and_is_set() {
+    fn a_time_from_a_caller_needs_an_offset_and_must_be_after_1970() {
         assert_eq!(
             Timestamp::given("2023-10-17T13:06:01.713+02:00"),
             Ok(Timestamp::from_millis(1_697_540_761_713))

@@ -148,7 +148,7 @@ impl Exchange {
                                 return Err(Event::TransportError(from_code(&code)));
                             }
                             Err(()) => {
-                                let error = lost("the host reported the response as already taken");
+                                let error = lost("the host reports that the response was already read");
                                 return Err(Event::TransportError(error));
                             }
                         };
@@ -270,7 +270,7 @@ fn head_of(incoming: &IncomingResponse) -> Result<Response, TransportError> {
 
 /// Opens the body of a response.
 fn open(incoming: IncomingResponse, response: Response) -> Result<Stage, TransportError> {
-    let taken = |()| lost("the host reported the response body as already taken");
+    let taken = |()| lost("the host reports that the response body was already read");
     let body = incoming.consume().map_err(taken)?;
     let stream = body.stream().map_err(taken)?;
     Ok(Stage::Body {

@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn what_spin_says_for_a_dependency_that_inherits_nothing_is_not_granted() {
+    fn spins_error_for_a_dependency_that_inherits_nothing_is_not_granted() {
         for text in [
             "\"wasi:http/outgoing-handler\" is not permitted",
             "\"wasi:http/client\" is not permitted",
