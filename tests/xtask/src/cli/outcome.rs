@@ -54,7 +54,7 @@ pub(super) enum Content {
     Batch(Batch),
     /// The recent runs of a sync.
     Recent(Recent),
-    /// A problem. It takes the place of the report.
+    /// A problem. The document has no report then.
     Problem(Problem),
 }
 
