@@ -28,7 +28,7 @@ pub(super) trait SendLast {
     /// Returns when a request may be sent.
     fn next_turn(&self) -> Instant;
 
-    /// Empties a response that contains the API key as an ID.
+    /// Removes the body of a response that contains the API key as an ID.
     fn without_echo(&self, reply: Event) -> Event;
 }
 
@@ -142,7 +142,7 @@ impl Courier {
         }
     }
 
-    /// Adds the pollables that show progress.
+    /// Adds the pollables that are ready when an exchange can make progress.
     pub(super) fn pollables<'a>(&'a self, all: &mut Vec<&'a Pollable>) {
         for exchange in self.exchanges() {
             exchange.pollables(all);
@@ -191,7 +191,8 @@ impl Courier {
             } else {
                 messages_deadline
             };
-            // Without a time to wake, nothing can change: only events without a time are left.
+            // If there is no time to wake up, only events that lack a time are left, and nothing
+            // can change.
             let Some(wake_at) = self.wake_at(next_turn) else {
                 break;
             };

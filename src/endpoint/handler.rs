@@ -39,7 +39,7 @@ impl Guest for Component {
     }
 }
 
-/// Decides about a request. Reads the body if the decision needs it.
+/// Decides what to do with a request. Reads the body if the decision needs it.
 fn decide(incoming: &Incoming, log: &mut Log) -> Result<Decision, Problem> {
     let mut decider = Decider {
         request: &incoming.request,
@@ -65,7 +65,7 @@ fn send(response: Response, to: ResponseOutparam, mut log: Log, clock: Clock) {
     stderr::write(log.line(clock.now().since_start()));
 }
 
-/// Responds with the problem that a delivery of dbt ended in, and reports it.
+/// Responds with the problem that a dbt delivery ended in, and reports the problem.
 fn report(problem: DbtProblem, to: ResponseOutparam, mut log: Log, clock: Clock) {
     let DbtProblem {
         problem,

@@ -107,7 +107,8 @@ impl Log {
                 if let Some(report) = &failure.report {
                     self.report(report);
                 }
-                // A run that makes the operation fail as `busy` was not started by it.
+                // If the operation failed as `busy`, another call has started the run in the
+                // report.
                 if failure.report.is_none() || failure.kind == FailureKind::Busy {
                     self.reason = reason(failure);
                 }
@@ -181,7 +182,7 @@ impl Log {
         self.http = status;
     }
 
-    /// Returns what all lines about runs that the request starts or joins have in common.
+    /// Returns the fields that all lines about started or joined runs have in common.
     pub(super) fn started(&self) -> StartedLog {
         StartedLog(Self {
             request: self.request,

@@ -9,7 +9,7 @@
 //! The other modules are the adapter for WASI 0.2. [`handler`] handles one request: [`incoming`]
 //! reads it, [`request::decision`] decides, [`session`] carries out the decision with the host's
 //! driver, and [`outgoing`] or [`stream`] sends the response. [`courier`] sends the messages about
-//! runs, beside the session and after the response. An adapter for another version of WASI replaces
+//! runs, during the session and after the response. An adapter for another version of WASI replaces
 //! these modules and shares the pure ones.
 //!
 //! `openapi.json` describes the HTTP API, and the endpoint serves it.

@@ -188,7 +188,7 @@ fn parse(target: &str) -> Parsed {
     }
 }
 
-/// Checks that a request names exactly what its goal names.
+/// Checks that a request to Hightouch contains exactly the IDs, or the slug, of its goal.
 fn check_sync_request(request: &Request, goal: &SyncGoal) {
     let Parsed { segments, query } = parse(&request.target);
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();

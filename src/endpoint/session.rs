@@ -78,7 +78,7 @@ impl<'a, G: Goal<Report: Redact + Into<Report>>> Session<'a, G> {
         Some(outcome)
     }
 
-    /// Reports that a delivery of a dbt success ended in a problem.
+    /// Reports that a dbt delivery of a success ended in a problem.
     pub(super) fn dbt_problem(&mut self, dbt_run: Option<&str>, problem: &Problem) {
         if let (Some(courier), [sync]) = (&mut self.courier, self.syncs) {
             courier.reporter.dbt_problem(sync, dbt_run, problem);
@@ -144,7 +144,8 @@ impl<'a, G: Goal<Report: Redact + Into<Report>>> Session<'a, G> {
         }
     }
 
-    /// Awaits the ends of runs, logs and reports them. The goals can start nothing.
+    /// Awaits the ends of runs, logs and reports them. These goals only wait: they cannot start a
+    /// run.
     fn follow(self, running: Vec<Running<G>>, options: Options) -> Self {
         let (indexes, goals): (Vec<usize>, Vec<G>) = running
             .into_iter()
@@ -204,7 +205,7 @@ pub(super) fn still_running<G: Goal>(
 }
 
 impl<G: Goal> Running<G> {
-    /// Returns the run of a report. The report shows the run in progress.
+    /// Returns the run of a report that shows it in progress.
     pub(super) fn new(index: usize, report: &G::Report) -> Option<Self> {
         let goal = G::awaiting(report)?;
         Some(Self { index, goal })

@@ -12,8 +12,8 @@ shift
 # The sync does not run if a model or a test fails.
 dbt build "$@"
 
-# A run that began after the tests reads the tested data. If this script is repeated from here, it waits for that run
-# instead of starting another.
+# A run that began after the tests reads the tested data. If the sync is repeated with the same
+# time, it waits for that run instead of starting another.
 UNLESS_RUN_SINCE=${UNLESS_RUN_SINCE:-$(date -u +%Y-%m-%dT%H:%M:%SZ)}
 export UNLESS_RUN_SINCE
 exec sh "$(dirname "$0")/run-sync.sh" "$sync"

@@ -78,9 +78,10 @@ seconds_left() {
 # The longest time that one request waits, in seconds. It is below the timeouts of most gateways.
 longest_wait=25
 
-# Sends a request that waits for up to the given number of seconds. Sets `code` to the HTTP status, or to 000 if the response
-# was lost or truncated. Writes the response to $work/body: null if it is not a JSON object, because then a gateway sent it,
-# and a problem if no connection was made. The token is passed on stdin, because a list of processes shows arguments.
+# Sends a request that waits for up to the given number of seconds. Sets `code` to the HTTP status,
+# or to 000 if the response was lost or truncated. Writes the response to $work/body. A response that
+# is not a JSON object is from a gateway, and is written as null. If no connection was made, a problem
+# is written. The token is passed on stdin, because a list of processes shows arguments.
 send() {
     local wait=$1 exit_code=0
     shift

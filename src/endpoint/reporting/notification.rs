@@ -60,8 +60,8 @@ impl Sentence {
         }
     }
 
-    /// Returns the sentence about a delivery of dbt that ended in a problem. `sync` is the sync as
-    /// the hook's path names it.
+    /// Returns the sentence about a dbt delivery that ended in a problem. `sync` is the sync as the
+    /// hook's path names it.
     pub(super) fn of_dbt_problem(sync: &str, problem: &Problem) -> Self {
         Self {
             subject: format!(
@@ -107,7 +107,7 @@ fn on_one_line(text: &str) -> String {
     words.join(" ")
 }
 
-/// Escapes a text so that it mentions nobody, and so that no other words hide the target of a link.
+/// Escapes a text so that it mentions nobody, and so that no words hide the target of a link.
 ///
 /// Slack reads `<!channel>`, `<@user>` and `<url|text>` unless `&`, `<` and `>` are escaped
 /// (<https://docs.slack.dev/messaging/formatting-message-text#escaping>), and so does Google Chat.
@@ -148,7 +148,7 @@ pub(super) fn body(
 ) -> ChunkedBuffer {
     match format {
         NotifyFormat::Json => structured(sentence, id, attachment),
-        // Google Chat rejects unknown fields beside `text`. Slack and Mattermost take `text` too.
+        // Google Chat rejects fields other than `text`. Slack and Mattermost take `text` too.
         NotifyFormat::Text => {
             ChunkedBuffer::json(&object(vec![("text", sentence.escaped().into())]))
         }

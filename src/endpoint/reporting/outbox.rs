@@ -1,7 +1,7 @@
 //! The messages that wait to be sent, and the times of their tries.
 //!
 //! A message is tried at most [`MAX_TRIES`] times within [`MAX_DURATION`]. A consumer that is slow,
-//! silent or wrong costs nothing else: the outbox never blocks, and it keeps no response.
+//! silent or wrong delays nothing else: the outbox never blocks, and it keeps no response.
 
 use core::time::Duration;
 
@@ -143,8 +143,8 @@ impl Outbox {
         self.entries.is_empty()
     }
 
-    /// Returns the next try that is to be sent now. [`on_reply`](Self::on_reply) has to follow, at
-    /// its `give_up` at the latest.
+    /// Returns the next try that is to be sent now. Call [`on_reply`](Self::on_reply) for this try,
+    /// at its `give_up` at the latest.
     pub(in crate::endpoint) fn next_try(&mut self, now: Instant) -> Option<Try> {
         let id = self.due_entries().find(|(_, due)| *due <= now)?.0;
         let entry = self.entries.iter_mut().find(|entry| entry.id == id)?;
@@ -251,7 +251,7 @@ impl Failure {
                     retry_after: Duration::ZERO,
                 },
             }),
-            // Only operations are woken.
+            // Only operations receive this event.
             Event::Woke => None,
         }
     }
@@ -312,7 +312,7 @@ mod tests {
         let mut outbox = outbox([message(None)]);
         let (mut now, mut tries) = (at(1_000), Vec::new());
         loop {
-            // A clock wakes late.
+            // Real timers fire late.
             now = now.max(outbox.wake_at().unwrap()) + Duration::from_millis(7);
             let next = outbox.next_try(now).unwrap();
             assert!(outbox.next_try(now).is_none() && outbox.wake_at().is_none());

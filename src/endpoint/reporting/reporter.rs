@@ -57,7 +57,7 @@ struct Run {
     sync: Option<SyncId>,
     /// The name of the job, unless the details contain a slug.
     name: String,
-    /// The run when it became known, until the event is built.
+    /// The state of the run when it became known, until the event is built.
     start: Option<Facts>,
     end: Option<End>,
 }
@@ -161,7 +161,7 @@ impl Reporter {
         }
     }
 
-    /// Records that a delivery of a dbt success ended in a problem. `sync` is the sync as the
+    /// Records that a dbt delivery of a success ended in a problem. `sync` is the sync as the
     /// hook's path names it.
     pub(in crate::endpoint) fn dbt_problem(
         &mut self,
@@ -300,7 +300,7 @@ impl Reporter {
     /// Builds the events of one run. Returns the run with the events that could not be built.
     fn build_events_of(&mut self, mut run: Run, details: &Details) -> Run {
         if let Some(facts) = run.start.take() {
-            // The end may have a time that the start lacks.
+            // If the start has no time, use the start time that the end reports.
             let at_end = run
                 .end
                 .as_ref()
@@ -428,7 +428,7 @@ fn error(event_type: EventType, outcome: &Outcome) -> Option<String> {
         .as_ref()
         .err()
         .map(|failure| failure.message.clone());
-    // An adopted run may have failed although the operation, which does not wait, succeeded.
+    // An operation that does not wait succeeds even if the run that it adopts has failed.
     let by_status = || match report_of(outcome)? {
         Report::Sync(report) => {
             let reported = report.jobs.iter().find_map(|job| job.error.clone());

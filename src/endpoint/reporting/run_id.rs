@@ -18,7 +18,7 @@ pub(super) fn run_id(origin: &Origin, report: &Report) -> Uuid {
     of_path(origin, &path)
 }
 
-/// Returns the ID of the problem that a delivery of dbt ended in. `sync` is the sync as the hook's
+/// Returns the ID of the problem that a dbt delivery ended in. `sync` is the sync as the hook's
 /// path names it.
 pub(super) fn delivery_id(origin: &Origin, sync: &str, dbt_run: &str) -> Uuid {
     of_path(origin, &format!("syncs/{sync}/dbt-runs/{dbt_run}"))

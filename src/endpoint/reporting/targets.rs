@@ -100,7 +100,8 @@ impl Consumer {
     /// Returns the parts of the path and of the query that may be secrets.
     ///
     /// A part without digits and without upper-case letters counts as words, such as
-    /// `hightouch-failures`. If it counted as a secret, every message would lose its fragments.
+    /// `hightouch-failures`. If it counted as a secret, its words would be redacted in every
+    /// message.
     pub(super) fn secrets(&self) -> impl Iterator<Item = ApiKey> {
         let parts = self.target.split(['/', '?', '&', '=', '%']);
         let is_word = |part: &str| {
@@ -212,7 +213,7 @@ fn path_and_query(text: &str) -> Option<String> {
     (is_visible && uri.path_and_query()?.as_str() == text).then(|| text.into())
 }
 
-/// Reads a setting that is one of some words. If it is not set, the default is returned.
+/// Reads a setting whose value is one of a few words. If it is not set, the default is returned.
 fn word<T: Copy + Default>(
     settings: &dyn Settings,
     name: &str,

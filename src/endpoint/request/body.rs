@@ -269,7 +269,7 @@ impl BatchBody {
             .map(|entry| {
                 match serde_json::from_str::<u64>(entry) {
                     Ok(id) => SyncId::try_from(id).map(SyncRef::Id),
-                    // An entry of any other type is not a slug either.
+                    // An entry that is neither a number nor a string is read as an invalid slug.
                     Err(_) => serde_json::from_str::<String>(entry)
                         .unwrap_or_default()
                         .parse(),

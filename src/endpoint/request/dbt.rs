@@ -43,8 +43,8 @@ pub(in crate::endpoint) fn is_signed(body: &[u8], signature: &str, secrets: &str
 pub(in crate::endpoint) struct Delivery {
     /// The ID of the dbt run.
     pub(in crate::endpoint) run: Option<String>,
-    /// When the run ended, if it succeeded (`None` if the delivery lacks that); otherwise why no run
-    /// of the sync is needed.
+    /// For a success, when the run ended; `None` if the delivery does not say. Otherwise, why no
+    /// run of the sync is needed.
     pub(in crate::endpoint) tested: Result<Option<Timestamp>, String>,
 }
 
@@ -127,7 +127,7 @@ impl Delivery {
         })
     }
 
-    /// Returns the problem of a success without the end of the run.
+    /// Returns the problem of a delivery that reports a success, but not when the run ended.
     pub(in crate::endpoint) fn without_end() -> Problem {
         unreadable("`data.runFinishedAt`")
     }

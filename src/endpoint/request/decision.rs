@@ -39,7 +39,7 @@ const HOOK_TIMEOUT: Duration = Duration::from_secs(8);
 pub(in crate::endpoint) enum Decision {
     /// Send this response.
     Respond(Response),
-    /// Respond with this problem, which a delivery of a dbt success ended in, and report it.
+    /// A dbt delivery of a success ended in this problem: respond with it, and report it.
     Report(Box<DbtProblem>),
     /// Carry out this call and respond with its outcome.
     Call(Box<Call>),
@@ -74,7 +74,7 @@ pub(in crate::endpoint) struct Unverified {
     signature: String,
 }
 
-/// The problem that a delivery of a dbt success ended in.
+/// The problem that a dbt delivery of a success ended in.
 #[derive(Debug)]
 pub(in crate::endpoint) struct DbtProblem {
     pub(in crate::endpoint) problem: Problem,
@@ -144,12 +144,12 @@ impl Call {
     }
 }
 
-/// Decides about one request.
+/// Decides what to do with one request.
 pub(in crate::endpoint) struct Decider<'a> {
     pub(in crate::endpoint) request: &'a Request,
     pub(in crate::endpoint) settings: &'a dyn Settings,
-    /// Receives the parts of the request that may be logged. It gets none of them before the
-    /// caller is authorized.
+    /// Receives the parts of the request that may be logged. Nothing is added before the caller is
+    /// authorized.
     pub(in crate::endpoint) log: &'a mut Log,
 }
 
@@ -216,7 +216,7 @@ impl Decider<'_> {
         })
     }
 
-    /// Decides by the body, after [`by_head`](Self::by_head) required it.
+    /// Decides by the body, if [`by_head`](Self::by_head) required it.
     ///
     /// # Errors
     ///
@@ -251,10 +251,10 @@ impl Decider<'_> {
         }
     }
 
-    /// Decides about a delivery of dbt. A run is started, unless a run already covers this success
-    /// of the dbt job.
+    /// Decides what to do with a dbt delivery. A run is started, unless a run already covers this
+    /// success of the dbt job.
     ///
-    /// The only state is Hightouch's list of runs.
+    /// The endpoint stores nothing, so only Hightouch's list of runs shows earlier deliveries.
     fn by_delivery(&mut self, unverified: Unverified, body: &[u8]) -> Result<Decision, Problem> {
         let Unverified { sync, signature } = unverified;
         // The signature is checked for a body of any content type.
@@ -319,7 +319,7 @@ impl Decider<'_> {
     /// reported, or if the settings are invalid.
     fn dbt_reporter(&self, sync: &SyncRef) -> Option<Reporter> {
         let account = Account::of(&self.request.target).unwrap_or_default();
-        // A secret as the name of the sync would be part of the report.
+        // If the sync is named by a secret, the report would contain that secret.
         let secrets = self.secrets(account.as_ref(), None).ok()?;
         if secrets.iter().any(|secret| secret.is(&sync.to_string())) {
             return None;

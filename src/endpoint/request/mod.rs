@@ -52,7 +52,7 @@ impl Request {
             .then(|| token.trim_ascii())
     }
 
-    /// Returns whether the caller asks for server-sent events by name, and for a body.
+    /// Returns whether `Accept` names server-sent events, and the response has a body.
     pub(super) fn wants_events(&self) -> bool {
         let names_events = |range: &str| {
             let mut parts = range.split(';').map(str::trim_ascii);

@@ -17,7 +17,8 @@ pub(in crate::endpoint) enum ReportView<'a> {
 }
 
 impl<'a> ReportView<'a> {
-    /// Returns the view. `workspace` is the slug of the run's workspace, for the URL of the run.
+    /// Returns the JSON view of a report. `workspace` is the slug of the run's workspace, for the
+    /// URL of the run.
     pub(in crate::endpoint) fn new(report: &'a Report, workspace: Option<&str>) -> Self {
         match report {
             Report::Sync(report) => Self::Sync(SyncView::new(report, workspace)),
@@ -121,7 +122,8 @@ struct RunView<'a> {
 }
 
 impl<'a> RunsView<'a> {
-    /// Returns the view. `workspace` is the slug of the runs' workspace, for their URLs.
+    /// Returns the JSON view of a list of runs. `workspace` is the slug of the runs' workspace, for
+    /// their URLs.
     pub(in crate::endpoint) fn new(report: &'a RunsReport, workspace: Option<&str>) -> Self {
         let RunsReport {
             sync,

@@ -70,7 +70,8 @@ pub(super) trait Settings {
     }
 
     /// Returns the values of a setting that are not empty: the general one, and those of the
-    /// accounts. If the source cannot list its settings, `account` is the only account.
+    /// accounts. If the source cannot list its settings, `account` is the only account whose
+    /// setting is included.
     ///
     /// # Errors
     ///
@@ -94,7 +95,7 @@ pub(super) trait Settings {
             .collect())
     }
 
-    /// Returns at least the configured secrets that a request of this account can use.
+    /// Returns the configured secrets that a request of this account can use, and possibly others.
     ///
     /// # Errors
     ///
@@ -105,7 +106,8 @@ pub(super) trait Settings {
         Ok(secrets)
     }
 
-    /// Returns at least the configured tokens and keys that a request of this account can use.
+    /// Returns the configured tokens and keys that a request of this account can use, and possibly
+    /// others.
     ///
     /// # Errors
     ///

@@ -381,7 +381,7 @@ const SCOPED: &[(&str, &str)] = &[
     ("HIGHTOUCH_API_KEY_WRONG", "key-of-wrong"),
 ];
 
-/// Decides about a run that a caller with this token requests.
+/// Decides what to do if a caller with this token requests a run.
 fn decide_with_token(token: &str, query: &str, settings: &dyn Settings) -> Decided {
     let bearer = format!("Bearer {token}");
     let case = Case {
@@ -618,7 +618,7 @@ fn a_list_of_an_account_limits_this_account_and_no_caller_can_choose_another() {
 const SUCCESS: &str = r#"{"eventType":"job.run.completed","data":{"runId":"7",
     "runStatus":"Success","runStatusCode":10,"runFinishedAt":"2026-01-31T19:29:32Z"}}"#;
 
-/// Decides about a delivery that is signed with the secret `secret`.
+/// Decides what to do with a delivery that is signed with the secret `secret`.
 fn decide_delivery(target: &str, body: &str, settings: &dyn Settings) -> Decided {
     let signature: String = HMAC::mac(body, "secret")
         .iter()

@@ -30,8 +30,8 @@ impl Apt {
         Ok(Self { configuration })
     }
 
-    /// Fetches the package lists. Fails if any package source cannot be reached, although the lists
-    /// of the others are there.
+    /// Fetches the package lists. Fails if any package source cannot be reached, even if the lists
+    /// of the others were fetched.
     pub(super) fn update(&self) -> Result<()> {
         process::run(self.command("apt-get").arg("update"), Some(LIMIT)).map(drop)
     }

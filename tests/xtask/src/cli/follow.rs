@@ -16,7 +16,7 @@ use super::component_log::{Named, NamedRuns};
 use super::outcome::{Content, Document};
 use super::report::Report;
 
-/// Maximum number of consecutive attempts to resume a stream that receive no event.
+/// Maximum number of consecutive attempts to resume a stream without receiving an event.
 const MAX_ATTEMPTS: u32 = 5;
 /// Delay before each attempt.
 const DELAY: Duration = Duration::from_secs(1);
@@ -141,7 +141,7 @@ impl Run<'_> {
 /// Returns the problem of a run whose end is not known because the endpoint stopped responding.
 fn unconfirmed(sync: &str, run: Option<Named>, lost: &anyhow::Error) -> Document {
     let title = "The connection to the endpoint was lost";
-    // A known run makes it certain that a run was started.
+    // If the run is known, it was certainly started.
     let kind = if run.is_some() {
         "unreachable"
     } else {

@@ -54,7 +54,7 @@ pub(super) enum Content {
     Batch(Batch),
     /// The recent runs of a sync.
     Recent(Recent),
-    /// A problem. It takes the place of the report.
+    /// A problem. The document has no report then.
     Problem(Problem),
 }
 
@@ -110,8 +110,8 @@ impl Problem {
 }
 
 impl Batch {
-    /// Returns how the command ended. A run that may be in progress outweighs a failure, because the
-    /// caller must not simply repeat the command.
+    /// Returns how the command ended. A run that may be in progress outweighs a failure, because
+    /// the caller must not simply repeat the command.
     fn ending(&self) -> Ending {
         let is_unconfirmed = |problem: &Problem| problem.ending() == Ending::Unconfirmed;
         let mut problems = self.runs.iter().filter_map(|entry| entry.problem.as_ref());

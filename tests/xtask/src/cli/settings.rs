@@ -37,7 +37,7 @@ const MAX_ACCOUNT: usize = 64;
 pub(super) struct Settings(Vec<(String, String)>);
 
 impl Settings {
-    /// Creates settings of which none is set.
+    /// Creates empty settings.
     pub(super) fn none() -> Self {
         Self(Vec::new())
     }

@@ -206,7 +206,8 @@ impl<'a> Summary<'a> {
 
     fn of_problem(problem: &'a Problem, context: &Context<'_>) -> Self {
         let url = |(workspace, (sync, run))| {
-            // The endpoint has no `url` in problems. This is the `url` of its reports.
+            // The endpoint has no `url` in problems. This URL has the form of the `url` in its
+            // reports.
             format!("https://app.hightouch.com/{workspace}/syncs/{sync}/runs/{run}")
         };
         let run = problem.sync_id.zip(problem.run_id);

@@ -13,7 +13,7 @@ use wasmtime::component::Component;
 
 use super::into_anyhow;
 
-/// Age of an artifact from which it is removed when a newer artifact of the component is written.
+/// Minimum age of an artifact that is removed when a newer artifact of the component is written.
 const STALE: Duration = Duration::from_secs(60 * 60);
 
 /// Loads the component in this file, from the cache if possible.

@@ -33,7 +33,7 @@ pub(super) fn engine(instances: u32, metered: bool) -> wasmtime::Result<Engine> 
         return Ok(engine.clone());
     }
     let engine = Engine::new(config(metered).allocation_strategy(pool(instances)))
-        // The address space may be limited. Without a pool, instantiation is slower.
+        // If the address space is too limited for a pool, do without: instantiation is then slower.
         .or_else(|_| Engine::new(&config(metered)))?;
     tick(&engine)?;
     engines.insert((instances, metered), engine.clone());

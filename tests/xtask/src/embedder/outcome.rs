@@ -101,8 +101,7 @@ impl hyper::body::Body for Body {
             return Poll::Ready(frame);
         };
         guest.server.progress();
-        // A body of a failed guest ends like a complete one. Return an error, so that the client
-        // notices.
+        // Without an error, the truncated body of a failed guest would look complete to the client.
         if frame.is_none() && guest.outcome.get() == Some(&Outcome::Failed) {
             return Poll::Ready(Some(Err(Error::HttpResponseIncomplete)));
         }

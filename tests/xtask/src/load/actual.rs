@@ -12,7 +12,7 @@ pub struct Actual {
     pub runs: Vec<RunSnapshot>,
     /// The received requests for the sync.
     pub requests: Vec<Recorded>,
-    /// Received requests with this caller's trace for other objects.
+    /// Received requests that have this caller's trace, but are for other objects.
     pub strays: Vec<Recorded>,
 }
 

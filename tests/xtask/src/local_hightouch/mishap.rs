@@ -64,8 +64,8 @@ mishaps! {
 }
 
 impl Mishap {
-    /// Returns whether the mishap, if a trigger has it, hides from the caller whether a run was
-    /// started.
+    /// Returns whether a caller cannot know if its trigger started a run, when the trigger has this
+    /// mishap.
     pub fn hides_a_run(self) -> bool {
         !matches!(self, Self::TooMany | Self::Slow)
     }

@@ -183,8 +183,8 @@ impl Body for ResponseBody {
         if !self.truncated {
             return Poll::Ready(None);
         }
-        // Data leaves the buffer only when the body has nothing more to write at the moment. So be
-        // pending once before the error. Otherwise the client would not receive the data.
+        // The connection sends its buffered data only when the body is pending. So return `Pending`
+        // once before the error. Otherwise the client would not receive the data.
         if !self.is_flushed {
             self.is_flushed = true;
             context.waker().wake_by_ref();

@@ -87,7 +87,7 @@ impl Timeline {
         ])
     }
 
-    /// Sets all rows as planned, sent and accepted. `querySize` is their sum.
+    /// Counts these rows as planned, sent and accepted. `querySize` is their sum.
     pub fn with_rows(mut self, rows: RowCounts) -> Self {
         self.query_size = Some(rows.added + rows.changed + rows.removed);
         self.planned = rows;
@@ -95,7 +95,7 @@ impl Timeline {
         self
     }
 
-    /// Sets this number of planned rows as rejected, and the others as accepted.
+    /// Counts this number of the planned rows as rejected, and the others as accepted.
     pub fn with_rejected(mut self, rejected: RowCounts) -> Self {
         self.failed = rejected;
         self.successful = RowCounts::new(
