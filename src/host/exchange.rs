@@ -148,7 +148,8 @@ impl Exchange {
                                 return Err(Event::TransportError(from_code(&code)));
                             }
                             Err(()) => {
-                                let error = lost("the host reports that the response was already read");
+                                let error =
+                                    lost("the host reports that the response was already read");
                                 return Err(Event::TransportError(error));
                             }
                         };

@@ -17,7 +17,7 @@ pub(in crate::endpoint) struct LineageParent {
 impl LineageParent {
     /// The form of a text that [`read`](Self::read) accepts.
     pub(in crate::endpoint) const EXPECTED: &str =
-        "a text `namespace/job/run-uuid` of at most 1024 characters";
+        "a text of the form `namespace/job/run-uuid`, of at most 1024 characters";
 
     /// Returns the names that the caller gave.
     pub(in crate::endpoint) fn names(&self) -> Vec<String> {

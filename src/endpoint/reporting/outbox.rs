@@ -194,7 +194,8 @@ impl Outbox {
 
     /// Gives up all messages.
     pub(in crate::endpoint) fn give_up(&mut self) -> Vec<Undelivered> {
-        let give_up = |entry: Entry| entry.undelivered("the time was up".into());
+        let give_up =
+            |entry: Entry| entry.undelivered("the time limit of the message had passed".into());
         self.entries.drain(..).map(give_up).collect()
     }
 

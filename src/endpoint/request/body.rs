@@ -406,8 +406,8 @@ mod tests {
         for wrong in ["1", "\"namespace/job\"", "\"a/b/c\"", "{}"] {
             let body = format!(r#"{{"lineageParent":{wrong}}}"#);
             let expected = format!(
-                "the body's `lineageParent` must be a text `namespace/job/run-uuid` of at most \
-                 1024 characters{UNSENT}"
+                "the body's `lineageParent` must be a text of the form `namespace/job/run-uuid`, of \
+                 at most 1024 characters{UNSENT}"
             );
             assert_eq!(detail::<SyncBody>(&body), expected);
             assert_eq!(detail::<BatchBody>(&body), expected);

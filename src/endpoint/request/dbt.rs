@@ -114,10 +114,10 @@ impl Delivery {
     pub(in crate::endpoint) fn read(body: &[u8]) -> Result<Self, Problem> {
         let body = core::str::from_utf8(body).ok();
         let envelope: Option<Envelope<'_>> = body.and_then(object);
-        let envelope = envelope.ok_or_else(|| unreadable("JSON object"))?;
+        let envelope = envelope.ok_or_else(|| incomplete("it is not a JSON object"))?;
         let data = match envelope.data.map(RawValue::get) {
             Some(data) if data.starts_with('{') => {
-                object(data).ok_or_else(|| unreadable("`data`"))?
+                object(data).ok_or_else(|| incomplete("its `data` cannot be read"))?
             }
             _ => Data::default(),
         };
@@ -129,7 +129,7 @@ impl Delivery {
 
     /// Returns the problem of a delivery that reports a success, but not when the run ended.
     pub(in crate::endpoint) fn without_end() -> Problem {
-        unreadable("`data.runFinishedAt`")
+        incomplete("its `data.runFinishedAt` is missing or is not a time")
     }
 
     /// Returns when the run ended, if it succeeded; otherwise why no run of the sync is needed.
@@ -182,8 +182,8 @@ impl Data {
     }
 }
 
-fn unreadable(what: &str) -> Problem {
-    Problem::invalid(format!("the body lacks the {what} of a delivery by dbt"))
+fn incomplete(why: &str) -> Problem {
+    Problem::invalid(format!("the body is not a complete dbt delivery: {why}"))
 }
 
 #[cfg(test)]

@@ -175,7 +175,7 @@ fn run_locally() -> Result<RunArguments> {
             arguments.target.ignores_key = true;
             Ok(arguments)
         }
-        _ => anyhow::bail!("internal: the arguments of `run` were parsed as another command"),
+        _ => anyhow::bail!("internal error: the arguments of `run` were parsed as another command"),
     }
 }
 
