@@ -37,6 +37,61 @@ fn the_document_is_served_and_has_the_crates_version() {
 }
 
 #[test]
+fn every_location_has_the_form_in_it() {
+    let document: Value =
+        serde_json::from_str(include_str!("../../src/endpoint/openapi.json")).unwrap();
+    let form = |response: &str| {
+        let pointer = format!("/components/responses/{response}/headers/Location/schema");
+        jsonschema::validator_for(document.pointer(&pointer).unwrap()).unwrap()
+    };
+    with_each_endpoint(async |stage, kind| {
+        let mut options = Options::default();
+        options.sequences.push(SequenceFixture {
+            id: SEQUENCE_OF_A_MINUTE.to_owned(),
+            sync_ids: vec![4],
+            stops_on_failure: true,
+        });
+        let hightouch = LocalHightouch::start(options).await.unwrap();
+        let settings = [
+            ("ENDPOINT_TOKEN", "local"),
+            ("HIGHTOUCH_API_KEY_E_2", "local"),
+            // Nobody listens there. The setting adds the sequence to `Location`.
+            ("OPENLINEAGE_URL", "http://127.0.0.1:9"),
+        ];
+        let endpoint = configured(&stage, kind, &hightouch.origin(), &settings).await;
+        for warnings in [
+            json!(true),
+            json!({"maxRejected": u64::MAX}),
+            json!({"maxRejectedPercent": 1.5}),
+            json!({"maxRejectedPercent": 2.225073858507203e-309}),
+            json!({"maxRejected": 0, "maxRejectedPercent": 100}),
+        ] {
+            for (path, response) in [
+                ("/syncs/4/runs".to_owned(), "Running"),
+                (
+                    format!("/sync-sequences/{SEQUENCE_OF_A_MINUTE}/runs"),
+                    "SequenceRunning",
+                ),
+            ] {
+                let request = with_key(endpoint.post(&format!("{path}?account=e_2")));
+                let request = request.header("prefer", "respond-async");
+                let request = request.header("x-forwarded-prefix", "/a.b/~c-d");
+                let body = json!({ "acceptWarnings": warnings });
+                let received = send_request(request.json(&body)).await;
+                let location = received.header("location").unwrap().to_owned();
+                assert!(
+                    form(response).is_valid(&json!(location)),
+                    "{warnings}: {location}"
+                );
+                let polled = with_key(endpoint.get(location.strip_prefix("/a.b/~c-d").unwrap()));
+                let polled = send_request(polled.header("prefer", "respond-async")).await;
+                assert_eq!(polled.status, 202, "{location}: {polled:?}");
+            }
+        }
+    });
+}
+
+#[test]
 fn every_path_and_status_in_it_can_be_provoked() {
     with_each_endpoint(async |stage, kind| {
         let mut options = Options::default();
