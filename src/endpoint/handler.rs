@@ -62,6 +62,11 @@ fn failed(problem: Problem, log: &mut Log) -> Response {
 fn send(response: Response, to: ResponseOutparam, mut log: Log, clock: Clock) {
     log.answered(response.head.status);
     outgoing::send(response, to, clock);
+    write_line(log, clock);
+}
+
+/// Writes the line of an answered request.
+fn write_line(log: Log, clock: Clock) {
     stderr::write(log.line(clock.now().since_start()));
 }
 
@@ -167,7 +172,6 @@ impl<'a> Reply<'a> {
         format: Format,
     ) {
         let mut session = self.session(driver, sync);
-        let follow = self.follow.clone();
         let running = match format {
             Format::Events => {
                 self.log.answered(200);
@@ -180,7 +184,7 @@ impl<'a> Reply<'a> {
                     &mut self.log,
                     self.clock,
                 );
-                stderr::write(self.log.line(self.clock.now().since_start()));
+                write_line(self.log, self.clock);
                 running
             }
             Format::Json => {
@@ -194,14 +198,13 @@ impl<'a> Reply<'a> {
                 running
             }
         };
-        session.after_response(running.into_iter().collect(), follow);
+        session.after_response(running.into_iter().collect());
     }
 
     /// Runs several syncs. Responds when all runs are over, or after the wait that the caller
     /// prefers.
     fn respond_with_batch(mut self, driver: Driver<SyncGoal>, syncs: &'a [SyncRef]) {
         let mut session = self.session(driver, syncs);
-        let follow = self.follow.clone();
         let outcomes = session.finish(syncs.len());
         let running = outcomes.iter().enumerate();
         let running = running
@@ -225,7 +228,7 @@ impl<'a> Reply<'a> {
             }
         };
         self.send(response);
-        session.after_response(running, follow);
+        session.after_response(running);
     }
 
     /// Starts the run that a delivery of dbt requires, unless such a run exists already.
@@ -237,7 +240,6 @@ impl<'a> Reply<'a> {
     ) {
         let syncs = [sync];
         let mut session = self.session(driver, &syncs);
-        let follow = self.follow.clone();
         let outcome = session.finish_first();
         self.log.outcome(&untyped(outcome.clone()));
         let started = outcome.as_ref().ok().filter(|report| !report.joined);
@@ -253,7 +255,7 @@ impl<'a> Reply<'a> {
             }
         };
         self.send(response);
-        session.after_response(running.into_iter().collect(), follow);
+        session.after_response(running.into_iter().collect());
     }
 
     /// Lists the recent runs of a sync.
@@ -274,15 +276,15 @@ impl<'a> Reply<'a> {
     where
         'a: 's,
     {
-        let log = self.log.started();
-        Session::new(
+        Session {
             driver,
             syncs,
-            self.presenter,
-            log,
-            self.courier.take(),
-            self.clock,
-        )
+            presenter: self.presenter,
+            log: self.log.started(),
+            courier: self.courier.take(),
+            follow: self.follow.clone(),
+            clock: self.clock,
+        }
     }
 
     fn send(self, response: Response) {

@@ -13,7 +13,7 @@ use super::reporting::outbox::{Subject, Undelivered};
 use super::response::batch::Counts;
 use super::response::chunked_buffer::ChunkedBuffer;
 use crate::engine::{
-    Failure, FailureKind, Outcome, Report, RunsReport, SequenceReport, whole_millis,
+    Failure, FailureKind, Outcome, Report, RunsReport, SequenceReport, report_of, whole_millis,
 };
 use crate::hightouch::SyncRef;
 
@@ -294,11 +294,7 @@ fn reason(failure: &Failure) -> Option<String> {
 
 /// Returns the ID of the run; `-` if it is not known.
 fn run_of(outcome: &Outcome) -> String {
-    let report = match outcome {
-        Ok(report) => Some(report),
-        Err(failure) => failure.report.as_ref(),
-    };
-    match report {
+    match report_of(outcome) {
         Some(Report::Sync(report)) => report.run.run.to_string(),
         Some(Report::Sequence(report)) => report.run.id.to_string(),
         None => "-".into(),

@@ -13,41 +13,20 @@ use crate::host::{Clock, Driver, Redact};
 
 /// The operations of one request.
 pub(super) struct Session<'a, G: Goal> {
-    driver: Driver<G>,
+    pub(super) driver: Driver<G>,
     /// The syncs of the operations, as the caller named them.
-    syncs: &'a [SyncRef],
-    presenter: &'a Presenter,
+    pub(super) syncs: &'a [SyncRef],
+    pub(super) presenter: &'a Presenter,
     /// The lines about the runs.
-    log: StartedLog,
+    pub(super) log: StartedLog,
     /// Reports the runs; `None` if nothing is reported.
-    courier: Option<Courier>,
-    clock: Clock,
+    pub(super) courier: Option<Courier>,
+    /// The options of the operations that follow runs after the response.
+    pub(super) follow: Options,
+    pub(super) clock: Clock,
 }
 
-impl<'a, G: Goal<Report: Redact + Into<Report>>> Session<'a, G> {
-    pub(super) fn new(
-        driver: Driver<G>,
-        syncs: &'a [SyncRef],
-        presenter: &'a Presenter,
-        log: StartedLog,
-        courier: Option<Courier>,
-        clock: Clock,
-    ) -> Self {
-        Self {
-            driver,
-            syncs,
-            presenter,
-            log,
-            courier,
-            clock,
-        }
-    }
-
-    /// Returns the driver of the operations.
-    pub(super) fn driver(&self) -> &Driver<G> {
-        &self.driver
-    }
-
+impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
     /// Advances all operations without blocking. Logs the runs that were started or adopted.
     pub(super) fn advance(&mut self) {
         self.driver.advance();
@@ -130,9 +109,9 @@ impl<'a, G: Goal<Report: Redact + Into<Report>>> Session<'a, G> {
     }
 
     /// Follows runs that are still in progress after the response, then sends the last messages.
-    pub(super) fn after_response(mut self, running: Vec<Running<G>>, options: Options) {
-        if !running.is_empty() && !options.max_wait.is_zero() {
-            self = self.follow(running, options);
+    pub(super) fn after_response(mut self, running: Vec<Running<G>>) {
+        if !running.is_empty() && !self.follow.max_wait.is_zero() {
+            self = self.follow(running);
         }
         let Self {
             mut driver,
@@ -146,14 +125,14 @@ impl<'a, G: Goal<Report: Redact + Into<Report>>> Session<'a, G> {
 
     /// Awaits the ends of runs, logs and reports them. These goals only wait: they cannot start a
     /// run.
-    fn follow(self, running: Vec<Running<G>>, options: Options) -> Self {
+    fn follow(self, running: Vec<Running<G>>) -> Self {
         let (indexes, goals): (Vec<usize>, Vec<G>) = running
             .into_iter()
             .map(|Running { index, goal }| (index, goal))
             .unzip();
         let start = self.clock.now();
         let mut session = Self {
-            driver: self.driver.following(goals, options),
+            driver: self.driver.following(goals, self.follow.clone()),
             ..self
         };
         let mut is_over = vec![false; indexes.len()];

@@ -35,7 +35,7 @@ pub(super) fn stream<G: Goal<Report: Redact + Into<Report>>>(
             body.finish(clock);
             return running;
         }
-        let driver = session.driver();
+        let driver = &session.driver;
         if has_hung_up {
             if let Some(report) = driver.report(0) {
                 // A run that had ended before this request is not followed.

@@ -15,7 +15,7 @@ use core::time::Duration;
 use super::failure_reason::FailureReason;
 use super::operation::{Goal, Operation};
 use super::options::Options;
-use super::outcome::{FailureKind, Outcome};
+use super::outcome::{FailureKind, Outcome, report_of};
 use super::poll_schedule::MAX_CONCURRENT_RUNS;
 use super::rate_limiter::RateLimiter;
 use super::step::{Action, Event};
@@ -501,10 +501,7 @@ impl<G: Goal> Entry<G> {
 
     fn report(&self, now: Instant) -> Option<G::Report> {
         match &self.state {
-            State::Over(outcome) => match &**outcome {
-                Ok(report) => Some(report.clone()),
-                Err(failure) => failure.report.clone(),
-            },
+            State::Over(outcome) => report_of(outcome).cloned(),
             State::Taken => None,
             State::New | State::InFlight | State::Replied(_) | State::Sleeping(_) => {
                 let is_confirmed = self.operation.is_confirmed();

@@ -84,7 +84,8 @@ pub use options::{
     SequenceGoal, SyncGoal,
 };
 pub use outcome::{
-    Failure, FailureKind, Outcome, Report, RunsReport, SequenceReport, SyncReport, untyped,
+    Failure, FailureKind, Outcome, Report, RunsReport, SequenceReport, SyncReport, report_of,
+    untyped,
 };
 pub use poll_schedule::MAX_CONCURRENT_RUNS;
 pub use step::{Action, Event};

@@ -9,6 +9,14 @@ use crate::hightouch::{Run, RunRef, RunStatus, SequenceRun, SyncId, Timestamp};
 /// The result of an operation: the report of a run that succeeded, or a failure.
 pub type Outcome<R = Report> = Result<R, Failure<R>>;
 
+/// Returns the report of an outcome: of the run that succeeded, or of the run that a failure names.
+pub fn report_of<R>(outcome: &Outcome<R>) -> Option<&R> {
+    match outcome {
+        Ok(report) => Some(report),
+        Err(failure) => failure.report.as_ref(),
+    }
+}
+
 /// Converts an outcome of one kind of run to an outcome of any kind.
 pub fn untyped<R: Into<Report>>(outcome: Outcome<R>) -> Outcome {
     outcome

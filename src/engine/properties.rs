@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::{
     ANSWER_WAIT, Action, AllowedSyncs, Event, Failure, FailureKind, Goal, IfRunning, Instant,
     Operation, Options, Outcome, RejectedLimit, Report, SequenceGoal, SyncGoal, TransportError,
-    TransportErrorKind, Warnings,
+    TransportErrorKind, Warnings, report_of,
 };
 use crate::hightouch::{
     BASE_PATH, BodyEnd, Method, Response, Resync, RetryAfter, Run, RunRef, RunStatus,
@@ -57,10 +57,7 @@ fn execute<'a, G: Goal<Report: Into<Report>>>(
     for _ in 0..100_000 {
         let action = operation.step(now, event);
         let report = match &action {
-            Action::Done(outcome) => match &**outcome {
-                Ok(report) => Some(report.clone()),
-                Err(failure) => failure.report.clone(),
-            },
+            Action::Done(outcome) => report_of(outcome).cloned(),
             Action::Send { .. } | Action::Wait { .. } => operation.report(now),
         };
         checker.check_report(report.map(Into::into).as_ref());

@@ -4,6 +4,8 @@
 use core::fmt;
 use core::str::FromStr;
 
+use super::lenient::whole_number;
+
 /// The error for a text or a number that is not an ID or a slug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
@@ -23,13 +25,9 @@ pub enum InvalidId {
     Uuid(&'static str),
 }
 
-/// Reads a whole number of at least 1 that is written in digits only, without a sign or blanks.
+/// Reads a whole number of at least 1 that is written in digits only.
 fn positive(text: &str) -> Option<u64> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    digits
-        .then(|| text.parse().ok())
-        .flatten()
-        .filter(|number| *number > 0)
+    whole_number(text).filter(|number| *number > 0)
 }
 
 /// Returns whether a text is a decimal number, whole or not, such as `-1`, `.5` or `1e3`. As the

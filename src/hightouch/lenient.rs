@@ -83,8 +83,8 @@ pub(super) fn as_u64(value: &RawValue) -> Option<u64> {
         return None;
     }
     match decode(json) {
-        Some(digits) => parse_digits(&digits),
-        None => parse_digits(json),
+        Some(digits) => whole_number(&digits),
+        None => whole_number(json),
     }
 }
 
@@ -155,10 +155,10 @@ pub(super) fn u64<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u
     <&RawValue>::deserialize(deserializer).map(as_u64)
 }
 
-/// Parses a whole number that is written in digits only.
-fn parse_digits(digits: &str) -> Option<u64> {
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().ok()).flatten()
+/// Reads a whole number that is written in digits only, without a sign or blanks.
+pub fn whole_number(text: &str) -> Option<u64> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| text.parse().ok()).flatten()
 }
 
 /// Reads a numeric ID for `deserialize_with`; any other value counts as missing.

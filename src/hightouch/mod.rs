@@ -32,6 +32,7 @@ pub use details::{Destination, SyncDetails};
 pub use error::{ApiError, ReadError, reason_phrase};
 pub use id::{DestinationId, InvalidId, RunId, RunRef, Slug, SyncId, SyncRef};
 pub use key::{ApiKey, InvalidKey};
+pub use lenient::whole_number;
 pub use origin::{InvalidOrigin, Origin, Scheme};
 pub use request::{Method, Request};
 pub use response::{BodyEnd, MAX_BODY_LEN, Response, RetryAfter};

@@ -702,7 +702,7 @@ fn no_request_chooses_where_anything_is_sent() {
         );
         assert_eq!(sent.1, hightouch.runs(5).len());
 
-        // Without the settings, nothing is sent at all.
+        // An endpoint without these settings sends nothing to the stranger.
         let endpoint = Reporting::new(&hightouch.origin())
             .granting(&stranger)
             .serve(&stage, kind)

@@ -156,7 +156,7 @@ fn on_request_every_end_is_posted() {
             let fields = fields(notification);
             assert_eq!(fields, ["id", "report", "text"]);
         }
-        // Without a workspace there is no link.
+        // The text contains no link if the workspace is not set.
         let consumer = Consumer::accepting();
         let endpoint = Reporting::new(&hightouch.origin())
             .notify_all(&consumer)

@@ -8,7 +8,9 @@ mod since;
 
 use core::ops::Deref;
 
-use hightouch_sync::engine::{Failure, FailureKind, MAX_CONCURRENT_RUNS, Outcome, SyncReport};
+use hightouch_sync::engine::{
+    Failure, FailureKind, MAX_CONCURRENT_RUNS, Outcome, SyncReport, report_of,
+};
 use hightouch_sync::hightouch::SequenceRun;
 
 use super::hightouch::{Hightouch, Run};
@@ -209,24 +211,16 @@ fn broken(promise: &'static str, how: impl Into<String>) -> Result<(), Broken> {
 
 /// Returns the sequence's run that an outcome reports.
 fn sequence_run(outcome: &Outcome<AnyReport>) -> Option<&SequenceRun> {
-    match outcome {
-        Ok(AnyReport::Sequence(report)) => Some(&report.run),
-        Ok(_) => None,
-        Err(failure) => match &failure.report {
-            Some(AnyReport::Sequence(report)) => Some(&report.run),
-            _ => None,
-        },
+    match report_of(outcome)? {
+        AnyReport::Sequence(report) => Some(&report.run),
+        _ => None,
     }
 }
 
 fn report(outcome: &Outcome<AnyReport>) -> Option<&SyncReport> {
-    match outcome {
-        Ok(AnyReport::Sync(report)) => Some(report),
-        Ok(_) => None,
-        Err(failure) => match &failure.report {
-            Some(AnyReport::Sync(report)) => Some(report),
-            _ => None,
-        },
+    match report_of(outcome)? {
+        AnyReport::Sync(report) => Some(report),
+        _ => None,
     }
 }
 

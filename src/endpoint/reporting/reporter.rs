@@ -11,7 +11,7 @@ use super::targets::{Consumer, Lineage, Notify, Targets};
 use crate::endpoint::response::chunked_buffer::ChunkedBuffer;
 use crate::endpoint::response::presenter::Presenter;
 use crate::endpoint::response::problem::Problem;
-use crate::engine::{Details, DetailsReader, Event, Instant, Outcome, Report};
+use crate::engine::{Details, DetailsReader, Event, Instant, Outcome, Report, report_of};
 use crate::hightouch::{ApiKey, Destination, Origin, SequenceId, SyncId, SyncRef, Timestamp};
 use crate::host::Redact as _;
 
@@ -193,13 +193,8 @@ impl Reporter {
     pub(in crate::endpoint) fn next_try(&mut self, now: Instant) -> Option<(Try, &Consumer)> {
         self.build_events();
         let next = self.outbox.next_try(now)?;
-        let lineage = self.lineage.as_ref().map(|lineage| &lineage.consumer);
-        let notify = self.notify.as_ref().map(|notify| &notify.consumer);
-        let consumer = match next.channel {
-            Channel::Lineage => lineage,
-            Channel::Notification => notify,
-        };
-        Some((next, consumer?))
+        let consumer = self.consumer(next.channel)?;
+        Some((next, consumer))
     }
 
     /// Returns when the next try is due; `None` if that depends on replies.
@@ -241,13 +236,15 @@ impl Reporter {
 
     /// Returns the host of a receiver, for the log.
     pub(in crate::endpoint) fn host(&self, channel: Channel) -> &str {
-        let lineage = self.lineage.as_ref().map(|lineage| &lineage.consumer);
-        let notify = self.notify.as_ref().map(|notify| &notify.consumer);
-        let consumer = match channel {
-            Channel::Lineage => lineage,
-            Channel::Notification => notify,
-        };
-        consumer.map_or("", |consumer| consumer.origin.host())
+        self.consumer(channel)
+            .map_or("", |consumer| consumer.origin.host())
+    }
+
+    fn consumer(&self, channel: Channel) -> Option<&Consumer> {
+        match channel {
+            Channel::Lineage => Some(&self.lineage.as_ref()?.consumer),
+            Channel::Notification => Some(&self.notify.as_ref()?.consumer),
+        }
     }
 
     /// Returns the entry of a run. Adds it if it is new. `None` if no events are sent for the run.
@@ -413,13 +410,6 @@ impl Reporter {
 /// Removes the secrets from a text.
 fn redact(text: &mut String, secrets: &[ApiKey]) {
     secrets.iter().for_each(|secret| secret.redact(text));
-}
-
-fn report_of(outcome: &Outcome) -> Option<&Report> {
-    match outcome {
-        Ok(report) => Some(report),
-        Err(failure) => failure.report.as_ref(),
-    }
 }
 
 /// Returns why a run did not succeed.

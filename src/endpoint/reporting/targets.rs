@@ -7,7 +7,7 @@ use http::Uri;
 
 use crate::endpoint::response::problem::Problem;
 use crate::endpoint::settings::{NOTIFY_URL, OPENLINEAGE_API_KEY, Settings};
-use crate::hightouch::{ApiKey, Origin};
+use crate::hightouch::{ApiKey, Origin, whole_number};
 
 /// The origin of an OpenLineage consumer.
 const OPENLINEAGE_URL: &str = "OPENLINEAGE_URL";
@@ -132,9 +132,7 @@ impl Targets {
         };
         let expected = format!("it must be a whole number from 0 to {MAX_FOLLOW_SECONDS}");
         let seconds = parse(settings, FOLLOW_SECONDS, &expected, |value| {
-            let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
-            let seconds: u64 = value.parse().ok().filter(|_| is_number)?;
-            (seconds <= MAX_FOLLOW_SECONDS).then_some(seconds)
+            whole_number(value).filter(|seconds| *seconds <= MAX_FOLLOW_SECONDS)
         })?;
         Ok(Self {
             lineage,

@@ -25,7 +25,7 @@ use crate::endpoint::settings::{DBT_WEBHOOK_SECRET, Settings};
 use crate::engine::{
     ANSWER_WAIT, BatchOptions, InvalidRunsLimit, Options, RunsGoal, SequenceGoal, SyncGoal,
 };
-use crate::hightouch::{ApiKey, SequenceId, SyncRef};
+use crate::hightouch::{ApiKey, SequenceId, SyncRef, whole_number};
 use crate::host::Connection;
 
 /// Maximum time until a delivery of dbt is answered.
@@ -508,7 +508,8 @@ impl Decider<'_> {
     /// Reads which runs to list.
     fn runs_goal(&self, sync: SyncRef) -> Result<RunsGoal, Problem> {
         let limit = self.request.target.query(LIMIT)?;
-        let limit = limit.map(runs_limit).transpose();
+        let limit = limit.map(|limit| whole_number(limit).ok_or(InvalidRunsLimit));
+        let limit = limit.transpose();
         let limit = limit.map_err(Problem::invalid)?;
         RunsGoal::new(sync, limit).map_err(Problem::invalid)
     }
@@ -520,13 +521,6 @@ impl Decider<'_> {
             ..Options::default()
         })
     }
-}
-
-/// Reads a limit on the number of runs, written in digits only.
-fn runs_limit(text: &str) -> Result<u64, InvalidRunsLimit> {
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
-    let number = text.parse().ok().filter(|_| is_number);
-    number.ok_or(InvalidRunsLimit)
 }
 
 #[cfg(test)]

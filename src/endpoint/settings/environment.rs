@@ -23,7 +23,7 @@ impl Settings for Environment {
         Ok(found.map(|(_, value)| value.clone()))
     }
 
-    fn all(&self) -> Option<Vec<(String, String)>> {
-        Some(self.variables().to_vec())
+    fn all(&self) -> Option<&[(String, String)]> {
+        Some(self.variables())
     }
 }

@@ -1,14 +1,12 @@
 //! Settings of tests.
 
-use std::collections::BTreeMap;
-
 use super::Settings;
 use crate::endpoint::response::problem::Problem;
 
 /// Settings with fixed values.
 #[derive(Clone, Debug, Default)]
 pub(in crate::endpoint) struct Fixed {
-    values: BTreeMap<String, String>,
+    values: Vec<(String, String)>,
     /// Whether the settings can be listed, like an environment and unlike Spin's variables.
     can_be_listed: bool,
 }
@@ -28,11 +26,11 @@ impl Fixed {
 
 impl Settings for Fixed {
     fn look_up(&self, name: &str) -> Result<Option<String>, Problem> {
-        Ok(self.values.get(name).cloned())
+        let found = self.values.iter().find(|(setting, _)| setting == name);
+        Ok(found.map(|(_, value)| value.clone()))
     }
 
-    fn all(&self) -> Option<Vec<(String, String)>> {
-        self.can_be_listed
-            .then(|| self.values.clone().into_iter().collect())
+    fn all(&self) -> Option<&[(String, String)]> {
+        self.can_be_listed.then_some(&self.values)
     }
 }

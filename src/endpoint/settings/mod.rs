@@ -57,7 +57,7 @@ pub(super) trait Settings {
     fn look_up(&self, name: &str) -> Result<Option<String>, Problem>;
 
     /// Returns the names and values of all settings; `None` if the source cannot list them.
-    fn all(&self) -> Option<Vec<(String, String)>>;
+    fn all(&self) -> Option<&[(String, String)]>;
 
     /// Returns a setting without the blanks around it; `None` if it is empty.
     ///
@@ -89,9 +89,9 @@ pub(super) trait Settings {
             None => false,
         };
         Ok(all
-            .into_iter()
+            .iter()
             .filter(|(setting, value)| is_setting(setting) && !value.trim_ascii().is_empty())
-            .map(|(_, value)| value)
+            .map(|(_, value)| value.clone())
             .collect())
     }
 

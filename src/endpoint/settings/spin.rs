@@ -23,7 +23,7 @@ impl Settings for SpinVariables {
         }
     }
 
-    fn all(&self) -> Option<Vec<(String, String)>> {
+    fn all(&self) -> Option<&[(String, String)]> {
         None
     }
 }

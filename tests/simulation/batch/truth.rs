@@ -5,7 +5,7 @@ mod following;
 
 use std::collections::BTreeMap;
 
-use hightouch_sync::engine::{Failure, FailureKind, MAX_CONCURRENT_RUNS, Outcome, SyncReport};
+use hightouch_sync::engine::{Failure, FailureKind, MAX_CONCURRENT_RUNS, SyncReport, report_of};
 use hightouch_sync::hightouch::Timestamp;
 
 use super::play::{Announced, Ended, PlayedBatch, Sender, SentRequest, stops};
@@ -165,7 +165,7 @@ impl Operation<'_> {
     }
 
     fn report(&self) -> Option<&SyncReport> {
-        report(&self.ended.outcome)
+        report_of(&self.ended.outcome)
     }
 
     /// Returns the request whose response named the run that the operation started.
@@ -175,13 +175,6 @@ impl Operation<'_> {
 
     fn sent_trigger(&self) -> bool {
         self.sent.iter().any(|sent| sent.is_trigger())
-    }
-}
-
-fn report(outcome: &Outcome<SyncReport>) -> Option<&SyncReport> {
-    match outcome {
-        Ok(report) => Some(report),
-        Err(failure) => failure.report.as_ref(),
     }
 }
 
@@ -673,7 +666,7 @@ fn progress(checked: &Checked<'_>) -> Result<(), Broken> {
         .zip(&checked.sent_by_followers)
         .filter_map(|(followed, sent)| Some((&sent[..], followed.ended.as_ref()?, false)));
     for (sent, ended, has_started) in operations.chain(followers) {
-        let run = report(&ended.outcome)
+        let run = report_of(&ended.outcome)
             .and_then(|report| checked.played.server.run(report.run.run.get()));
         let shows_progress = |sent: &&&SentRequest| {
             run.zip(sent.read).is_some_and(|(run, read)| {

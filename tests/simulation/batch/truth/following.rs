@@ -1,9 +1,9 @@
 //! Checks of the batch that follows the runs of another batch.
 
-use hightouch_sync::engine::{Failure, FailureKind, MAX_CONCURRENT_RUNS, SyncReport};
+use hightouch_sync::engine::{Failure, FailureKind, MAX_CONCURRENT_RUNS, SyncReport, report_of};
 use hightouch_sync::hightouch::Method;
 
-use super::{Broken, Checked, LATEST_WAKE, MAX_LAG, broken, report};
+use super::{Broken, Checked, LATEST_WAKE, MAX_LAG, broken};
 use crate::batch::play::{Followed, SentRequest};
 use crate::batch::server::BatchRun;
 use crate::world::{Fault, Millis};
@@ -52,7 +52,7 @@ pub(super) fn ends_truly(checked: &Checked<'_>) -> Result<(), Broken> {
                 format!("it ended at {} ms, after {deadline} ms", ended.at),
             );
         }
-        let named = report(&ended.outcome).map(|report| report.run);
+        let named = report_of(&ended.outcome).map(|report| report.run);
         if named.is_none_or(|named| named != *run) {
             return broken(
                 "never lost",

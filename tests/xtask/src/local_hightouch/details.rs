@@ -23,7 +23,7 @@ pub enum DetailsFault {
     TooMany,
     /// The response is five seconds late.
     Late,
-    /// There is no response.
+    /// The server never responds.
     Silent,
     /// The connection closes without a response.
     Closed,

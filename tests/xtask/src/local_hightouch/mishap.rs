@@ -60,7 +60,7 @@ mishaps! {
     BadGateway = "502 page", true: "The response is a proxy's 502 page.",
     GatewayTimeout = "504 page", true: "The response is a proxy's 504 page.",
     Slow = "slow response", true: "The response is two seconds late.",
-    Silence = "no response", true: "There is no response.",
+    Silence = "no response", true: "The server never responds.",
 }
 
 impl Mishap {
