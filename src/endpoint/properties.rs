@@ -50,9 +50,12 @@ fn route(method: &str, path: &str) {
         Err(problem) => return check_problem(&problem, &[400, 404, 405]),
     };
     match &route {
-        Route::Health | Route::OpenApi => {
+        Route::Page | Route::Health | Route::OpenApi => {
             assert!(
-                matches!(path.trim_start_matches('/'), "healthz" | "openapi.json"),
+                matches!(
+                    path.trim_start_matches('/'),
+                    "" | "healthz" | "openapi.json"
+                ),
                 "{path:?}"
             );
             assert!(matches!(method, "GET" | "HEAD"), "{method}");

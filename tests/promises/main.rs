@@ -13,6 +13,7 @@ mod support;
 
 mod a_dbt_job_gates_the_sync;
 mod a_few_rejected_rows_are_tolerated;
+mod a_page_for_people_is_served;
 mod a_rate_limit_that_outlasts_the_wait_is_told;
 mod answers_of_any_size_cost_little_memory;
 mod bad_input_never_reaches_hightouch;

@@ -162,14 +162,12 @@ fn every_path_and_status_in_it_can_be_provoked() {
                 let operation = format!("{method} /syncs/{{sync}}/runs");
                 note(&operation, &send_request(request).await);
             }
-            note(
-                &format!("{method} /healthz"),
-                &send_request(endpoint.request(method, "/healthz")).await,
-            );
-            note(
-                &format!("{method} /openapi.json"),
-                &send_request(endpoint.request(method, "/openapi.json")).await,
-            );
+            for path in ["/", "/healthz", "/openapi.json"] {
+                note(
+                    &format!("{method} {path}"),
+                    &send_request(endpoint.request(method, path)).await,
+                );
+            }
         }
 
         const SEVERAL: &str = "POST /runs";

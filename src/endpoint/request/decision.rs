@@ -165,6 +165,7 @@ impl Decider<'_> {
         let route = Route::of(self.request.method, self.request.target.path())?;
         self.log.request = route.name();
         Ok(match route {
+            Route::Page => HeadDecision::Final(Decision::Respond(Response::page())),
             Route::Health => HeadDecision::Final(Decision::Respond(Response::health())),
             Route::OpenApi => HeadDecision::Final(Decision::Respond(Response::openapi())),
             Route::Run(sync) => {

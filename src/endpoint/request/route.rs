@@ -6,6 +6,8 @@ use crate::hightouch::{RunRef, SequenceId, SequenceRunId, SyncRef};
 /// The operation of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::endpoint) enum Route {
+    /// `GET /`
+    Page,
     /// `GET /healthz`
     Health,
     /// `GET /openapi.json`
@@ -30,6 +32,7 @@ impl Route {
     /// Returns the name of the operation in the log.
     pub(in crate::endpoint) fn name(&self) -> &'static str {
         match self {
+            Self::Page => "page",
             Self::Health => "health",
             Self::OpenApi => "openapi",
             Self::Run(_) => "run",
@@ -58,6 +61,7 @@ impl Route {
             segments.next(),
         );
         match parts {
+            (Some(""), None, ..) => allow_read(method).map(|()| Self::Page),
             (Some("healthz"), None, ..) => allow_read(method).map(|()| Self::Health),
             (Some("openapi.json"), None, ..) => allow_read(method).map(|()| Self::OpenApi),
             (Some("runs"), None, ..) => allow(method, "POST").map(|()| Self::RunBatch),
@@ -120,12 +124,14 @@ mod tests {
 
     #[test]
     fn each_path_has_its_methods_and_nothing_else_is_a_path() {
+        assert_eq!(Route::of("GET", "/").ok(), Some(Route::Page));
         assert_eq!(Route::of("GET", "/healthz").ok(), Some(Route::Health));
         assert_eq!(
             Route::of("HEAD", "/openapi.json").ok(),
             Some(Route::OpenApi)
         );
         for (method, path) in [
+            ("HEAD", "/"),
             ("HEAD", "/healthz"),
             ("POST", "/syncs/1/runs"),
             ("POST", "/syncs/demo/runs"),
@@ -138,6 +144,7 @@ mod tests {
             assert_eq!(status(method, path), None, "{method} {path}");
         }
         for (method, path) in [
+            ("POST", "/"),
             ("POST", "/healthz"),
             ("PUT", "/syncs/1/runs"),
             ("DELETE", "/syncs/1/runs/2"),
@@ -147,8 +154,7 @@ mod tests {
             assert_eq!(status(method, path), Some(405), "{method} {path}");
         }
         for path in [
-            "",
-            "/",
+            "//",
             "/healthz/",
             "/syncs",
             "/syncs/1",

@@ -5,6 +5,7 @@ pub(super) mod chunked_buffer;
 pub(super) mod events;
 pub(super) mod hook;
 pub(super) mod location;
+mod page;
 pub(super) mod presenter;
 pub(super) mod problem;
 pub(super) mod report;

@@ -50,7 +50,7 @@ impl Problem {
             FailureKind::InvalidInput,
             "No such path. Valid paths: POST /syncs/{sync}/runs, GET /syncs/{sync}/runs, \
              GET /syncs/{syncId}/runs/{runId}, POST /runs, POST /sync-sequences/{sequenceId}/runs, GET /sync-sequences/runs/{runId}, \
-             POST /hooks/dbt/{sync}, GET /healthz, GET /openapi.json. Nothing was sent to \
+             POST /hooks/dbt/{sync}, GET /, GET /healthz, GET /openapi.json. Nothing was sent to \
              Hightouch.",
         )
     }

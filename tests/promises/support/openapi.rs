@@ -161,6 +161,7 @@ fn check_content(
     };
     match media_type {
         (name, _) if name == "text/event-stream" => check_events(what, body),
+        (name, _) if name == "text/html" => assert!(body.starts_with("<!doctype html>"), "{what}"),
         (name, media_type) => {
             let value = json_of(what, body);
             validate(what, &media_type["schema"], &value);
@@ -498,7 +499,7 @@ mod tests {
 
     #[test]
     fn an_undeclared_path_or_method_is_a_problem_or_not_accepted() {
-        for path in ["/", "/healthz/", "/syncs/1/runs/42/jobs", "/syncs/1"] {
+        for path in ["/nowhere", "/healthz/", "/syncs/1/runs/42/jobs", "/syncs/1"] {
             let panic_message =
                 complaint("GET", path, 200, JSON, r#"{"status":"ok","version":"0"}"#);
             assert!(

@@ -188,7 +188,7 @@ fn each_route_has_its_work_and_only_a_post_reads_its_body() {
             let work = format!("{:?}", decided.call().work);
             assert!(work.starts_with(expected), "{method} {target}: {work}");
         }
-        for target in ["/healthz", "/openapi.json"] {
+        for target in ["/", "/healthz", "/openapi.json"] {
             let case = Case {
                 method: "GET",
                 target,
@@ -344,7 +344,7 @@ fn a_request_that_is_invalid_ends_in_its_problem() {
             ),
             ("POST", "/runs", &[KEY], r#"{"syncs":[1,1]}"#, 400),
             ("PUT", "/runs", &[KEY], "", 405),
-            ("GET", "/", &[KEY], "", 404),
+            ("GET", "/nowhere", &[KEY], "", 404),
         ] {
             let case = Case {
                 method,
