@@ -19,11 +19,12 @@ pub(super) async fn serve(listen: SocketAddr, local: bool) -> Result<ExitCode> {
         Upstream::from_environment()
     };
     settings.set(ORIGIN, &upstream.origin());
-    let key = match settings.get(TOKEN) {
+    // The key in the examples, and its name for people.
+    let (key, token) = match settings.get(TOKEN) {
         // The shell replaces this by the first of the tokens.
-        Some(_) => "${ENDPOINT_TOKEN%%,*}",
-        None if local => local_hightouch::KEY,
-        None => "$HIGHTOUCH_API_KEY",
+        Some(_) => ("${ENDPOINT_TOKEN%%,*}", "one of ENDPOINT_TOKEN"),
+        None if local => (local_hightouch::KEY, local_hightouch::KEY),
+        None => ("$HIGHTOUCH_API_KEY", "a Hightouch API key"),
     };
     // Print only names, because most values are secrets.
     let names = settings.names().collect::<Vec<_>>().join(", ");
@@ -43,6 +44,7 @@ pub(super) async fn serve(listen: SocketAddr, local: bool) -> Result<ExitCode> {
     if let Some(rejected) = rejected {
         eprintln!("warning: {rejected}");
     }
+    println!("A page for your browser: {url}/ (token: {token})");
     println!("Examples for another terminal:");
     for (line, what) in [
         ("/healthz", "check that it runs"),
