@@ -1,7 +1,9 @@
 // Uses the endpoint's page in a browser: node page.mjs FOLDER, where npm has installed playwright-core and axe-core into FOLDER.
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { createServer, request as send } from "node:http";
+import { createSecureServer } from "node:http2";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -36,11 +38,16 @@ function start(args, env = {}) {
   });
 }
 
-/** Starts a proxy in front of `target`. `answer` receives the request and the response of the target, and responds. */
-async function proxy(target, path, answer) {
-  const server = createServer((incoming, outgoing) => {
+/**
+ * Starts a proxy in front of `target`. `answer` receives the request and the response of the target, and responds. With a
+ * certificate, the proxy speaks HTTP/2.
+ */
+async function proxy(target, path, answer, certificate) {
+  const create = certificate ? (handler) => createSecureServer(certificate, handler) : createServer;
+  const server = create((incoming, outgoing) => {
     const url = new URL(path(incoming.url), target);
-    const headers = { ...incoming.headers, host: url.host, "accept-encoding": "identity" };
+    const names = Object.entries(incoming.headers).filter(([name]) => !name.startsWith(":"));
+    const headers = { ...Object.fromEntries(names), host: url.host, "accept-encoding": "identity" };
     const forwarded = send(url, { method: incoming.method, headers }, (response) => answer(incoming, response, outgoing));
     forwarded.on("error", () => outgoing.destroy());
     outgoing.on("close", () => forwarded.destroy());
@@ -48,7 +55,7 @@ async function proxy(target, path, answer) {
   });
   servers.push(server);
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
-  return `http://127.0.0.1:${server.address().port}`;
+  return `http${certificate ? "s" : ""}://127.0.0.1:${server.address().port}`;
 }
 
 const hightouch = await start(["hightouch", "--listen", "127.0.0.1:0"]);
@@ -66,35 +73,52 @@ const endpoint = await start(["serve", "--listen", "127.0.0.1:0"], { HIGHTOUCH_A
 // Serves the endpoint below a path, as many proxies do. `fault` cuts the responses to requests for a run.
 const PREFIX = "/tools/hightouch";
 let fault = "none";
-const front = await proxy(endpoint, (path) => path.replace(PREFIX, "") || "/", (incoming, response, outgoing) => {
+const stripped = (path) => path.replace(PREFIX, "") || "/";
+const respond = (incoming, response, outgoing) => {
   const isRun = response.headers["content-type"] === "text/event-stream";
+  if (isRun && fault === "reset") {
+    // The endpoint has started the run. The browser receives nothing, so it could believe that the request was not received.
+    const { session } = outgoing.stream ?? {};
+    return session ? session.destroy() : incoming.socket.destroy();
+  }
   if (isRun && fault === "gateway") {
     response.destroy();
     outgoing.writeHead(504, { "content-type": "text/html" }).end("<h1>504 Gateway Time-out</h1>");
     return;
   }
-  outgoing.writeHead(response.statusCode, response.headers);
+  const { connection: _, "transfer-encoding": __, ...headers } = response.headers;
+  outgoing.writeHead(response.statusCode, headers);
   response.on("data", (data) => {
     outgoing.write(data);
     // The browser has to receive the data first.
     if (isRun && fault === "cut") setTimeout(() => outgoing.destroy(), 300);
   });
-  response.on("end", () => outgoing.end());
-});
+  // A stream that ends without its end, after the last event.
+  if (!(isRun && fault === "open")) response.on("end", () => outgoing.end());
+};
+const front = await proxy(endpoint, stripped, respond);
+const [key, certificate] = ["key", "certificate"].map((name) => resolve(process.argv[2], `${name}.pem`));
+execFileSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-subj", "/CN=127.0.0.1"], { stdio: "ignore" });
+const front2 = await proxy(endpoint, stripped, respond, { key: readFileSync(key), cert: readFileSync(certificate) });
 
 // The browser
 
-const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
+const browser = await chromium.launch({
+  executablePath: "/usr/bin/chromium",
+  args: ["--no-sandbox"],
+  // Playwright disables the cache that shows a page again as it was.
+  ignoreDefaultArgs: ["--disable-back-forward-cache"],
+});
 
 /** Opens the page. Every request must go to its own server, and nothing may be blocked or fail in the console. */
 async function open(url, options = {}) {
-  const context = await browser.newContext({ locale: "en-GB", timezoneId: "Europe/Paris", ...options });
+  const context = await browser.newContext({ locale: "en-GB", timezoneId: "Europe/Paris", ignoreHTTPSErrors: true, ...options });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
   const complaints = [];
   page.on("console", (message) => {
-    // The browser reports each response with an error status.
-    if (!/^Failed to load resource/.test(message.text())) complaints.push(message.text());
+    // The browser reports each response with an error status, and each connection that failed.
+    if (!/^Failed to load resource|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED_ENCODING/.test(message.text())) complaints.push(message.text());
   });
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("request", (request) => {
@@ -149,8 +173,10 @@ const checks = {
     await page.keyboard.type("demo");
     const before = await runs(1);
     await page.keyboard.press("Enter");
-    // A second press must not start a second run.
+    // A second press, or a key that is held down, must not start a second run.
     await page.keyboard.press("Enter");
+    for (let i = 0; i < 20; i++) await page.keyboard.down("Enter");
+    await page.keyboard.up("Enter");
     await page.waitForFunction(() => /: processing$/.test(document.getElementById("heading").textContent));
     await page.waitForFunction(() => document.getElementById("bar").value > 0);
     await expectHeading(page, "Success");
@@ -173,8 +199,6 @@ const checks = {
     assert.deepEqual(await context.storageState(), { cookies: [], origins: [] });
     assert.equal(await page.evaluate(() => localStorage.length + sessionStorage.length), 0);
     assert.equal(page.url(), `${endpoint}/`);
-    await page.reload();
-    assert.equal(await page.getByLabel("Token", { exact: true }).inputValue(), "");
     assert.deepEqual(complaints, []);
     if (process.env.SCREENSHOT) await screenshot(process.env.SCREENSHOT);
   },
@@ -208,12 +232,12 @@ const checks = {
     await fill(page, "2");
     await press(page, "Run");
     await expectHeading(page, "The run did not succeed");
-    await page.getByText("Options", { exact: true }).click();
-    await page.getByLabel("Rejected rows", { exact: true }).selectOption("accept");
+    await page.locator("summary").click();
+    await page.getByLabel("Rejected rows count as", { exact: true }).selectOption("accept");
     await press(page, "Run");
     await expectHeading(page, "Success, with rejected rows");
     assert.equal(await fact(page, "Rows rejected"), "3");
-    await page.getByLabel("Rejected rows", { exact: true }).selectOption("limit");
+    await page.getByLabel("Rejected rows count as", { exact: true }).selectOption("limit");
     await page.getByLabel("Maximum number of rejected rows").fill("2");
     await press(page, "Run");
     await expectHeading(page, "The run did not succeed");
@@ -230,17 +254,17 @@ const checks = {
     const requests = [];
     page.on("request", (request) => requests.push(request));
     await fill(page, "5");
-    await page.getByText("Options", { exact: true }).click();
+    await page.locator("summary").click();
     await page.getByLabel("Account").fill("emea");
     await page.getByLabel("If a run is in progress").selectOption("refuse");
-    await page.getByLabel("Start no run if one began since").fill("2026-11-26T07:00:05");
+    await page.getByLabel("Do not start a run if one began").fill("2026-11-26T07:00:05");
     await page.getByLabel("Send every row again").check();
     await page.getByLabel("Mark every row as synced").check();
     await page.getByLabel("Empty the audience").check();
     await page.getByLabel("Lineage parent").fill("airflow/job/0cb7da35-1fff-4d4a-bf1b-6534d515e5b5");
     await page.getByLabel("Maximum wait in seconds").fill("7");
     await press(page, "Run");
-    await page.waitForFunction(() => !document.getElementById("run").hasAttribute("aria-disabled"));
+    await page.waitForFunction(() => document.getElementById("run").getAttribute("aria-disabled") === "false");
     const request = requests.find((request) => request.method() === "POST");
     assert.equal(request.url(), `${endpoint}/syncs/5/runs?account=emea`);
     assert.equal(await request.headerValue("prefer"), "wait=7");
@@ -258,7 +282,7 @@ const checks = {
   async "input that the page or the endpoint refuses starts nothing"() {
     const { page, complaints } = await open(`${endpoint}/`);
     const [before, runsBefore] = [triggers, await runs(5)];
-    for (const sync of ["", "..", "a b", "1/runs/2"]) {
+    for (const sync of ["", "..", "a b", "1/runs/2", "local"]) {
       await fill(page, sync);
       await press(page, "Run");
       assert.equal(await page.locator("#progress").isVisible(), false, sync);
@@ -268,9 +292,9 @@ const checks = {
     assert.equal(await page.locator("#progress").isVisible(), false, "a token that HTTP cannot send");
     // A wrong value in the closed options must not fail silently.
     await fill(page, "5");
-    await page.getByText("Options", { exact: true }).click();
+    await page.locator("summary").click();
     await page.getByLabel("Maximum wait in seconds").fill("-1");
-    await page.getByText("Options", { exact: true }).click();
+    await page.locator("summary").click();
     await press(page, "Run");
     assert.equal(await page.getByLabel("Maximum wait in seconds").isVisible(), true);
     await page.getByLabel("Maximum wait in seconds").fill("");
@@ -287,53 +311,125 @@ const checks = {
     assert.deepEqual(complaints, []);
   },
 
+  async "the token and the options are gone after the page was left"() {
+    const { page, complaints } = await open(`${endpoint}/`);
+    await fill(page, "5");
+    await page.locator("summary").click();
+    await page.getByLabel("Empty the audience").check();
+    await page.getByLabel("Rejected rows count as").selectOption("limit");
+    assert.equal(await page.locator("summary").innerText(), "Options (2 set)");
+    await page.goto(`${endpoint}/healthz`);
+    await page.evaluate(() => setTimeout(() => history.back(), 0));
+    await page.waitForURL(`${endpoint}/`, { waitUntil: "commit" });
+    await page.waitForFunction(() => document.getElementById("summary")?.textContent === "Options");
+    assert.deepEqual(await page.locator("input").evaluateAll((all) => all.filter((one) => one.checked || (one.value && one.type !== "checkbox")).map((one) => one.id)), []);
+    assert.equal(await page.locator("#limits").getAttribute("hidden"), "");
+    // A resync is for one run.
+    await fill(page, "5");
+    await page.getByLabel("Empty the audience").setChecked(true, { force: true });
+    await press(page, "Run");
+    await expectHeading(page, "Success");
+    await page.waitForFunction(() => !document.getElementById("clear-and-fill").checked);
+    assert.deepEqual(complaints, []);
+  },
+
   async "below a path, a lost connection never starts a second run"() {
+    const wait = { name: /^Wait for run \d+$/ };
     for (const path of [PREFIX, `${PREFIX}/`]) {
       const { page, complaints } = await open(front + path);
       const before = await runs(4);
       await fill(page, "4");
       fault = "cut";
       await press(page, "Run");
-      await expectHeading(page, "The run may still be in progress");
+      await expectHeading(page, "The page does not know whether the run has ended");
       fault = "none";
-      await press(page, "Wait for the run");
-      await page.waitForFunction(() => /^Run \d+ of sync 4: (queued|processing|querying)$/.test(document.getElementById("heading").textContent));
-      await press(page, "Stop waiting");
-      await expectHeading(page, "The run may still be in progress");
+      const id = await fact(page, "Run");
+      assert.equal(await page.locator("#await").innerText(), `Wait for run ${id}`);
+      await page.locator("#await").click();
+      await page.waitForFunction((id) => document.getElementById("heading").textContent.startsWith(`Run ${id} of sync 4: `), id);
+      await page.locator("#stop").focus();
+      await page.keyboard.press("Enter");
+      await expectHeading(page, "The page does not know whether the run has ended");
       assert.match(await page.locator("#explanation").innerText(), /You stopped waiting/);
+      assert.equal(await page.evaluate(() => document.activeElement.id), "heading");
       // The list offers to wait for the run too.
-      await press(page, "Show recent runs");
-      await page.locator("#rows").getByRole("button", { name: /^Wait for run / }).first().click();
-      await page.waitForFunction(() => /^Run \d+ of sync 4: /.test(document.getElementById("heading").textContent));
+      const row = page.locator("#rows tr").filter({ has: page.locator("th", { hasText: id }) });
+      await row.getByRole("button", wait).click();
+      await page.waitForFunction((id) => document.getElementById("heading").textContent.startsWith(`Run ${id} of sync 4: `), id);
       assert.equal(await page.evaluate(() => document.activeElement.id), "heading");
       await press(page, "Stop waiting");
+      // A wrong token does not lose the run.
+      await page.getByLabel("Token", { exact: true }).fill("wrong");
+      await page.locator("#await").click();
+      await expectHeading(page, "Hightouch did not accept the API key");
+      assert.equal(await page.locator("#await").innerText(), `Wait for run ${id}`);
+      await page.getByLabel("Token", { exact: true }).fill("local");
       assert.equal(await runs(4), before + 1);
       fault = "gateway";
       await press(page, "Run");
       await expectHeading(page, "A run may or may not have been started");
       assert.match(await page.locator("#explanation").innerText(), /HTTP status 504/);
-      assert.equal(await page.getByRole("button", { name: "Wait for the run" }).count(), 0);
+      // The earlier run is still in progress, as far as the page knows.
+      assert.equal(await page.locator("#await").innerText(), `Wait for run ${id}`);
       fault = "none";
+      await page.locator("#rows").getByRole("button", wait).nth(1).waitFor();
+      assert.equal(await runs(4), before + 2);
       assert.deepEqual(complaints, []);
+      await page.close({ runBeforeUnload: false });
     }
+  },
+
+  async "one press sends one request, though the connection closes before the response begins"() {
+    for (const origin of [front, front2]) {
+      const { page, complaints } = await open(`${origin}${PREFIX}/`);
+      const protocol = await page.evaluate(() => performance.getEntriesByType("navigation")[0].nextHopProtocol);
+      await fill(page, "5");
+      // Over HTTP/1.1, a request after a complete response may reuse its connection. The browser may repeat such a request.
+      for (const name of protocol === "h2" ? ["none", "reset", "reset", "none", "reset"] : ["reset", "reset", "none"]) {
+        const heading = name === "none" ? "Success" : "A run may or may not have been started";
+        const before = triggers;
+        fault = name;
+        await press(page, "Run");
+        await page.waitForFunction((heading) => document.getElementById("run").getAttribute("aria-disabled") === "false" && document.getElementById("heading").textContent === heading, heading);
+        fault = "none";
+        // A repeated request would start its run within this time.
+        await new Promise((done) => setTimeout(done, 1_500));
+        assert.equal(triggers, before + 1, `${protocol}, ${name}`);
+      }
+      console.log(`        over ${protocol}`);
+      assert.deepEqual(complaints.filter((complaint) => !/net::ERR_/.test(complaint)), []);
+    }
+  },
+
+  async "a stream that stays open after its last event"() {
+    const { page, complaints } = await open(`${front}${PREFIX}/`);
+    await fill(page, "5");
+    fault = "open";
+    await press(page, "Run");
+    await expectHeading(page, "Success");
+    fault = "none";
+    assert.equal(await page.locator("#run").getAttribute("aria-disabled"), "false");
+    assert.deepEqual(complaints, []);
   },
 
   async "a run that lasts longer than the wait can be awaited further"() {
     const { page, complaints } = await open(`${endpoint}/`);
     await fill(page, "4");
-    await page.getByText("Options", { exact: true }).click();
+    await page.locator("summary").click();
     await page.getByLabel("Maximum wait in seconds").fill("1");
     const before = triggers;
     await press(page, "Run");
     await expectHeading(page, "The run is still in progress");
     assert.equal(await page.locator("#progress").getAttribute("class"), "warn");
-    await press(page, "Wait for the run");
+    const id = await fact(page, "Run");
+    assert.equal(await page.locator("#await").innerText(), `Wait for run ${id}`);
+    await page.locator("#await").click();
     await expectHeading(page, "The run is still in progress");
     assert.equal(triggers, before + 1);
     await page.getByLabel("If a run is in progress").selectOption("refuse");
     await press(page, "Run");
     await expectHeading(page, "A run of this sync is already in progress");
-    assert.equal(await page.getByRole("button", { name: "Wait for the run" }).isVisible(), true);
+    assert.equal(await page.locator("#await").innerText(), `Wait for run ${await fact(page, "Run")}`);
     assert.equal(triggers, before + 1);
     assert.deepEqual(complaints, []);
   },

@@ -14,8 +14,8 @@ const PAGE: &str = include_str!("page.html");
 impl Response {
     /// Returns the page.
     ///
-    /// Its policy allows the style and the script in it, its own icon, and requests to this
-    /// endpoint. Texts cannot become HTML or code, and other pages cannot show the page in a frame
+    /// Its policy allows the style and the script in it, its own icon, and requests to its own
+    /// origin. Texts cannot become HTML or code, and other pages cannot show the page in a frame
     /// ([Content Security Policy](https://www.w3.org/TR/CSP3/)).
     pub(in crate::endpoint) fn page() -> Self {
         let policy = format!(
