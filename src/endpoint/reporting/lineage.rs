@@ -11,7 +11,7 @@ use crate::engine::{
 };
 use crate::hightouch::{RunStatus, SequenceStatus, SyncRun, Timestamp};
 
-/// The producer of the events. Version 0.1.0 has no public repository that a URL could name.
+/// The producer of the events. The project has no public repository that a URL could name.
 const PRODUCER: &str = concat!("urn:hightouch-sync:", env!("CARGO_PKG_VERSION"));
 /// The schemas of an event and of its facets.
 const EVENT: &str = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent";

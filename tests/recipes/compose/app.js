@@ -2,7 +2,7 @@
 // The exit status is 0 only if the sync succeeded.
 
 // Each module is an interface that wit/world.wit imports.
-import { runSync } from "hightouch:sync/runs@0.1.0";
+import { runSync } from "hightouch:sync/runs@0.1.1";
 import { getArguments, getEnvironment } from "wasi:cli/environment@0.2.2";
 
 // Implements the interface `wasi:cli/run`, which wit/world.wit exports. `wasmtime run` calls it.

@@ -1,6 +1,6 @@
-//! Builds the components `target/components/{library,endpoint,spin-endpoint}.wasm`.
+//! Builds the components in `target/components/`, one for each world in `wit/`.
 //!
-//! The crate is compiled three times, once for each world, by the cargo that runs this program.
+//! The crate is compiled six times, once for each world, by the cargo that runs this program.
 //! Each core module is encoded as a component. The build fails if a component imports more than its
 //! world declares. [`StdSource`] describes where the standard library of the target comes from.
 //! Test components are built in the same way: see [`Guest`].
@@ -37,7 +37,7 @@ use toolchain::Compiler;
 /// The target triple of the components' core modules.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// One of the three shipped components.
+/// One of the six shipped components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Exports the interface `runs` and nothing else.
@@ -46,11 +46,24 @@ pub enum Kind {
     Endpoint,
     /// The HTTP endpoint with its settings in Spin's variables.
     SpinEndpoint,
+    /// WASI 0.3: exports the interface `async-runs` and nothing else.
+    AsyncLibrary,
+    /// WASI 0.3: the HTTP endpoint with its settings in environment variables.
+    Service,
+    /// WASI 0.3: the HTTP endpoint with its settings in Spin's variables.
+    SpinService,
 }
 
 impl Kind {
     /// All kinds, in build order.
-    pub const ALL: [Self; 3] = [Self::Library, Self::Endpoint, Self::SpinEndpoint];
+    pub const ALL: [Self; 6] = [
+        Self::Library,
+        Self::Endpoint,
+        Self::SpinEndpoint,
+        Self::AsyncLibrary,
+        Self::Service,
+        Self::SpinService,
+    ];
 
     /// Returns the name of its world in `wit/`.
     #[must_use]
@@ -59,6 +72,9 @@ impl Kind {
             Self::Library => "library",
             Self::Endpoint => "endpoint",
             Self::SpinEndpoint => "spin-endpoint",
+            Self::AsyncLibrary => "async-library",
+            Self::Service => "service",
+            Self::SpinService => "spin-service",
         }
     }
 
@@ -69,6 +85,9 @@ impl Kind {
             Self::Library => &[],
             Self::Endpoint => &["endpoint"],
             Self::SpinEndpoint => &["spin"],
+            Self::AsyncLibrary => &["async"],
+            Self::Service => &["service"],
+            Self::SpinService => &["spin-service"],
         }
     }
 
@@ -88,6 +107,12 @@ pub struct Components {
     pub endpoint: PathBuf,
     /// The component of [`Kind::SpinEndpoint`].
     pub spin_endpoint: PathBuf,
+    /// The component of [`Kind::AsyncLibrary`].
+    pub async_library: PathBuf,
+    /// The component of [`Kind::Service`].
+    pub service: PathBuf,
+    /// The component of [`Kind::SpinService`].
+    pub spin_service: PathBuf,
 }
 
 impl Components {
@@ -97,6 +122,9 @@ impl Components {
             library: path(Kind::Library),
             endpoint: path(Kind::Endpoint),
             spin_endpoint: path(Kind::SpinEndpoint),
+            async_library: path(Kind::AsyncLibrary),
+            service: path(Kind::Service),
+            spin_service: path(Kind::SpinService),
         }
     }
 
@@ -107,6 +135,9 @@ impl Components {
             Kind::Library => &self.library,
             Kind::Endpoint => &self.endpoint,
             Kind::SpinEndpoint => &self.spin_endpoint,
+            Kind::AsyncLibrary => &self.async_library,
+            Kind::Service => &self.service,
+            Kind::SpinService => &self.spin_service,
         }
     }
 }

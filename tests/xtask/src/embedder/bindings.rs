@@ -17,7 +17,7 @@ mod generated {
             package hightouch-sync:host;
             world hosted {
                 import fermyon:spin/variables@2.0.0;
-                export hightouch:sync/runs@0.1.0;
+                export hightouch:sync/runs@0.1.1;
             }
         ",
         world: "hightouch-sync:host/hosted",
