@@ -152,44 +152,77 @@ impl Components {
 /// command that solves the problem), if the crate does not compile, or if the imports or exports of
 /// a component differ from those of its world.
 pub fn build(options: &Options) -> Result<Components> {
+    build_kinds(&Kind::ALL, options)?;
+    Ok(Components::in_workspace(&options.workspace))
+}
+
+/// Builds one component if it is out of date, and returns its path. The optimisation of a component
+/// uses one core for many seconds, so a program that needs one component does not build the others.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_one(kind: Kind, options: &Options) -> Result<PathBuf> {
+    build_kinds(&[kind], options)?;
+    Ok(Components::in_workspace(&options.workspace)
+        .path(kind)
+        .to_owned())
+}
+
+fn build_kinds(kinds: &[Kind], options: &Options) -> Result<()> {
     let components = Components::in_workspace(&options.workspace);
     let sources = ["src"]
         .into_iter()
         .chain(fingerprint::SHARED.iter().copied());
-    let stamp = folder(&options.workspace).join(".built-from");
-    let files = Kind::ALL.map(|kind| components.path(kind));
-    rebuild_if_outdated(&stamp, sources, &files, options, |compiler| {
-        for kind in Kind::ALL {
-            let module = compile::core_module(compile::PACKAGE, kind.features(), compiler, options)
-                .with_context(|| format!("cannot compile the `{}` world", kind.world()))?;
-            let component = compile::component(&module).with_context(|| {
-                format!(
-                    "cannot encode the component of the `{}` world",
-                    kind.world()
-                )
-            })?;
-            imports::check(&component, kind, &options.workspace)?;
-            write_if_changed(components.path(kind), &component)?;
-        }
-        Ok(())
-    })?;
-    Ok(components)
+    let outputs = kinds.iter().map(|&kind| Output {
+        what: kind,
+        stamp: folder(&options.workspace).join(format!(".{}-built-from", kind.world())),
+        file: components.path(kind).to_owned(),
+    });
+    rebuild_outdated(outputs, sources, options, |output, compiler| {
+        let kind = output.what;
+        let module = compile::core_module(compile::PACKAGE, kind.features(), compiler, options)
+            .with_context(|| format!("cannot compile the `{}` world", kind.world()))?;
+        let component = compile::component(&module).with_context(|| {
+            format!(
+                "cannot encode the component of the `{}` world",
+                kind.world()
+            )
+        })?;
+        imports::check(&component, kind, &options.workspace)?;
+        write_if_changed(&output.file, &component)
+    })
 }
 
-/// Calls `make` to write `files`, unless they exist and `stamp` records the current sources.
-fn rebuild_if_outdated<'a>(
-    stamp: &Path,
+/// A file that is built from the sources.
+struct Output<T> {
+    /// What is built.
+    what: T,
+    /// Records the sources of the file.
+    stamp: PathBuf,
+    file: PathBuf,
+}
+
+/// Calls `make` to write each file that does not exist, or whose stamp does not record the current
+/// sources.
+fn rebuild_outdated<'a, T>(
+    outputs: impl IntoIterator<Item = Output<T>>,
     sources: impl IntoIterator<Item = &'a str>,
-    files: &[&Path],
     options: &Options,
-    make: impl FnOnce(&Compiler) -> Result<()>,
+    make: impl Fn(&Output<T>, &Compiler) -> Result<()>,
 ) -> Result<()> {
     let folder = folder(&options.workspace);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     // All builds share one lock, so that the standard library is downloaded only once.
     let _lock = lock(&folder.join(".lock"), options)?;
     let sources = fingerprint::hash_sources(&options.workspace, sources)?;
-    if fingerprint::is_current(stamp, &sources, options.std_source, files) {
+    let outdated: Vec<_> = outputs
+        .into_iter()
+        .filter(|output| {
+            let Output { stamp, file, .. } = output;
+            !fingerprint::is_current(stamp, &sources, options.std_source, &[file])
+        })
+        .collect();
+    if outdated.is_empty() {
         return Ok(());
     }
     let (source, mut compiler) = std_source::find(options)?;
@@ -209,10 +242,14 @@ fn rebuild_if_outdated<'a>(
             "wasm-opt is not available. The components are built without it and are about a sixth larger: {error:#}"
         )),
     }
-    // Remove the stamp first: an interrupted build must not leave new components with an old stamp.
-    fingerprint::forget(stamp)?;
-    make(&compiler)?;
-    fingerprint::remember(stamp, &sources, source)
+    for output in &outdated {
+        // Remove the stamp first: an interrupted build must not leave a new component with an old
+        // stamp.
+        fingerprint::forget(&output.stamp)?;
+        make(output, &compiler)?;
+        fingerprint::remember(&output.stamp, &sources, source)?;
+    }
+    Ok(())
 }
 
 /// For tests: builds the components of this workspace at most once per process. Prints nothing

@@ -49,7 +49,7 @@ impl Upstream {
     }
 }
 
-/// Builds the components and serves the endpoint with these settings. The endpoint may call this
+/// Builds the endpoint and serves it with these settings. The endpoint may call this
 /// Hightouch and the URLs in the settings, and nothing else. Its log goes to `stderr`.
 pub(super) async fn serve(
     listen: SocketAddr,
@@ -61,15 +61,17 @@ pub(super) async fn serve(
     settings.set(ORIGIN, &origin);
     let mut allowed = settings.called_origins();
     allowed.push(origin);
-    let components =
-        tokio::task::spawn_blocking(|| build::build(&build::Options::terminal()?)).await??;
+    let component = tokio::task::spawn_blocking(|| {
+        build::build_one(build::Kind::Endpoint, &build::Options::terminal()?)
+    })
+    .await??;
     let config = Config {
         outbound: Outbound::only(allowed),
         environment: settings.into_environment(),
         stderr,
         ..Config::default()
     };
-    let host = Host::new(&components.endpoint, config)?;
+    let host = Host::new(&component, config)?;
     host.serve(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}"))

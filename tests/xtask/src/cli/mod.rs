@@ -34,7 +34,7 @@ pub use self::load::{Counts, GuestHost, Memory, Sample};
 
 /// Runs a Hightouch sync through the WebAssembly component and reports how it ended.
 ///
-/// Without a command, it builds the components, starts a local mock of the Hightouch API ("local
+/// Without a command, it builds the endpoint, starts a local mock of the Hightouch API ("local
 /// Hightouch") and the embedded host, and runs sync 1 through the HTTP endpoint.
 #[derive(Debug, Parser)]
 #[command(version, name = "hightouch-sync", after_help = EXIT_CODES)]
