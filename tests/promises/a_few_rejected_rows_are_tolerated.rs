@@ -1,5 +1,5 @@
-//! A caller may tolerate a number or a share of rejected rows. Only `warning` is tolerated, and a
-//! number that is not known is not.
+//! A caller may tolerate a number or a share of rejected rows. Only `warning` is tolerated. A
+//! run whose number of rejected rows is unknown is a failure.
 
 use serde_json::{Value, json};
 use xtask::embedder::{
@@ -233,8 +233,8 @@ fn an_invalid_limit_is_refused_before_anything_is_sent() {
 
 const RUN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
 
-/// Starts a mock of a sequence whose sync runs 6134 and 6148 ended as `warning`, and whose rows are
-/// these.
+/// Starts a mock of a sequence whose sync runs 6134 and 6148 ended as `warning`, with these
+/// row counts.
 async fn sequence_with_rows(of_6134: Value, of_6148: Value) -> Scripted {
     Scripted::start(move |what, _| {
         let jobs = |id: u64, failed: &Value| {

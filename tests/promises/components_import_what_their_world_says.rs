@@ -2,7 +2,7 @@
 
 use xtask::build::{Kind, components, declared_exports, declared_imports, exports, imports};
 
-/// The contract's list, repeated here so that a change of the world is noticed too.
+/// The expected imports, repeated here so that a change to the world does not go unnoticed.
 fn allowed(kind: Kind) -> Vec<&'static str> {
     let mut allowed = vec![
         "hightouch:sync/types@0.1.1",

@@ -113,7 +113,7 @@ fn reporting_to(consumer: &Consumer) -> impl FnOnce(Reporting) -> Reporting {
     |reporting| reporting.lineage_to(consumer).notify_all(consumer)
 }
 
-/// Returns whether a delivery with this reaction succeeds. `None` if both are acceptable.
+/// Returns whether a delivery with this reaction succeeds. `None` if either is acceptable.
 fn is_delivered(reaction: &Reaction) -> Option<bool> {
     match reaction {
         Reaction::Status(status) | Reaction::Headed(status, _) => Some((200..300).contains(status)),

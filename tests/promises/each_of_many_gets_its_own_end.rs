@@ -136,7 +136,7 @@ fn under_a_rate_limit_that_is_far_too_low_for_all() {
 /// A false statement: its description, the index of the caller, and a change of the record.
 type Lie<'a> = (&'static str, usize, &'a dyn Fn(&mut Record));
 
-/// Shows that the check of the other tests detects errors.
+/// Shows that the check that the other tests use detects errors.
 #[test]
 fn a_story_that_is_not_true_is_found_out() {
     stage(async |stage| {
@@ -152,14 +152,14 @@ fn a_story_that_is_not_true_is_found_out() {
                 .records
                 .iter()
                 .position(has)
-                .expect("such an end is among them")
+                .expect("a record ends with this status")
         };
         let (well, badly) = (with_status(200), with_status(424));
         let followed = course
             .records
             .iter()
             .position(|record| record.exchanges.len() > 1)
-            .expect("one was told 202");
+            .expect("a caller received 202");
 
         let received = |index: usize, change: &dyn Fn(&mut Record)| {
             let mut record = course.records[index].clone();
@@ -216,7 +216,7 @@ fn a_story_that_is_not_true_is_found_out() {
             ("another status of a job", badly, &|record| {
                 body(record, "/jobs/0/status", "processing".into())
             }),
-            ("a job too few", well, &|record| {
+            ("one job is missing", well, &|record| {
                 body(record, "/jobs", json!([]))
             }),
             ("other rows", well, &|record| {
@@ -225,7 +225,7 @@ fn a_story_that_is_not_true_is_found_out() {
             ("an end at another time", well, &|record| {
                 body(record, "/jobs/0/finishedAt", Value::Null)
             }),
-            ("a request too few", well, &|record| {
+            ("one request is missing", well, &|record| {
                 body(record, "/requests", 1.into())
             }),
             ("no end", followed, &|record| drop(record.exchanges.pop())),
@@ -251,7 +251,7 @@ fn a_story_that_is_not_true_is_found_out() {
         );
         assert!(
             really(&|actual| actual.runs.clear()).is_err(),
-            "a run that is not there passes for one"
+            "a missing run is not detected"
         );
         assert!(really(&|actual| actual.strays.push(actual.requests[0].clone())).is_err());
         assert!(

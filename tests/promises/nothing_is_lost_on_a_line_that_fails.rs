@@ -111,7 +111,7 @@ fn check_promises(case: &Case, ended: &CallResult, world: &FinalState) {
     }) {
         assert!(
             pair[1].at - pair[0].at >= fault.retry_after(),
-            "it was asked to wait: {:?}",
+            "it must wait for `Retry-After`: {:?}",
             world.arrived
         );
     }
@@ -119,11 +119,14 @@ fn check_promises(case: &Case, ended: &CallResult, world: &FinalState) {
     match (kind, world.run) {
         (None, Some((run, succeeded))) => assert!(
             succeeded && ended.run == Some(run),
-            "a success that was none"
+            "it reports a success, but its run did not succeed"
         ),
-        (None, None) => panic!("a success of nothing"),
+        (None, None) => panic!("it reports a success, but there is no run"),
         (Some(kind), Some((run, _))) => {
-            assert!(!ended.output.contains("No run was started"), "one was");
+            assert!(
+                !ended.output.contains("No run was started"),
+                "a run was started"
+            );
             assert!(
                 ended.run.is_none_or(|received| received == run),
                 "another run than {run}"
@@ -155,14 +158,14 @@ fn check_promises(case: &Case, ended: &CallResult, world: &FinalState) {
                 "malformed-answer",
             ],
         };
-        assert!(may.contains(&kind), "{kind} is not so");
+        assert!(may.contains(&kind), "{kind} is not a permitted failure");
     }
 
     let long = wait == LONG;
     if long && !fault.makes_false_statements() && place == Place::TwoReads
         || fault.harmless() && place == Place::Everything && long
     {
-        assert_eq!(kind, None, "it passed");
+        assert_eq!(kind, None, "the fault has passed, so it must succeed");
     }
     if long && place == Place::TriggerCarriedOut {
         assert_eq!(kind, None, "Hightouch's list shows the run");

@@ -12,7 +12,7 @@ use super::support::stage::{Library, options, send_request, stage, with_each_end
 const RUN_TIME: Duration = Duration::from_secs(10);
 
 /// Starts a local Hightouch with syncs 1 to 6, of which these fail. Their slugs are `s-1` to `s-6`.
-/// A failure comes before the end of a run that began at the same time and succeeds.
+/// A run that fails ends before a run that began at the same time and succeeds.
 async fn with_failing(failing: &[u64]) -> LocalHightouch {
     let syncs = (1..=6).map(|id| {
         let timeline = if failing.contains(&id) {

@@ -13,7 +13,7 @@ use super::support::stage::{
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Starts a local Hightouch whose sync 1 (`many`) has run this often.
+/// Starts a local Hightouch whose sync 1 (`many`) has run this many times.
 async fn with_runs(count: u32, newest_first: bool) -> LocalHightouch {
     let timeline = Timeline::over(Duration::from_secs(5), Status::Success);
     let many = SyncFixture::new(1, "many", timeline.clone());

@@ -1,5 +1,5 @@
-//! A scheduler that may call twice passes the time for which it calls: the run of its first call
-//! counts for all of them.
+//! A scheduler that may call twice passes the scheduled time, and all its calls report the run of
+//! the first call.
 
 use std::time::Duration;
 

@@ -100,12 +100,12 @@ fn sixty_syncs_take_hardly_longer_than_one_and_stay_within_the_rate_limit() {
         let took = stage.time.elapsed() - began;
         assert!(
             took < seconds(60),
-            "two rounds of 20 s, and looks: {took:?}"
+            "two rounds of 20 s, and polls: {took:?}"
         );
         let most = most_in_ten_seconds(&hightouch);
         assert!(
             most <= 200,
-            "together they ask no more than Hightouch answers in 10 s: {most}"
+            "together they send no more requests than Hightouch accepts in 10 s: {most}"
         );
         assert_eq!(
             reports
@@ -160,7 +160,7 @@ fn a_hundred_of_which_each_takes_three_requests_to_start_leave_hightouch_time() 
             assert_ne!(
                 failure.http_status,
                 Some(429),
-                "none is told of a rate limit"
+                "no failure reports a rate limit"
             );
             assert!(
                 failure.message.contains("No run was started."),
@@ -198,7 +198,7 @@ fn each_gets_its_own_end() {
             .as_ref()
             .unwrap_err()
             .run
-            .expect("the run that goes on");
+            .expect("the run that is still in progress");
         assert_eq!((run.sync_id, run.run_id), (3, hightouch.runs(3)[0].id));
         assert_eq!(hightouch.triggers(), 3);
     });
@@ -380,7 +380,7 @@ fn the_endpoint_answers_200_only_if_all_succeeded() {
         let received = post(&endpoint, 20, json!({"syncs": [2, 3]})).await;
         assert_eq!(
             received.status, 424,
-            "one has failed, whatever becomes of the other"
+            "one has failed, however the other ends"
         );
         assert_eq!(received.json()["running"], json!(1));
     });

@@ -80,7 +80,7 @@ fn a_warning_counts_as_the_caller_says() {
         assert!(matches!(failure.jobs[0].status, RunStatus::Warning));
         assert!(
             failure.jobs[0].failed_rows.as_ref().unwrap().added > 0,
-            "the rejected rows are told"
+            "the rejected rows are reported"
         );
         let report = library
             .run_sync(

@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_millis(100);
 /// The measurements of a load test.
 #[derive(Debug)]
 pub(super) struct Figures {
-    /// The measurement before the callers of the first round.
+    /// The measurement before the first round begins.
     pub(super) before: Sample,
     /// The measurement at the maximum number of live instances.
     pub(super) fullest: Sample,
