@@ -5,7 +5,7 @@ use xtask::build::{Kind, components, declared_exports, declared_imports, exports
 /// The contract's list, repeated here so that a change of the world is noticed too.
 fn allowed(kind: Kind) -> Vec<&'static str> {
     let mut allowed = vec![
-        "hightouch:sync/types@0.1.0",
+        "hightouch:sync/types@0.1.1",
         "wasi:clocks/monotonic-clock@0.2.2",
         "wasi:http/outgoing-handler@0.2.2",
         "wasi:http/types@0.2.2",
@@ -48,7 +48,7 @@ fn exports_are_those_of_the_world() {
         found.sort();
         declared.sort();
         assert_eq!(found, declared, "{kind:?}");
-        assert!(found.contains(&"hightouch:sync/runs@0.1.0".into()));
+        assert!(found.contains(&"hightouch:sync/runs@0.1.1".into()));
         assert_eq!(
             found.contains(&"wasi:http/incoming-handler@0.2.2".into()),
             kind != Kind::Library

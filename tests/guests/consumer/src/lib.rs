@@ -16,7 +16,7 @@ mod bindings {
         inline: "
             package example:pipeline;
             world pipeline {
-                import hightouch:sync/runs@0.1.0;
+                import hightouch:sync/runs@0.1.1;
             }
         ",
         world: "example:pipeline/pipeline",

@@ -142,7 +142,15 @@ fn signature(wit: &Wit, function: &Function) -> Result<String> {
     let parameters = parameters.collect::<Result<Vec<_>>>()?.join(", ");
     let result = function.result.map(|ty| spelled(wit, &ty)).transpose()?;
     let result = result.map(|ty| format!(" -> {ty}")).unwrap_or_default();
-    Ok(format!("{}: func({parameters}){result};", function.name))
+    let keyword = if function.kind.is_async() {
+        "async func"
+    } else {
+        "func"
+    };
+    Ok(format!(
+        "{}: {keyword}({parameters}){result};",
+        function.name
+    ))
 }
 
 /// Formats a type as WIT does.
