@@ -24,11 +24,13 @@ pub enum Guest {
     /// Exports `wasi:http/outgoing-handler` and denies every request, like the adapter that Spin
     /// adds to a dependency that inherits no configuration.
     Denies,
+    /// A handler of WASI 0.3 with one behaviour for each path, for tests of the embedded host.
+    Probe,
 }
 
 impl Guest {
     /// All test components.
-    pub const ALL: [Self; 3] = [Self::Ok, Self::Consumer, Self::Denies];
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Consumer, Self::Denies, Self::Probe];
 
     /// Returns the name of its folder in `tests/guests/`. The package's name is
     /// `hightouch-sync-guest-NAME`.
@@ -38,6 +40,7 @@ impl Guest {
             Self::Ok => "ok",
             Self::Consumer => "consumer",
             Self::Denies => "denies",
+            Self::Probe => "probe",
         }
     }
 }
