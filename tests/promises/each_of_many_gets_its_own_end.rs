@@ -103,10 +103,10 @@ fn a_hundred_at_once_with_a_third_of_all_requests_going_wrong() {
 
 #[test]
 fn answers_that_are_late_or_never_come() {
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let course = Course::run(
             stage,
-            Kind::Endpoint,
+            kind,
             40,
             with_mishaps(20, Mishap::ALL.iter().copied()),
         )
@@ -122,8 +122,8 @@ fn answers_that_are_late_or_never_come() {
 
 #[test]
 fn under_a_rate_limit_that_is_far_too_low_for_all() {
-    stage(async |stage| {
-        let course = Course::run(stage, Kind::Endpoint, 100, Options::default()).await;
+    with_each_endpoint(async |stage, kind| {
+        let course = Course::run(stage, kind, 100, Options::default()).await;
         let summary = course.summary();
         assert!(summary.wrong.is_empty(), "{}", summary.wrong.join("\n"));
         assert!(

@@ -21,6 +21,8 @@ pub enum Guest {
     /// Imports `hightouch:sync/runs`. It runs syncs in order, and starts each only if the one
     /// before it succeeded.
     Consumer,
+    /// Imports `hightouch:sync/async-runs`. It awaits several runs at once, and ends waits early.
+    AsyncConsumer,
     /// Exports `wasi:http/outgoing-handler` and denies every request, like the adapter that Spin
     /// adds to a dependency that inherits no configuration.
     Denies,
@@ -30,7 +32,13 @@ pub enum Guest {
 
 impl Guest {
     /// All test components.
-    pub const ALL: [Self; 4] = [Self::Ok, Self::Consumer, Self::Denies, Self::Probe];
+    pub const ALL: [Self; 5] = [
+        Self::Ok,
+        Self::Consumer,
+        Self::AsyncConsumer,
+        Self::Denies,
+        Self::Probe,
+    ];
 
     /// Returns the name of its folder in `tests/guests/`. The package's name is
     /// `hightouch-sync-guest-NAME`.
@@ -39,6 +47,7 @@ impl Guest {
         match self {
             Self::Ok => "ok",
             Self::Consumer => "consumer",
+            Self::AsyncConsumer => "async-consumer",
             Self::Denies => "denies",
             Self::Probe => "probe",
         }

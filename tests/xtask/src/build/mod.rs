@@ -1,6 +1,7 @@
-//! Builds the components `target/components/{library,endpoint,spin-endpoint}.wasm`.
+//! Builds the components
+//! `target/components/{library,endpoint,spin-endpoint,async-library,service,spin-service}.wasm`.
 //!
-//! The crate is compiled three times, once for each world, by the cargo that runs this program.
+//! The crate is compiled six times, once for each world, by the cargo that runs this program.
 //! Each core module is encoded as a component. The build fails if a component imports more than its
 //! world declares. [`StdSource`] describes where the standard library of the target comes from.
 //! Test components are built in the same way: see [`Guest`].
@@ -37,7 +38,21 @@ use toolchain::Compiler;
 /// The target triple of the components' core modules.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
-/// One of the three shipped components.
+/// A version of WASI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wasi {
+    /// WASI 0.2.
+    V0_2,
+    /// WASI 0.3, with async functions.
+    V0_3,
+}
+
+impl Wasi {
+    /// All versions.
+    pub const ALL: [Self; 2] = [Self::V0_2, Self::V0_3];
+}
+
+/// One of the six shipped components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Exports the interface `runs` and nothing else.
@@ -46,11 +61,56 @@ pub enum Kind {
     Endpoint,
     /// The HTTP endpoint with its settings in Spin's variables.
     SpinEndpoint,
+    /// Exports the interface `async-runs` and nothing else.
+    AsyncLibrary,
+    /// The HTTP endpoint for WASI 0.3 with its settings in environment variables.
+    Service,
+    /// The HTTP endpoint for WASI 0.3 with its settings in Spin's variables.
+    SpinService,
 }
 
 impl Kind {
     /// All kinds, in build order.
-    pub const ALL: [Self; 3] = [Self::Library, Self::Endpoint, Self::SpinEndpoint];
+    pub const ALL: [Self; 6] = [
+        Self::Library,
+        Self::Endpoint,
+        Self::SpinEndpoint,
+        Self::AsyncLibrary,
+        Self::Service,
+        Self::SpinService,
+    ];
+
+    /// The kinds without an HTTP endpoint, one for each version of WASI.
+    pub const LIBRARIES: [Self; 2] = [Self::Library, Self::AsyncLibrary];
+
+    /// The kinds with an HTTP endpoint.
+    pub const ENDPOINTS: [Self; 4] = [
+        Self::Endpoint,
+        Self::SpinEndpoint,
+        Self::Service,
+        Self::SpinService,
+    ];
+
+    /// Returns the version of WASI that it needs.
+    #[must_use]
+    pub const fn wasi(self) -> Wasi {
+        match self {
+            Self::Library | Self::Endpoint | Self::SpinEndpoint => Wasi::V0_2,
+            Self::AsyncLibrary | Self::Service | Self::SpinService => Wasi::V0_3,
+        }
+    }
+
+    /// Returns whether it is a library, and not an HTTP endpoint.
+    #[must_use]
+    pub const fn is_library(self) -> bool {
+        matches!(self, Self::Library | Self::AsyncLibrary)
+    }
+
+    /// Returns whether its settings are Spin's variables.
+    #[must_use]
+    pub const fn is_for_spin(self) -> bool {
+        matches!(self, Self::SpinEndpoint | Self::SpinService)
+    }
 
     /// Returns the name of its world in `wit/`.
     #[must_use]
@@ -59,6 +119,9 @@ impl Kind {
             Self::Library => "library",
             Self::Endpoint => "endpoint",
             Self::SpinEndpoint => "spin-endpoint",
+            Self::AsyncLibrary => "async-library",
+            Self::Service => "service",
+            Self::SpinService => "spin-service",
         }
     }
 
@@ -69,6 +132,9 @@ impl Kind {
             Self::Library => &[],
             Self::Endpoint => &["endpoint"],
             Self::SpinEndpoint => &["spin"],
+            Self::AsyncLibrary => &["async"],
+            Self::Service => &["service"],
+            Self::SpinService => &["spin-service"],
         }
     }
 
@@ -88,6 +154,12 @@ pub struct Components {
     pub endpoint: PathBuf,
     /// The component of [`Kind::SpinEndpoint`].
     pub spin_endpoint: PathBuf,
+    /// The component of [`Kind::AsyncLibrary`].
+    pub async_library: PathBuf,
+    /// The component of [`Kind::Service`].
+    pub service: PathBuf,
+    /// The component of [`Kind::SpinService`].
+    pub spin_service: PathBuf,
 }
 
 impl Components {
@@ -97,6 +169,9 @@ impl Components {
             library: path(Kind::Library),
             endpoint: path(Kind::Endpoint),
             spin_endpoint: path(Kind::SpinEndpoint),
+            async_library: path(Kind::AsyncLibrary),
+            service: path(Kind::Service),
+            spin_service: path(Kind::SpinService),
         }
     }
 
@@ -107,6 +182,9 @@ impl Components {
             Kind::Library => &self.library,
             Kind::Endpoint => &self.endpoint,
             Kind::SpinEndpoint => &self.spin_endpoint,
+            Kind::AsyncLibrary => &self.async_library,
+            Kind::Service => &self.service,
+            Kind::SpinService => &self.spin_service,
         }
     }
 }
