@@ -1,6 +1,6 @@
-//! The bindings of the world in `wit/` that the features select. For the WASI interfaces, the
+//! The bindings of the world in `wit/` that the features select. For the interfaces of WASI 0.2, the
 //! bindings of the crates waki (clocks, io, http) and wasi (cli) are used, so that nothing is
-//! generated twice.
+//! generated twice. The worlds of WASI 0.3 use the crate wasi for all interfaces of WASI 0.2.
 
 #![allow(
     missing_docs,
@@ -13,6 +13,39 @@
 )]
 
 cfg_select! {
+    feature = "spin-service" => {
+        wit_bindgen::generate!({
+            path: "wit",
+            world: "hightouch:sync/spin-service",
+            with: {
+                "wasi:cli/stderr@0.2.2": ::wasi::cli::stderr,
+                "wasi:io/error@0.2.2": ::wasi::io::error,
+                "wasi:io/poll@0.2.2": ::wasi::io::poll,
+                "wasi:io/streams@0.2.2": ::wasi::io::streams,
+            },
+            generate_all,
+        });
+    }
+    feature = "service" => {
+        wit_bindgen::generate!({
+            path: "wit",
+            world: "hightouch:sync/service",
+            with: {
+                "wasi:cli/stderr@0.2.2": ::wasi::cli::stderr,
+                "wasi:io/error@0.2.2": ::wasi::io::error,
+                "wasi:io/poll@0.2.2": ::wasi::io::poll,
+                "wasi:io/streams@0.2.2": ::wasi::io::streams,
+            },
+            generate_all,
+        });
+    }
+    feature = "async" => {
+        wit_bindgen::generate!({
+            path: "wit",
+            world: "hightouch:sync/async-library",
+            generate_all,
+        });
+    }
     feature = "spin" => {
         wit_bindgen::generate!({
             path: "wit",

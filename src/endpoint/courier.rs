@@ -2,16 +2,14 @@
 
 use core::time::Duration;
 
-use waki::bindings::wasi::io::poll::{Pollable, poll};
-
+use super::adapter::write_log;
 use super::log::undelivered;
 use super::reporting::Reporter;
 use super::reporting::outbox::Try;
 use super::reporting::targets::Consumer;
-use super::stderr;
 use crate::engine::{DETAILS_TIMEOUT, Event, Goal, Instant, TransportError};
 use crate::hightouch::{Method, Request};
-use crate::host::exchange::Exchange;
+use crate::host::adapter::{Exchange, Waits};
 use crate::host::outgoing::Outgoing;
 use crate::host::{Clock, Driver, Redact};
 
@@ -66,7 +64,7 @@ impl Courier {
         }
     }
 
-    /// Sends and receives without blocking. `hightouch` is `None` if no details are read.
+    /// Sends and receives without waiting. `hightouch` is `None` if no details are read.
     pub(super) fn advance(&mut self, mut hightouch: Option<&mut dyn SendLast>) {
         let mut has_progress = true;
         while has_progress {
@@ -82,7 +80,7 @@ impl Courier {
     fn advance_details(&mut self, hightouch: &mut dyn SendLast) -> bool {
         let reader = self.reporter.details();
         if let Some(exchange) = self.details.take() {
-            match exchange.advance(self.clock.now()) {
+            match exchange.advance() {
                 Ok(exchange) => self.details = Some(exchange),
                 Err(reply) => {
                     reader.on_reply(&hightouch.without_echo(reply));
@@ -109,7 +107,7 @@ impl Courier {
         let now = self.clock.now();
         let mut has_reply = false;
         for (id, exchange) in core::mem::take(&mut self.messages) {
-            match exchange.advance(now) {
+            match exchange.advance() {
                 Ok(exchange) => self.messages.push((id, exchange)),
                 Err(reply) => {
                     has_reply = true;
@@ -128,7 +126,7 @@ impl Courier {
             has_sent = true;
             let id = next.id;
             let give_up = next.give_up;
-            match Exchange::start(outgoing(consumer, next), now, give_up) {
+            match Exchange::start(outgoing(consumer, next), self.clock, give_up) {
                 Ok(exchange) => self.messages.push((id, exchange)),
                 Err(error) => self.on_reply(id, now, &Event::TransportError(error)),
             }
@@ -138,33 +136,24 @@ impl Courier {
 
     fn on_reply(&mut self, id: u64, now: Instant, reply: &Event) {
         if let Some(failed) = self.reporter.on_reply(id, now, reply) {
-            stderr::write(undelivered(&failed, self.reporter.host(failed.channel)));
+            write_log(undelivered(&failed, self.reporter.host(failed.channel)));
         }
     }
 
-    /// Adds the pollables that are ready when an exchange can make progress.
-    pub(super) fn pollables<'a>(&'a self, all: &mut Vec<&'a Pollable>) {
-        for exchange in self.exchanges() {
-            exchange.pollables(all);
-        }
-    }
-
-    /// Returns when [`advance`](Self::advance) has to be called at the latest. `next_turn` is when
-    /// a request for details may be sent.
-    pub(super) fn wake_at(&mut self, next_turn: Option<Instant>) -> Option<Instant> {
+    /// Adds the exchanges, and the time when [`advance`](Self::advance) has to be called at the
+    /// latest. `next_turn` is when a request for details may be sent.
+    pub(super) fn watch<'a>(&'a mut self, next_turn: Option<Instant>, waits: &mut Waits<'a>) {
         let wants_turn = self.reporter.details().next_request().is_some();
-        let turn = next_turn.filter(|_| wants_turn);
-        let give_ups = self.exchanges().map(|exchange| exchange.give_up);
-        give_ups.chain(turn).chain(self.reporter.wake_at()).min()
-    }
-
-    fn exchanges(&self) -> impl Iterator<Item = &Exchange> {
-        let messages = self.messages.iter().map(|(_, exchange)| exchange);
-        self.details.iter().chain(messages)
+        waits.wake_at(next_turn.filter(|_| wants_turn));
+        waits.wake_at(self.reporter.wake_at());
+        let messages = self.messages.iter_mut().map(|(_, exchange)| exchange);
+        for exchange in self.details.iter_mut().chain(messages) {
+            exchange.watch(waits);
+        }
     }
 
     /// Sends the last messages. Returns when all of them are delivered or given up.
-    pub(super) fn finish(mut self, mut hightouch: Option<&mut dyn SendLast>) {
+    pub(super) async fn finish(mut self, mut hightouch: Option<&mut dyn SendLast>) {
         let start = self.clock.now();
         let details_deadline = start + LAST_DETAILS;
         let messages_deadline = start + LAST_MESSAGES;
@@ -191,18 +180,19 @@ impl Courier {
             } else {
                 messages_deadline
             };
-            // If there is no time to wake up, only events that lack a time are left, and nothing
+            let clock = self.clock;
+            let mut waits = Waits::default();
+            self.watch(next_turn, &mut waits);
+            // If there is nothing to wait for, only events that lack a time are left, and nothing
             // can change.
-            let Some(wake_at) = self.wake_at(next_turn) else {
+            if waits.is_empty() {
                 break;
-            };
-            let timer = self.clock.wake_at(wake_at.min(limit));
-            let mut pollables = vec![&timer];
-            self.pollables(&mut pollables);
-            poll(&pollables);
+            }
+            waits.wake_at(Some(limit));
+            waits.wait(clock).await;
         }
         for failed in self.reporter.give_up() {
-            stderr::write(undelivered(&failed, self.reporter.host(failed.channel)));
+            write_log(undelivered(&failed, self.reporter.host(failed.channel)));
         }
     }
 }

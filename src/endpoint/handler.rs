@@ -1,13 +1,12 @@
-//! Handles one request: the export `wasi:http/incoming-handler`.
+//! Handles one request.
 //!
 //! The response is sent first. The rest of the work, such as the last messages to other systems, is
-//! done before [`Guest::handle`] returns.
+//! done before [`handle`] returns.
 
-use waki::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
-
+use super::adapter::{IncomingBody, ResponseOutparam, send_response, write_log};
 use super::courier::Courier;
-use super::incoming::Incoming;
 use super::log::Log;
+use super::request::Request;
 use super::request::decision::{Call, DbtProblem, Decider, Decision, Format, HeadDecision, Work};
 use super::response::batch::{self, BatchResult};
 use super::response::presenter::Presenter;
@@ -15,40 +14,62 @@ use super::response::problem::Problem;
 use super::response::{Head, Response, hook};
 use super::session::{Running, Session, still_running};
 use super::settings::HostSettings;
-use super::{outgoing, stderr, stream};
-use crate::bindings::Component;
-use crate::bindings::exports::wasi::http::incoming_handler::Guest;
+use super::stream;
 use crate::engine::{
     BatchOptions, Goal, Options, Outcome, Report, RunsGoal, RunsReport, SyncGoal, untyped,
 };
 use crate::hightouch::SyncRef;
 use crate::host::{Clock, Connection, Driver, Redact};
 
-impl Guest for Component {
-    fn handle(request: IncomingRequest, to: ResponseOutparam) {
-        stderr::report_panics();
-        let clock = Clock::start();
-        let incoming = Incoming::new(request, clock);
-        let mut log = Log::default();
-        match decide(&incoming, &mut log) {
-            Ok(Decision::Respond(response)) => send(response, to, log, clock),
-            Ok(Decision::Call(call)) => carry_out(*call, to, log, clock),
-            Ok(Decision::Report(problem)) => report(*problem, to, log, clock),
-            Err(problem) => send(failed(problem, &mut log), to, log, clock),
-        }
+/// Handles a request.
+pub(super) async fn handle(
+    request: Request,
+    mut body: IncomingBody,
+    to: ResponseOutparam,
+    clock: Clock,
+) {
+    let mut log = Log::default();
+    match decide(&request, &mut body, &mut log).await {
+        Ok(Decision::Respond(response)) => send(response, to, log, clock).await,
+        Ok(Decision::Call(call)) => carry_out(*call, to, log, clock).await,
+        Ok(Decision::Report(problem)) => report(*problem, to, log, clock).await,
+        Err(problem) => send(failed(problem, &mut log), to, log, clock).await,
     }
 }
 
 /// Decides what to do with a request. Reads the body if the decision needs it.
-fn decide(incoming: &Incoming, log: &mut Log) -> Result<Decision, Problem> {
-    let mut decider = Decider {
-        request: &incoming.request,
-        settings: &HostSettings::default(),
-        log,
-    };
-    match decider.by_head()? {
-        HeadDecision::Final(decision) => Ok(decision),
-        HeadDecision::ReadBody(body_use) => decider.by_body(body_use, &incoming.body()?),
+async fn decide(
+    request: &Request,
+    incoming: &mut IncomingBody,
+    log: &mut Log,
+) -> Result<Decision, Problem> {
+    let settings = HostSettings::default();
+    let mut body = None;
+    loop {
+        *log = Log::default();
+        let mut decider = Decider {
+            request,
+            settings: &settings,
+            log,
+        };
+        // A setting that is not loaded makes a decision fail. The decision is repeated when the
+        // setting is loaded.
+        let decision = decider.by_head();
+        if settings.load_missing().await {
+            continue;
+        }
+        let body_use = match decision? {
+            HeadDecision::Final(decision) => return Ok(decision),
+            HeadDecision::ReadBody(body_use) => body_use,
+        };
+        let body = match &mut body {
+            Some(body) => body,
+            None => body.insert(incoming.read().await?),
+        };
+        let decision = decider.by_body(body_use, body);
+        if !settings.load_missing().await {
+            return decision;
+        }
     }
 }
 
@@ -59,19 +80,19 @@ fn failed(problem: Problem, log: &mut Log) -> Response {
 }
 
 /// Sends the response and writes the line of the request.
-fn send(response: Response, to: ResponseOutparam, mut log: Log, clock: Clock) {
+async fn send(response: Response, to: ResponseOutparam, mut log: Log, clock: Clock) {
     log.answered(response.head.status);
-    outgoing::send(response, to, clock);
+    send_response(response, to, clock).await;
     write_line(log, clock);
 }
 
 /// Writes the line of an answered request.
 fn write_line(log: Log, clock: Clock) {
-    stderr::write(log.line(clock.now().since_start()));
+    write_log(log.line(clock.now().since_start()));
 }
 
 /// Responds with the problem that a dbt delivery ended in, and reports the problem.
-fn report(problem: DbtProblem, to: ResponseOutparam, mut log: Log, clock: Clock) {
+async fn report(problem: DbtProblem, to: ResponseOutparam, mut log: Log, clock: Clock) {
     let DbtProblem {
         problem,
         sync,
@@ -79,12 +100,12 @@ fn report(problem: DbtProblem, to: ResponseOutparam, mut log: Log, clock: Clock)
         mut reporter,
     } = problem;
     reporter.dbt_problem(&sync, dbt_run.as_deref(), &problem);
-    send(failed(problem, &mut log), to, log, clock);
-    Courier::new(Box::new(reporter), clock).finish(None);
+    send(failed(problem, &mut log), to, log, clock).await;
+    Courier::new(Box::new(reporter), clock).finish(None).await;
 }
 
 /// Carries out a call, responds with its outcome, and reports its runs.
-fn carry_out(call: Call, to: ResponseOutparam, log: Log, clock: Clock) {
+async fn carry_out(call: Call, to: ResponseOutparam, log: Log, clock: Clock) {
     let options = call.options(clock.now().since_start());
     let follow = call.follow_options();
     let Call {
@@ -115,17 +136,19 @@ fn carry_out(call: Call, to: ResponseOutparam, log: Log, clock: Clock) {
                 SyncGoal::Run(sync) | SyncGoal::Start(sync) => vec![sync.clone()],
                 SyncGoal::Await(_) => Vec::new(),
             };
-            reply.respond_with_run(start.one(goal), &sync, format);
+            reply.respond_with_run(start.one(goal), &sync, format).await;
         }
-        Work::Sequence(goal, format) => reply.respond_with_run(start.one(goal), &[], format),
+        Work::Sequence(goal, format) => reply.respond_with_run(start.one(goal), &[], format).await,
         Work::Batch(syncs, order) => {
             let goals = syncs.iter().cloned().map(SyncGoal::Run).collect();
-            reply.respond_with_batch(start.driver(goals, order), &syncs);
+            reply
+                .respond_with_batch(start.driver(goals, order), &syncs)
+                .await;
         }
-        Work::List(goal) => reply.respond_with_list(start.one(goal)),
+        Work::List(goal) => reply.respond_with_list(start.one(goal)).await,
         Work::Hook(sync, dbt_run) => {
             let driver = start.one(SyncGoal::Start(sync.clone()));
-            reply.respond_to_delivery(driver, sync, dbt_run);
+            reply.respond_to_delivery(driver, sync, dbt_run).await;
         }
     }
 }
@@ -165,7 +188,7 @@ impl<'a> Reply<'a> {
     /// Carries out one operation. Responds with events if the caller asks for them. Otherwise
     /// responds with the outcome, or with the state of the run if it is still in progress after the
     /// preferred wait.
-    fn respond_with_run<G: Goal<Report: Redact + Into<Report>>>(
+    async fn respond_with_run<G: Goal<Report: Redact + Into<Report>>>(
         mut self,
         driver: Driver<G>,
         sync: &'a [SyncRef],
@@ -183,29 +206,30 @@ impl<'a> Reply<'a> {
                     self.to,
                     &mut self.log,
                     self.clock,
-                );
+                )
+                .await;
                 write_line(self.log, self.clock);
                 running
             }
             Format::Json => {
-                let outcome = session.finish_first();
+                let outcome = session.finish_first().await;
                 let running = still_running(0, &outcome);
                 let outcome = untyped(outcome);
                 self.log.outcome(&outcome);
                 let response = self.presenter.respond(outcome);
                 let response = response.unwrap_or_else(|problem| failed(problem, &mut self.log));
-                self.send(response);
+                self.send(response).await;
                 running
             }
         };
-        session.after_response(running.into_iter().collect());
+        session.after_response(running.into_iter().collect()).await;
     }
 
     /// Runs several syncs. Responds when all runs are over, or after the wait that the caller
     /// prefers.
-    fn respond_with_batch(mut self, driver: Driver<SyncGoal>, syncs: &'a [SyncRef]) {
+    async fn respond_with_batch(mut self, driver: Driver<SyncGoal>, syncs: &'a [SyncRef]) {
         let mut session = self.session(driver, syncs);
-        let outcomes = session.finish(syncs.len());
+        let outcomes = session.finish(syncs.len()).await;
         let running = outcomes.iter().enumerate();
         let running = running
             .filter_map(|(index, outcome)| still_running(index, outcome))
@@ -227,12 +251,12 @@ impl<'a> Reply<'a> {
                 response
             }
         };
-        self.send(response);
-        session.after_response(running);
+        self.send(response).await;
+        session.after_response(running).await;
     }
 
     /// Starts the run that a delivery of dbt requires, unless such a run exists already.
-    fn respond_to_delivery(
+    async fn respond_to_delivery(
         mut self,
         driver: Driver<SyncGoal>,
         sync: SyncRef,
@@ -240,7 +264,7 @@ impl<'a> Reply<'a> {
     ) {
         let syncs = [sync];
         let mut session = self.session(driver, &syncs);
-        let outcome = session.finish_first();
+        let outcome = session.finish_first().await;
         self.log.outcome(&untyped(outcome.clone()));
         let started = outcome.as_ref().ok().filter(|report| !report.joined);
         let running = started.and_then(|report| Running::new(0, report));
@@ -254,17 +278,17 @@ impl<'a> Reply<'a> {
                 failed(problem, &mut self.log)
             }
         };
-        self.send(response);
-        session.after_response(running.into_iter().collect());
+        self.send(response).await;
+        session.after_response(running.into_iter().collect()).await;
     }
 
     /// Lists the recent runs of a sync.
-    fn respond_with_list(mut self, driver: Driver<RunsGoal>) {
-        let outcome: Outcome<RunsReport> = driver.finish_first();
+    async fn respond_with_list(mut self, driver: Driver<RunsGoal>) {
+        let outcome: Outcome<RunsReport> = driver.finish_first().await;
         self.log.listed(&outcome);
         let response = self.presenter.runs(outcome);
         let response = response.unwrap_or_else(|problem| failed(problem, &mut self.log));
-        self.send(response);
+        self.send(response).await;
     }
 
     /// Returns the session that carries out the operations.
@@ -287,9 +311,9 @@ impl<'a> Reply<'a> {
         }
     }
 
-    fn send(self, response: Response) {
+    async fn send(self, response: Response) {
         let Response { head, body } = response;
         let head = head.with_preference(self.preference_applied);
-        send(Response { head, body }, self.to, self.log, self.clock);
+        send(Response { head, body }, self.to, self.log, self.clock).await;
     }
 }

@@ -6,19 +6,17 @@
 //!
 //! [`reporting`] builds the messages about runs to other systems.
 //!
-//! The other modules are the adapter for WASI 0.2. [`handler`] handles one request: [`incoming`]
-//! reads it, [`request::decision`] decides, [`session`] carries out the decision with the host's
-//! driver, and [`outgoing`] or [`stream`] sends the response. [`courier`] sends the messages about
-//! runs, during the session and after the response. An adapter for another version of WASI replaces
-//! these modules and shares the pure ones.
+//! [`handler`] handles one request: the adapter reads it, [`request::decision`] decides,
+//! [`session`] carries out the decision with the host's driver, and the adapter or [`stream`] sends
+//! the response. [`courier`] sends the messages about runs, during the session and after the
+//! response. These modules are async, and use one of two adapters: `p2` for WASI 0.2, whose waits
+//! block, or `p3` for WASI 0.3. Both adapters have the same items.
 //!
 //! `openapi.json` describes the HTTP API, and the endpoint serves it.
 
 mod courier;
 mod handler;
-mod incoming;
 mod log;
-mod outgoing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod properties;
 mod reporting;
@@ -28,3 +26,14 @@ mod session;
 mod settings;
 mod stderr;
 mod stream;
+
+cfg_select! {
+    feature = "async" => {
+        mod p3;
+        use p3 as adapter;
+    }
+    _ => {
+        mod p2;
+        use p2 as adapter;
+    }
+}

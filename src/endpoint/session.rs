@@ -1,14 +1,13 @@
 //! Carries out the operations of a request, and meanwhile reports their runs to other systems.
 
-use waki::bindings::wasi::io::poll::Pollable;
-
+use super::adapter::write_log;
 use super::courier::Courier;
 use super::log::StartedLog;
 use super::response::presenter::Presenter;
 use super::response::problem::Problem;
-use super::stderr;
-use crate::engine::{Failure, FailureKind, Goal, Instant, Options, Outcome, Report, untyped};
+use crate::engine::{Failure, FailureKind, Goal, Options, Outcome, Report, untyped};
 use crate::hightouch::SyncRef;
+use crate::host::adapter::Waits;
 use crate::host::{Clock, Driver, Redact};
 
 /// The operations of one request.
@@ -27,12 +26,12 @@ pub(super) struct Session<'a, G: Goal> {
 }
 
 impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
-    /// Advances all operations without blocking. Logs the runs that were started or adopted.
+    /// Advances all operations without waiting. Logs the runs that were started or adopted.
     pub(super) fn advance(&mut self) {
         self.driver.advance();
         while let Some((index, report)) = self.driver.next_started() {
             let report = report.into();
-            stderr::write(self.log.line(&report));
+            write_log(self.log.line(&report));
             if let Some(courier) = &mut self.courier {
                 let time = self.driver.server_time(index);
                 courier
@@ -64,35 +63,29 @@ impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
         }
     }
 
-    /// Sends the messages that are due. Then blocks until an operation or a message can make
-    /// progress, `also` is ready, or the time `until` has come.
-    pub(super) fn wait(&mut self, also: Option<&Pollable>, until: Option<Instant>) {
-        let mut pollables: Vec<&Pollable> = also.into_iter().collect();
-        let mut until = until;
+    /// Sends the messages that are due. Then waits until an operation or a message can make
+    /// progress, or for one of `waits`.
+    pub(super) async fn wait<'w>(&'w mut self, mut waits: Waits<'w>) {
         if let Some(courier) = &mut self.courier {
             courier.advance(Some(&mut self.driver));
-            let wake_at = courier.wake_at(Some(self.driver.next_turn()));
-            until = until.into_iter().chain(wake_at).min();
+            courier.watch(Some(self.driver.next_turn()), &mut waits);
         }
-        if let Some(courier) = &self.courier {
-            courier.pollables(&mut pollables);
-        }
-        self.driver.wait(&pollables, until);
+        self.driver.wait(waits).await;
     }
 
     /// Drives the first operation to its end.
-    pub(super) fn finish_first(&mut self) -> Outcome<G::Report> {
+    pub(super) async fn finish_first(&mut self) -> Outcome<G::Report> {
         loop {
             self.advance();
             if let Some(outcome) = self.take_outcome(0) {
                 return outcome;
             }
-            self.wait(None, None);
+            self.wait(Waits::default()).await;
         }
     }
 
     /// Drives all operations to their ends. Returns their outcomes, in the order of the goals.
-    pub(super) fn finish(&mut self, operations: usize) -> Vec<Outcome<G::Report>> {
+    pub(super) async fn finish(&mut self, operations: usize) -> Vec<Outcome<G::Report>> {
         let mut outcomes: Vec<Option<Outcome<G::Report>>> = (0..operations).map(|_| None).collect();
         loop {
             self.advance();
@@ -104,14 +97,14 @@ impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
             if outcomes.iter().all(Option::is_some) {
                 return outcomes.into_iter().flatten().collect();
             }
-            self.wait(None, None);
+            self.wait(Waits::default()).await;
         }
     }
 
     /// Follows runs that are still in progress after the response, then sends the last messages.
-    pub(super) fn after_response(mut self, running: Vec<Running<G>>) {
+    pub(super) async fn after_response(mut self, running: Vec<Running<G>>) {
         if !running.is_empty() && !self.follow.max_wait.is_zero() {
-            self = self.follow(running);
+            self = self.follow(running).await;
         }
         let Self {
             mut driver,
@@ -119,13 +112,13 @@ impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
             ..
         } = self;
         if let Some(courier) = courier {
-            courier.finish(Some(&mut driver));
+            courier.finish(Some(&mut driver)).await;
         }
     }
 
     /// Awaits the ends of runs, logs and reports them. These goals only wait: they cannot start a
     /// run.
-    fn follow(self, running: Vec<Running<G>>) -> Self {
+    async fn follow(self, running: Vec<Running<G>>) -> Self {
         let (indexes, goals): (Vec<usize>, Vec<G>) = running
             .into_iter()
             .map(|Running { index, goal }| (index, goal))
@@ -144,7 +137,7 @@ impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
                 };
                 *is_over = true;
                 let elapsed = session.clock.now().duration_since(start);
-                stderr::write(session.log.followed(&outcome, elapsed));
+                write_log(session.log.followed(&outcome, elapsed));
                 if let Some(courier) = &mut session.courier {
                     let time = session.driver.server_time(at);
                     let sync = session.syncs.get(*index);
@@ -153,7 +146,7 @@ impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
                 }
             }
             if is_over.contains(&false) {
-                session.wait(None, None);
+                session.wait(Waits::default()).await;
             }
         }
         session

@@ -1,20 +1,19 @@
 //! Sends the events of a run while it is in progress.
 
-use waki::bindings::wasi::http::types::ResponseOutparam;
-
+use super::adapter::{BodyStream, ResponseOutparam};
 use super::log::Log;
-use super::outgoing::BodyStream;
 use super::response::Head;
 use super::response::events::Events;
 use super::response::presenter::Presenter;
 use super::session::{Running, Session, still_running};
 use crate::engine::{Goal, Report, untyped};
+use crate::host::adapter::Waits;
 use crate::host::{Clock, Redact};
 
 /// Carries out an operation and sends its events. Returns the run if it is still in progress.
 ///
 /// If the caller hangs up, the operation ends as soon as its run is known.
-pub(super) fn stream<G: Goal<Report: Redact + Into<Report>>>(
+pub(super) async fn stream<G: Goal<Report: Redact + Into<Report>>>(
     session: &mut Session<'_, G>,
     presenter: &Presenter,
     head: Head,
@@ -32,7 +31,7 @@ pub(super) fn stream<G: Goal<Report: Redact + Into<Report>>>(
             let outcome = untyped(outcome);
             log.outcome(&outcome);
             body.push(events.end(outcome, presenter));
-            body.finish(clock);
+            body.finish(clock).await;
             return running;
         }
         let driver = &session.driver;
@@ -44,7 +43,7 @@ pub(super) fn stream<G: Goal<Report: Redact + Into<Report>>>(
                 log.report(&report.into());
                 return running;
             }
-            session.wait(None, None);
+            session.wait(Waits::default()).await;
         } else {
             let event = events.progress(
                 driver.steps(0),
@@ -57,7 +56,10 @@ pub(super) fn stream<G: Goal<Report: Redact + Into<Report>>>(
                 body.push(event);
             }
             has_hung_up = body.write().is_err();
-            session.wait(body.pollable(), Some(events.next()));
+            let mut waits = Waits::default();
+            waits.wake_at(Some(events.next()));
+            body.watch(&mut waits);
+            session.wait(waits).await;
         }
     }
 }

@@ -6,14 +6,16 @@ use crate::hightouch::{ApiKey, Origin};
 use crate::host::{Clock, Connection, Driver, Redact};
 
 /// Carries out one operation.
-pub(super) fn carry_out<G: Goal<Report: Redact>>(
+pub(super) async fn carry_out<G: Goal<Report: Redact>>(
     connection: &wit::Connection,
     goal: Result<G, Failure<G::Report>>,
     options: Options,
 ) -> Outcome<G::Report> {
     let goals = vec![goal?];
     let connection = open(connection, &goals)?;
-    Driver::new(goals, options, connection, Clock::start()).finish_first()
+    Driver::new(goals, options, connection, Clock::start())
+        .finish_first()
+        .await
 }
 
 /// Validates the connection.

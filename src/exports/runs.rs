@@ -15,17 +15,17 @@ use crate::hightouch::{
 use crate::host::{Clock, Driver};
 
 /// Carries out one operation on a sync.
-pub(super) fn call(
+pub(super) async fn call(
     connection: wit::Connection,
     goal: Result<SyncGoal, Failure<SyncReport>>,
     options: wit::RunOptions,
 ) -> Result<SyncReport, wit::Failure> {
     let options = read_options(options).map_err(Failure::from)?;
-    Ok(connection::carry_out(&connection, goal, options)?)
+    Ok(connection::carry_out(&connection, goal, options).await?)
 }
 
 /// Runs several syncs.
-pub(super) fn run_all(
+pub(super) async fn run_all(
     connection: &wit::Connection,
     syncs: Vec<wit::SyncRef>,
     options: wit::RunOptions,
@@ -35,7 +35,7 @@ pub(super) fn run_all(
     let outcomes = read_options(options)
         .and_then(|options| Ok((read_batch_options(batch, count, &options)?, options)));
     let outcomes = match outcomes {
-        Ok((batch, options)) => run_valid(connection, syncs, options, batch),
+        Ok((batch, options)) => run_valid(connection, syncs, options, batch).await,
         Err(invalid) => (0..count)
             .map(|_| Err(Failure::invalid_input(&invalid)))
             .collect(),
@@ -45,7 +45,7 @@ pub(super) fn run_all(
 }
 
 /// Runs several syncs with valid options.
-fn run_valid(
+async fn run_valid(
     connection: &wit::Connection,
     syncs: Vec<wit::SyncRef>,
     options: Options,
@@ -57,7 +57,10 @@ fn run_valid(
         Err(invalid) => return invalid.failures.into_iter().map(Err).collect(),
     };
     match connection::open(connection, &goals) {
-        Ok(connection) => Driver::batch(goals, options, batch, connection, Clock::start()).finish(),
+        Ok(connection) => {
+            let driver = Driver::batch(goals, options, batch, connection, Clock::start());
+            driver.finish().await
+        }
         Err(failure) => goals
             .iter()
             .map(|_| Err(Failure::unsent(failure.kind, failure.message.clone())))
@@ -66,7 +69,7 @@ fn run_valid(
 }
 
 /// Lists the most recent runs of a sync.
-pub(super) fn list(
+pub(super) async fn list(
     connection: &wit::Connection,
     sync: wit::SyncRef,
     limit: Option<u32>,
@@ -78,7 +81,7 @@ pub(super) fn list(
         max_wait: LIST_WAIT,
         ..Options::default()
     };
-    match connection::carry_out(connection, goal, options) {
+    match connection::carry_out(connection, goal, options).await {
         Ok(report) => Ok(report.runs.into_iter().map(Into::into).collect()),
         Err(failure) => Err(failure.without_report::<SyncReport>().into()),
     }

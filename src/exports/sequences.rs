@@ -7,7 +7,7 @@ use crate::engine::{Failure, Options, SequenceGoal, SequenceReport, whole_millis
 use crate::hightouch::{SequenceRun, SequenceStatus, SyncRun};
 
 /// Carries out one operation on a sequence. `goal` returns the goal for the UUID.
-pub(super) fn call<T: core::str::FromStr<Err: core::fmt::Display>>(
+pub(super) async fn call<T: core::str::FromStr<Err: core::fmt::Display>>(
     connection: wit::Connection,
     uuid: &str,
     goal: fn(T) -> SequenceGoal,
@@ -19,7 +19,7 @@ pub(super) fn call<T: core::str::FromStr<Err: core::fmt::Display>>(
         warnings,
         ..with_wait(options.max_wait_ms)
     };
-    Ok(connection::carry_out(&connection, goal, options)?)
+    Ok(connection::carry_out(&connection, goal, options).await?)
 }
 
 impl From<SequenceReport> for wit::SequenceReport {

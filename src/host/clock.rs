@@ -2,9 +2,7 @@
 
 use core::time::Duration;
 
-use waki::bindings::wasi::clocks::monotonic_clock;
-use waki::bindings::wasi::io::poll::Pollable;
-
+use super::adapter;
 use crate::engine::Instant;
 
 /// The host's monotonic clock, relative to its creation.
@@ -17,20 +15,20 @@ pub(crate) struct Clock {
 impl Clock {
     pub(crate) fn start() -> Self {
         Self {
-            start: monotonic_clock::now(),
+            start: adapter::now(),
         }
     }
 
     pub(crate) fn now(self) -> Instant {
         Instant::after_start(Duration::from_nanos(
-            monotonic_clock::now().saturating_sub(self.start),
+            adapter::now().saturating_sub(self.start),
         ))
     }
 
-    /// Returns a pollable that is ready at this instant.
-    pub(crate) fn wake_at(self, instant: Instant) -> Pollable {
+    /// Returns the host's time at an instant, in nanoseconds.
+    pub(super) fn host_time(self, instant: Instant) -> u64 {
         let nanos = u64::try_from(instant.since_start().as_nanos()).unwrap_or(u64::MAX);
-        monotonic_clock::subscribe_instant(self.start.saturating_add(nanos))
+        self.start.saturating_add(nanos)
     }
 
     /// Returns a number that differs from call to call: the host's time at the creation, in

@@ -1,5 +1,6 @@
 //! Outgoing requests, independent of the version of WASI.
 
+use crate::engine::{TransportError, TransportErrorKind};
 use crate::hightouch::{Method, Origin};
 
 /// A request to Hightouch or to another server.
@@ -15,4 +16,32 @@ pub(crate) struct Outgoing<'a> {
     /// Whether the body of the response is read. If it is not, the response is complete with its
     /// head.
     pub(crate) reads_body: bool,
+}
+
+impl Outgoing<'_> {
+    /// Returns all headers.
+    pub(super) fn all_headers(&self) -> Vec<(String, Vec<u8>)> {
+        let length = (self.method == Method::Post).then(|| self.body.len().to_string());
+        let is_json = !self.body.is_empty();
+        let agent = concat!("hightouch-sync/", env!("CARGO_PKG_VERSION"));
+        let given = self.headers.iter();
+        given
+            .map(|(name, value)| (*name, value.as_str()))
+            .chain([("user-agent", agent)])
+            .chain(length.as_deref().map(|length| ("content-length", length)))
+            .chain(is_json.then_some(("content-type", "application/json")))
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect()
+    }
+}
+
+/// Returns the error of a request that the host rejected before anything was sent.
+///
+/// The origin, the path and the headers were validated when they were read, so no host rejects
+/// them.
+pub(super) fn rejected() -> TransportError {
+    TransportError {
+        kind: TransportErrorKind::NotSent,
+        text: "the host rejected the request".into(),
+    }
 }

@@ -1,232 +1,71 @@
-//! Drives a batch over WASI 0.2.
+//! The adapter for WASI 0.2, whose calls block until one of several pollables is ready.
 
+mod exchange;
+mod unsent;
+mod upload;
+
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+
+pub(crate) use exchange::Exchange;
+pub(crate) use waki::bindings::wasi::http::types as http_types;
+
+pub(super) use waki::bindings::wasi::clocks::monotonic_clock::now;
+
+use waki::bindings::wasi::clocks::monotonic_clock::subscribe_instant;
 use waki::bindings::wasi::io::poll::{Pollable, poll};
 
 use super::clock::Clock;
-use super::connection::{Connection, Redact};
-use super::exchange::Exchange;
-use crate::engine::{
-    Batch, BatchOptions, Event, Goal, Instant, Options, Outcome, Send, TransportError,
-};
+use crate::engine::Instant;
 
-/// A batch and its requests in flight.
-pub(crate) struct Driver<G: Goal> {
-    batch: Batch<G>,
-    exchanges: Exchanges,
+/// Everything that a call waits for.
+#[derive(Default)]
+pub(crate) struct Waits<'a> {
+    pollables: Vec<&'a Pollable>,
+    wake_at: Option<Instant>,
 }
 
-impl<G: Goal<Report: Redact>> Driver<G> {
-    /// Returns a driver of operations that begin now, one for each goal.
-    pub(crate) fn new(
-        goals: Vec<G>,
-        options: Options,
-        connection: Connection,
-        clock: Clock,
-    ) -> Self {
-        Self::batch(goals, options, BatchOptions::default(), connection, clock)
+impl<'a> Waits<'a> {
+    /// Adds a pollable.
+    pub(crate) fn push(&mut self, pollable: &'a Pollable) {
+        self.pollables.push(pollable);
     }
 
-    /// Returns a driver of operations that run in this order.
-    pub(crate) fn batch(
-        goals: Vec<G>,
-        options: Options,
-        batch: BatchOptions,
-        connection: Connection,
-        clock: Clock,
-    ) -> Self {
-        Self {
-            batch: Batch::new(goals, options, batch, clock.now(), clock.seed()),
-            exchanges: Exchanges {
-                in_flight: Vec::new(),
-                connection,
-                clock,
-            },
+    /// Adds a point in time, if there is one.
+    pub(crate) fn wake_at(&mut self, instant: Option<Instant>) {
+        self.wake_at = self.wake_at.into_iter().chain(instant).min();
+    }
+
+    /// Returns whether there is nothing to wait for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pollables.is_empty() && self.wake_at.is_none()
+    }
+
+    /// Blocks until one of the pollables is ready or the first point in time has come. Does not
+    /// wait if there is neither.
+    pub(crate) async fn wait(mut self, clock: Clock) {
+        if self.is_empty() {
+            return;
         }
-    }
-
-    /// Advances all operations without blocking. Returns whether all of them are over.
-    pub(crate) fn advance(&mut self) -> bool {
-        while self.receive() | self.send() {}
-        self.batch.is_over()
-    }
-
-    /// Receives what has arrived. Returns whether a request got its reply.
-    fn receive(&mut self) -> bool {
-        let replies = self.exchanges.receive();
-        let has_reply = !replies.is_empty();
-        for (index, reply) in replies {
-            self.batch.on_reply(index, reply);
-        }
-        has_reply
-    }
-
-    /// Sends the requests that may be sent now. Returns whether there was one.
-    fn send(&mut self) -> bool {
-        let mut has_sent = false;
-        while let Some(send) = self.batch.next_request(self.exchanges.clock.now()) {
-            has_sent = true;
-            let index = send.index;
-            if let Err(error) = self.exchanges.start(send) {
-                self.batch.on_reply(index, Event::TransportError(error));
-            }
-        }
-        has_sent
-    }
-
-    /// Blocks until an operation can make progress, one of `also` is ready, or the time `until` has
-    /// come.
-    pub(crate) fn wait(&self, also: &[&Pollable], until: Option<Instant>) {
-        let wake_at = self.batch.wake_at().into_iter().chain(until).min();
-        self.exchanges.wait(also, wake_at);
-    }
-
-    /// Returns the outcome of an operation that is over, once.
-    pub(crate) fn take_outcome(&mut self, index: usize) -> Option<Outcome<G::Report>> {
-        let outcome = self.batch.take_outcome(index)?;
-        Some(self.exchanges.connection.redacted(outcome))
-    }
-
-    /// Drives all operations to their ends. Returns their outcomes, in the order of the goals.
-    pub(crate) fn finish(mut self) -> Vec<Outcome<G::Report>> {
-        while !self.advance() {
-            self.wait(&[], None);
-        }
-        (0..).map_while(|index| self.take_outcome(index)).collect()
-    }
-
-    /// Drives the first operation to its end.
-    pub(crate) fn finish_first(mut self) -> Outcome<G::Report> {
-        loop {
-            self.advance();
-            if let Some(outcome) = self.take_outcome(0) {
-                return outcome;
-            }
-            self.wait(&[], None);
-        }
+        let timer = self.wake_at.map(|instant| timer(clock, instant));
+        self.pollables.extend(&timer);
+        poll(&self.pollables);
     }
 }
 
-/// The requests of a driver that are in flight. This part does not depend on the goals, so it is
-/// compiled once.
-struct Exchanges {
-    /// Each exchange, with the index of its operation.
-    in_flight: Vec<(usize, Exchange)>,
-    connection: Connection,
-    clock: Clock,
+/// Returns a pollable that is ready at this instant.
+pub(crate) fn timer(clock: Clock, instant: Instant) -> Pollable {
+    subscribe_instant(clock.host_time(instant))
 }
 
-impl Exchanges {
-    /// Returns the replies that have arrived.
-    fn receive(&mut self) -> Vec<(usize, Event)> {
-        let mut replies = Vec::new();
-        for (index, exchange) in core::mem::take(&mut self.in_flight) {
-            match exchange.advance(self.clock.now()) {
-                Ok(exchange) => self.in_flight.push((index, exchange)),
-                Err(reply) => replies.push((index, self.connection.without_echo(reply))),
-            }
+/// Completes a future. Everything that waits in WASI 0.2 blocks, so the future is complete when it
+/// was polled once.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
+            return value;
         }
-        replies
-    }
-
-    /// Starts to send a request.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the host refuses the request.
-    fn start(&mut self, send: Send) -> Result<(), TransportError> {
-        let now = self.clock.now();
-        let outgoing = self.connection.outgoing(send.request);
-        let exchange = Exchange::start(outgoing, now, send.give_up)?;
-        self.in_flight.push((send.index, exchange));
-        Ok(())
-    }
-
-    /// Blocks until a request makes progress, one of `also` is ready, or the time `wake_at` has come.
-    fn wait(&self, also: &[&Pollable], wake_at: Option<Instant>) {
-        let mut pollables = also.to_vec();
-        for (_, exchange) in &self.in_flight {
-            exchange.pollables(&mut pollables);
-        }
-        let give_ups = self.in_flight.iter().map(|(_, exchange)| exchange.give_up);
-        let timer = give_ups
-            .chain(wake_at)
-            .min()
-            .map(|wake_at| self.clock.wake_at(wake_at));
-        pollables.extend(&timer);
-        if !pollables.is_empty() {
-            poll(&pollables);
-        }
-    }
-}
-
-/// What only the endpoint uses.
-#[cfg(feature = "endpoint")]
-impl<G: Goal<Report: Redact>> Driver<G> {
-    /// Returns a driver that awaits runs after this one has ended. Both share the rate limit.
-    pub(crate) fn following(self, goals: Vec<G>, options: Options) -> Self {
-        let Exchanges {
-            connection, clock, ..
-        } = self.exchanges;
-        let mut driver = Self::new(goals, options, connection, clock);
-        driver.batch = driver.batch.following(&self.batch);
-        driver
-    }
-
-    /// Returns a run that an operation has started or adopted, as soon as Hightouch has named it,
-    /// and the index of the operation. Returns each run once.
-    pub(crate) fn next_started(&mut self) -> Option<(usize, G::Report)> {
-        let (index, mut report) = self.batch.next_started(self.exchanges.clock.now())?;
-        report.redact(&self.exchanges.connection.key);
-        Some((index, report))
-    }
-
-    /// Returns whether an operation has started its run, or has seen it in progress.
-    pub(crate) fn has_seen_progress(&self, index: usize) -> bool {
-        self.batch.has_seen_progress(index)
-    }
-
-    /// Returns the time that Hightouch's clock shows now, if an operation knows it.
-    pub(crate) fn server_time(&self, index: usize) -> Option<crate::hightouch::Timestamp> {
-        let now = self.exchanges.clock.now();
-        self.batch.server_time(index, now)
-    }
-
-    /// Sends a request to Hightouch that does not belong to an operation, after all requests of
-    /// operations. Returns `None` if it may not be sent now.
-    pub(crate) fn send_last(
-        &mut self,
-        request: crate::hightouch::Request,
-        timeout: core::time::Duration,
-    ) -> Option<Result<Exchange, TransportError>> {
-        let Exchanges {
-            connection, clock, ..
-        } = &self.exchanges;
-        let now = clock.now();
-        let may_send = self.batch.take_turn(now);
-        may_send.then(|| Exchange::start(connection.outgoing(request), now, now + timeout))
-    }
-
-    /// Empties a response that contains the API key as an ID.
-    pub(crate) fn without_echo(&self, reply: Event) -> Event {
-        self.exchanges.connection.without_echo(reply)
-    }
-
-    /// Returns when [`send_last`](Self::send_last) may send a request, if no operation sends one
-    /// before.
-    pub(crate) fn next_turn(&self) -> Instant {
-        self.batch.next_turn()
-    }
-
-    /// Returns the number of steps that an operation has taken. If it stays the same, so does the
-    /// state of the run, except for the elapsed time.
-    pub(crate) fn steps(&self, index: usize) -> u64 {
-        self.batch.steps(index)
-    }
-
-    /// Returns the state of a run that is known to exist.
-    pub(crate) fn report(&self, index: usize) -> Option<G::Report> {
-        let mut report = self.batch.report(index, self.exchanges.clock.now())?;
-        report.redact(&self.exchanges.connection.key);
-        Some(report)
     }
 }

@@ -45,8 +45,7 @@
 //! jco: `@bytecodealliance/preview2-shim` 0.26.1, `dist/nodejs/http.js` (`OutgoingRequest._handle`,
 //! `RequestOptions`), `dist/io/worker-http.js` (`createHttpRequest`). RFC 9209, section 2.3.
 
-use waki::bindings::wasi::http::types::ErrorCode;
-
+use super::adapter::http_types::ErrorCode;
 use crate::engine::{TransportError, TransportErrorKind};
 
 /// Returns the error of a request that may have arrived.
@@ -54,29 +53,6 @@ pub(super) fn lost(text: impl Into<String>) -> TransportError {
     TransportError {
         kind: TransportErrorKind::Lost,
         text: text.into(),
-    }
-}
-
-/// Maps an error that `handle` returned. Nothing was sent, whatever the code is.
-pub(super) fn unsent(code: &ErrorCode) -> TransportError {
-    let error = match code {
-        // Spin composes an adapter with a dependency that does not inherit
-        // `allowed_outbound_hosts`. The adapter's error is
-        // `"wasi:http/outgoing-handler" is not permitted`, in every version since 3.0.
-        ErrorCode::InternalError(Some(text)) if text.ends_with("is not permitted") => {
-            TransportError {
-                kind: TransportErrorKind::NotGranted,
-                text: text.clone(),
-            }
-        }
-        code => from_code(code),
-    };
-    match error.kind {
-        TransportErrorKind::Lost | TransportErrorKind::TimedOut => TransportError {
-            kind: TransportErrorKind::NotSent,
-            ..error
-        },
-        _ => error,
     }
 }
 
@@ -177,15 +153,14 @@ pub(super) fn from_code(code: &ErrorCode) -> TransportError {
 }
 
 #[cfg(test)]
-mod tests {
-    use waki::bindings::wasi::http::types::{
+pub(super) mod tests {
+    use super::*;
+    use crate::host::adapter::http_types::{
         DnsErrorPayload, FieldSizePayload, TlsAlertReceivedPayload,
     };
 
-    use super::*;
-
     /// Every code. A new code does not compile until it is listed here.
-    fn all() -> Vec<ErrorCode> {
+    pub(in crate::host) fn all() -> Vec<ErrorCode> {
         let size = || FieldSizePayload {
             field_name: None,
             field_size: None,
@@ -279,37 +254,5 @@ mod tests {
                 ),
             }
         }
-    }
-
-    #[test]
-    fn whatever_handle_returns_nothing_was_sent() {
-        for code in all() {
-            let kind = unsent(&code).kind;
-            assert!(
-                !matches!(
-                    kind,
-                    TransportErrorKind::Lost | TransportErrorKind::TimedOut
-                ),
-                "{code:?}: {kind:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn spins_error_for_a_dependency_that_inherits_nothing_is_not_granted() {
-        for text in [
-            "\"wasi:http/outgoing-handler\" is not permitted",
-            "\"wasi:http/client\" is not permitted",
-        ] {
-            let trouble = unsent(&ErrorCode::InternalError(Some(text.into())));
-            assert_eq!(
-                (trouble.kind, trouble.text.as_str()),
-                (TransportErrorKind::NotGranted, text)
-            );
-        }
-        assert_eq!(
-            unsent(&ErrorCode::InternalError(Some("no memory".into()))).kind,
-            TransportErrorKind::NotSent
-        );
     }
 }

@@ -29,6 +29,22 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// Returns the request with these parts. Headers whose values are not text are left out.
+    pub(super) fn new(
+        method: &'static str,
+        target: Option<String>,
+        headers: Vec<(String, Vec<u8>)>,
+    ) -> Self {
+        let headers = headers.into_iter();
+        Self {
+            method,
+            target: Target::new(target.unwrap_or_default()),
+            headers: headers
+                .filter_map(|(name, value)| Some((name, String::from_utf8(value).ok()?)))
+                .collect(),
+        }
+    }
+
     /// Returns the values of a header.
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.headers

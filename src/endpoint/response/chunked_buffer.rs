@@ -56,23 +56,14 @@ impl ChunkedBuffer {
         Vec::from(self.0).concat()
     }
 
-    /// Returns the first chunk.
-    pub(in crate::endpoint) fn first(&self) -> Option<&[u8]> {
-        self.0.front().map(Vec::as_slice)
-    }
-
-    /// Frees the first chunk.
-    pub(in crate::endpoint) fn drop_first(&mut self) {
-        self.0.pop_front();
+    /// Removes the first chunk.
+    pub(in crate::endpoint) fn take_first(&mut self) -> Option<Vec<u8>> {
+        self.0.pop_front()
     }
 
     /// Returns the length in bytes.
     pub(in crate::endpoint) fn len(&self) -> usize {
         self.0.iter().map(Vec::len).sum()
-    }
-
-    pub(in crate::endpoint) fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 

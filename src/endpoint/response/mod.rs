@@ -10,8 +10,13 @@ pub(super) mod problem;
 pub(super) mod report;
 pub(super) mod retry_after;
 
+use core::time::Duration;
+
 use chunked_buffer::ChunkedBuffer;
 use serde::Serialize;
+
+/// Maximum time for the caller to read the rest of a response.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The OpenAPI document of the HTTP API.
 const OPENAPI: &str = include_str!("../openapi.json");
@@ -68,6 +73,14 @@ impl Head {
 
     pub(super) fn push(&mut self, name: &'static str, value: String) {
         self.headers.push((name, value));
+    }
+
+    /// Returns the headers in the form that WASI uses.
+    pub(super) fn into_fields(self) -> Vec<(String, Vec<u8>)> {
+        let headers = self.headers.into_iter();
+        headers
+            .map(|(name, value)| (name.into(), value.into_bytes()))
+            .collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use core::cell::OnceCell;
 
-use super::Settings;
+use super::{Settings, get_environment};
 use crate::endpoint::response::problem::Problem;
 
 /// The environment of the component. It is read once for each request that needs a setting, because
@@ -11,8 +11,13 @@ use crate::endpoint::response::problem::Problem;
 pub(in crate::endpoint) struct Environment(OnceCell<Vec<(String, String)>>);
 
 impl Environment {
+    /// Returns whether settings were loaded that a decision lacked. The environment never lacks any.
+    pub(in crate::endpoint) async fn load_missing(&self) -> bool {
+        false
+    }
+
     fn variables(&self) -> &[(String, String)] {
-        self.0.get_or_init(wasi::cli::environment::get_environment)
+        self.0.get_or_init(get_environment)
     }
 }
 

@@ -7,14 +7,28 @@ use super::request::account::Account;
 use super::response::problem::Problem;
 use crate::hightouch::Origin;
 
+// The source of the settings: the environment or Spin's variables, in either version of WASI.
 cfg_select! {
+    feature = "spin-service" => {
+        mod spin;
+        pub(super) use spin::SpinVariables as HostSettings;
+        use crate::bindings::spin::variables::variables;
+    }
     feature = "spin" => {
         mod spin;
         pub(super) use spin::SpinVariables as HostSettings;
+        mod spin_p2;
+        use spin_p2 as variables;
+    }
+    feature = "service" => {
+        mod environment;
+        pub(super) use environment::Environment as HostSettings;
+        use crate::bindings::wasi::cli0_3_0::environment::get_environment;
     }
     _ => {
         mod environment;
         pub(super) use environment::Environment as HostSettings;
+        use wasi::cli::environment::get_environment;
     }
 }
 

@@ -1,5 +1,4 @@
-//! Builds the components
-//! `target/components/{library,endpoint,spin-endpoint,async-library,service,spin-service}.wasm`.
+//! Builds the components in `target/components/`, one for each world in `wit/`.
 //!
 //! The crate is compiled six times, once for each world, by the cargo that runs this program.
 //! Each core module is encoded as a component. The build fails if a component imports more than its
@@ -61,11 +60,11 @@ pub enum Kind {
     Endpoint,
     /// The HTTP endpoint with its settings in Spin's variables.
     SpinEndpoint,
-    /// Exports the interface `async-runs` and nothing else.
+    /// WASI 0.3: exports the interface `async-runs` and nothing else.
     AsyncLibrary,
-    /// The HTTP endpoint for WASI 0.3 with its settings in environment variables.
+    /// WASI 0.3: the HTTP endpoint with its settings in environment variables.
     Service,
-    /// The HTTP endpoint for WASI 0.3 with its settings in Spin's variables.
+    /// WASI 0.3: the HTTP endpoint with its settings in Spin's variables.
     SpinService,
 }
 

@@ -4,56 +4,45 @@ use waki::bindings::wasi::http::types::{IncomingRequest, Method};
 use waki::bindings::wasi::io::poll::poll;
 use waki::bindings::wasi::io::streams::StreamError;
 
-use super::request::Request;
-use super::request::body::{BODY_TIMEOUT, BodyError, MAX_BODY};
-use super::request::target::Target;
+use crate::endpoint::request::Request;
+use crate::endpoint::request::body::{BODY_TIMEOUT, BodyError, MAX_BODY};
 use crate::host::Clock;
+use crate::host::p2::timer;
 
-/// An incoming request, whose body has not been read.
-pub(super) struct Incoming {
-    pub(super) request: Request,
+/// A body that was not read.
+pub(in crate::endpoint) struct IncomingBody {
     incoming: IncomingRequest,
     clock: Clock,
 }
 
-impl Incoming {
-    pub(super) fn new(incoming: IncomingRequest, clock: Clock) -> Self {
-        let method = match incoming.method() {
-            Method::Get => "GET",
-            Method::Head => "HEAD",
-            Method::Post => "POST",
-            _ => "",
-        };
-        let headers = incoming
-            .headers()
-            .entries()
-            .into_iter()
-            .filter_map(|(name, value)| Some((name, String::from_utf8(value).ok()?)))
-            .collect();
-        Self {
-            request: Request {
-                method,
-                target: Target::new(incoming.path_with_query().unwrap_or_default()),
-                headers,
-            },
-            incoming,
-            clock,
-        }
-    }
+/// Returns the request without its body, and the body.
+pub(super) fn open(incoming: IncomingRequest, clock: Clock) -> (Request, IncomingBody) {
+    let method = match incoming.method() {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        _ => "",
+    };
+    let target = incoming.path_with_query();
+    let headers = incoming.headers().entries();
+    let request = Request::new(method, target, headers);
+    (request, IncomingBody { incoming, clock })
+}
 
+impl IncomingBody {
     /// Reads the body. Call this once.
     ///
     /// # Errors
     ///
     /// Returns an error if the body is too long, or does not arrive in time.
-    pub(super) fn body(&self) -> Result<Vec<u8>, BodyError> {
+    pub(in crate::endpoint) async fn read(&mut self) -> Result<Vec<u8>, BodyError> {
         let body = self
             .incoming
             .consume()
             .map_err(|()| BodyError::Unreadable)?;
         let stream = body.stream().map_err(|()| BodyError::Unreadable)?;
         let ready = stream.subscribe();
-        let timeout = self.clock.wake_at(self.clock.now() + BODY_TIMEOUT);
+        let timeout = timer(self.clock, self.clock.now() + BODY_TIMEOUT);
         let mut bytes = Vec::new();
         loop {
             match stream.read(MAX_BODY as u64) {

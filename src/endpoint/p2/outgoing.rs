@@ -1,27 +1,23 @@
 //! Sends the response.
 
-use core::time::Duration;
-
 use waki::bindings::wasi::http::types::{
     ErrorCode, Fields, OutgoingBody, OutgoingResponse, ResponseOutparam,
 };
 use waki::bindings::wasi::io::poll::{Pollable, poll};
 use waki::bindings::wasi::io::streams::{OutputStream, StreamError};
 
-use super::response::chunked_buffer::ChunkedBuffer;
-use super::response::{Head, Response};
+use crate::endpoint::response::chunked_buffer::ChunkedBuffer;
+use crate::endpoint::response::{Head, READ_TIMEOUT, Response};
 use crate::host::Clock;
-
-/// Maximum time for the caller to read the rest of a response.
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::host::p2::{Waits, timer};
 
 /// Sends a response. If the caller has hung up or reads too slowly, the rest is not sent.
-pub(super) fn send(response: Response, to: ResponseOutparam, clock: Clock) {
+pub(in crate::endpoint) async fn send_response(response: Response, to: ResponseOutparam, clock: Clock) {
     let Response { mut head, body } = response;
     head.push("content-length", body.len().to_string());
     if let Some(mut stream) = BodyStream::open(head, to) {
         stream.push(body);
-        stream.finish(clock);
+        stream.finish(clock).await;
     }
 }
 
@@ -29,27 +25,26 @@ pub(super) fn send(response: Response, to: ResponseOutparam, clock: Clock) {
 ///
 /// Child resources are declared before their parents, because WASI requires that they are dropped
 /// first.
-pub(super) struct BodyStream {
+pub(in crate::endpoint) struct BodyStream {
     ready: Pollable,
     stream: OutputStream,
     body: OutgoingBody,
-    /// The text to write.
-    pending: ChunkedBuffer,
-    /// The number of bytes of the first chunk that have been written.
+    /// The chunk that is being written.
+    current: Vec<u8>,
+    /// The number of its bytes that have been written.
     written: usize,
+    /// The text after it.
+    pending: ChunkedBuffer,
 }
 
 impl BodyStream {
     /// Sends the head and opens the body. Returns `None` if the body cannot be written.
-    pub(super) fn open(head: Head, to: ResponseOutparam) -> Option<Self> {
-        let headers: Vec<(String, Vec<u8>)> = head
-            .headers
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into_bytes()))
-            .collect();
-        let response = Fields::from_list(&headers).ok().and_then(|fields| {
+    pub(in crate::endpoint) fn open(head: Head, to: ResponseOutparam) -> Option<Self> {
+        let status = head.status;
+        let fields = Fields::from_list(&head.into_fields());
+        let response = fields.ok().and_then(|fields| {
             let response = OutgoingResponse::new(fields);
-            response.set_status_code(head.status).ok()?;
+            response.set_status_code(status).ok()?;
             let body = response.body().ok()?;
             Some((response, body))
         });
@@ -64,24 +59,27 @@ impl BodyStream {
             ready: stream.subscribe(),
             stream,
             body,
-            pending: ChunkedBuffer::default(),
+            current: Vec::new(),
             written: 0,
+            pending: ChunkedBuffer::default(),
         })
     }
 
     /// Appends a text to the body.
-    pub(super) fn push(&mut self, text: ChunkedBuffer) {
+    pub(in crate::endpoint) fn push(&mut self, text: ChunkedBuffer) {
         self.pending.append(text);
     }
 
     /// Returns the number of bytes that have not been written.
-    pub(super) fn backlog(&self) -> usize {
-        self.pending.len() - self.written
+    pub(in crate::endpoint) fn backlog(&self) -> usize {
+        self.pending.len() + self.current.len() - self.written
     }
 
-    /// Returns the pollable that is ready when more can be written, if there is more.
-    pub(super) fn pollable(&self) -> Option<&Pollable> {
-        (!self.pending.is_empty()).then_some(&self.ready)
+    /// Adds what shows that more can be written, if there is more.
+    pub(in crate::endpoint) fn watch<'a>(&'a mut self, waits: &mut Waits<'a>) {
+        if self.backlog() > 0 {
+            waits.push(&self.ready);
+        }
     }
 
     /// Writes without blocking.
@@ -89,22 +87,25 @@ impl BodyStream {
     /// # Errors
     ///
     /// Returns an error if the caller has hung up.
-    pub(super) fn write(&mut self) -> Result<(), StreamError> {
-        while let Some(first) = self.pending.first() {
+    pub(in crate::endpoint) fn write(&mut self) -> Result<(), StreamError> {
+        while self.backlog() > 0 {
+            if self.current.is_empty() {
+                self.current = self.pending.take_first().unwrap_or_default();
+            }
             let room = usize::try_from(self.stream.check_write()?).unwrap_or(usize::MAX);
             if room == 0 {
                 return Ok(());
             }
-            let rest = first.get(self.written..).unwrap_or_default();
+            let rest = self.current.get(self.written..).unwrap_or_default();
             let chunk = rest.get(..room).unwrap_or(rest);
             self.stream.write(chunk)?;
             self.written += chunk.len();
-            if self.written == first.len() {
+            if self.written == self.current.len() {
+                self.current = Vec::new();
                 self.written = 0;
-                self.pending.drop_first();
-                if self.pending.is_empty() {
-                    self.stream.flush()?;
-                }
+            }
+            if self.backlog() == 0 {
+                self.stream.flush()?;
             }
         }
         Ok(())
@@ -112,8 +113,8 @@ impl BodyStream {
 
     /// Writes the rest and ends the body. If the caller has hung up or reads too slowly, the rest
     /// is not sent.
-    pub(super) fn finish(mut self, clock: Clock) {
-        let timeout = clock.wake_at(clock.now() + READ_TIMEOUT);
+    pub(in crate::endpoint) async fn finish(mut self, clock: Clock) {
+        let timeout = timer(clock, clock.now() + READ_TIMEOUT);
         let mut has_hung_up = self.write().is_err();
         while !has_hung_up && !self.is_flushed() && !timeout.ready() {
             poll(&[&self.ready, &timeout]);
@@ -132,6 +133,6 @@ impl BodyStream {
 
     /// Returns whether everything has been written and flushed, or can no longer be written.
     fn is_flushed(&self) -> bool {
-        self.pending.is_empty() && !matches!(self.stream.check_write(), Ok(0))
+        self.backlog() == 0 && !matches!(self.stream.check_write(), Ok(0))
     }
 }

@@ -8,11 +8,15 @@ use waki::bindings::wasi::http::types::{
 use waki::bindings::wasi::io::poll::Pollable;
 use waki::bindings::wasi::io::streams::{InputStream, StreamError};
 
-use super::outgoing::Outgoing;
-use super::transport_error::{from_code, lost, unsent};
+use super::Waits;
+use super::unsent::unsent;
 use super::upload::Upload;
-use crate::engine::{Event, Instant, TransportError, TransportErrorKind};
+use crate::engine::{Event, Instant, TransportError};
 use crate::hightouch::{BodyEnd, MAX_BODY_LEN, Method, Response, Scheme};
+use crate::host::clock::Clock;
+use crate::host::outgoing::{Outgoing, rejected};
+use crate::host::reply;
+use crate::host::transport_error::{from_code, lost};
 
 /// Maximum number of bytes to read at a time.
 const CHUNK: u64 = 64 * 1024;
@@ -23,9 +27,10 @@ pub(crate) struct Exchange {
     upload: Option<Upload>,
     /// Whether the body of the response is read.
     reads_body: bool,
+    clock: Clock,
     sent: Instant,
     /// The deadline for the response.
-    pub(crate) give_up: Instant,
+    give_up: Instant,
 }
 
 /// The part of the response that is awaited.
@@ -53,39 +58,19 @@ impl Exchange {
     /// Returns an error if the host did not send the request.
     pub(crate) fn start(
         outgoing: Outgoing<'_>,
-        sent: Instant,
+        clock: Clock,
         give_up: Instant,
     ) -> Result<Self, TransportError> {
+        let invalid = |()| rejected();
+        let fields = Fields::from_list(&outgoing.all_headers()).map_err(|_| rejected())?;
         let Outgoing {
             method,
             origin,
             target,
-            headers,
             body: bytes,
             reads_body,
+            ..
         } = outgoing;
-        let mut headers: Vec<(String, Vec<u8>)> = headers
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.into_bytes()))
-            .collect();
-        let mut header = |name: &str, value: &str| headers.push((name.into(), value.into()));
-        header(
-            "user-agent",
-            concat!("hightouch-sync/", env!("CARGO_PKG_VERSION")),
-        );
-        if method == Method::Post {
-            header("content-length", &bytes.len().to_string());
-        }
-        if !bytes.is_empty() {
-            header("content-type", "application/json");
-        }
-        // The origin, the path and the headers were validated when they were read, so the setters
-        // below do not fail. If they fail, nothing was sent.
-        let invalid = |()| TransportError {
-            kind: TransportErrorKind::NotSent,
-            text: "the host rejected the request".into(),
-        };
-        let fields = Fields::from_list(&headers).map_err(|_| invalid(()))?;
         let outgoing = OutgoingRequest::new(fields);
         let method = match method {
             Method::Get => WasiMethod::Get,
@@ -113,16 +98,20 @@ impl Exchange {
             stage: Stage::Head { ready, future },
             upload: Upload::start(body, bytes),
             reads_body,
-            sent,
+            clock,
+            sent: clock.now(),
             give_up,
         })
     }
 
-    /// Adds the pollables that show progress.
-    pub(crate) fn pollables<'a>(&'a self, all: &mut Vec<&'a Pollable>) {
+    /// Adds what shows progress, and the deadline.
+    pub(crate) fn watch<'a>(&'a mut self, waits: &mut Waits<'a>) {
         let (Stage::Head { ready, .. } | Stage::Body { ready, .. }) = &self.stage;
-        all.push(ready);
-        all.extend(self.upload.as_ref().map(Upload::pollable));
+        waits.push(ready);
+        if let Some(upload) = &self.upload {
+            waits.push(upload.pollable());
+        }
+        waits.wake_at(Some(self.give_up));
     }
 
     /// Advances without blocking.
@@ -130,7 +119,7 @@ impl Exchange {
     /// # Errors
     ///
     /// Returns the reply as an error if the exchange is over.
-    pub(crate) fn advance(mut self, now: Instant) -> Result<Self, Event> {
+    pub(crate) fn advance(mut self) -> Result<Self, Event> {
         self.upload = self.upload.and_then(Upload::advance);
         loop {
             self.stage = match self.stage {
@@ -200,7 +189,7 @@ impl Exchange {
                 }
             };
         }
-        if now < self.give_up {
+        if self.clock.now() < self.give_up {
             Ok(self)
         } else {
             Err(self.timed_out())
@@ -210,18 +199,7 @@ impl Exchange {
     /// Returns the reply of an exchange at its deadline.
     fn timed_out(self) -> Event {
         match self.stage {
-            Stage::Head { .. } => {
-                let waited = self.give_up.duration_since(self.sent);
-                let text = format!(
-                    "no response arrived within {}.{} s",
-                    waited.as_secs(),
-                    waited.subsec_millis() / 100
-                );
-                Event::TransportError(TransportError {
-                    kind: TransportErrorKind::TimedOut,
-                    text,
-                })
-            }
+            Stage::Head { .. } => reply::timed_out(self.give_up.duration_since(self.sent)),
             Stage::Body { response, .. } => Event::Response(Response {
                 end: BodyEnd::Incomplete,
                 ..response
@@ -253,20 +231,8 @@ fn append(body: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Reads the head of a response.
 fn head_of(incoming: &IncomingResponse) -> Result<Response, TransportError> {
-    let status = incoming.status();
-    if status < 200 {
-        return Err(lost(format!(
-            "an informational status ({status}) instead of a final response"
-        )));
-    }
-    let mut response = Response::new(status, "");
     let headers = incoming.headers();
-    for name in Response::HEADERS {
-        for value in headers.get(&String::from(*name)) {
-            response.record_header(name, &value);
-        }
-    }
-    Ok(response)
+    reply::head(incoming.status(), |name| headers.get(&String::from(name)))
 }
 
 /// Opens the body of a response.
