@@ -15,6 +15,7 @@ mod a_dbt_job_gates_the_sync;
 mod a_few_rejected_rows_are_tolerated;
 mod a_rate_limit_that_outlasts_the_wait_is_told;
 mod answers_of_any_size_cost_little_memory;
+mod async_components_compose;
 mod bad_input_never_reaches_hightouch;
 mod components_compose;
 mod components_import_what_their_world_says;

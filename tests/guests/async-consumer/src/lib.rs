@@ -7,6 +7,7 @@
 //! - `/first` runs the syncs at the same time. When the first run has ended, it drops the other calls. It responds a minute later.
 //! - `/within/SECONDS` starts the syncs, and waits for their runs. After this time, it drops the calls that still wait. It responds a minute
 //!   later.
+//! - `/in-order/SECONDS` runs the syncs one after another in one call, and drops the call after this time. It responds a minute later.
 //!
 //! The response has one line for each sync.
 
@@ -34,9 +35,10 @@ mod bindings {
 use std::pin::pin;
 
 use bindings::exports::wasi::http0_3_0::handler::Guest;
-use bindings::hightouch::sync::async_runs::{await_run, run_sync, start_sync};
+use bindings::hightouch::sync::async_runs::{await_run, run_sync, run_syncs, start_sync};
 use bindings::hightouch::sync::types::{
-    Connection, Failure, IfRunning, Report, Resync, RunOptions, RunRef, SyncRef, Warnings,
+    BatchOptions, Connection, Failure, IfRunning, Report, Resync, RunOptions, RunRef, SyncRef,
+    Warnings,
 };
 use bindings::wasi::clocks0_3_0::monotonic_clock;
 use bindings::wasi::http0_3_0::types::{ErrorCode, Fields, Request, Response};
@@ -61,13 +63,12 @@ impl Guest for Pipeline {
             api_origin,
         };
         let syncs: Vec<u64> = lines.filter_map(|line| line.parse().ok()).collect();
-        let results = match path.strip_prefix("/within/") {
-            Some(seconds) => {
-                let most = seconds.parse().unwrap_or_default();
-                within(&connection, syncs, most).await
-            }
-            None if path == "/first" => first(&connection, syncs).await,
-            None => all(&connection, syncs).await,
+        let (way, seconds) = path.rsplit_once('/').unwrap_or_default();
+        let results = match (way, seconds.parse()) {
+            ("/within", Ok(seconds)) => within(&connection, syncs, seconds).await,
+            ("/in-order", Ok(seconds)) => in_order(connection, syncs, seconds).await,
+            _ if path == "/first" => first(&connection, syncs).await,
+            _ => all(&connection, syncs).await,
         };
         Ok(respond(results.join("\n")))
     }
@@ -109,6 +110,30 @@ async fn within(connection: &Connection, syncs: Vec<u64>, seconds: u64) -> Vec<S
         }
     });
     let results = join_all(waits).await;
+    monotonic_clock::wait_for(MINUTE).await;
+    results
+}
+
+/// Runs the syncs one after another for this number of seconds.
+async fn in_order(connection: Connection, syncs: Vec<u64>, seconds: u64) -> Vec<String> {
+    let batch = BatchOptions {
+        parallel: Some(1),
+        stop_on_failure: false,
+    };
+    let refs = syncs.iter().copied().map(SyncRef::Id).collect();
+    let results = {
+        let running = pin!(run_syncs(connection, refs, options(), batch));
+        let timer = pin!(monotonic_clock::wait_for(seconds.saturating_mul(SECOND)));
+        match select(running, timer).await {
+            Either::Left((outcomes, _)) => {
+                let outcomes = syncs.into_iter().zip(outcomes);
+                outcomes
+                    .map(|(sync, outcome)| line(sync, outcome))
+                    .collect()
+            }
+            Either::Right(_) => vec!["not awaited".to_owned()],
+        }
+    };
     monotonic_clock::wait_for(MINUTE).await;
     results
 }
