@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use xtask::build::Kind;
 use xtask::load::{
-    Actual, Caller, Plan, Record, Summary, actual_states, check, client, run_callers,
+    Actual, Caller, Plan, Record, Summary, actual_states, check, client, options_for, run_callers,
 };
-use xtask::local_hightouch::{self as local, LocalHightouch, Mishap, Mishaps, Options, RateLimit};
+use xtask::local_hightouch::{LocalHightouch, Mishap, Mishaps, Options, RateLimit};
 
 use super::support::stage::{Stage, stage, with_each_endpoint};
 
@@ -28,23 +28,15 @@ impl Course {
             longest: Duration::from_secs(20),
         }
         .callers();
-        let syncs = callers.iter().map(|caller| caller.sync.clone()).collect();
         let hightouch = LocalHightouch::start(Options {
-            syncs,
-            sequences: Vec::new(),
-            ..options
-        })
-        .await
-        .unwrap();
+            mishaps: options.mishaps,
+            rate_limit: options.rate_limit,
+            ..options_for(&callers)
+        });
+        let hightouch = hightouch.await.unwrap();
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await.serving;
-        let records = run_callers(
-            &callers,
-            Instant::now(),
-            &endpoint.url(),
-            local::KEY,
-            &client().unwrap(),
-        )
-        .await;
+        let (url, client) = (endpoint.url(), client().unwrap());
+        let records = run_callers(&callers, Instant::now(), &url, &client).await;
         let actual_states = actual_states(&callers, &hightouch);
         Self {
             callers,
@@ -254,6 +246,7 @@ fn a_story_that_is_not_true_is_found_out() {
             "a run that is not there passes for one"
         );
         assert!(really(&|actual| actual.strays.push(actual.requests[0].clone())).is_err());
+        assert!(really(&|actual| actual.requests[0].further_key = Some(1)).is_err());
         assert!(
             really(&|actual| actual.requests[0].headers = vec![("traceparent".into(), "x".into())])
                 .is_err()

@@ -29,25 +29,14 @@ pub async fn run_callers(
     callers: &[Caller],
     began: Instant,
     endpoint: &str,
-    key: &str,
     client: &Client,
 ) -> Vec<Record> {
     let endpoint: Arc<str> = endpoint.into();
-    let key: Arc<str> = key.into();
     let mut conversations = JoinSet::new();
     for (index, caller) in callers.iter().enumerate() {
-        let (caller, endpoint, key, client) = (
-            caller.clone(),
-            endpoint.clone(),
-            key.clone(),
-            client.clone(),
-        );
-        conversations.spawn(async move {
-            (
-                index,
-                run_caller(&caller, began, &endpoint, &key, &client).await,
-            )
-        });
+        let (caller, endpoint, client) = (caller.clone(), endpoint.clone(), client.clone());
+        conversations
+            .spawn(async move { (index, run_caller(&caller, began, &endpoint, &client).await) });
     }
     let mut records = conversations.join_all().await;
     records.sort_by_key(|(index, _)| *index);
@@ -57,13 +46,7 @@ pub async fn run_callers(
 /// Starts a run as this caller and follows it until it ends. It does only what the endpoint's
 /// responses allow: it polls the run if a response names one, and sends the trigger again only if
 /// the rate limit prevented the start.
-async fn run_caller(
-    caller: &Caller,
-    began: Instant,
-    endpoint: &str,
-    key: &str,
-    client: &Client,
-) -> Record {
+async fn run_caller(caller: &Caller, began: Instant, endpoint: &str, client: &Client) -> Record {
     let mut record = Record::default();
     let start = format!("/syncs/{}/runs", caller.sync.id);
     let mut next = Next {
@@ -87,7 +70,7 @@ async fn run_caller(
         }
         let at = began.elapsed();
         let response = ask(sending
-            .bearer_auth(key)
+            .bearer_auth(&caller.key)
             .header("traceparent", caller.trace()))
         .await;
         let exchange = Exchange {

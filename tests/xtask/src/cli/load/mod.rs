@@ -21,10 +21,8 @@ use tokio::time::Instant;
 use self::measure::{Figures, Watch};
 use crate::build::{self, Kind};
 use crate::embedder::Reuse;
-use crate::load::{Plan, Summary, actual_states, client, run_callers};
-use crate::local_hightouch::{
-    self, LocalHightouch, Mishap, Mishaps, Options, RateLimit, RetryAfter,
-};
+use crate::load::{Plan, Summary, actual_states, client, options_for, run_callers};
+use crate::local_hightouch::{LocalHightouch, Mishap, Mishaps, Options, RateLimit, RetryAfter};
 
 pub use self::guest_host::{Counts, GuestHost, HostPlan, Sample};
 pub(super) use self::guest_host::{HostArguments, host};
@@ -117,8 +115,6 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
         usize::MAX
     };
     let hightouch = LocalHightouch::start(Options {
-        syncs: callers.iter().map(|caller| caller.sync.clone()).collect(),
-        sequences: Vec::new(),
         mishaps: (percent > 0).then(|| Mishaps {
             seed,
             percent,
@@ -129,7 +125,7 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
             retry_after: RetryAfter::Seconds,
             ..RateLimit::default()
         },
-        ..Options::default()
+        ..options_for(&callers)
     });
     let hightouch = hightouch
         .await
@@ -155,13 +151,13 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
         kind.world()
     );
     let (first, others) = callers.split_at(1);
-    let mut records = run_callers(first, began, &url, local_hightouch::KEY, &client).await;
+    let mut records = run_callers(first, began, &url, &client).await;
     let mut left = host.until_quiet(QUIET).await?;
     let mut figures = Figures::begin(host.sample().await?);
     for round in others.chunks(usize::try_from(runs).unwrap_or(usize::MAX)) {
         let watch = Watch::start(host, figures);
         let at = Instant::now();
-        records.extend(run_callers(round, began, &url, local_hightouch::KEY, &client).await);
+        records.extend(run_callers(round, began, &url, &client).await);
         let took = at.elapsed();
         (host, figures) = watch.stop().await?;
         left += host.until_quiet(QUIET).await?;
