@@ -1,10 +1,12 @@
 //! Many callers at the same time, while some requests fail: each caller receives the result of its
 //! own run.
 
+use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use xtask::build::Kind;
 use xtask::load::{
     Actual, Caller, Plan, Record, Summary, actual_states, check, client, options_for, run_callers,
@@ -18,10 +20,25 @@ struct Course {
     callers: Vec<Caller>,
     records: Vec<Record>,
     actual_states: Vec<Actual>,
+    /// Peak number of live instances.
+    most_instances: usize,
+    /// The component's log.
+    log: String,
 }
 
 impl Course {
     async fn run(stage: Stage, kind: Kind, count: u64, options: Options) -> Self {
+        Self::run_spaced(stage, kind, count, Duration::ZERO, options).await
+    }
+
+    /// As [`run`](Self::run). Each caller begins this long after the one before it.
+    async fn run_spaced(
+        stage: Stage,
+        kind: Kind,
+        count: u64,
+        spacing: Duration,
+        options: Options,
+    ) -> Self {
         let callers = Plan {
             callers: count,
             seed: 1,
@@ -36,13 +53,51 @@ impl Course {
         let hightouch = hightouch.await.unwrap();
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await.serving;
         let (url, client) = (endpoint.url(), client().unwrap());
-        let records = run_callers(&callers, Instant::now(), &url, &client).await;
+        let calls = run_callers(&callers, Instant::now(), spacing, &url, &client);
+        let mut most_instances = 0;
+        let records = {
+            let mut calls = pin!(calls);
+            loop {
+                match timeout(Duration::from_millis(100), calls.as_mut()).await {
+                    Ok(records) => break records,
+                    Err(_) => most_instances = most_instances.max(endpoint.instances()),
+                }
+            }
+        };
         let actual_states = actual_states(&callers, &hightouch);
         Self {
             callers,
             records,
             actual_states,
+            most_instances,
+            log: stage.stderr.text(),
         }
+    }
+
+    /// Checks that each line of the log names the sync and the run of one caller, and that no line
+    /// contains a key.
+    fn check_log(&self) {
+        for caller in &self.callers {
+            assert!(!self.log.contains(&caller.key), "a key is in the log");
+        }
+        let by_sync: BTreeMap<String, &Actual> = self
+            .callers
+            .iter()
+            .zip(&self.actual_states)
+            .map(|(caller, actual)| (caller.sync.id.to_string(), actual))
+            .collect();
+        let mut named = 0;
+        for line in self.log.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let Some(actual) = line["sync"].as_str().and_then(|sync| by_sync.get(sync)) else {
+                continue;
+            };
+            if let Some(run) = line["run"].as_u64() {
+                assert!(actual.runs.iter().any(|own| own.id == run), "{line}");
+                named += 1;
+            }
+        }
+        assert!(named >= self.callers.len(), "{named} lines name a run");
     }
 
     fn summary(&self) -> Summary {
@@ -90,6 +145,33 @@ fn a_hundred_at_once_with_a_third_of_all_requests_going_wrong() {
             summary.mishaps.len() == quick().count() && summary.endings.len() > 5,
             "{summary:?}"
         );
+    });
+}
+
+/// Number of callers that share the instances of a component of WASI 0.3.
+const THOUSAND: u64 = 1_000;
+
+#[test]
+fn a_thousand_at_once_who_share_instances_and_have_secrets() {
+    stage(async |stage| {
+        // An instance takes no caller while it computes, and virtual time does not pass then.
+        let spacing = Duration::from_millis(2);
+        let mishaps = with_mishaps(20, quick());
+        let course = Course::run_spaced(stage, Kind::Service, THOUSAND, spacing, mishaps).await;
+        let summary = course.summary();
+        assert!(summary.wrong.is_empty(), "{}", summary.wrong.join("\n"));
+        assert!(
+            summary.mishaps.len() == quick().count() && summary.at_once as u64 > THOUSAND / 2,
+            "{summary:?}"
+        );
+        println!("{summary:?}, {} instances", course.most_instances);
+        // 16 callers share an instance. More instances are made if the others compute.
+        assert!(
+            course.most_instances as u64 <= THOUSAND / 8,
+            "{} instances",
+            course.most_instances
+        );
+        course.check_log();
     });
 }
 

@@ -17,6 +17,7 @@ mod a_rate_limit_that_outlasts_the_wait_is_told;
 mod answers_of_any_size_cost_little_memory;
 mod async_components_compose;
 mod bad_input_never_reaches_hightouch;
+mod callers_of_one_instance_share_only_time;
 mod components_compose;
 mod components_import_what_their_world_says;
 mod deadlines_hold;

@@ -22,7 +22,7 @@ pub(super) async fn handle_request(server: &Server, request: Request<Incoming>) 
     server.progress();
     let counted = Arc::new(server.requests.one());
     let outcome = Arc::new(OnceLock::new());
-    let (presence, gone) = Presence::new(Arc::clone(&counted));
+    let (presence, gone) = Presence::new(Arc::clone(&counted), server.clients.one());
     let (response_sender, response) = oneshot::channel();
     server.tasks.spawn(run(
         server.clone(),

@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll};
 
 use http_body_util::BodyExt as _;
@@ -23,7 +23,7 @@ use wasmtime_wasi_http::{Error, WasiHttpView as _};
 use super::Component;
 use super::config::{Limits, Reuse};
 use super::guest::refusal;
-use super::instance::Instance;
+use super::instance::{Counted, Instance};
 use super::outcome::{Body, Outcome, Presence};
 use super::serving::Server;
 
@@ -34,9 +34,11 @@ pub(super) async fn handle_request(
     request: Request<Incoming>,
 ) -> Response<Body> {
     server.progress();
-    let (presence, gone) = Presence::new(Arc::new(server.requests.one()));
+    let counted = Arc::new(server.requests.one());
+    let (presence, gone) = Presence::new(Arc::clone(&counted), server.clients.one());
     let outcome = Arc::new(OnceLock::new());
     let caller = Caller {
+        counted,
         gone,
         outcome: Arc::clone(&outcome),
     };
@@ -66,6 +68,7 @@ pub(super) async fn handle_request(
 
 /// A caller that waits for a response, or for the rest of its body.
 pub(super) struct Caller {
+    counted: Arc<Counted>,
     gone: oneshot::Receiver<()>,
     /// Set if the instance fails before the caller is gone.
     outcome: Arc<OnceLock<Outcome>>,
@@ -154,6 +157,8 @@ struct Callers(Arc<CallersState>);
 #[derive(Default)]
 struct CallersState {
     present: Mutex<Vec<Caller>>,
+    /// The requests since the instance last had no work.
+    counted: Mutex<Vec<Arc<Counted>>>,
     /// Whether the host itself ended the instance.
     expired: AtomicBool,
 }
@@ -165,6 +170,18 @@ impl Callers {
             .present
             .lock()
             .unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn add(&self, caller: Caller) {
+        self.counted().push(Arc::clone(&caller.counted));
+        self.with(|callers| callers.push(caller));
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Vec<Arc<Counted>>> {
+        self.0
+            .counted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forgets the callers that are gone. Returns whether any is left.
@@ -203,7 +220,7 @@ impl WorkerState for Shared {
         caller: Caller,
         _: GuestTaskId,
     ) -> Pin<Box<dyn Future<Output = ()> + Send + Sync>> {
-        self.callers.with(|callers| callers.push(caller));
+        self.callers.add(caller);
         Box::pin(std::future::pending())
     }
 
@@ -264,6 +281,9 @@ impl WorkerExpiration for Expiration {
         _: std::time::Instant,
     ) -> Poll<()> {
         let me = &mut *self;
+        if status == WorkerStatus::Idle {
+            me.callers.counted().clear();
+        }
         let state = match (me.callers.poll_present(cx), status) {
             (true, _) => State::Busy,
             (false, WorkerStatus::Idle) => State::Idle,

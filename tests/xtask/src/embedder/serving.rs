@@ -46,6 +46,7 @@ impl Host {
             address: listener.local_addr()?,
             tasks: Tasks::default(),
             requests: Count::default(),
+            clients: Count::default(),
             stop,
             host: self.clone(),
         };
@@ -56,6 +57,7 @@ impl Host {
                 component: Arc::clone(&self.component),
                 tasks: serving.tasks.clone(),
                 requests: serving.requests.clone(),
+                clients: serving.clients.clone(),
                 service,
                 listening: clock
                     .as_virtual()
@@ -72,6 +74,7 @@ pub struct Serving {
     address: SocketAddr,
     tasks: Tasks,
     requests: Count,
+    clients: Count,
     /// Ends the instances that requests share.
     stop: Option<Stop>,
     pub(super) host: Host,
@@ -89,9 +92,14 @@ impl Serving {
     }
 
     /// Returns the number of requests whose guest still runs or whose client does not have the
-    /// whole response. If requests share instances, only the clients count.
+    /// whole response. If requests share an instance, its requests count until it has no work.
     pub fn requests(&self) -> usize {
         self.requests.get()
+    }
+
+    /// Returns the number of clients that do not have their whole response.
+    pub fn clients(&self) -> usize {
+        self.clients.get()
     }
 
     /// Returns the number of live instances of the host, for requests and for calls.
@@ -120,6 +128,7 @@ pub(super) struct Server {
     pub(super) component: Arc<Component>,
     pub(super) tasks: Tasks,
     pub(super) requests: Count,
+    pub(super) clients: Count,
     /// Handles the requests to a component of WASI 0.3.
     service: Option<ProxyHandler<Instances>>,
     listening: Option<Arc<InFlight>>,

@@ -23,16 +23,18 @@ pub fn client() -> reqwest::Result<Client> {
     Client::builder().pool_max_idle_per_host(0).build()
 }
 
-/// Makes the requests of all callers at the same time. Returns their records in the callers' order.
-/// Times are relative to `began`.
+/// Makes the requests of all callers at the same time. Each caller begins this long after the one
+/// before it. Returns their records in the callers' order. Times are relative to `began`.
 pub async fn run_callers(
     callers: &[Caller],
     began: Instant,
+    spacing: Duration,
     endpoint: &str,
     client: &Client,
 ) -> Vec<Record> {
     let endpoint: Arc<str> = endpoint.into();
     let mut conversations = JoinSet::new();
+    let mut start = Duration::ZERO;
     for (index, caller) in callers.iter().enumerate() {
         let (caller, endpoint, client) = (caller.clone(), endpoint.clone(), client.clone());
         conversations
@@ -51,7 +53,7 @@ async fn run_caller(caller: &Caller, began: Instant, endpoint: &str, client: &Cl
     let start = format!("/syncs/{}/runs", caller.sync.id);
     let mut next = Next {
         run: None,
-        after: Duration::ZERO,
+        after: start_after,
     };
     while record.exchanges.len() < MAX_REQUESTS {
         tokio::time::sleep(next.after).await;

@@ -115,7 +115,7 @@ pub(crate) async fn host(arguments: HostArguments) -> Result<ExitCode> {
         let counts = Counts {
             instances: host.instances(),
             // Each call of a library has its own instance.
-            waiting: serving.as_ref().map_or(host.instances(), Serving::requests),
+            waiting: serving.as_ref().map_or(host.instances(), Serving::clients),
             peak_memory: host.peak_memory(),
         };
         println!("{}", serde_json::to_string(&counts)?);

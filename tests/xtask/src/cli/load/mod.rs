@@ -151,13 +151,13 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
         kind.world()
     );
     let (first, others) = callers.split_at(1);
-    let mut records = run_callers(first, began, &url, &client).await;
+    let mut records = run_callers(first, began, Duration::ZERO, &url, &client).await;
     let mut left = host.until_quiet(QUIET).await?;
     let mut figures = Figures::begin(host.sample().await?);
     for round in others.chunks(usize::try_from(runs).unwrap_or(usize::MAX)) {
         let watch = Watch::start(host, figures);
         let at = Instant::now();
-        records.extend(run_callers(round, began, &url, &client).await);
+        records.extend(run_callers(round, began, Duration::ZERO, &url, &client).await);
         let took = at.elapsed();
         (host, figures) = watch.stop().await?;
         left += host.until_quiet(QUIET).await?;
