@@ -2,6 +2,9 @@
 //!
 //! The response is sent first. The rest of the work, such as the last messages to other systems, is
 //! done before [`handle`] returns.
+//!
+//! A future is as large as its largest state. The states after the wait for a run are boxed, so that
+//! a request that waits does not hold memory for them.
 
 use super::adapter::{IncomingBody, ResponseOutparam, send_response, write_log};
 use super::courier::Courier;
@@ -222,7 +225,7 @@ impl<'a> Reply<'a> {
                 running
             }
         };
-        session.after_response(running.into_iter().collect()).await;
+        Box::pin(session.after_response(running.into_iter().collect())).await;
     }
 
     /// Runs several syncs. Responds when all runs are over, or after the wait that the caller
@@ -252,7 +255,7 @@ impl<'a> Reply<'a> {
             }
         };
         self.send(response).await;
-        session.after_response(running).await;
+        Box::pin(session.after_response(running)).await;
     }
 
     /// Starts the run that a delivery of dbt requires, unless such a run exists already.
@@ -279,7 +282,7 @@ impl<'a> Reply<'a> {
             }
         };
         self.send(response).await;
-        session.after_response(running.into_iter().collect()).await;
+        Box::pin(session.after_response(running.into_iter().collect())).await;
     }
 
     /// Lists the recent runs of a sync.
@@ -314,6 +317,6 @@ impl<'a> Reply<'a> {
     async fn send(self, response: Response) {
         let Response { head, body } = response;
         let head = head.with_preference(self.preference_applied);
-        send(Response { head, body }, self.to, self.log, self.clock).await;
+        Box::pin(send(Response { head, body }, self.to, self.log, self.clock)).await;
     }
 }

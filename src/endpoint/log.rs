@@ -3,7 +3,8 @@
 //! One line is written as soon as Hightouch has named a run that a request starts or joins, so that
 //! the run's ID is not lost if the host is killed. One more line is written when the request is
 //! answered. After the response, there is one line for each run that is followed, and one for each
-//! message about a run that is not delivered. The lines never contain a key or a body.
+//! message about a run that is not delivered. If the host ends a request, there is one line for each
+//! run that the request has started or may have started. The lines never contain a key or a body.
 
 use core::time::Duration;
 
@@ -32,6 +33,8 @@ enum Event {
     Followed,
     /// A message about a run was not delivered.
     Undelivered,
+    /// The host has ended the request before there was a response.
+    Cancelled,
 }
 
 /// A line of the log.
@@ -226,6 +229,19 @@ impl StartedLog {
         };
         line.report(report);
         line.as_line()
+    }
+
+    /// Returns the line of an operation that was in progress when the host ended the request; `None`
+    /// if the operation has started nothing.
+    pub(super) fn cancelled(&self, outcome: &Outcome) -> Option<ChunkedBuffer> {
+        let mut line = Log {
+            event: Event::Cancelled,
+            ..self.0.clone()
+        };
+        line.outcome(outcome);
+        let is_not_started =
+            matches!(outcome, Err(failure) if failure.kind == FailureKind::NotStarted);
+        (!is_not_started).then(|| line.as_line())
     }
 
     /// Returns the line of a run that was followed after the response.

@@ -1,10 +1,13 @@
 //! Carries out the operations of a request, and meanwhile reports their runs to other systems.
 
+use core::ops::{Deref, DerefMut};
+
 use super::adapter::write_log;
 use super::courier::Courier;
 use super::log::StartedLog;
 use super::response::presenter::Presenter;
 use super::response::problem::Problem;
+use super::stderr;
 use crate::engine::{Failure, FailureKind, Goal, Options, Outcome, Report, untyped};
 use crate::hightouch::SyncRef;
 use crate::host::adapter::Waits;
@@ -75,29 +78,31 @@ impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
 
     /// Drives the first operation to its end.
     pub(super) async fn finish_first(&mut self) -> Outcome<G::Report> {
+        let mut session = Awaited::new(self);
         loop {
-            self.advance();
-            if let Some(outcome) = self.take_outcome(0) {
+            session.advance();
+            if let Some(outcome) = session.take_outcome(0) {
                 return outcome;
             }
-            self.wait(Waits::default()).await;
+            session.wait(Waits::default()).await;
         }
     }
 
     /// Drives all operations to their ends. Returns their outcomes, in the order of the goals.
     pub(super) async fn finish(&mut self, operations: usize) -> Vec<Outcome<G::Report>> {
+        let mut session = Awaited::new(self);
         let mut outcomes: Vec<Option<Outcome<G::Report>>> = (0..operations).map(|_| None).collect();
         loop {
-            self.advance();
+            session.advance();
             for (index, outcome) in outcomes.iter_mut().enumerate() {
                 if outcome.is_none() {
-                    *outcome = self.take_outcome(index);
+                    *outcome = session.take_outcome(index);
                 }
             }
             if outcomes.iter().all(Option::is_some) {
                 return outcomes.into_iter().flatten().collect();
             }
-            self.wait(Waits::default()).await;
+            session.wait(Waits::default()).await;
         }
     }
 
@@ -150,6 +155,46 @@ impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
             }
         }
         session
+    }
+}
+
+/// A session whose caller awaits the response. If the host ends the request before, the log names
+/// the runs.
+pub(super) struct Awaited<'a, 's, G: Goal<Report: Redact + Into<Report>>>(&'a mut Session<'s, G>);
+
+impl<'a, 's, G: Goal<Report: Redact + Into<Report>>> Awaited<'a, 's, G> {
+    pub(super) fn new(session: &'a mut Session<'s, G>) -> Self {
+        Self(session)
+    }
+}
+
+impl<'s, G: Goal<Report: Redact + Into<Report>>> Deref for Awaited<'_, 's, G> {
+    type Target = Session<'s, G>;
+
+    fn deref(&self) -> &Self::Target {
+        self.0
+    }
+}
+
+impl<G: Goal<Report: Redact + Into<Report>>> DerefMut for Awaited<'_, '_, G> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        self.0
+    }
+}
+
+impl<G: Goal<Report: Redact + Into<Report>>> Drop for Awaited<'_, '_, G> {
+    /// Logs the operations that are in progress. There are none if the session has been driven to
+    /// its end.
+    fn drop(&mut self) {
+        self.driver.cancel();
+        for index in 0..self.driver.operations() {
+            let outcome = self.driver.take_outcome(index).map(untyped);
+            let line = outcome.and_then(|outcome| self.log.cancelled(&outcome));
+            if let Some(line) = line {
+                // A request that is ended cannot wait for the stderr of WASI 0.3.
+                let _: bool = stderr::write(&line.into_bytes());
+            }
+        }
     }
 }
 

@@ -114,6 +114,8 @@ struct Entry<G: Goal> {
     state: State<G>,
     /// The number of steps so far.
     steps: u64,
+    /// Whether the last request was a trigger.
+    has_sent_trigger: bool,
     /// Whether [`Batch::next_started`] has yet to return the run.
     is_unannounced: bool,
     /// Whether the operation has started its run, or has seen it in progress.
@@ -175,6 +177,7 @@ impl<G: Goal> Batch<G> {
                     .taking_turns(),
                 state: State::New,
                 steps: 0,
+                has_sent_trigger: false,
                 has_seen_progress: false,
             })
             .collect();
@@ -328,6 +331,11 @@ impl<G: Goal> Batch<G> {
             .min()
     }
 
+    /// Returns the number of operations.
+    pub fn operations(&self) -> usize {
+        self.entries.len()
+    }
+
     /// Returns whether every operation is over.
     pub fn is_over(&self) -> bool {
         self.entries.iter().all(|entry| entry.state.is_over())
@@ -380,6 +388,17 @@ impl<G: Goal> Batch<G> {
             state => {
                 entry.state = state;
                 None
+            }
+        }
+    }
+
+    /// Ends the operations that are in progress, because the caller does not await them any more.
+    /// Each fails, and its failure contains the run, or states that a run may have been started.
+    pub fn cancel(&mut self, now: Instant) {
+        for entry in &mut self.entries {
+            if !entry.state.is_over() {
+                let reason = entry.cancelled();
+                entry.end(now, reason);
             }
         }
     }
@@ -440,6 +459,7 @@ impl<G: Goal> Entry<G> {
             match action {
                 Action::Send { request, give_up } => {
                     self.state = State::InFlight;
+                    self.has_sent_trigger = request.method == Method::Post;
                     return Some((request, give_up));
                 }
                 Action::Wait { until } => self.state = State::Sleeping(until),
@@ -456,6 +476,28 @@ impl<G: Goal> Entry<G> {
         self.steps += 1;
         let failure = self.operation.end(now, reason);
         self.state = State::Over(Box::new(Err(failure)));
+    }
+
+    /// Returns why the operation ends if its caller does not await it any more.
+    fn cancelled(&self) -> FailureReason {
+        let is_in_flight = matches!(self.state, State::InFlight | State::Replied(_));
+        if self.operation.has_run() {
+            FailureReason::new(
+                FailureKind::StillRunning,
+                "The caller ended the call. The run was in progress, and continues.",
+            )
+        } else if self.operation.is_before_start() && !(is_in_flight && self.has_sent_trigger) {
+            FailureReason::new(
+                FailureKind::NotStarted,
+                "The caller ended the call. No run was started.",
+            )
+        } else {
+            FailureReason::new(
+                FailureKind::TriggerUnconfirmed,
+                "The caller ended the call before Hightouch had named the run. It is unknown \
+                 whether a run was started.",
+            )
+        }
     }
 
     /// Returns whether the operation has certainly started no run.

@@ -785,6 +785,13 @@ impl<G: Goal> Operation<G> {
         run.into_report(&self.options, self.requests, now.duration_since(self.began))
     }
 
+    /// Returns whether the ID of the run is known.
+    pub(super) fn has_run(&self) -> bool {
+        self.phase
+            .as_ref()
+            .is_some_and(|phase| phase.run().is_some())
+    }
+
     /// Returns whether the run is known to exist: this operation started it, or Hightouch listed
     /// it.
     pub fn is_confirmed(&self) -> bool {

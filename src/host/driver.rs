@@ -158,6 +158,16 @@ impl<G: Goal<Report: Redact>> Driver<G> {
         driver
     }
 
+    /// Returns the number of operations.
+    pub(crate) fn operations(&self) -> usize {
+        self.batch.operations()
+    }
+
+    /// Ends the operations that are in progress, because the caller does not await them any more.
+    pub(crate) fn cancel(&mut self) {
+        self.batch.cancel(self.exchanges.clock.now());
+    }
+
     /// Returns a run that an operation has started or adopted, as soon as Hightouch has named it,
     /// and the index of the operation. Returns each run once.
     pub(crate) fn next_started(&mut self) -> Option<(usize, G::Report)> {

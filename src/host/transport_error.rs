@@ -2,51 +2,64 @@
 //!
 //! A request that starts a run may be sent again only after proof that it was not sent. An error
 //! code is such a proof only if every host that reports it reports it before the first byte of a
-//! request is sent. This table says when each host reports each code.
+//! request is sent. This table says when each host reports each code. The column "0.3" is about
+//! `send` of wasi:http 0.3 in wasmtime and Spin, and the columns before it are about 0.2.
 //!
-//! | code | wasmtime | Spin | jco (Node) | proves not sent |
-//! | --- | --- | --- | --- | --- |
-//! | `DNS-error` | lookup, or no local address | the same | `ENOTFOUND` of the lookup | yes |
-//! | `connection-refused` | any error of connecting | any error of connecting | `ECONNREFUSED` of `connect` | yes |
-//! | `connection-limit-reached` | never | the limit on connections is reached | never | yes |
-//! | `TLS-protocol-error` | any error of the TLS handshake, an untrusted certificate included | the same | never | yes |
-//! | `TLS-certificate-error` | never | never | never | yes: RFC 9209 defines it as an error of the handshake |
-//! | `HTTP-request-denied` | an embedder's own check | `allowed_outbound_hosts` | never | yes, not granted |
-//! | `destination-IP-prohibited` | never | blocked networks, before connecting | never | yes, not granted |
-//! | `connection-timeout` | connecting | connecting | **socket idle, also after the request was sent** | no |
-//! | `connection-read-timeout` | first byte, or between bytes | the same | never | no |
-//! | `HTTP-response-timeout` | the response's body | never | never | no |
-//! | `HTTP-protocol-error` | any other error of the connection | any other error of the connection | `ECONNRESET`, unknown scheme | no |
-//! | `HTTP-request-body-size` | body and `content-length` differ | the same | never | no |
-//! | `HTTP-request-URI-invalid` | URI without authority | the same | the same | not used as proof |
-//! | `internal-error` | headers that cannot be sent | a denied dependency, from `handle` only | any other error of Node, certificates included | no |
-//! | all others | never | never | never | no: no source says when |
+//! | code | wasmtime | Spin | jco (Node) | 0.3 | proves not sent |
+//! | --- | --- | --- | --- | --- | --- |
+//! | `DNS-error` | lookup, or no local address | the same | `ENOTFOUND` of the lookup | the same | yes |
+//! | `connection-refused` | any error of connecting | any error of connecting | `ECONNREFUSED` of `connect` | the same | yes |
+//! | `connection-limit-reached` | never | the limit on connections is reached | never | the same | yes |
+//! | `TLS-protocol-error` | any error of the TLS handshake, an untrusted certificate included | the same | never | the same | yes |
+//! | `TLS-certificate-error` | never | never | never | never | yes: RFC 9209 defines it as an error of the handshake |
+//! | `HTTP-request-denied` | an embedder's own check | `allowed_outbound_hosts` | never | the same | yes, not granted |
+//! | `destination-IP-prohibited` | never | blocked networks, before connecting | never | the same | yes, not granted |
+//! | `connection-timeout` | connecting | connecting | **socket idle, also after the request was sent** | the same | no |
+//! | `connection-read-timeout` | first byte, or between bytes | the same | never | the same | no |
+//! | `HTTP-response-timeout` | the response's body | never | never | the end of the response's body | no |
+//! | `HTTP-protocol-error` | any other error of the connection | any other error of the connection | `ECONNRESET`, unknown scheme | the same, and unknown scheme | no |
+//! | `HTTP-request-body-size` | body and `content-length` differ | the same | never | the same | no |
+//! | `HTTP-request-URI-invalid` | URI without authority | the same | the same | the same | not used as proof |
+//! | `internal-error` | headers that cannot be sent | a denied dependency, from `handle` only | any other error of Node, certificates included | headers that cannot be sent; Spin: a denied dependency | only with the text of Spin's adapter for 0.3 |
+//! | all others | never | never | never | never | no: no source says when |
 //!
-//! `handle` itself returns an error only before it sends: in wasmtime and Spin it checks the
-//! request's form and spawns a task that sends; in jco it checks the URI and posts a message to the
-//! worker that sends. So every error of `handle` is proof ([`unsent`]).
+//! In WASI 0.2, `handle` itself returns an error only before it sends: in wasmtime and Spin it
+//! checks the request's form and spawns a task that sends; in jco it checks the URI and posts a
+//! message to the worker that sends. So every error of `handle` is proof (`unsent` in `p2`). In
+//! WASI 0.3, `send` returns the errors before and after sending alike, so only the code is proof.
+//! There, an error code that a component writes into the trailers of its own request comes back
+//! from `send`. This component never writes one.
+//!
+//! Spin composes an adapter with a dependency that does not inherit `allowed_outbound_hosts`. In
+//! WASI 0.3, the adapter's error is an `internal-error` with a text that nothing else in Spin or
+//! wasmtime produces ([`DENIED`]). The adapter sends nothing.
 //!
 //! An error of a TLS handshake is proof. Before a run is known, it also ends the operation, because
 //! the next handshake meets the same certificate. Node reports an untrusted certificate as
 //! `internal-error`, which proves nothing.
 //!
-//! No request options are set, and `handle` is called without any. jco uses `connect-timeout` as
-//! the idle timeout of the socket, and applies `first-byte-timeout` only after the response's head
-//! has arrived. Without options jco sets no timeout; wasmtime and Spin use 600 s for each.
-//! `Exchange` enforces its own deadline, which is always earlier. A host whose own timeout is
-//! shorter reports one of the timeouts above, and none of these is proof.
+//! No request options are set. jco uses `connect-timeout` as the idle timeout of the socket, and
+//! applies `first-byte-timeout` only after the response's head has arrived. Without options jco sets
+//! no timeout; wasmtime and Spin use 600 s for each. `Exchange` enforces its own deadline, which is
+//! always earlier. A host whose own timeout is shorter reports one of the timeouts above, and none
+//! of these is proof.
 //!
 //! Sources: wasmtime-wasi-http 48.0.8, `src/default_send_request.rs`, `src/p2/error.rs`
-//! (`error_to_p2`), `src/p2/http_impl.rs` (`handle`), `src/ctx.rs` (`p2_error_from_…`). Spin 4.0.2
-//! and its main branch of August 2026, `crates/factor-outbound-http/src/wasi.rs`
-//! (`prepare_request`, `send_request`, `connect_tcp`, `connect_tls`),
-//! `crates/factor-outbound-http/src/lib.rs` (`remove_blocked_addrs`),
-//! `crates/capabilities/deny-adapter/src/lib.rs` (before 4.0 `crates/compose/deny-all/src/lib.rs`).
-//! jco: `@bytecodealliance/preview2-shim` 0.26.1, `dist/nodejs/http.js` (`OutgoingRequest._handle`,
-//! `RequestOptions`), `dist/io/worker-http.js` (`createHttpRequest`). RFC 9209, section 2.3.
+//! (`error_to_p2`), `src/p2/http_impl.rs` (`handle`), `src/ctx.rs` (`p2_error_from_…`,
+//! `p3_error_from_…`), `src/p3/host/handler.rs` (`send`), `src/p3/request.rs`
+//! (`into_http_with_getter`), `src/p3/conv.rs` (`error_to_p3`). Spin 4.0.2 and its main branch of
+//! August 2026 (which becomes 4.1), `crates/factor-outbound-http/src/wasi.rs` (`prepare_request`,
+//! `send_request`, `connect_tcp`, `connect_tls`), `crates/factor-outbound-http/src/lib.rs`
+//! (`remove_blocked_addrs`), `crates/capabilities/deny-adapter/src/lib.rs` (before 4.0
+//! `crates/compose/deny-all/src/lib.rs`). jco: `@bytecodealliance/preview2-shim` 0.26.1,
+//! `dist/nodejs/http.js` (`OutgoingRequest._handle`, `RequestOptions`), `dist/io/worker-http.js`
+//! (`createHttpRequest`). RFC 9209, section 2.3.
 
 use super::adapter::http_types::ErrorCode;
 use crate::engine::{TransportError, TransportErrorKind};
+
+/// The text of the error with which Spin's adapter for WASI 0.3 denies a request.
+const DENIED: &str = "\"wasi:http/client\" is not permitted";
 
 /// Returns the error of a request that may have arrived.
 pub(super) fn lost(text: impl Into<String>) -> TransportError {
@@ -61,6 +74,9 @@ pub(super) fn from_code(code: &ErrorCode) -> TransportError {
     let (kind, text) = match code {
         ErrorCode::HttpRequestDenied => {
             (TransportErrorKind::NotGranted, "HTTP request denied".into())
+        }
+        ErrorCode::InternalError(Some(text)) if text == DENIED => {
+            (TransportErrorKind::NotGranted, text.clone())
         }
         ErrorCode::DestinationIpProhibited => (
             TransportErrorKind::NotGranted,
@@ -215,6 +231,7 @@ pub(super) mod tests {
             ErrorCode::InternalError(Some(
                 "\"wasi:http/outgoing-handler\" is not permitted".into(),
             )),
+            ErrorCode::InternalError(Some(DENIED.into())),
         ];
         assert_eq!(
             codes
@@ -239,6 +256,9 @@ pub(super) mod tests {
                     Some(TransportErrorKind::TlsFailed)
                 }
                 ErrorCode::HttpRequestDenied | ErrorCode::DestinationIpProhibited => {
+                    Some(TransportErrorKind::NotGranted)
+                }
+                ErrorCode::InternalError(Some(text)) if text == DENIED => {
                     Some(TransportErrorKind::NotGranted)
                 }
                 _ => None,

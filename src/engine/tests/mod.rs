@@ -8,6 +8,7 @@
 )]
 
 mod awaiting;
+mod cancelling;
 mod confirming;
 mod listing;
 mod running;

@@ -48,8 +48,9 @@ impl Future for Deadline {
     }
 }
 
-/// Awaits `main`. Until it is complete, also continues `background`, then drops it.
-pub(crate) async fn alongside<T>(
+/// Awaits `main`. Until it is complete, also continues `background`, then drops it. `main` begins
+/// first.
+pub(super) async fn alongside<T>(
     background: impl Future<Output = ()>,
     main: impl Future<Output = T>,
 ) -> T {
@@ -57,8 +58,11 @@ pub(crate) async fn alongside<T>(
     let mut main = pin!(main);
     let mut is_done = false;
     poll_fn(|context| {
-        is_done = is_done || background.as_mut().poll(context).is_ready();
-        main.as_mut().poll(context)
+        let poll = main.as_mut().poll(context);
+        if poll.is_pending() && !is_done {
+            is_done = background.as_mut().poll(context).is_ready();
+        }
+        poll
     })
     .await
 }

@@ -3,11 +3,13 @@
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use wit_bindgen::StreamWriter;
+use wit_bindgen::{FutureWriter, StreamWriter};
 
 use super::body::{Body, BodyStatus};
 use super::deadline::{Deadline, alongside};
-use super::http_types::{self, Fields, Method as WasiMethod, Request, Scheme as WasiScheme};
+use super::http_types::{
+    self, ErrorCode, Fields, Method as WasiMethod, Request, Scheme as WasiScheme, Trailers,
+};
 use super::{Progress, Waits};
 use crate::bindings::wasi::http0_3_0::client;
 use crate::bindings::{wit_future, wit_stream};
@@ -78,6 +80,8 @@ struct Message {
     body: Vec<u8>,
     /// The end of the body that this component writes. There is none if the body is empty.
     writer: Option<StreamWriter<u8>>,
+    /// Tells the host that there are no trailers when it is dropped.
+    trailers: FutureWriter<Result<Option<Trailers>, ErrorCode>>,
     reads_body: bool,
 }
 
@@ -99,11 +103,10 @@ impl Message {
             let (writer, contents) = wit_stream::new();
             (Some(writer), Some(contents))
         };
-        // There are no trailers. Dropping the writable end writes that.
-        let (_, trailers) = wit_future::new(|| Ok(None));
+        let (trailers, no_trailers) = wit_future::new(|| Ok(None));
         // No request options are passed, because a host may apply one timeout as another. The
         // exchange enforces the deadline itself.
-        let (request, _) = Request::new(fields, contents, trailers, None);
+        let (request, _) = Request::new(fields, contents, no_trailers, None);
         let method = match method {
             Method::Get => WasiMethod::Get,
             Method::Post => WasiMethod::Post,
@@ -124,6 +127,7 @@ impl Message {
             request,
             body,
             writer,
+            trailers,
             reads_body,
         })
     }
@@ -134,9 +138,11 @@ impl Message {
             request,
             body,
             writer,
+            trailers,
             reads_body,
         } = self;
         let upload = async {
+            drop(trailers);
             if let Some(mut writer) = writer {
                 // If the host accepts no more, the response contains the reason.
                 writer.write_all(body).await;
