@@ -37,8 +37,11 @@ pub async fn run_callers(
     let mut start = Duration::ZERO;
     for (index, caller) in callers.iter().enumerate() {
         let (caller, endpoint, client) = (caller.clone(), endpoint.clone(), client.clone());
-        conversations
-            .spawn(async move { (index, run_caller(&caller, began, &endpoint, &client).await) });
+        conversations.spawn(async move {
+            tokio::time::sleep(start).await;
+            (index, run_caller(&caller, began, &endpoint, &client).await)
+        });
+        start = start.saturating_add(spacing);
     }
     let mut records = conversations.join_all().await;
     records.sort_by_key(|(index, _)| *index);
@@ -53,7 +56,7 @@ async fn run_caller(caller: &Caller, began: Instant, endpoint: &str, client: &Cl
     let start = format!("/syncs/{}/runs", caller.sync.id);
     let mut next = Next {
         run: None,
-        after: start_after,
+        after: Duration::ZERO,
     };
     while record.exchanges.len() < MAX_REQUESTS {
         tokio::time::sleep(next.after).await;
