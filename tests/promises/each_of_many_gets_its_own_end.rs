@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout};
 use xtask::build::Kind;
@@ -150,9 +151,28 @@ fn a_hundred_at_once_with_a_third_of_all_requests_going_wrong() {
 
 /// Number of callers that share the instances of a component of WASI 0.3.
 const THOUSAND: u64 = 1_000;
+/// Open files of a caller: both ends of its connection and of the component's connection.
+const FILES_PER_CALLER: u64 = 4;
+
+/// Raises the limit on open files of this process to its maximum. Panics if it is too low for a
+/// thousand callers.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    let needed = THOUSAND * FILES_PER_CALLER;
+    assert!(
+        limit.maximum.is_none_or(|maximum| maximum >= needed),
+        "this test needs {needed} open files: raise the limit with `ulimit -Hn {needed}`"
+    );
+}
 
 #[test]
 fn a_thousand_at_once_who_share_instances_and_have_secrets() {
+    allow_open_files();
     stage(async |stage| {
         // An instance takes no caller while it computes, and virtual time does not pass then.
         let spacing = Duration::from_millis(2);
