@@ -4,6 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use xtask::build::Wasi;
+
 use super::support::calls::{CallKind, CallResult, Case, FinalState, SECRETS, run_case};
 use super::support::cases::{each, find_leak, panic_message};
 use super::support::raw::{Arrived, Fault, Place};
@@ -27,13 +29,16 @@ fn all() -> Vec<Case> {
                     CallKind::Post | CallKind::Get => &[2_000],
                     CallKind::Events => &[2_000, LONG],
                 };
-                let cases = waits.iter().map(|&wait| Case {
-                    fault,
-                    place,
-                    way,
-                    wait,
-                });
-                all.extend(cases.filter(makes_sense));
+                for wasi in Wasi::ALL {
+                    let cases = waits.iter().map(|&wait| Case {
+                        fault,
+                        place,
+                        way,
+                        wait,
+                        wasi,
+                    });
+                    all.extend(cases.filter(makes_sense));
+                }
             }
         }
     }
@@ -46,6 +51,7 @@ fn makes_sense(case: &Case) -> bool {
         place,
         way,
         wait,
+        ..
     } = *case;
     // Virtual time is instant, but large bodies take real time, so they are tested in fewer
     // combinations.
@@ -70,6 +76,7 @@ fn check_promises(case: &Case, ended: &CallResult, world: &FinalState) {
         place,
         way,
         wait,
+        ..
     } = *case;
     let kind = ended.kind.as_deref();
 

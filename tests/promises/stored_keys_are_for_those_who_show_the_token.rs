@@ -181,7 +181,7 @@ fn tokens_that_open_nothing_are_a_configuration_error() {
         let hightouch = naming_keys().await;
         let origin = hightouch.origin();
         let key = ("HIGHTOUCH_API_KEY_SECOND", "key-of-second");
-        let cannot_list = kind == Kind::SpinEndpoint;
+        let cannot_list = kind.is_for_spin();
         for (settings, query, named) in [
             (
                 &[("ENDPOINT_TOKEN", ", ,"), key][..],
