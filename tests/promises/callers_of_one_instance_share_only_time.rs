@@ -14,6 +14,7 @@ use xtask::local_hightouch::{
     KEY, LocalHightouch, Options, RateLimit, RowCounts, Status, SyncFixture, Timeline,
 };
 
+use super::support::cases::last_event;
 use super::support::stage::{
     Endpoint, EndpointResponse, Scripted, Stage, respond_with, send_request, stage,
 };
@@ -115,6 +116,53 @@ fn the_memory_for_sixteen_callers_is_limited() {
         let peak = host.peak_memory();
         println!("{}: {} KiB for full pages", kind.world(), peak >> 10);
         assert!(peak <= MAX_FULL, "{} KiB", peak >> 10);
+    });
+}
+
+/// Maximum linear memory of an instance with as many event streams as it can have, in bytes.
+const MAX_STREAMS: usize = 8 << 20;
+
+/// A host counts a caller as one of the sixteen only until its response begins. The response of an
+/// event stream begins at once, so the maximum number of event streams is that of all requests to an
+/// instance.
+#[test]
+fn the_memory_for_as_many_event_streams_as_an_instance_can_have_is_limited() {
+    with_each_service(async |stage, kind| {
+        let hightouch = hightouch(1, 0).await;
+        let host = host(&stage, kind, &hightouch.origin(), MAX_STREAMS);
+        let endpoint = Endpoint::serve(&host).await;
+        let mut calls = JoinSet::new();
+        let most = Reuse::default().in_total as u64;
+        for caller in 0..most {
+            let request = endpoint
+                .post(&format!("/syncs/{}/runs", caller % CALLERS + 1))
+                .bearer_auth(KEY)
+                .header("prefer", "wait=3600")
+                .header("accept", "text/event-stream");
+            calls.spawn(send_request(request));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(
+            (
+                endpoint.serving.clients() as u64,
+                endpoint.serving.instances()
+            ),
+            (most, 1)
+        );
+        while let Some(response) = calls.join_next().await {
+            let text = response.unwrap().text;
+            let (event, data) = last_event(&text);
+            assert_eq!(
+                (event.as_str(), &data["status"]),
+                ("report", &json!("success"))
+            );
+        }
+        let peak = host.peak_memory();
+        println!(
+            "{}: {} KiB for {most} event streams",
+            kind.world(),
+            peak >> 10
+        );
     });
 }
 

@@ -21,6 +21,8 @@ const RUNS: u64 = 400;
 /// Number of runs that one call waits for, if it runs a batch. It is the component's limit of runs
 /// in progress.
 const TOGETHER: u64 = 50;
+/// Time between calls that do not begin at the same time.
+const SPACING: Duration = Duration::from_millis(10);
 /// Maximum time until the last caller's run is in progress.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Duration of the measurement after that.
@@ -37,6 +39,9 @@ struct Case {
     runs_per_call: u64,
     /// Maximum number of calls that share an instance.
     calls_per_instance: usize,
+    /// Time between the beginnings of two calls. A host may make more instances for calls that begin
+    /// at the same time.
+    spacing: Duration,
     host: HostKind,
 }
 
@@ -64,16 +69,22 @@ fn cases() -> Vec<Case> {
             kind,
             runs_per_call,
             calls_per_instance,
+            spacing: Duration::ZERO,
             host,
         }
     };
     let wasmtime = [(Kind::Endpoint, 1, 1), (Kind::Service, 1, shared)];
     let wasmtime = wasmtime_command().map(|_| wasmtime.map(case(HostKind::Wasmtime)));
-    embedded
+    let at_once = embedded
         .map(case(HostKind::Embedded))
         .into_iter()
-        .chain(wasmtime.into_iter().flatten())
-        .collect()
+        .chain(wasmtime.into_iter().flatten());
+    let is_shared = |case: &Case| case.calls_per_instance > 1;
+    let spaced = at_once.clone().filter(is_shared).map(|case| Case {
+        spacing: SPACING,
+        ..case
+    });
+    at_once.chain(spaced).collect()
 }
 
 /// Returns the path of the `wasmtime` command that `.ci/wasmtime` installs or that is in `PATH`.
@@ -105,6 +116,9 @@ pub fn measure() -> Section {
             }
             if case.calls_per_instance > 1 {
                 name.push_str(&format!(", {} callers", case.calls_per_instance));
+            }
+            if !case.spacing.is_zero() {
+                name.push_str(&format!(" {} ms apart", case.spacing.as_millis()));
             }
             if case.runs_per_call > 1 {
                 name.push_str(&format!(", {} runs per call", case.runs_per_call));
@@ -208,6 +222,7 @@ async fn per_run(case: Case) -> Option<PerRun> {
     let syncs: Vec<u64> = (2..2 + RUNS).collect();
     for chunk in syncs.chunks(usize::try_from(case.runs_per_call).unwrap()) {
         callers.spawn(call(chunk.to_vec()));
+        sleep(case.spacing).await;
     }
     let fullest = fullest(&mut host, &hightouch, case).await;
     callers.abort_all();
