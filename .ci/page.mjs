@@ -110,7 +110,7 @@ const browser = await chromium.launch({
   ignoreDefaultArgs: ["--disable-back-forward-cache"],
 });
 
-/** Opens the page. Every request must go to its own server, and nothing may be blocked or fail in the console. */
+/** Opens the page. Every request must go to the page's own server, and the console must show no error. */
 async function open(url, options = {}) {
   const context = await browser.newContext({ locale: "en-GB", timezoneId: "Europe/Paris", ignoreHTTPSErrors: true, ...options });
   const page = await context.newPage();
@@ -138,7 +138,7 @@ async function fill(page, sync, token = "local") {
 }
 const press = (page, name) => page.getByRole("button", { name, exact: true }).click();
 
-/** Checks the page with axe, in light and dark. */
+/** Checks the page with axe, in light and dark mode. */
 async function checkAccessibility(page) {
   for (const colorScheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme });
@@ -195,7 +195,7 @@ const checks = {
     const bars = await page.locator(".duration").evaluateAll((bars) => bars.map((bar) => bar.style.width));
     assert.ok(bars.includes("100%"), String(bars));
     await checkAccessibility(page);
-    // The token is in no place that outlasts the page.
+    // The token is not stored in a place that outlasts the page.
     assert.deepEqual(await context.storageState(), { cookies: [], origins: [] });
     assert.equal(await page.evaluate(() => localStorage.length + sessionStorage.length), 0);
     assert.equal(page.url(), `${endpoint}/`);

@@ -1,6 +1,6 @@
 //! A WebAssembly component that runs a Hightouch sync to its end and reports how it ended.
 //!
-//! The crate is one component in three worlds (see `wit/worlds.wit`). A feature selects the world.
+//! The crate is one component in six worlds (see `wit/worlds.wit`). A feature selects the world.
 //! The main modules of the crate depend on each other in one direction only:
 //!
 //! `exports`, `endpoint` → `host` → [`engine`] → [`hightouch`]

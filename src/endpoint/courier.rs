@@ -26,7 +26,7 @@ pub(super) trait SendLast {
     /// Returns when a request may be sent.
     fn next_turn(&self) -> Instant;
 
-    /// Removes the body of a response that contains the API key as an ID.
+    /// Removes the body of a response in which an ID equals the API key.
     fn without_echo(&self, reply: Event) -> Event;
 }
 

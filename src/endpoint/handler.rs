@@ -258,7 +258,7 @@ impl<'a> Reply<'a> {
         Box::pin(session.after_response(running)).await;
     }
 
-    /// Starts the run that a delivery of dbt requires, unless such a run exists already.
+    /// Starts the run that a dbt delivery requires, unless such a run exists already.
     async fn respond_to_delivery(
         mut self,
         driver: Driver<SyncGoal>,

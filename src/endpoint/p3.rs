@@ -1,7 +1,7 @@
 //! The adapter for WASI 0.3: the export `wasi:http/handler`.
 //!
-//! Callers share an instance, and their calls take turns whenever one of them waits. The only state
-//! that they share are the lines of the log that wait to be written, and the hook for panics.
+//! Callers share an instance, and their calls take turns whenever one of them waits. Here, the only
+//! state that they share are the lines of the log that wait to be written, and the hook for panics.
 
 mod incoming;
 mod log_lines;

@@ -77,7 +77,7 @@ fn route(method: &str, path: &str) {
             );
             let goal = RunsGoal::new(sync.clone(), None).expect("a default limit");
             let request = first_request(goal, Options::default());
-            assert_eq!(request.method, Method::Get, "a list is only read");
+            assert_eq!(request.method, Method::Get, "listing runs only reads");
         }
         Route::DbtHook(sync) => {
             assert_eq!(method, "POST", "only POST starts a run");

@@ -44,7 +44,8 @@ impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
         }
     }
 
-    /// Returns the outcome of an operation that is over, once. Reports the end of its run.
+    /// Returns the outcome of an operation that is over, unless it was already taken. Reports the
+    /// end of its run.
     pub(super) fn take_outcome(&mut self, index: usize) -> Option<Outcome<G::Report>> {
         let outcome = self.driver.take_outcome(index)?;
         if let Some(courier) = &mut self.courier {
@@ -59,7 +60,7 @@ impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
         Some(outcome)
     }
 
-    /// Reports that a dbt delivery of a success ended in a problem.
+    /// Reports that a dbt delivery that reports a success ended in a problem.
     pub(super) fn dbt_problem(&mut self, dbt_run: Option<&str>, problem: &Problem) {
         if let (Some(courier), [sync]) = (&mut self.courier, self.syncs) {
             courier.reporter.dbt_problem(sync, dbt_run, problem);
@@ -121,8 +122,8 @@ impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
         }
     }
 
-    /// Awaits the ends of runs, logs and reports them. These goals only wait: they cannot start a
-    /// run.
+    /// Awaits the ends of runs. Logs and reports each end. These goals only wait: they cannot start
+    /// a run.
     async fn follow(self, running: Vec<Running<G>>) -> Self {
         let (indexes, goals): (Vec<usize>, Vec<G>) = running
             .into_iter()
@@ -222,7 +223,7 @@ pub(super) fn still_running<G: Goal>(
 }
 
 impl<G: Goal> Running<G> {
-    /// Returns the run of a report that shows it in progress.
+    /// Returns the run of a report that shows the run in progress; `None` for a list of runs.
     pub(super) fn new(index: usize, report: &G::Report) -> Option<Self> {
         let goal = G::awaiting(report)?;
         Some(Self { index, goal })

@@ -90,8 +90,8 @@ impl AttemptError {
 
     /// Returns whether another attempt of a read request is pointless.
     ///
-    /// If the run is confirmed, persistent errors count as transient: the run continues, and a
-    /// proxy on the way may change.
+    /// If the run is confirmed, persistent errors count as transient: the run continues, and the
+    /// cause, such as a proxy, may be fixed meanwhile.
     pub(super) fn is_final(&self, run_is_confirmed: bool) -> bool {
         !self.is_transient() || !run_is_confirmed && self.is_persistent()
     }

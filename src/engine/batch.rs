@@ -218,7 +218,7 @@ impl<G: Goal> Batch<G> {
     }
 
     /// Returns when [`take_turn`](Self::take_turn) can succeed, if no operation sends a request
-    /// before.
+    /// earlier.
     pub fn next_turn(&self) -> Instant {
         self.rate_limiter.next()
     }
@@ -322,7 +322,7 @@ impl<G: Goal> Batch<G> {
         }
     }
 
-    /// Returns when to call [`next_request`](Self::next_request) again if no reply arrives before;
+    /// Returns when to call [`next_request`](Self::next_request) again if no reply arrives earlier;
     /// `None` if only replies make progress.
     pub fn wake_at(&self) -> Option<Instant> {
         let next_send = self.has_free_slot().then(|| self.rate_limiter.next());
@@ -441,8 +441,8 @@ impl<G: Goal> Entry<G> {
     /// the deadline for its response.
     fn advance(&mut self, now: Instant, may_send: bool) -> Option<(Request, Instant)> {
         loop {
-            // Waking an operation may make it send a request, so that needs a free slot. After its
-            // deadline it sends nothing, so it may always wake.
+            // Waking an operation may make it send a request, which needs a free slot. After its
+            // deadline it sends nothing, so it can be woken without a slot.
             let may_wake = may_send || now >= self.operation.deadline();
             let event = match core::mem::replace(&mut self.state, State::Taken) {
                 State::New if may_wake => Event::Woke,

@@ -1,7 +1,7 @@
 //! Reading the details of syncs: their slugs and destinations.
 //!
 //! No run depends on these details. So each request is sent once, and what cannot be read stays
-//! unknown. The requests do not belong to an operation. They take turns of the rate limiter with
+//! unknown. The requests do not belong to an operation. The rate limiter gives them their turns in
 //! [`Batch::take_turn`](super::Batch::take_turn), after all operations.
 
 use core::time::Duration;

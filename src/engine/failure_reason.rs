@@ -98,7 +98,8 @@ pub(super) fn unconfirmed(cause: &AttemptError, details: String) -> FailureReaso
     }
 }
 
-/// Returns the first [`MAX_NAMED`] names as one text, which says if there are more.
+/// Returns the first [`MAX_NAMED`] names as one string, which ends with "and more" if there are
+/// more.
 pub(super) fn enumerate(names: impl IntoIterator<Item = String>) -> String {
     let mut names = names.into_iter();
     let named: Vec<String> = names.by_ref().take(MAX_NAMED).collect();

@@ -113,7 +113,7 @@ impl JobList {
         let run = self.run.run;
         let is_past = order.newest_first() && order.last().is_some_and(|last| last < run);
         let is_within = order.last() == Some(run);
-        // In a list without an order, a job may stand anywhere.
+        // In a list without an order, a job may be anywhere.
         let is_complete = is_past || !self.jobs.is_empty() && !is_within && !order.is_mixed();
         Ok(has_more && !is_complete)
     }

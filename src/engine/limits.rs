@@ -13,8 +13,8 @@ pub(super) const MAX_NAMED: usize = 10;
 
 /// Maximum number of attempts for a request before a run is known.
 ///
-/// A longer outage ends the operation, because nothing was started yet and because a wrong origin
-/// looks like an outage.
+/// A longer outage ends the operation, because nothing has been started yet, and because a wrong
+/// origin looks like an outage.
 pub(super) const MAX_ATTEMPTS: u32 = 4;
 
 /// Maximum number of jobs of a run that is awaited alone.

@@ -1,9 +1,10 @@
-//! Reads Hightouch's list of a sync's runs: from its newest end, or at the place of one run.
+//! Reads Hightouch's list of a sync's runs, starting with the newest run or at the place of one
+//! run.
 //!
 //! Hightouch lists runs by ID. The API does not document whether the newest run comes first. The
 //! first page shows the order. If a list begins with the oldest run, its end is found by a search:
 //! the offset is multiplied by four until a page lies past the target, and then the range is halved
-//! repeatedly. Reading a list of 100,000 runs takes at most 20 requests that way.
+//! repeatedly. In a list of 100,000 runs, the search takes at most 20 requests.
 
 use super::attempt_error::AttemptError;
 use super::limits::JobLimits;

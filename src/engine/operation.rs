@@ -32,11 +32,12 @@ use crate::hightouch::{Request, RunId, RunRef, SyncId, SyncRef, Timestamp};
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// Maximum time for the response to a trigger.
 const TRIGGER_TIMEOUT: Duration = Duration::from_secs(15);
-/// Part of a long wait that a trigger may take.
+/// Fraction of a long wait that a trigger may take.
 const TRIGGER_SHARE: f64 = 0.6;
-/// Part of a short wait that is kept free to read the list once after a trigger without a response.
+/// Fraction of a short wait that is reserved for reading the list once if the trigger gets no
+/// response.
 const LIST_SHARE: f64 = 0.2;
-/// Maximum time that is kept free to read the list once after a trigger without a response.
+/// Maximum time that is reserved for reading the list once if the trigger gets no response.
 const MAX_LIST_TIME: Duration = Duration::from_secs(1);
 /// Minimum time before the deadline at which a trigger may be sent, unless it is the first request.
 ///
@@ -282,7 +283,7 @@ impl<P: Phase> Flow<P> {
 pub enum SyncPhase {
     /// Looking up the slug.
     FindSync(FindSync),
-    /// Looking for a run that makes a new one unnecessary.
+    /// Looking for an existing run that is adopted, or that prevents a new one.
     FindRun(FindRun),
     /// Starting a run.
     Trigger(Trigger),
@@ -590,7 +591,7 @@ impl Phase for SequencePhase {
 /// The phases of an operation that lists runs.
 #[derive(Debug)]
 pub enum RunsPhase {
-    /// Looking up the slug, and the maximum number of runs.
+    /// Looking up the slug. The number is the maximum number of runs to list.
     FindSync(FindSync, usize),
     /// Reading the list.
     List(RecentRuns),
@@ -745,8 +746,8 @@ impl<G: Goal> Operation<G> {
         self
     }
 
-    /// Makes the operation wait for its turn before every request: a reply does not lead to another
-    /// request at once. Instead, the operation asks to be woken now.
+    /// Makes the operation wait for its turn before every request. After a reply, it does not send
+    /// the next request, but asks to be woken immediately.
     #[must_use]
     pub(super) fn taking_turns(mut self) -> Self {
         self.takes_turns = true;
@@ -758,8 +759,8 @@ impl<G: Goal> Operation<G> {
         self.phase.as_ref()?.sync()
     }
 
-    /// Returns whether no run was started so far. If the request in flight is a trigger, that is
-    /// not known.
+    /// Returns whether no run has been started so far. If the request in flight is a trigger, that
+    /// is not known.
     pub(super) fn is_before_start(&self) -> bool {
         self.phase.as_ref().is_some_and(Phase::is_before_start)
     }
@@ -967,8 +968,8 @@ impl<G: Goal> Operation<G> {
 
     /// Returns whether enough time is left to send a trigger and to receive its response.
     ///
-    /// The very first request is always sent, even if the wait is too short for its response,
-    /// because the caller chose the wait. It is not sent if the operation had to wait for a slot.
+    /// The very first request is sent even if the wait is too short for its response, because the
+    /// caller chose the wait. The exception: the operation had to wait for a slot.
     fn has_time_for_trigger(&self, now: Instant, is_confirmed: bool) -> bool {
         let wait = self.wait(is_confirmed);
         let was_queued = now.duration_since(self.began) > times(wait, MAX_START_DELAY);

@@ -49,7 +49,7 @@ const DEFAULT_LISTED_RUNS: u64 = 10;
 pub struct InvalidRunsLimit;
 
 impl RunsGoal {
-    /// Returns the goal to list at most `limit` runs, or 10.
+    /// Returns the goal to list at most `limit` runs, 10 by default.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ pub enum IfRunning {
 /// How to run a sync or a sequence.
 ///
 /// `resync`, `if_running` and `unless_since` have no effect on sequences: Hightouch has one way to
-/// start a sequence, and never runs it twice at once.
+/// start a sequence, and never runs it twice at the same time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Options {
     /// What the run does in addition to sending the rows that changed.
@@ -100,9 +100,9 @@ pub struct Options {
     pub if_running: IfRunning,
     /// Adopt a run that began at this time or later, or that is queued, instead of starting one.
     ///
-    /// Such a run reads the data as of this time. The first such run is adopted whatever its state
-    /// is, and its report has `joined`. A repeated call adopts the run of the first call and starts
-    /// no other. If a resync is requested, the operation ends with
+    /// Such a run reads data that is at least as new as this time. The first such run is adopted
+    /// whatever its state is, and its report has `joined`. A repeated call adopts the run of the
+    /// first call and starts no other. If a resync is requested, the operation ends with
     /// [`FailureKind::Busy`](super::FailureKind::Busy) instead.
     ///
     /// A run that starts before this time would not be adopted by the next call. So if this time is
@@ -122,7 +122,7 @@ pub struct Options {
     /// Minimum time that the operation allows for responses, until one names the run or reports its
     /// state.
     ///
-    /// It counts if it is longer than `max_wait`: a short wait must not cut off the response that
+    /// It applies if it is longer than `max_wait`: a short wait must not cut off the response that
     /// the operation needs.
     pub answer_wait: Duration,
 }

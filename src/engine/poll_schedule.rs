@@ -1,17 +1,17 @@
-//! The pauses between two polls of a run.
+//! The pauses between the polls of a run.
 //!
 //! The pause grows with the run's age, because people notice a lag in proportion to the duration of
 //! the run. The age alone gives a good schedule. Two hints improve it: how long earlier runs of the
-//! sync took, and how the run's completion ratio rises. Long before the expected end the pauses are
-//! up to [`FAR_FACTOR`] times as long, and around the expected end [`NEAR_FACTOR`] times. A wrong
-//! hint costs no more than these factors.
+//! sync took, and how the run's completion ratio rises. Long before the expected end, the pauses
+//! are up to [`FAR_FACTOR`] times as long. Around the expected end, they are [`NEAR_FACTOR`] times
+//! as long. A wrong hint costs no more than these factors.
 //!
 //! The pause grows in steps. Other clients of Hightouch poll at fixed intervals of 1, 3, 5 or 10 s.
 //! A fixed interval that is shorter than a run's mean pause needs more polls than this schedule,
-//! and one that is longer than the run's last pause has a larger lag. A fixed interval is therefore
-//! better in both only if it lies between the two. So the pause stays a little below each common
-//! interval for a long time, and then rises past it quickly. `cargo bench --bench polling` measures
-//! it.
+//! and one that is longer than the run's last pause has a larger lag. A fixed interval therefore
+//! needs fewer polls with a smaller lag only if it lies between these two pauses. So the pause
+//! stays a little below each common interval for a long time, and then rises past it quickly.
+//! `cargo bench --bench polling` measures it.
 
 use core::time::Duration;
 
@@ -21,13 +21,14 @@ use crate::hightouch::{Run, RunId, RunStatus, Timestamp};
 
 /// The first pause, and the minimum.
 const MIN_PAUSE: Duration = Duration::from_millis(1_000);
-/// Maximum random extension of the first pause. Runs that one cron job starts all begin at once.
+/// Maximum random extension of the first pause. It keeps runs that one cron job starts at the same
+/// time from being polled together.
 const FIRST_PAUSE_SPREAD: Duration = Duration::from_millis(200);
 /// Minimum time between two polls of concurrent operations.
 ///
-/// Hightouch allows 20 requests per second and workspace. Half of them are left to other clients.
+/// Hightouch allows each workspace 20 requests per second. Half of them are left to other clients.
 pub(super) const MIN_SPACING: Duration = Duration::from_millis(100);
-/// Maximum number of runs that are polled concurrently. Other runs wait for a free place.
+/// Maximum number of runs that are polled concurrently. Other runs wait for a free slot.
 pub const MAX_CONCURRENT_RUNS: u32 = 50;
 /// The steps of the pause, each with the minimum age of the run, the pause as a fraction of the
 /// age, and the maximum pause.
@@ -120,7 +121,7 @@ pub(super) struct PollSchedule {
 }
 
 impl PollSchedule {
-    /// Makes the polls so rare that `operations` operations together stay within the rate limit.
+    /// Spaces the polls so that `operations` operations together stay within the rate limit.
     pub(super) fn share_with(&mut self, operations: u32) {
         self.spacing = MIN_SPACING.saturating_mul(operations.min(MAX_CONCURRENT_RUNS));
     }
@@ -325,7 +326,7 @@ mod tests {
         alone.share_with(1);
         assert!(
             (pause_at(&alone, 2.0) - 1.0).abs() < 0.01,
-            "one is no crowd"
+            "a single operation keeps its pauses"
         );
     }
 

@@ -62,16 +62,16 @@ impl ServerClock {
         });
     }
 
-    /// Learns that a response at `now` reports this event, so that the event must have happened by
-    /// then.
+    /// Learns that a response at `now` reports this event. The event must therefore have happened
+    /// by then.
     pub(super) fn note_past(&mut self, event: Timestamp, now: Instant) {
         self.is_inconsistent |= self
             .start
             .is_some_and(|(_, high)| event > at(high, now) + NORMAL_SKEW);
     }
 
-    /// Returns how long Hightouch's clocks may still need until all of them show `time`; `None` if
-    /// the time has passed, or if the clock is unknown.
+    /// Returns the maximum time until all of Hightouch's clocks show `time`; `None` if the time has
+    /// passed, or if the clock is unknown.
     ///
     /// The machine that dates runs may be [`NORMAL_SKEW`] behind the one that writes `Date`.
     pub(super) fn time_until(&self, time: Timestamp, now: Instant) -> Option<Duration> {

@@ -37,7 +37,7 @@ pub fn validate_syncs<R>(
     if entries.len() > MAX_SYNCS {
         let too_many = || {
             Failure::invalid_input(format_args!(
-                "the list has more than {MAX_SYNCS} syncs, which is the maximum for one call"
+                "the list has more than {MAX_SYNCS} syncs, the maximum for one call"
             ))
         };
         return Err(InvalidSyncs {
@@ -62,7 +62,7 @@ pub fn validate_syncs<R>(
             Ok(sync) => {
                 syncs.push(sync);
                 failures.push(Failure::invalid_input(
-                    "another sync of the list is invalid",
+                    "another sync in the list is invalid",
                 ));
             }
             Err(failure) => {

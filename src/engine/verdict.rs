@@ -6,7 +6,8 @@ use crate::hightouch::{Run, RunStatus, SequenceRun, SequenceStatus, Timestamp};
 /// The state of a run, judged by the statuses of its jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Some job has not ended, or there are no jobs. The status is that of the first such job.
+    /// Some job has not ended, or there are no jobs. The status is that of the first job that has
+    /// not ended, or `queued` without jobs.
     InProgress(RunStatus),
     /// Every job ended in success.
     Succeeded(RunStatus),
@@ -31,8 +32,8 @@ impl Verdict {
 /// Judges a run by its jobs.
 ///
 /// A run has succeeded if it has jobs, all jobs have ended, and the status of every job is
-/// `success`, or `warning` if the warnings of the run are accepted. Completion ratios do not count,
-/// and row counts count only for the limit on rejected rows.
+/// `success`, or `warning` if the warnings of the run are accepted. Completion ratios are ignored,
+/// and row counts matter only for the limit on rejected rows.
 pub fn verdict(jobs: &[Run], warnings: Warnings) -> Verdict {
     verdict_of_all(jobs.iter().map(|job| (&job.status, job.ended())), || {
         warnings.accept(jobs)

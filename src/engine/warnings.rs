@@ -17,7 +17,7 @@ pub enum Warnings {
 }
 
 impl Warnings {
-    /// Returns whether all warnings are accepted, or none.
+    /// Returns the option that accepts all warnings, or none.
     pub fn accepted(accept: bool) -> Self {
         if accept { Self::Accept } else { Self::Fail }
     }
@@ -93,8 +93,8 @@ impl RejectedLimit {
         let is_small_share = self.max_percent.is_none_or(|max| {
             rows.total().is_some_and(|total| {
                 // The counts of a run are far below 2^53, up to which `f64` is exact. So 57 of
-                // 10,000 rows give the same `f64` as a limit of 0.57 %. The product of 0.57 and
-                // 10,000 would be less than 5700.
+                // 10,000 rows give the same `f64` as a limit of 0.57 %. The limit is not multiplied
+                // by the rows, because 0.57 times 10,000 is a little less than 5,700 in `f64`.
                 rejected == 0 || 100.0 * rejected as f64 / total as f64 <= max
             })
         });
@@ -144,7 +144,7 @@ impl RejectedRows {
         self.successful
     }
 
-    /// Returns the rows that were sent. Rows that were planned and not attempted do not count.
+    /// Returns the rows that were sent. Rows that were planned but not attempted do not count.
     fn total(self) -> Option<u128> {
         self.rejected?.checked_add(self.successful?)
     }

@@ -56,7 +56,7 @@ impl From<serde_json::Error> for ReadError {
             // serde names the duplicate field only in its message.
             serde_json::error::Category::Data => match duplicate_field(&error.to_string()) {
                 Some(name) => return Self::Duplicate(name.into()),
-                None => "it has another form",
+                None => "its structure is different",
             },
             serde_json::error::Category::Eof => "it ends too early",
             _ => "it is not JSON",

@@ -6,7 +6,7 @@ use core::str::FromStr;
 
 use super::lenient::whole_number;
 
-/// The error for a text or a number that is not an ID or a slug.
+/// The error for a string or a number that is not an ID or a slug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidId {
     /// It is not a whole number from 1 to 2⁶⁴ − 1, written in digits only.
@@ -30,8 +30,8 @@ fn positive(text: &str) -> Option<u64> {
     whole_number(text).filter(|number| *number > 0)
 }
 
-/// Returns whether a text is a decimal number, whole or not, such as `-1`, `.5` or `1e3`. As the
-/// name of a sync, such a text can only be an ID.
+/// Returns whether a string is a decimal number, whole or not, such as `-1`, `.5` or `1e3`. If such
+/// a string names a sync, it can only be an ID.
 ///
 /// The standard library's `f64` parser accepts the same texts, and also `inf` and `nan`, which can
 /// be slugs. Its tables would add 10 KiB to the memory of each instance.

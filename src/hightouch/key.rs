@@ -18,10 +18,10 @@ pub struct ApiKey {
     fragments: Fragments,
 }
 
-/// The error for a text that is not an API key. It does not quote the text.
+/// The error for a string that is not an API key. It does not quote the string.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the Hightouch API key must be 1 to {} printable ASCII characters without blanks",
+    "the Hightouch API key must be 1 to {} printable ASCII characters without spaces",
     MAX_KEY_LEN
 )]
 pub struct InvalidKey;
@@ -35,13 +35,13 @@ const MIN_FRAGMENT_LEN: usize = size_of::<u64>();
 /// Minimum length in bytes of a prefix of the key that is redacted at the end of a text, because
 /// the text may have been cut there.
 const MIN_PREFIX_LEN: usize = 4;
-/// Maximum number of blanks, in bytes, around an ID that is compared with the key.
+/// Maximum length in bytes of the whitespace around an ID that is compared with the key.
 const MAX_BLANKS_LEN: usize = 64;
 /// The replacement of a redacted key.
 const REDACTED: &str = "[redacted]";
 
 impl ApiKey {
-    /// Takes a key that can be part of an HTTP header.
+    /// Creates a key from a string that can be part of an HTTP header.
     ///
     /// # Errors
     /// The text is empty, too long, or contains a character that is not printable ASCII.
@@ -172,8 +172,8 @@ impl ApiKey {
     fn fragments_in(&self, text: &str, decode: fn(&[u8]) -> (u8, usize)) -> Vec<Range<usize>> {
         let length = self.fragments.length;
         let mut found: Vec<Range<usize>> = Vec::new();
-        // `last` is the last characters, as one number, and `positions` is where each of them
-        // begins. The character with the number `n` has its position at `n % MIN_FRAGMENT_LEN`.
+        // `last` holds the most recent characters as one number, and `positions` holds the index at
+        // which each of them begins. For character `n`, that is `positions[n % MIN_FRAGMENT_LEN]`.
         let (mut last, mut positions) = (0, [0; MIN_FRAGMENT_LEN]);
         let (mut at, mut count) = (0, 0);
         while let Some(rest) = text.as_bytes().get(at..).filter(|rest| !rest.is_empty()) {
@@ -321,8 +321,8 @@ fn unchanged(text: &[u8]) -> (u8, usize) {
     (text.first().copied().unwrap_or_default(), 1)
 }
 
-/// Returns the first character of a text in which characters may be escaped, and the number of
-/// bytes that it takes. Bytes that are not ASCII are returned one by one.
+/// Returns the first character of a string that may contain escapes, and the number of bytes that
+/// it takes. Bytes that are not ASCII are returned one by one.
 fn unescaped(text: &[u8]) -> (u8, usize) {
     let first = unchanged(text);
     let hex = |from: usize, digits: usize| {

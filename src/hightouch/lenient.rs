@@ -16,11 +16,11 @@ use serde_json::value::RawValue;
 
 use super::ReadError;
 
-/// Maximum length in bytes that is kept of a status, a UUID or a timestamp. Hightouch's own are at
+/// Maximum number of bytes that are kept of a status, a UUID or a timestamp. Hightouch's own are at
 /// most 36 bytes long.
 pub(super) const MAX_SHORT_TEXT_LEN: usize = 128;
 
-/// Maximum length in bytes that is kept of any other text of a response.
+/// Maximum number of bytes that are kept of any other string of a response.
 pub(super) const MAX_TEXT_LEN: usize = 16 * 1024;
 
 /// Maximum length in bytes of the JSON that one byte of text takes, as in `\u0000`.
@@ -33,7 +33,7 @@ const MAX_NUMBER_JSON_LEN: usize = 2 + 20 * MAX_ESCAPE_LEN;
 /// Returns the body's text.
 ///
 /// # Errors
-/// The body is not UTF-8, which JSON must be (RFC 8259, section 8.1).
+/// The body is not UTF-8. JSON must be UTF-8 (RFC 8259, section 8.1).
 pub(super) fn body_text(body: &[u8]) -> Result<&str, ReadError> {
     core::str::from_utf8(body).map_err(|_| ReadError::Json("it is not UTF-8".into()))
 }

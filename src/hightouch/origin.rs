@@ -18,7 +18,7 @@ pub struct Origin {
     authority: String,
 }
 
-/// The error for a text that is not an origin.
+/// The error for a string that is not an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the origin must be http:// or https://, a host and optionally a port, such as https://api.hightouch.com, \
@@ -108,8 +108,8 @@ enum Host<'a> {
 }
 
 impl Host<'_> {
-    /// Whether the host consists of characters that a host can have. The wasm host checks the rest
-    /// when it connects.
+    /// Whether the name or address has only characters that are allowed there. The Wasm runtime
+    /// checks the rest when it connects.
     fn is_valid(&self) -> bool {
         match self {
             Self::Name(name) => {

@@ -557,7 +557,7 @@ fn is_blank(byte: u8) -> bool {
 /// Returns three prefixes of a text. Each lacks at least one byte that is not a blank.
 pub(crate) fn cuts(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let last = text.iter().rposition(|byte| !is_blank(*byte)).unwrap_or(0);
-    // Any position serves, but the same text must always be cut at the same positions.
+    // Any position will do, but the same text must always be cut at the same positions.
     let anywhere = text.iter().fold(0_usize, |sum, byte| {
         sum.wrapping_mul(31).wrapping_add(usize::from(*byte))
     });

@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
-/// A text that is not a time.
+/// The error for a string that is not a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an RFC 3339 time with an offset, after 1970, such as 2026-11-25T06:00:00Z")]
 pub struct InvalidTimestamp;
@@ -26,8 +26,8 @@ impl Timestamp {
         self.0
     }
 
-    /// Reads a time in RFC 3339, the form that the API uses in bodies. A space may stand instead of
-    /// the `T` (RFC 3339, section 5.6). A leap second is read as the end of the second before it.
+    /// Reads a time in RFC 3339, the form that the API uses in bodies. A space may replace the `T`
+    /// (RFC 3339, section 5.6). A leap second is read as the end of the second before it.
     pub fn rfc3339(text: &str) -> Option<Self> {
         // `time` accepts any separator.
         let separator = text.as_bytes().get("2023-10-17".len())?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ReadError, RunId, lenient};
 
-/// The ways in which a run can do more than send the rows that have changed. Its JSON is the
+/// What a run does in addition to sending the rows that have changed. Serialized as JSON, it is the
 /// trigger's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Resync {

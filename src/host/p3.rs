@@ -4,7 +4,8 @@
 //! connection, and a call of this component that is cancelled sends nothing more.
 //!
 //! Callers share an instance. A waker of one caller must not be woken by another, because the
-//! executor of wit-bindgen ends the instance then. So nothing here is shared between callers.
+//! executor of wit-bindgen ends the instance then. Here, callers share only the number of large
+//! buffers.
 
 pub(crate) mod body;
 pub(crate) mod deadline;

@@ -152,9 +152,9 @@ enum Mutation {
     Repeat(Index, Index),
     /// Inserts bytes.
     Insert(Index, Vec<u8>),
-    /// Replaces the bytes after a position by the end of another input of the corpus.
+    /// Replaces the bytes after a position with the end of another input of the corpus.
     Splice(Index, Vec<u8>, Index),
-    /// Replaces a JSON value by another one.
+    /// Replaces a JSON value with another one.
     ReplaceValue(Index, String),
 }
 

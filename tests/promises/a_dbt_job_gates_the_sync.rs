@@ -253,7 +253,7 @@ fn who_does_not_prove_to_be_dbt_is_refused_alike_and_nothing_is_sent() {
             );
             assert_eq!(
                 received.text, responses[0].text,
-                "an answer that differs tells something"
+                "a different answer would reveal something"
             );
         }
         assert_eq!(responses[0].json()["kind"], "unauthenticated");

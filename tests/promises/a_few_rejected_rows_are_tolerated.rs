@@ -1,5 +1,5 @@
-//! A caller may tolerate a number or a share of rejected rows. Only `warning` is tolerated, and a
-//! number that is not known is not.
+//! A caller may tolerate a number or a share of rejected rows. Only `warning` is tolerated. A
+//! run whose number of rejected rows is unknown is a failure.
 
 use serde_json::{Value, json};
 use xtask::embedder::{
@@ -9,8 +9,8 @@ use xtask::local_hightouch::fixtures::SEQUENCE;
 
 use super::support::cases::last_event;
 use super::support::stage::{
-    Library, Scripted, lists, options, respond_with, send_request, stage, with_each_endpoint,
-    with_key,
+    Library, Scripted, lists, options, respond_with, send_request, with_each_endpoint,
+    with_each_library, with_key,
 };
 
 /// Three of the fifty rows of sync 2 are rejected: 6 %.
@@ -55,7 +55,7 @@ fn in_http(max_rejected: Option<u64>, max_percent: Option<f64>) -> (Value, Strin
 
 #[test]
 fn a_run_within_the_limit_succeeds_and_any_other_fails() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         for (number, percent) in WITHIN {
@@ -98,7 +98,7 @@ fn a_run_within_the_limit_succeeds_and_any_other_fails() {
 
 #[test]
 fn only_a_warning_is_tolerated() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         for (sync, succeeds) in [(1, true), (5, true), (3, false), (7, false), (8, false)] {
@@ -135,7 +135,7 @@ fn the_rows_of_all_jobs_count_and_an_unknown_number_fails() {
         (vec![job(json!("3"), rows(50))], false, false),
     ] {
         let body = json!({"data": jobs, "hasMore": false}).to_string();
-        stage(async |stage| {
+        with_each_library(async |stage| {
             let listed = body.clone();
             let hightouch = lists(move |_| listed.clone()).await;
             let library = stage.library(hightouch.origin());
@@ -214,7 +214,7 @@ fn an_invalid_limit_is_refused_before_anything_is_sent() {
         }
         assert_eq!(hightouch.requests().len(), 0);
     });
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         for (number, percent) in [
@@ -233,8 +233,8 @@ fn an_invalid_limit_is_refused_before_anything_is_sent() {
 
 const RUN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
 
-/// Starts a mock of a sequence whose sync runs 6134 and 6148 ended as `warning`, and whose rows are
-/// these.
+/// Starts a mock of a sequence whose sync runs 6134 and 6148 ended as `warning`, with these
+/// row counts.
 async fn sequence_with_rows(of_6134: Value, of_6148: Value) -> Scripted {
     Scripted::start(move |what, _| {
         let jobs = |id: u64, failed: &Value| {
@@ -306,7 +306,7 @@ fn in_a_sequence_the_limit_holds_for_each_sync_run_which_is_read_once() {
             vec!["run 6148 of sync 1960: an unknown number"],
         ),
     ] {
-        stage(async |stage| {
+        with_each_library(async |stage| {
             let hightouch = sequence_with_rows(of_6134.clone(), of_6148.clone()).await;
             let library = stage.library(hightouch.origin());
             let outcome = run_sequence(&library, RUN, tolerate(Some(3), None)).await;
@@ -333,7 +333,7 @@ fn in_a_sequence_the_limit_holds_for_each_sync_run_which_is_read_once() {
 
 #[test]
 fn a_sequence_of_the_local_hightouch_is_tolerated_by_every_component() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         for (warnings, succeeds) in [

@@ -8,7 +8,7 @@ use hmac_sha256::Hash;
 use super::stored_keys_are_for_those_who_show_the_token::configured;
 use super::support::stage::{send_request, with_each_endpoint};
 
-/// Returns the texts between two texts.
+/// Returns each part of a text from a start mark to the next end mark.
 fn between<'a>(text: &'a str, start: &str, end: &str) -> Vec<&'a str> {
     let parts = text.split(start).skip(1);
     parts

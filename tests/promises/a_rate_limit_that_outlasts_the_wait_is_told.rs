@@ -10,8 +10,8 @@ use super::a_dbt_job_gates_the_sync::{signature, success};
 use super::stored_keys_are_for_those_who_show_the_token::configured;
 use super::support::cases::last_event;
 use super::support::stage::{
-    Endpoint, EndpointResponse, Scripted, Stage, options, respond_with, send_request, stage,
-    with_each_endpoint,
+    Endpoint, EndpointResponse, Scripted, Stage, options, respond_with, send_request,
+    with_each_endpoint, with_each_library,
 };
 
 /// Duration in seconds for which Hightouch rejects triggers. It is longer than the timeout and
@@ -76,7 +76,7 @@ fn check(received: &EndpointResponse) {
 
 #[test]
 fn by_the_library() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = refusing().await;
         let library = stage.library(hightouch.origin());
         for sync in [SyncRef::Id(1), SyncRef::Slug("demo".into())] {

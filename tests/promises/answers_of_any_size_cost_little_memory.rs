@@ -1,6 +1,8 @@
 //! A response of any size or depth costs at most a few MiB of memory. It causes an error or is
 //! ignored, but never a trap.
 
+use xtask::build::Wasi;
+
 use super::support::calls::{CallKind, Case, MEMORY, run_case};
 use super::support::cases::each;
 use super::support::raw::{Fault, Place};
@@ -22,12 +24,15 @@ fn the_most_that_a_peer_can_send_fits() {
     let mut cases = Vec::new();
     for &fault in Fault::ALL.iter().filter(|fault| fault.large()) {
         for place in [Place::TriggerCarriedOut, Place::Reads] {
-            cases.extend(CallKind::ALL.map(|way| Case {
-                fault,
-                place,
-                way,
-                wait: 2_000,
-            }));
+            for wasi in Wasi::ALL {
+                cases.extend(CallKind::ALL.map(|way| Case {
+                    fault,
+                    place,
+                    way,
+                    wait: 2_000,
+                    wasi,
+                }));
+            }
         }
     }
     cases.retain(|case| !(case.way.awaits() && case.place == Place::TriggerCarriedOut));

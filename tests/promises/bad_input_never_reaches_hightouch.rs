@@ -4,11 +4,13 @@ use serde_json::json;
 use xtask::embedder::{FailureKind, RunRef, SyncRef};
 use xtask::local_hightouch::KEY;
 
-use super::support::stage::{ENDPOINTS, connection, options, send_request, stage, with_key};
+use super::support::stage::{
+    ENDPOINTS, connection, options, send_request, stage, with_each_library, with_key,
+};
 
 #[test]
 fn what_runs_refuses() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let good = &library.connection;

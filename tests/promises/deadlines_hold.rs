@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use xtask::build::components;
+use xtask::build::{Kind, components};
 use xtask::embedder::{Config, FailureKind, Host, Outbound, RunOptions, SyncRef};
 use xtask::local_hightouch::{KEY, LocalHightouch, Options, Scenario};
 
 use super::support::raw::{Fault, Line, Place};
-use super::support::stage::{Endpoint, connection, options, stage, with_each_endpoint};
+use super::support::stage::{Endpoint, connection, options, with_each_endpoint, with_each_library};
 
 #[test]
 fn a_deadline_that_passes_names_the_run_and_await_run_takes_it_up() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let ten = RunOptions {
@@ -44,7 +44,7 @@ fn a_deadline_that_passes_names_the_run_and_await_run_takes_it_up() {
 
 #[test]
 fn a_wait_of_zero_starts_a_run_or_looks_once() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let once = RunOptions {
@@ -76,7 +76,7 @@ fn a_wait_of_zero_starts_a_run_or_looks_once() {
 
 #[test]
 fn start_sync_returns_with_the_run_and_does_not_wait() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let started = library
@@ -95,7 +95,7 @@ fn start_sync_returns_with_the_run_and_does_not_wait() {
 
 #[test]
 fn a_hightouch_that_never_answers_is_given_up_at_the_deadline() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let silent = Options::default().with_scenario(Scenario::Silent);
         let hightouch = LocalHightouch::start(silent).await.unwrap();
         let minute = RunOptions {
@@ -114,7 +114,7 @@ fn a_hightouch_that_never_answers_is_given_up_at_the_deadline() {
 
 #[test]
 fn polls_that_fail_for_the_whole_wait_leave_the_run_named() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let failing = Options::default().with_scenario(Scenario::PollsFail);
         let hightouch = LocalHightouch::start(failing).await.unwrap();
         let minute = RunOptions {
@@ -145,13 +145,16 @@ fn on_the_clock_on_the_wall_too() {
     tokio::runtime::Runtime::new().unwrap().block_on(async {
         let hightouch = LocalHightouch::start(Options::default()).await.unwrap();
         let mut calls = tokio::task::JoinSet::new();
-        for fault in slow {
+        let cases = Kind::LIBRARIES
+            .iter()
+            .flat_map(|kind| slow.iter().map(move |fault| (*kind, *fault)));
+        for (kind, fault) in cases {
             let line = Line::open(fault, Place::Everything, &hightouch.origin());
             let config = Config {
                 outbound: Outbound::only([line.origin()]),
                 ..Config::default()
             };
-            let host = Host::new(&components().unwrap().library, config).unwrap();
+            let host = Host::new(components().unwrap().path(kind), config).unwrap();
             calls.spawn(async move {
                 let short = RunOptions {
                     max_wait_ms: Some(3_000),

@@ -1,15 +1,18 @@
 //! Many callers at the same time, while some requests fail: each caller receives the result of its
 //! own run.
 
+use std::collections::BTreeMap;
+use std::pin::pin;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use xtask::build::Kind;
 use xtask::load::{
-    Actual, Caller, Plan, Record, Summary, actual_states, check, client, run_callers,
+    Actual, Caller, Plan, Record, Summary, actual_states, check, client, options_for, run_callers,
 };
-use xtask::local_hightouch::{self as local, LocalHightouch, Mishap, Mishaps, Options, RateLimit};
+use xtask::local_hightouch::{LocalHightouch, Mishap, Mishaps, Options, RateLimit};
 
 use super::support::stage::{Stage, stage, with_each_endpoint};
 
@@ -18,39 +21,84 @@ struct Course {
     callers: Vec<Caller>,
     records: Vec<Record>,
     actual_states: Vec<Actual>,
+    /// Peak number of live instances.
+    most_instances: usize,
+    /// The component's log.
+    log: String,
 }
 
 impl Course {
     async fn run(stage: Stage, kind: Kind, count: u64, options: Options) -> Self {
+        Self::run_spaced(stage, kind, count, Duration::ZERO, options).await
+    }
+
+    /// As [`run`](Self::run). Each caller begins this long after the one before it.
+    async fn run_spaced(
+        stage: Stage,
+        kind: Kind,
+        count: u64,
+        spacing: Duration,
+        options: Options,
+    ) -> Self {
         let callers = Plan {
             callers: count,
             seed: 1,
             longest: Duration::from_secs(20),
         }
         .callers();
-        let syncs = callers.iter().map(|caller| caller.sync.clone()).collect();
         let hightouch = LocalHightouch::start(Options {
-            syncs,
-            sequences: Vec::new(),
-            ..options
-        })
-        .await
-        .unwrap();
+            mishaps: options.mishaps,
+            rate_limit: options.rate_limit,
+            ..options_for(&callers)
+        });
+        let hightouch = hightouch.await.unwrap();
         let endpoint = stage.endpoint(kind, &hightouch.origin()).await.serving;
-        let records = run_callers(
-            &callers,
-            Instant::now(),
-            &endpoint.url(),
-            local::KEY,
-            &client().unwrap(),
-        )
-        .await;
+        let (url, client) = (endpoint.url(), client().unwrap());
+        let calls = run_callers(&callers, Instant::now(), spacing, &url, &client);
+        let mut most_instances = 0;
+        let records = {
+            let mut calls = pin!(calls);
+            loop {
+                match timeout(Duration::from_millis(100), calls.as_mut()).await {
+                    Ok(records) => break records,
+                    Err(_) => most_instances = most_instances.max(endpoint.instances()),
+                }
+            }
+        };
         let actual_states = actual_states(&callers, &hightouch);
         Self {
             callers,
             records,
             actual_states,
+            most_instances,
+            log: stage.stderr.text(),
         }
+    }
+
+    /// Checks that each line of the log names the sync and the run of one caller, and that no line
+    /// contains a key.
+    fn check_log(&self) {
+        for caller in &self.callers {
+            assert!(!self.log.contains(&caller.key), "a key is in the log");
+        }
+        let by_sync: BTreeMap<String, &Actual> = self
+            .callers
+            .iter()
+            .zip(&self.actual_states)
+            .map(|(caller, actual)| (caller.sync.id.to_string(), actual))
+            .collect();
+        let mut named = 0;
+        for line in self.log.lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let Some(actual) = line["sync"].as_str().and_then(|sync| by_sync.get(sync)) else {
+                continue;
+            };
+            if let Some(run) = line["run"].as_u64() {
+                assert!(actual.runs.iter().any(|own| own.id == run), "{line}");
+                named += 1;
+            }
+        }
+        assert!(named >= self.callers.len(), "{named} lines name a run");
     }
 
     fn summary(&self) -> Summary {
@@ -101,12 +149,58 @@ fn a_hundred_at_once_with_a_third_of_all_requests_going_wrong() {
     });
 }
 
+/// Number of callers that share the instances of a component of WASI 0.3.
+const THOUSAND: u64 = 1_000;
+/// Open files of a caller: both ends of its connection and of the component's connection.
+const FILES_PER_CALLER: u64 = 4;
+
+/// Raises the limit on open files of this process to its maximum. Panics if it is too low for a
+/// thousand callers.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    let needed = THOUSAND * FILES_PER_CALLER;
+    assert!(
+        limit.maximum.is_none_or(|maximum| maximum >= needed),
+        "this test needs {needed} open files: raise the limit with `ulimit -Hn {needed}`"
+    );
+}
+
+#[test]
+fn a_thousand_at_once_who_share_instances_and_have_secrets() {
+    allow_open_files();
+    stage(async |stage| {
+        // An instance takes no caller while it computes, and virtual time does not pass then.
+        let spacing = Duration::from_millis(2);
+        let mishaps = with_mishaps(20, quick());
+        let course = Course::run_spaced(stage, Kind::Service, THOUSAND, spacing, mishaps).await;
+        let summary = course.summary();
+        assert!(summary.wrong.is_empty(), "{}", summary.wrong.join("\n"));
+        assert!(
+            summary.mishaps.len() == quick().count() && summary.at_once as u64 > THOUSAND / 2,
+            "{summary:?}"
+        );
+        println!("{summary:?}, {} instances", course.most_instances);
+        // 16 callers share an instance. More instances are made if the others compute.
+        assert!(
+            course.most_instances as u64 <= THOUSAND / 8,
+            "{} instances",
+            course.most_instances
+        );
+        course.check_log();
+    });
+}
+
 #[test]
 fn answers_that_are_late_or_never_come() {
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let course = Course::run(
             stage,
-            Kind::Endpoint,
+            kind,
             40,
             with_mishaps(20, Mishap::ALL.iter().copied()),
         )
@@ -122,8 +216,8 @@ fn answers_that_are_late_or_never_come() {
 
 #[test]
 fn under_a_rate_limit_that_is_far_too_low_for_all() {
-    stage(async |stage| {
-        let course = Course::run(stage, Kind::Endpoint, 100, Options::default()).await;
+    with_each_endpoint(async |stage, kind| {
+        let course = Course::run(stage, kind, 100, Options::default()).await;
         let summary = course.summary();
         assert!(summary.wrong.is_empty(), "{}", summary.wrong.join("\n"));
         assert!(
@@ -136,7 +230,7 @@ fn under_a_rate_limit_that_is_far_too_low_for_all() {
 /// A false statement: its description, the index of the caller, and a change of the record.
 type Lie<'a> = (&'static str, usize, &'a dyn Fn(&mut Record));
 
-/// Shows that the check of the other tests detects errors.
+/// Shows that the check that the other tests use detects errors.
 #[test]
 fn a_story_that_is_not_true_is_found_out() {
     stage(async |stage| {
@@ -152,14 +246,14 @@ fn a_story_that_is_not_true_is_found_out() {
                 .records
                 .iter()
                 .position(has)
-                .expect("such an end is among them")
+                .expect("a record ends with this status")
         };
         let (well, badly) = (with_status(200), with_status(424));
         let followed = course
             .records
             .iter()
             .position(|record| record.exchanges.len() > 1)
-            .expect("one was told 202");
+            .expect("a caller received 202");
 
         let received = |index: usize, change: &dyn Fn(&mut Record)| {
             let mut record = course.records[index].clone();
@@ -216,7 +310,7 @@ fn a_story_that_is_not_true_is_found_out() {
             ("another status of a job", badly, &|record| {
                 body(record, "/jobs/0/status", "processing".into())
             }),
-            ("a job too few", well, &|record| {
+            ("one job is missing", well, &|record| {
                 body(record, "/jobs", json!([]))
             }),
             ("other rows", well, &|record| {
@@ -225,7 +319,7 @@ fn a_story_that_is_not_true_is_found_out() {
             ("an end at another time", well, &|record| {
                 body(record, "/jobs/0/finishedAt", Value::Null)
             }),
-            ("a request too few", well, &|record| {
+            ("one request is missing", well, &|record| {
                 body(record, "/requests", 1.into())
             }),
             ("no end", followed, &|record| drop(record.exchanges.pop())),
@@ -251,9 +345,10 @@ fn a_story_that_is_not_true_is_found_out() {
         );
         assert!(
             really(&|actual| actual.runs.clear()).is_err(),
-            "a run that is not there passes for one"
+            "a missing run is not detected"
         );
         assert!(really(&|actual| actual.strays.push(actual.requests[0].clone())).is_err());
+        assert!(really(&|actual| actual.requests[0].further_key = Some(1)).is_err());
         assert!(
             really(&|actual| actual.requests[0].headers = vec![("traceparent".into(), "x".into())])
                 .is_err()

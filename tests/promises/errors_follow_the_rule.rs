@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use xtask::build::{Kind, components};
+use xtask::build::components;
 use xtask::embedder::{Config, FailureKind, Host, Outbound, RunOptions, RunRef, SyncRef};
 use xtask::local_hightouch::LocalHightouch;
 
@@ -18,13 +18,13 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use super::support::stage::{
-    Library, Scripted, ScriptedResponse, connection, options, respond_with, send_request, stage,
-    with_each_endpoint, with_key,
+    Library, Scripted, ScriptedResponse, connection, options, respond_with, send_request,
+    with_each_endpoint, with_each_library, with_key,
 };
 
 #[test]
 fn a_401_is_told_in_hightouchs_own_words() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let library = Library {
@@ -44,7 +44,7 @@ fn a_401_is_told_in_hightouchs_own_words() {
 
 #[test]
 fn a_404_is_not_found() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let by_id = library.run_sync(404, options()).await.unwrap_err();
@@ -85,7 +85,7 @@ fn any_other_error_code_is_its_reason_phrase_whatever_the_body() {
             r#"{"message":"Validation failed","details":{"x":1}}"#,
             r#""Internal Server Error""#,
         ] {
-            stage(async |stage| {
+            with_each_library(async |stage| {
                 let hightouch = Scripted::start(move |_, _| respond_with(code, body)).await;
                 let library = stage.library(hightouch.origin());
                 let failure = library.run_sync(1, options()).await.unwrap_err();
@@ -233,7 +233,7 @@ fn a_text_of_an_error_is_bounded_and_shows_no_key() {
 
 #[test]
 fn a_server_error_after_which_no_run_is_listed_started_none() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = Scripted::start(|what, _| {
             if what.starts_with("POST") {
                 respond_with(502, "<html>")
@@ -257,7 +257,7 @@ fn a_server_error_after_which_no_run_is_listed_started_none() {
 
 #[test]
 fn a_hightouch_that_is_not_there_is_unreachable() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let gone = {
             let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             format!("http://{}", listener.local_addr().unwrap())
@@ -304,7 +304,7 @@ async fn untrusted() -> (String, Arc<AtomicUsize>, JoinSet<()>) {
 
 #[test]
 fn a_certificate_that_is_not_trusted_is_told_at_once() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let (origin, connected, _server) = untrusted().await;
         let library = stage.library(&origin);
         let failure = library.run_sync(1, options()).await.unwrap_err();
@@ -351,7 +351,7 @@ fn compressed(status: u16) -> ScriptedResponse {
 
 #[test]
 fn a_content_coding_that_nobody_asked_for_is_named_at_once() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = Scripted::start(|_, _| compressed(200)).await;
         let library = stage.library(hightouch.origin());
         let failure = library.run_sync(1, options()).await.unwrap_err();
@@ -366,7 +366,7 @@ fn a_content_coding_that_nobody_asked_for_is_named_at_once() {
         );
         assert!(failure.elapsed_ms < 2_000, "{failure:?}");
     });
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = Scripted::start(|_, _| compressed(403)).await;
         let failure = stage
             .library(hightouch.origin())
@@ -391,13 +391,13 @@ fn a_content_coding_that_nobody_asked_for_is_named_at_once() {
 
 #[test]
 fn a_call_that_the_host_refuses_names_the_setting() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch: LocalHightouch = stage.local().await;
         let config = Config {
             outbound: Outbound::default(),
             ..stage.config(&hightouch.origin())
         };
-        let host = Host::new(components().unwrap().path(Kind::Library), config).unwrap();
+        let host = Host::new(components().unwrap().path(stage.library), config).unwrap();
         let library = Library {
             host,
             connection: connection(&hightouch.origin(), "local"),

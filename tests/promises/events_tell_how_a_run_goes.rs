@@ -284,7 +284,7 @@ fn a_caller_who_hangs_up_ends_the_invocation_quietly() {
                 assert_eq!(
                     line["run"],
                     hightouch.runs(6)[0].id,
-                    "the run is named where its caller has gone: {line}"
+                    "the log names the run although its caller has hung up: {line}"
                 );
             }
         });

@@ -1,5 +1,5 @@
-//! A run that ended without success is posted once to `NOTIFY_URL`, by a call that started it or saw
-//! it in progress, and so is a problem of the dbt hook after a successful dbt run.
+//! A run that ended without success is posted once to `NOTIFY_URL`, by a call that started it or
+//! saw it in progress. A problem of the dbt hook after a successful dbt run is posted too.
 
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ fn a_run_that_did_not_succeed_is_posted_once() {
                 run_id(&hightouch.origin(), sync, run),
                 "{notification}"
             );
-            // The problem is the caller's.
+            // The caller received the same problem.
             let (problem, answer) = (&notification["problem"], received.json());
             for field in ["kind", "detail", "syncId", "runId", "jobs", "url"] {
                 assert_eq!(problem[field], answer[field], "{field}");
@@ -548,7 +548,7 @@ fn with_hook(reporting: Reporting) -> Reporting {
         .with("ALLOWED_SYNCS", "1,3,404")
 }
 
-/// Sends a delivery of dbt, and waits until its instance has ended.
+/// Sends a dbt delivery, and waits until its instance has ended.
 async fn deliver(endpoint: &Endpoint, path: &str, body: &str, signature: &str) -> EndpointResponse {
     let request = endpoint
         .post(path)
@@ -623,7 +623,7 @@ fn a_trigger_without_an_answer_is_posted() {
             let options = Options::default().with_scenario(scenario);
             let hightouch = LocalHightouch::start(options).await.unwrap();
             let consumer = Consumer::accepting();
-            // dbt needs the notification whatever `NOTIFY_ON` is.
+            // This notification is sent whatever `NOTIFY_ON` is.
             let endpoint = with_hook(Reporting::new(&hightouch.origin()).notify(&consumer))
                 .serve(&stage, kind)
                 .await;
@@ -674,7 +674,7 @@ fn other_deliveries_of_dbt_are_not_posted() {
             (started, "/hooks/dbt/3", SECRET, 200),
         ] {
             let received = deliver(&endpoint, path, &body, &signature(&body, secret)).await;
-            // Whether another event for a sync that is not allowed is refused is not promised here.
+            // This test does not promise that another event for a forbidden sync is refused.
             if status != 403 {
                 assert_eq!(received.status, status, "{}", received.text);
             }

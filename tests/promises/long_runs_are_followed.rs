@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use xtask::embedder::RunOptions;
 
-use super::support::stage::{millis, options, stage};
+use super::support::stage::{millis, options, with_each_library};
 
 #[test]
 fn a_run_of_an_hour_is_reported_within_two_minutes_of_its_end() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let report = library
@@ -38,7 +38,7 @@ fn a_run_of_an_hour_is_reported_within_two_minutes_of_its_end() {
 
 #[test]
 fn the_default_wait_is_an_hour() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = super::support::stage::lists(|_| {
             r#"{"data":[{"id":42,"status":"processing"}]}"#.into()
         })

@@ -3,7 +3,7 @@
 use xtask::embedder::{FailureKind, IfRunning, Resync, RunOptions};
 use xtask::local_hightouch::{LocalHightouch, Options, Scenario};
 
-use super::support::stage::{options, stage};
+use super::support::stage::{options, with_each_library};
 
 #[test]
 fn a_run_whose_trigger_was_answered_to_nobody_is_found_and_followed() {
@@ -12,7 +12,7 @@ fn a_run_whose_trigger_was_answered_to_nobody_is_found_and_followed() {
         Scenario::TriggerTimeout,
         Scenario::TruncatedTrigger,
     ] {
-        stage(async |stage| {
+        with_each_library(async |stage| {
             let hightouch = LocalHightouch::start(Options::default().with_scenario(scenario))
                 .await
                 .unwrap();
@@ -29,7 +29,7 @@ fn a_run_whose_trigger_was_answered_to_nobody_is_found_and_followed() {
 
 #[test]
 fn with_resync_flags_it_is_named_and_not_followed() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let lost = Options::default().with_scenario(Scenario::LostTriggerResponse);
         let hightouch = LocalHightouch::start(lost).await.unwrap();
         let full = RunOptions {
@@ -57,7 +57,7 @@ fn with_resync_flags_it_is_named_and_not_followed() {
 
 #[test]
 fn a_trigger_of_which_no_run_came_is_sent_again_only_after_the_list_shows_that() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let dropped = Options::default().with_scenario(Scenario::DroppedTrigger);
         let hightouch = LocalHightouch::start(dropped).await.unwrap();
         let outcome = stage
@@ -84,7 +84,7 @@ fn a_trigger_of_which_no_run_came_is_sent_again_only_after_the_list_shows_that()
 
 #[test]
 fn a_run_that_is_going_is_queued_behind_joined_or_refused() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let with = |if_running| RunOptions {

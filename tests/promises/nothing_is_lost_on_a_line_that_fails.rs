@@ -4,6 +4,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
+use xtask::build::Wasi;
+
 use super::support::calls::{CallKind, CallResult, Case, FinalState, SECRETS, run_case};
 use super::support::cases::{each, find_leak, panic_message};
 use super::support::raw::{Arrived, Fault, Place};
@@ -27,13 +29,16 @@ fn all() -> Vec<Case> {
                     CallKind::Post | CallKind::Get => &[2_000],
                     CallKind::Events => &[2_000, LONG],
                 };
-                let cases = waits.iter().map(|&wait| Case {
-                    fault,
-                    place,
-                    way,
-                    wait,
-                });
-                all.extend(cases.filter(makes_sense));
+                for wasi in Wasi::ALL {
+                    let cases = waits.iter().map(|&wait| Case {
+                        fault,
+                        place,
+                        way,
+                        wait,
+                        wasi,
+                    });
+                    all.extend(cases.filter(makes_sense));
+                }
             }
         }
     }
@@ -46,6 +51,7 @@ fn makes_sense(case: &Case) -> bool {
         place,
         way,
         wait,
+        ..
     } = *case;
     // Virtual time is instant, but large bodies take real time, so they are tested in fewer
     // combinations.
@@ -70,6 +76,7 @@ fn check_promises(case: &Case, ended: &CallResult, world: &FinalState) {
         place,
         way,
         wait,
+        ..
     } = *case;
     let kind = ended.kind.as_deref();
 
@@ -111,7 +118,7 @@ fn check_promises(case: &Case, ended: &CallResult, world: &FinalState) {
     }) {
         assert!(
             pair[1].at - pair[0].at >= fault.retry_after(),
-            "it was asked to wait: {:?}",
+            "it must wait for `Retry-After`: {:?}",
             world.arrived
         );
     }
@@ -119,11 +126,14 @@ fn check_promises(case: &Case, ended: &CallResult, world: &FinalState) {
     match (kind, world.run) {
         (None, Some((run, succeeded))) => assert!(
             succeeded && ended.run == Some(run),
-            "a success that was none"
+            "it reports a success, but its run did not succeed"
         ),
-        (None, None) => panic!("a success of nothing"),
+        (None, None) => panic!("it reports a success, but there is no run"),
         (Some(kind), Some((run, _))) => {
-            assert!(!ended.output.contains("No run was started"), "one was");
+            assert!(
+                !ended.output.contains("No run was started"),
+                "a run was started"
+            );
             assert!(
                 ended.run.is_none_or(|received| received == run),
                 "another run than {run}"
@@ -155,14 +165,14 @@ fn check_promises(case: &Case, ended: &CallResult, world: &FinalState) {
                 "malformed-answer",
             ],
         };
-        assert!(may.contains(&kind), "{kind} is not so");
+        assert!(may.contains(&kind), "{kind} is not a permitted failure");
     }
 
     let long = wait == LONG;
     if long && !fault.makes_false_statements() && place == Place::TwoReads
         || fault.harmless() && place == Place::Everything && long
     {
-        assert_eq!(kind, None, "it passed");
+        assert_eq!(kind, None, "the fault has passed, so it must succeed");
     }
     if long && place == Place::TriggerCarriedOut {
         assert_eq!(kind, None, "Hightouch's list shows the run");

@@ -7,12 +7,14 @@ use serde_json::{Value, json};
 use xtask::embedder::{BatchOptions, Failure, FailureKind, Report, RunOptions, SyncRef};
 use xtask::local_hightouch::{LocalHightouch, Options, Status, SyncFixture, Timeline};
 
-use super::support::stage::{Library, options, send_request, stage, with_each_endpoint, with_key};
+use super::support::stage::{
+    Library, options, send_request, with_each_endpoint, with_each_library, with_key,
+};
 
 const RUN_TIME: Duration = Duration::from_secs(10);
 
 /// Starts a local Hightouch with syncs 1 to 6, of which these fail. Their slugs are `s-1` to `s-6`.
-/// A failure comes before the end of a run that began at the same time and succeeds.
+/// A run that fails ends before a run that began at the same time and succeeds.
 async fn with_failing(failing: &[u64]) -> LocalHightouch {
     let syncs = (1..=6).map(|id| {
         let timeline = if failing.contains(&id) {
@@ -71,7 +73,7 @@ fn most_at_a_time(hightouch: &LocalHightouch) -> usize {
 #[test]
 fn at_most_so_many_syncs_run_at_a_time_in_the_order_of_the_list() {
     for parallel in [1, 2, 4] {
-        stage(async |stage| {
+        with_each_library(async |stage| {
             let hightouch = with_failing(&[]).await;
             let library = stage.library(&hightouch.origin());
             let outcomes = library
@@ -99,7 +101,7 @@ fn at_most_so_many_syncs_run_at_a_time_in_the_order_of_the_list() {
 #[test]
 fn after_a_failure_no_further_sync_is_started() {
     for by_slug in [false, true] {
-        stage(async |stage| {
+        with_each_library(async |stage| {
             let hightouch = with_failing(&[2]).await;
             let library = stage.library(&hightouch.origin());
             let syncs: Vec<SyncRef> = (1..=6)
@@ -131,7 +133,7 @@ fn after_a_failure_no_further_sync_is_started() {
 
 #[test]
 fn runs_that_were_started_before_the_failure_are_awaited() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = with_failing(&[1]).await;
         let library = stage.library(&hightouch.origin());
         let outcomes = library.run_in_order(&all(), options(), Some(3), true).await;
@@ -148,7 +150,7 @@ fn runs_that_were_started_before_the_failure_are_awaited() {
 
 #[test]
 fn without_the_option_a_failure_stops_nothing() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = with_failing(&[1, 2]).await;
         let library = stage.library(&hightouch.origin());
         let outcomes = library
@@ -161,7 +163,7 @@ fn without_the_option_a_failure_stops_nothing() {
 
 #[test]
 fn what_the_wait_was_too_short_to_start_is_not_started() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = with_failing(&[]).await;
         let library = stage.library(&hightouch.origin());
         let short = RunOptions {
@@ -241,7 +243,7 @@ fn an_invalid_order_is_refused_before_anything_is_sent() {
         }
         assert_eq!(hightouch.requests().len(), 0);
     });
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = with_failing(&[]).await;
         let library = stage.library(&hightouch.origin());
         let no_wait = RunOptions {

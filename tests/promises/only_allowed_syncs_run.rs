@@ -1,5 +1,5 @@
 //! Only the syncs and the sequences that the settings allow can be run, on every route and for every
-//! caller. Of a sync that is not allowed, Hightouch receives at most the look-up of its slug.
+//! caller. For a sync that is not allowed, Hightouch receives at most the look-up of its slug.
 
 use serde_json::{Value, json};
 use xtask::build::Kind;
@@ -56,7 +56,7 @@ fn check_forbidden(received: &EndpointResponse) {
     assert_eq!(problem["runId"], Value::Null);
 }
 
-/// Returns every request for what `ALLOWED_SYNCS` does not allow and that names it by an ID.
+/// Returns requests that name, by an ID, what `ALLOWED_SYNCS` does not allow.
 fn requests_by_id(endpoint: &Endpoint) -> Vec<reqwest::RequestBuilder> {
     let post = |path: &str| endpoint.post(path);
     vec![

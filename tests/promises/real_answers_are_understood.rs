@@ -4,7 +4,7 @@
 use xtask::embedder::{FailureKind, RunOptions, RunStatus};
 use xtask::local_hightouch::{LocalHightouch, Options, Scenario};
 
-use super::support::stage::{lists, options, stage};
+use super::support::stage::{lists, options, stage, with_each_library};
 
 /// Returns options with a timeout of 25 s.
 fn waited() -> RunOptions {
@@ -86,7 +86,7 @@ fn every_scenario_of_the_local_hightouch_is_tested_somewhere() {
 
 #[test]
 fn an_error_may_be_an_object() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let options_of = Options::default().with_scenario(Scenario::ErrorObjects);
         let hightouch = LocalHightouch::start(options_of).await.unwrap();
         let failure = stage
@@ -102,7 +102,7 @@ fn an_error_may_be_an_object() {
 
 #[test]
 fn an_error_in_another_envelope_starts_nothing() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let options_of = Options::default().with_scenario(Scenario::ErrorEnvelope);
         let hightouch = LocalHightouch::start(options_of).await.unwrap();
         let failure = stage
@@ -120,7 +120,7 @@ fn an_error_in_another_envelope_starts_nothing() {
 
 #[test]
 fn a_run_that_is_never_listed_is_no_success_and_stays_named() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let options_of = Options::default().with_scenario(Scenario::NeverListed);
         let hightouch = LocalHightouch::start(options_of).await.unwrap();
         let waited = RunOptions {
@@ -140,7 +140,7 @@ fn a_run_that_is_never_listed_is_no_success_and_stays_named() {
 
 #[test]
 fn an_empty_list_is_never_a_success() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = lists(|_| r#"{"data":[],"hasMore":false}"#.into()).await;
         let waited = xtask::embedder::RunOptions {
             max_wait_ms: Some(30_000),
@@ -158,7 +158,7 @@ fn an_empty_list_is_never_a_success() {
 
 #[test]
 fn only_the_entries_of_the_triggered_run_count() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = lists(|look| {
             let own = if look < 3 { "" } else { r#",{"id":"42","status":"Success","new":[{"deep":{}}]}"# };
             format!(r#"{{"data":[{{"id":41,"status":"success"}},{{"id":43,"status":"failed"}}{own}],"hasMore":false}}"#)
@@ -184,7 +184,7 @@ fn an_entry_that_cannot_be_read_may_be_a_job_that_failed() {
         r#"{"status":"failed"}"#,
         r#"{"id":"four","status":"failed"}"#,
     ] {
-        stage(async |stage| {
+        with_each_library(async |stage| {
             let hightouch = lists(move |_| {
                 format!(r#"{{"data":[{{"id":42,"status":"success"}},{entry}],"hasMore":false}}"#)
             })
@@ -229,7 +229,8 @@ fn an_answer_of_any_depth_or_size_is_survived() {
             "x".repeat(2 << 20)
         ),
     ] {
-        stage(async |stage| {
+        with_each_library(async |stage| {
+            let bad = bad.clone();
             let hightouch = lists(move |look| match look {
                 1 => bad.clone(),
                 _ => r#"{"data":[{"id":42,"status":"success"}],"hasMore":false}"#.into(),

@@ -8,12 +8,13 @@ use xtask::embedder::{Failure, FailureKind, Job, RunStatus, SyncRef};
 use xtask::local_hightouch::{LocalHightouch, Options, Status, SyncFixture, Timeline};
 
 use super::support::stage::{
-    Endpoint, Library, Scripted, respond_with, send_request, stage, with_each_endpoint, with_key,
+    Endpoint, Library, Scripted, respond_with, send_request, with_each_endpoint, with_each_library,
+    with_key,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Starts a local Hightouch whose sync 1 (`many`) has run this often.
+/// Starts a local Hightouch whose sync 1 (`many`) has run this many times.
 async fn with_runs(count: u32, newest_first: bool) -> LocalHightouch {
     let timeline = Timeline::over(Duration::from_secs(5), Status::Success);
     let many = SyncFixture::new(1, "many", timeline.clone());
@@ -42,7 +43,7 @@ fn ids(runs: &[Job]) -> Vec<u64> {
 #[test]
 fn the_newest_runs_are_listed_first_whatever_the_order_of_hightouch_is() {
     for (newest_first, most) in [(true, 1), (false, 20)] {
-        stage(async |stage| {
+        with_each_library(async |stage| {
             let hightouch = with_runs(1_000, newest_first).await;
             let library = stage.library(&hightouch.origin());
             for (limit, expected) in [(None, 10), (Some(1), 1), (Some(3), 3), (Some(100), 100)] {
@@ -73,7 +74,7 @@ fn the_newest_runs_are_listed_first_whatever_the_order_of_hightouch_is() {
 
 #[test]
 fn a_run_in_progress_is_listed_and_nothing_is_started() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let started = library
@@ -182,7 +183,7 @@ fn bad_input_and_errors_are_reported_as_for_a_run() {
         let wrong = endpoint.get("/syncs/1/runs").bearer_auth("wrong");
         assert_eq!(send_request(wrong).await.status, 401);
     });
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         for limit in [0, 101] {
@@ -195,7 +196,7 @@ fn bad_input_and_errors_are_reported_as_for_a_run() {
 
 #[test]
 fn a_server_that_stays_silent_or_fails_ends_the_call() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = Scripted::start(|_, _| respond_with(503, "")).await;
         let library = stage.library(hightouch.origin());
         let began = stage.time.elapsed();

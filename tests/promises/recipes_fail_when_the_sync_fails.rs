@@ -34,7 +34,7 @@ async fn run_sync(endpoint: String, sync: &'static str) -> Option<Output> {
     run_sync_since(endpoint, sync, "").await
 }
 
-/// Runs the script with a time for which it is called, which may be empty.
+/// Runs the script with this `UNLESS_RUN_SINCE`, which may be empty.
 async fn run_sync_since(
     endpoint: String,
     sync: &'static str,
@@ -218,7 +218,7 @@ fn a_retry_of_the_cron_job_passes_the_time_for_which_it_was_scheduled() {
     assert_eq!(names(&container["env"]), ["JOB_NAME", "ENDPOINT", "TOKEN"]);
     let folder = container["volumeMounts"][0]["mountPath"].as_str().unwrap();
     let [shell, flags, script] = [0, 1, 2].map(|part| container["command"][part].as_str().unwrap());
-    // The script of the recipe runs, with a script in the place of run-sync.sh.
+    // The recipe's script runs, with a stub in place of run-sync.sh.
     let stub = tests_folder("cronjob");
     std::fs::write(stub.join("run-sync.sh"), "echo \"$UNLESS_RUN_SINCE $1\"").unwrap();
     let output = Command::new(shell)
@@ -560,7 +560,7 @@ fn the_systemd_unit_passes_each_setting_and_stops_gracefully() {
         !command.contains("=http") && !command.contains("KEY="),
         "a value in the command is visible in a list of processes"
     );
-    // The command is that of the front page, but for its settings.
+    // The command is the one on the front page, apart from its settings.
     let readme = std::fs::read_to_string(workspace().join("README.md")).unwrap();
     let options = |text: &str| -> Vec<String> {
         let words = text

@@ -1,5 +1,5 @@
-//! A scheduler that may call twice passes the time for which it calls: the run of its first call
-//! counts for all of them.
+//! A scheduler that may call twice passes the scheduled time, and all its calls report the run of
+//! the first call.
 
 use std::time::Duration;
 
@@ -9,7 +9,9 @@ use time::format_description::well_known::Rfc3339;
 use xtask::embedder::{FailureKind, IfRunning, Resync, RunOptions};
 use xtask::local_hightouch::{LocalHightouch, Options, Scenario};
 
-use super::support::stage::{options, send_request, stage, with_each_endpoint, with_key};
+use super::support::stage::{
+    options, send_request, with_each_endpoint, with_each_library, with_key,
+};
 
 /// The time that this many seconds after now. The local Hightouch's clock shows the system's time
 /// at its start.
@@ -27,7 +29,7 @@ fn since(time: &str) -> RunOptions {
 
 #[test]
 fn repeated_calls_wait_for_the_run_of_the_first() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let time = in_seconds(-60);
@@ -46,7 +48,7 @@ fn repeated_calls_wait_for_the_run_of_the_first() {
 
 #[test]
 fn a_call_during_the_run_of_another_waits_for_it() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let time = in_seconds(-60);
@@ -63,7 +65,7 @@ fn a_call_during_the_run_of_another_waits_for_it() {
 
 #[test]
 fn a_failure_is_adopted_and_a_later_time_starts_another_run() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let time = in_seconds(-60);
@@ -85,7 +87,7 @@ fn a_failure_is_adopted_and_a_later_time_starts_another_run() {
 
 #[test]
 fn a_repeated_call_finds_the_run_of_a_trigger_whose_response_was_lost() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let lost = Options::default().with_scenario(Scenario::LostTriggerResponse);
         let hightouch = LocalHightouch::start(lost).await.unwrap();
         let library = stage.library(&hightouch.origin());
@@ -104,7 +106,7 @@ fn a_repeated_call_finds_the_run_of_a_trigger_whose_response_was_lost() {
 
 #[test]
 fn a_resync_is_not_taken_for_done_by_a_run_without_one() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let time = in_seconds(-60);
@@ -123,7 +125,7 @@ fn a_resync_is_not_taken_for_done_by_a_run_without_one() {
 
 #[test]
 fn a_time_that_is_about_to_come_is_waited_for_and_a_later_one_is_refused() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let soon = in_seconds(10);
@@ -145,7 +147,7 @@ fn a_time_that_is_about_to_come_is_waited_for_and_a_later_one_is_refused() {
 
 #[test]
 fn without_such_a_run_the_option_for_a_run_in_progress_counts() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let (first, refused) = tokio::join!(library.run_sync(4, options()), async {
@@ -220,7 +222,7 @@ fn a_time_without_an_offset_is_refused_before_anything_is_sent() {
         "now",
         "",
     ];
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         for wrong in WRONG {

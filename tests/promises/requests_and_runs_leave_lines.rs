@@ -383,7 +383,7 @@ fn a_run_is_named_as_started_or_adopted_on_every_route() {
         assert_eq!(
             news(),
             [line("answered", "run", &run, &Value::Null)],
-            "a run in the way is nobody's"
+            "the request neither started nor joined the run"
         );
         let received = send_request(
             endpoint
@@ -396,7 +396,7 @@ fn a_run_is_named_as_started_or_adopted_on_every_route() {
         assert_eq!(
             (received.status, news()),
             (202, vec![line("answered", "await", &run, &Value::Null)]),
-            "its caller has named it"
+            "a `GET` names the run itself, so only `answered` is logged"
         );
 
         for event in ["started", "adopted"] {

@@ -262,7 +262,7 @@ fn a_get_sends_the_end_only_and_repeats_it() {
             assert_eq!(
                 details(&hightouch).len(),
                 read,
-                "details are read after the end only"
+                "details are read only after the end"
             );
         }
         for count in 1..=3 {

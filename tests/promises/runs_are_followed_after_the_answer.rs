@@ -1,5 +1,5 @@
 //! With `FOLLOW_SECONDS`, an instance that has answered while its run was in progress follows the run
-//! to its end, logs the end, and reports it. The answer leaves as early as without the setting.
+//! to its end, logs the end, and reports it. The answer is sent as early as without the setting.
 
 use std::time::Duration;
 
@@ -58,7 +58,8 @@ fn a_run_is_followed_to_its_end() {
             let took = stage.time.elapsed() - begun;
             assert_eq!(received.status, 202, "{}", received.text);
             assert!(took < Duration::from_secs(4), "{took:?}");
-            // The answer has left before the end. Its line is written after it.
+            // The answer was sent before the end of the run. The log line of the answer is written
+            // after it.
             tokio::time::sleep(Duration::from_millis(10)).await;
             let before = hightouch.requests().len();
             let run = hightouch.runs(4).last().unwrap().clone();
@@ -194,7 +195,7 @@ fn a_failure_is_logged_and_notified() {
             let begin = format!("Hightouch sync {sync}, run {run}, ended as {status}: ");
             assert!(text.starts_with(&begin), "{text}");
         }
-        // What the request accepts counts after the answer too.
+        // `acceptWarnings` of the request applies after the answer too.
         let request = endpoint
             .post("/syncs/2/runs")
             .header("prefer", "respond-async")

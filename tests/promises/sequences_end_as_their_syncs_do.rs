@@ -13,7 +13,8 @@ use xtask::local_hightouch::{KEY, LocalHightouch, Options, Scenario};
 
 use super::support::cases::last_event;
 use super::support::stage::{
-    Library, Scripted, millis, respond_with, send_request, stage, with_each_endpoint, with_key,
+    Library, Scripted, millis, respond_with, send_request, with_each_endpoint, with_each_library,
+    with_key,
 };
 
 const RUN: &str = "0cb7da35-1fff-4d4a-bf1b-6534d515e5b5";
@@ -71,7 +72,7 @@ async fn with_status(body: impl Into<String>) -> Scripted {
 
 #[test]
 fn each_sync_run_in_it_counts() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
 
@@ -151,7 +152,7 @@ fn each_sync_run_in_it_counts() {
 
 #[test]
 fn it_is_started_and_awaited_in_two_calls() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let (host, connection) = (&library.host, &library.connection);
@@ -205,7 +206,7 @@ fn done_without_the_ends_of_its_syncs_is_no_success_and_ends_within_the_default_
         "null",
         r#"[{"syncId":1,"syncRunId":7,"status":"success"},{"syncId":2,"status":"queued"}]"#,
     ] {
-        stage(async |stage| {
+        with_each_library(async |stage| {
             let body = format!(r#"{{"id":"{RUN}","status":"done","syncRuns":{sync_runs}}}"#);
             let hightouch = with_status(body).await;
             let library = stage.library(hightouch.origin());
@@ -240,7 +241,7 @@ fn a_trigger_that_was_answered_to_nobody_is_told_at_once_and_not_sent_again() {
         Scenario::DroppedTrigger,
         Scenario::Silent,
     ] {
-        stage(async |stage| {
+        with_each_library(async |stage| {
             let hightouch = LocalHightouch::start(Options::default().with_scenario(scenario))
                 .await
                 .unwrap();
@@ -278,7 +279,7 @@ fn it_is_followed_through_whatever_passes() {
         Scenario::Flaky,
         Scenario::RateLimited,
     ] {
-        stage(async |stage| {
+        with_each_library(async |stage| {
             let hightouch = LocalHightouch::start(Options::default().with_scenario(scenario))
                 .await
                 .unwrap();
@@ -298,7 +299,7 @@ fn it_is_followed_through_whatever_passes() {
 
 #[test]
 fn bad_uuids_never_reach_hightouch() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         for bad in [
@@ -557,7 +558,7 @@ fn events_tell_how_it_goes() {
 
 #[test]
 fn the_key_shows_nowhere() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let echo = format!(
             r#"{{"id":"{RUN}","status":"x {KEY} x","syncRuns":[{{"status":"is {KEY}","finishedAt":"at {KEY}"}}]}}"#
         );

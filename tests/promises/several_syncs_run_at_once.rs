@@ -4,13 +4,12 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use xtask::build::Kind;
 use xtask::embedder::{BatchOptions, Failure, FailureKind, IfRunning, Report, RunOptions, SyncRef};
 use xtask::local_hightouch::{LocalHightouch, Options, Status, SyncFixture, Timeline};
 
 use super::support::stage::{
     Endpoint, EndpointResponse, Library, Scripted, millis, options, respond_with, send_request,
-    stage, with_each_endpoint, with_key,
+    with_each_endpoint, with_each_library, with_key,
 };
 
 fn seconds(seconds: u64) -> Duration {
@@ -75,7 +74,7 @@ fn within(wait: Duration) -> RunOptions {
 
 #[test]
 fn sixty_syncs_take_hardly_longer_than_one_and_stay_within_the_rate_limit() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = with_syncs(60, seconds(20)).await;
         let library = stage.library(&hightouch.origin());
         let syncs: Vec<SyncRef> = (1..=60).map(SyncRef::Id).collect();
@@ -100,12 +99,12 @@ fn sixty_syncs_take_hardly_longer_than_one_and_stay_within_the_rate_limit() {
         let took = stage.time.elapsed() - began;
         assert!(
             took < seconds(60),
-            "two rounds of 20 s, and looks: {took:?}"
+            "two rounds of 20 s, and polls: {took:?}"
         );
         let most = most_in_ten_seconds(&hightouch);
         assert!(
             most <= 200,
-            "together they ask no more than Hightouch answers in 10 s: {most}"
+            "together they send no more requests than Hightouch accepts in 10 s: {most}"
         );
         assert_eq!(
             reports
@@ -135,7 +134,7 @@ fn most_in_ten_seconds(hightouch: &LocalHightouch) -> usize {
 
 #[test]
 fn a_hundred_of_which_each_takes_three_requests_to_start_leave_hightouch_time() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = with_syncs(100, seconds(3600)).await;
         let library = stage.library(&hightouch.origin());
         let syncs: Vec<SyncRef> = (1..=100)
@@ -160,7 +159,7 @@ fn a_hundred_of_which_each_takes_three_requests_to_start_leave_hightouch_time() 
             assert_ne!(
                 failure.http_status,
                 Some(429),
-                "none is told of a rate limit"
+                "no failure reports a rate limit"
             );
             assert!(
                 failure.message.contains("No run was started."),
@@ -173,7 +172,7 @@ fn a_hundred_of_which_each_takes_three_requests_to_start_leave_hightouch_time() 
 
 #[test]
 fn each_gets_its_own_end() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = mixed().await;
         let library = stage.library(&hightouch.origin());
         let syncs = [
@@ -198,7 +197,7 @@ fn each_gets_its_own_end() {
             .as_ref()
             .unwrap_err()
             .run
-            .expect("the run that goes on");
+            .expect("the run that is still in progress");
         assert_eq!((run.sync_id, run.run_id), (3, hightouch.runs(3)[0].id));
         assert_eq!(hightouch.triggers(), 3);
     });
@@ -206,7 +205,7 @@ fn each_gets_its_own_end() {
 
 #[test]
 fn those_whose_turn_never_comes_are_not_started() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = with_syncs(60, seconds(3600)).await;
         let library = stage.library(&hightouch.origin());
         let syncs: Vec<SyncRef> = (1..=60).map(SyncRef::Id).collect();
@@ -239,7 +238,7 @@ fn those_whose_turn_never_comes_are_not_started() {
 
 #[test]
 fn a_wait_of_nothing_starts_all_of_them() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = with_syncs(60, seconds(3600)).await;
         let library = stage.library(&hightouch.origin());
         let syncs: Vec<SyncRef> = (1..=60).map(SyncRef::Id).collect();
@@ -256,7 +255,7 @@ fn a_wait_of_nothing_starts_all_of_them() {
 
 #[test]
 fn a_list_that_cannot_be_right_is_not_begun() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = mixed().await;
         let library = stage.library(&hightouch.origin());
         let (one, slug) = (SyncRef::Id(1), |slug: &str| SyncRef::Slug(slug.into()));
@@ -292,7 +291,7 @@ fn a_sync_that_is_named_by_its_id_and_by_its_slug_runs_once() {
         [SyncRef::Id(1), SyncRef::Slug("s-1".into())],
         [SyncRef::Slug("s-1".into()), SyncRef::Id(1)],
     ] {
-        stage(async |stage| {
+        with_each_library(async |stage| {
             let hightouch = mixed().await;
             let outcomes = stage
                 .library(&hightouch.origin())
@@ -380,7 +379,7 @@ fn the_endpoint_answers_200_only_if_all_succeeded() {
         let received = post(&endpoint, 20, json!({"syncs": [2, 3]})).await;
         assert_eq!(
             received.status, 424,
-            "one has failed, whatever becomes of the other"
+            "one has failed, however the other ends"
         );
         assert_eq!(received.json()["running"], json!(1));
     });
@@ -458,7 +457,7 @@ pub(super) const MEMORY: usize = 32 << 20;
 
 #[test]
 fn a_hundred_runs_of_which_much_is_told_fit_into_one_instance() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = with_long_responses().await;
         let library = stage.library(hightouch.origin());
         let syncs: Vec<SyncRef> = (1..=100).map(SyncRef::Id).collect();
@@ -472,9 +471,9 @@ fn a_hundred_runs_of_which_much_is_told_fit_into_one_instance() {
         let peak = library.host.peak_memory();
         assert!(peak <= MEMORY, "{} KiB", peak >> 10);
     });
-    stage(async |stage| {
+    with_each_endpoint(async |stage, kind| {
         let hightouch = with_long_responses().await;
-        let host = stage.host(Kind::Endpoint, hightouch.origin());
+        let host = stage.host(kind, hightouch.origin());
         let endpoint = Endpoint::serve(&host).await;
         let received = post(
             &endpoint,

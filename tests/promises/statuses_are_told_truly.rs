@@ -3,7 +3,9 @@
 
 use xtask::embedder::{FailureKind, RunOptions, RunStatus, Warnings};
 
-use super::support::stage::{lists, options, send_request, stage, with_each_endpoint, with_key};
+use super::support::stage::{
+    lists, options, send_request, with_each_endpoint, with_each_library, with_key,
+};
 
 #[test]
 fn every_row_of_the_status_table() {
@@ -19,7 +21,7 @@ fn every_row_of_the_status_table() {
         ("cancelled", Some(false)),
         ("interrupted", Some(false)),
     ] {
-        stage(async |stage| {
+        with_each_library(async |stage| {
             let hightouch = lists(move |_| {
                 format!(r#"{{"data":[{{"id":42,"status":"{status}"}}],"hasMore":false}}"#)
             })
@@ -52,7 +54,7 @@ fn every_row_of_the_status_table() {
 
 #[test]
 fn one_failed_job_fails_the_run() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = lists(|_| {
             r#"{"data":[{"id":42,"status":"success"},{"id":42,"status":"failed","error":"no such column"}],"hasMore":false}"#.into()
         })
@@ -72,7 +74,7 @@ fn one_failed_job_fails_the_run() {
 
 #[test]
 fn a_warning_counts_as_the_caller_says() {
-    stage(async |stage| {
+    with_each_library(async |stage| {
         let hightouch = stage.local().await;
         let library = stage.library(&hightouch.origin());
         let failure = library.run_sync(2, options()).await.unwrap_err();
@@ -80,7 +82,7 @@ fn a_warning_counts_as_the_caller_says() {
         assert!(matches!(failure.jobs[0].status, RunStatus::Warning));
         assert!(
             failure.jobs[0].failed_rows.as_ref().unwrap().added > 0,
-            "the rejected rows are told"
+            "the rejected rows are reported"
         );
         let report = library
             .run_sync(

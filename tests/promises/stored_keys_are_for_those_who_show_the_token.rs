@@ -101,7 +101,7 @@ fn who_does_not_show_it_is_refused_alike_and_nothing_is_sent() {
                 );
                 assert_eq!(
                     received.text, responses[0].text,
-                    "an answer that differs tells something"
+                    "a different answer would reveal something"
                 );
             }
             assert_eq!(responses[0].json()["kind"], "unauthenticated");
@@ -110,7 +110,7 @@ fn who_does_not_show_it_is_refused_alike_and_nothing_is_sent() {
     }
 }
 
-/// Several tokens at once, and tokens that open one account only.
+/// Several tokens at once, and tokens that are valid for one account only.
 const SCOPED: &[(&str, &str)] = &[
     ("ENDPOINT_TOKEN", "old-token, new-token"),
     ("ENDPOINT_TOKEN_SECOND", "second-one,second-two"),
@@ -181,7 +181,7 @@ fn tokens_that_open_nothing_are_a_configuration_error() {
         let hightouch = naming_keys().await;
         let origin = hightouch.origin();
         let key = ("HIGHTOUCH_API_KEY_SECOND", "key-of-second");
-        let cannot_list = kind == Kind::SpinEndpoint;
+        let cannot_list = kind.is_for_spin();
         for (settings, query, named) in [
             (
                 &[("ENDPOINT_TOKEN", ", ,"), key][..],
@@ -240,7 +240,7 @@ fn an_account_that_is_unknown_or_no_name_is_invalid_input() {
             assert_eq!(
                 post(&endpoint, "?account=NO!", "open-sesame").await.status,
                 400,
-                "though no key is set at all"
+                "although no key is set"
             );
             let endpoint = configured(&stage, kind, hightouch.origin(), SETTINGS).await;
             for account in [
@@ -261,7 +261,7 @@ fn an_account_that_is_unknown_or_no_name_is_invalid_input() {
                 );
                 assert!(
                     !received.text.contains("second"),
-                    "which accounts there are is not told: {}",
+                    "the response must not reveal the accounts: {}",
                     received.text
                 );
             }

@@ -1,4 +1,4 @@
-//! The endpoint serves its own OpenAPI document, and tests receive every path and status in it.
+//! The endpoint serves its own OpenAPI document, and the tests cover every path and status in it.
 
 use std::collections::BTreeSet;
 

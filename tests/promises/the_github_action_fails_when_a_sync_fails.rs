@@ -41,7 +41,7 @@ impl Finished {
     }
 }
 
-/// Runs the action's script with these inputs, as a runner of GitHub does. Returns `None` if curl
+/// Runs the action's script with these inputs, as GitHub's runner does. Returns `None` if curl
 /// or jq is not installed. Checks that the script does not reveal the token.
 async fn run(test: &str, endpoint: &str, inputs: &[(&str, &str)]) -> Option<Finished> {
     for program in ["bash", "curl", "jq"] {
@@ -285,7 +285,7 @@ async fn a_lost_poll_does_not_end_the_wait() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_start_is_repeated_only_if_that_is_safe() {
     let success = whole("200 OK", "", r#"{"runId":42,"status":"success"}"#);
-    // A second request would find nobody who accepts it, so the result would be another.
+    // The server accepts no second request, so the result would differ.
     let (origin, asked) = responses(vec![String::new()]).await;
     let Some(lost) = run("lost-start", &origin, &[("SYNCS", "1")]).await else {
         return;

@@ -47,7 +47,7 @@ impl Published {
             // The document does not declare this status for every path, but its format is always
             // the same.
             (None, 422) => json!({"$ref": "#/components/schemas/ValidateErrorJSON"}),
-            (None, _) => panic!("{method} {path} declares no body of a {status}"),
+            (None, _) => panic!("{method} {path} declares no body for status {status}"),
         };
         schema["components"] = self.document["components"].clone();
         let errors: Vec<_> = jsonschema::validator_for(&schema)
@@ -77,7 +77,7 @@ fn to_json_schema(schema: &mut Value) {
     }
 }
 
-/// Replaces early nulls by zeros or times. A run has nulls until its values are known, and a
+/// Replaces early nulls with zeros or times. A run has nulls until its values are known, and a
 /// sequence run until each sync run has ended. The document does not declare them, but real
 /// responses contain them.
 fn without_unknowns(path: &str, body: &Value) -> Value {
@@ -200,7 +200,7 @@ fn each_response_validates() {
             for method in methods.as_object().unwrap().keys() {
                 assert!(
                     checked.contains(&format!("{method} {path}")),
-                    "{method} {path} was not asked"
+                    "{method} {path} was not requested"
                 );
             }
         }

@@ -35,7 +35,7 @@ fn each_line_names_tests_that_exist() {
     let promises = cells(&engine, "## What it promises", 2);
     assert_eq!(promises.len(), 14, "{promises:#?}");
     let threats = cells(&engine, "## Threat model", 2);
-    assert_eq!(threats.len(), 8, "{threats:#?}");
+    assert_eq!(threats.len(), 9, "{threats:#?}");
     let claims = cells(&tests, "## Other tools", 1);
     assert_eq!(claims.len(), 14, "{claims:#?}");
     for (row, tests_cell) in promises.into_iter().chain(threats).chain(claims) {

@@ -14,8 +14,9 @@ use xtask::local_hightouch::{
     KEY, LocalHightouch, Options, RateLimit, Status, SyncFixture, Timeline,
 };
 
-/// Returns the README's code block that contains a line with this beginning, as a script for the
-/// workspace root, with `exec` before that line. Returns `None` if wasmtime is not installed.
+/// Returns the README's first code block in which a line begins with this text. Puts `exec` before
+/// the text, so that the block is a script to run in the workspace root. Returns `None` if
+/// wasmtime is not installed.
 fn block(begins: &str) -> Option<String> {
     if !Command::new("wasmtime")
         .arg("--version")
@@ -221,7 +222,7 @@ async fn a_thousand_callers_wait_at_once() {
         return;
     };
     if !enough_files() {
-        println!("NOT TESTED: a process may not open enough files, `ulimit -n 4096` first");
+        println!("NOT TESTED: a process may not open enough files. Run `ulimit -n 4096` first");
         return;
     }
     let hour = Timeline::over(Duration::from_secs(3600), Status::Success);

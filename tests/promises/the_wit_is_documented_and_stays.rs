@@ -26,7 +26,7 @@ fn the_page_is_what_the_wit_renders_to() {
     let written = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(
         written == page(&wit()).unwrap(),
-        "wit/{PAGE} is not what the WIT says: {RENEW}"
+        "wit/{PAGE} does not match the WIT: {RENEW}"
     );
 }
 
@@ -46,7 +46,7 @@ fn what_worked_with_an_earlier_version_of_the_same_promise_works_with_this_one()
             assert_eq!(
                 earlier_wit.version().unwrap(),
                 earlier,
-                "tests/wit/{earlier}.wit holds another version"
+                "tests/wit/{earlier}.wit contains another version"
             );
             compatible(&earlier_wit, &now).unwrap_or_else(|error| {
                 let way_out = way_out(&version);
@@ -67,7 +67,7 @@ fn what_a_version_says_is_frozen_with_its_number() {
         .map_or("", |(_, text)| text.as_str());
     assert!(
         text == freeze(&now).unwrap(),
-        "wit/ is not what is frozen of {version}.\n{}",
+        "wit/ differs from the frozen copy of {version}.\n{}",
         way_out(&version)
     );
 }
@@ -76,12 +76,12 @@ fn way_out(version: &str) -> String {
     if is_released(&workspace(), version).unwrap() {
         return format!(
             "{version} is released, so tests/wit/{version}.wit stays as it is. Raise the version of the package in wit/*.wit, gate what \
-             is new with `@since` of that version, and freeze it with `cargo run -- wit`. What does not fit the old version takes a \
-             version that promises anew."
+             is new with `@since` of that version, and freeze it with `cargo run -- wit`. An \
+             incompatible change needs a new second number (before 1.0.0) or a new first number."
         );
     }
     format!(
-        "{version} is not released (CHANGELOG.md has no section for it), so nobody depends on it yet: {RENEW}, tests/wit/{version}.wit"
+        "{version} is not released (CHANGELOG.md has no section for it), so nobody depends on it yet. `cargo run -- wit` renews tests/wit/{version}.wit"
     )
 }
 
@@ -151,5 +151,5 @@ fn package_in(folder: &Path) -> String {
     });
     names
         .next()
-        .unwrap_or_else(|| panic!("{} is no package", folder.display()))
+        .unwrap_or_else(|| panic!("{} is not a package", folder.display()))
 }

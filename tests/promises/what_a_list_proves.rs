@@ -9,7 +9,7 @@ use super::support::stage::{
 
 /// Number of runs in the long lists. The newest run is still in progress.
 const RUNS: u64 = 100_000;
-/// Maximum number of requests for such a list, including those that follow it.
+/// Maximum number of requests for such a list, including the requests after it.
 const MAX_REQUESTS: usize = 25;
 
 /// Returns the value of a query parameter.

@@ -187,7 +187,7 @@ impl<'w> Hightouch<'w> {
         self.advance(last.unwrap_or(Millis::MIN));
     }
 
-    /// Starts a run at this time, which may lie ahead.
+    /// Starts a run at this time, which may be in the future.
     pub fn trigger(&mut self, request: &Request, at: Millis) {
         if let Some(sequences) = &mut self.sequences {
             assert_eq!(

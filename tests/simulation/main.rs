@@ -129,9 +129,9 @@ fn story(sent: &[play::Sent]) -> String {
 /// Fails with the story of the smallest world that breaks the promise.
 fn report(world: &World, broken: &Broken, from: &str) -> ! {
     let small = shrunk(world, broken.promise);
-    let (broken, story) = run(&small).expect_err("what is shrunk is still broken");
+    let (broken, story) = run(&small).expect_err("the smaller world breaks the same promise");
     panic!(
-        "{from} breaks the promise \"{}\": {}\n\n{story}\nThe smallest world like it, to be kept in tests/simulation/regressions:\n{}",
+        "{from} breaks the promise \"{}\": {}\n\n{story}\nKeep this smallest world in tests/simulation/regressions:\n{}",
         broken.promise,
         broken.how,
         serde_json::to_string(&small).unwrap()

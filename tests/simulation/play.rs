@@ -30,7 +30,7 @@ pub struct Sent {
     /// Whether the request is for the list of all runs.
     pub list: bool,
     pub fault: Option<Fault>,
-    /// The time whose state the response shows.
+    /// The time of the state that the response shows.
     pub as_of: Millis,
     /// The run that a complete response to a trigger names. For a sequence, the number of the run.
     pub named: Option<u64>,
@@ -176,7 +176,7 @@ pub fn millis(instant: Instant) -> Millis {
 /// Maximum delay of a wake, as with real clocks.
 pub const LATEST_WAKE: Millis = 20;
 
-/// The delays of the wakes: up to [`LATEST_WAKE`], and what the world adds.
+/// The delays with which the host wakes a call: up to [`LATEST_WAKE`], plus what the world adds.
 struct Lateness {
     rng: Rng,
     more: Millis,
@@ -404,7 +404,7 @@ fn send(
             said.trouble = Some(kind);
             Event::TransportError(TransportError {
                 kind,
-                text: "as the world has it".into(),
+                text: "the simulated network failed".into(),
             })
         }
         Ok(answer) => {
@@ -436,8 +436,8 @@ fn send(
     (back, (said, event))
 }
 
-/// Returns the description of the result of a request, the result, and the time whose state it
-/// shows. The result is `None` if no response ever arrives.
+/// Returns the description of the result of a request, the result, and the time of the state that
+/// it shows. The result is `None` if no response ever arrives.
 fn carry_out(
     hightouch: &mut Hightouch<'_>,
     before: &[Sent],
@@ -517,10 +517,11 @@ fn carry_out(
         }
         Some(Fault::Repeated) if !trigger => {
             if let Some((answer, as_of)) = repeated_response(before, hightouch, request, arrives) {
-                return ("the answer before".into(), Some(Ok(answer)), as_of);
+                return ("the previous response".into(), Some(Ok(answer)), as_of);
             }
         }
-        // A page that is older than the page before lacks runs, and the engine could not know.
+        // A page that is older than the previous page lacks runs, and the engine cannot notice
+        // that.
         Some(Fault::Kept { by }) if list => kept = *by,
         Some(Fault::Behind { by }) if !request.target.contains("offset=") => faults.behind = *by,
         Some(Fault::Short { by }) => {
@@ -603,8 +604,8 @@ fn dated(hightouch: &Hightouch<'_>, now: Millis, status: u16, body: &str) -> Res
     answer
 }
 
-/// Returns the response to the request before, if it was the same, and the time whose state it
-/// shows.
+/// Returns the response to the previous request, if that request was the same, and the time of the
+/// state that the response shows.
 fn repeated_response(
     before: &[Sent],
     hightouch: &Hightouch<'_>,

@@ -266,7 +266,7 @@ impl<'w> Sequences<'w> {
         self.advance(last.unwrap_or(Millis::MIN));
     }
 
-    /// Lets a trigger take effect at this time, which may lie ahead.
+    /// Lets a trigger take effect at this time, which may be in the future.
     pub fn trigger(&mut self, at: Millis) {
         let plan = self
             .world

@@ -19,7 +19,7 @@ pub fn shrunk(world: &World, promise: &str) -> World {
     small
 }
 
-/// Returns the worlds that lack one thing of this world.
+/// Returns copies of the world, each with one part removed or simplified.
 fn candidates(world: &World) -> Vec<World> {
     let mut all = Vec::new();
     let mut offer = |change: &dyn Fn(&mut World) -> bool| {

@@ -17,8 +17,8 @@ use super::hightouch::{Hightouch, Run};
 use super::play::{AnyReport, LATEST_WAKE, PlayedCall, PlayedWorld, Sent, awaited};
 use super::world::{Allowed, BEHIND, Fault, Goal, IfRunning, Millis, Nonsense, World};
 
-/// Maximum time by which an adopted run may have been created before its trigger was sent: the
-/// differences between Hightouch's clocks that the engine accepts, and those that the simulation
+/// Maximum time from the creation of an adopted run until the trigger is sent: the sum of the
+/// differences between Hightouch's clocks that the engine accepts, and of those that the simulation
 /// adds.
 const SAME_MOMENT: Millis = 1_250;
 /// Additional time if a response arrived a second time, so soon that its `Date` does not show its
@@ -65,9 +65,9 @@ pub enum Situation {
     SequenceBeyondLimit,
     /// A repeated call adopted the run of an earlier call.
     Repeated,
-    /// The time since which a run counts is too far in the future.
+    /// The value of `unless_since` is too far in the future.
     FarFuture,
-    /// The operation waited for the time since which a run counts.
+    /// The operation waited until the time `unless_since` had come.
     Awaited,
     Forbidden,
     NotStarted,
@@ -374,7 +374,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
                 call.if_running != IfRunning::Queue && !run.has_ended(played.began - BEHIND);
             let is_busy = |failure: &Failure<AnyReport>| failure.kind == FailureKind::Busy;
             if call.resync && !played.outcome.as_ref().is_err_and(is_busy) {
-                return broken(format!("it adopted run {}, which resyncs nothing", run.id));
+                return broken(format!("it adopted run {}, which is not a resync", run.id));
             }
             if first_trigger.is_some() || !is_going && !since::stands(played, run) {
                 return broken(format!("it did not join run {}", run.id));
@@ -392,7 +392,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
         (_, Some(sent)) => {
             if played.ours().next().is_some() {
                 return broken(format!(
-                    "run {} is somebody else's, and there is one of its own",
+                    "run {} is somebody else's, although the call started a run of its own",
                     run.id
                 ));
             }
@@ -402,13 +402,13 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
                 .any(|sent| sent.fault == Some(Fault::Repeated));
             if run.created < sent - SAME_MOMENT - if kept { KEPT } else { 0 } {
                 return broken(format!(
-                    "run {} was there before the trigger was sent",
+                    "run {} existed before the trigger was sent",
                     run.id
                 ));
             }
             if call.resync {
                 return broken(format!(
-                    "run {} is somebody else's, and resyncs nothing",
+                    "run {} is somebody else's, and was started without a resync",
                     run.id
                 ));
             }
@@ -431,7 +431,7 @@ fn never_false(played: &Played<'_>) -> Result<(), Broken> {
             run.id
         )),
         Ok(_) if waits && !succeeded => broken(format!(
-            "run {} is reported as a success and was none",
+            "run {} is reported as a success, but did not succeed",
             run.id
         )),
         Ok(AnyReport::Sync(report)) if waits => {
@@ -525,7 +525,10 @@ fn never_hangs(played: &Played<'_>) -> Result<(), Broken> {
     if played.over > most {
         return broken(
             "never hangs",
-            format!("it was over after {} ms, not after {most} ms", played.over),
+            format!(
+                "it ended at {} ms, but had to end by {most} ms",
+                played.over
+            ),
         );
     }
     Ok(())
@@ -568,7 +571,7 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
             let from = end.max(is_faulty.unwrap_or(played.began)).max(played.began);
             if from.saturating_add(LONGEST_PAUSE) < played.deadline() && played.one_page() {
                 return broken(format!(
-                    "from {from} ms nothing failed, and the run had ended"
+                    "nothing failed after {from} ms, and the run had ended"
                 ));
             }
             Ok(())
@@ -597,7 +600,7 @@ fn patient(played: &Played<'_>) -> Result<(), Broken> {
     }
 }
 
-/// A rate limit before a run is known is waited out.
+/// Before a run is known, a call waits until the rate limit admits its request.
 fn patient_with_rate_limit(
     played: &Played<'_>,
     failure: &Failure<AnyReport>,
@@ -620,7 +623,7 @@ fn patient_with_rate_limit(
         return broken(
             "patient",
             format!(
-                "a rate limit was a failure at {} ms, before {deadline} ms",
+                "the call failed because of a rate limit at {} ms, before {deadline} ms",
                 played.over
             ),
         );
@@ -633,7 +636,7 @@ fn polite(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("polite", how);
     let call = &played.world.call;
     let end = played.began + call.max_wait.max(call.answer_wait);
-    // The last request before the deadline may follow the one before it at any interval.
+    // The last request before the deadline may follow the previous one at any interval.
     let last_try = |sent: &Sent| {
         [played.deadline(), end]
             .iter()

@@ -16,7 +16,7 @@ pub struct World {
     pub server: Server,
     /// The runs that others start, or started before.
     pub others: Vec<OthersRun>,
-    /// The plans of the runs that the calls start, in order. A call should start one at most.
+    /// The plans of the runs that the calls start, in order. A call should start at most one.
     pub ours: Vec<Plan>,
     /// The latencies and faults of the requests, in order.
     pub exchanges: Vec<Exchange>,
@@ -38,7 +38,7 @@ pub struct Call {
     #[serde(default)]
     pub tolerate: Option<Limit>,
     pub if_running: IfRunning,
-    /// The time since which a run counts, by the clock of `createdAt`.
+    /// The value of the option `unless_since`, by the clock of `createdAt`.
     #[serde(default)]
     pub unless_since: Option<Millis>,
     /// The pauses before the repetitions of the call, each counted from the end of the call before.
@@ -55,7 +55,7 @@ pub struct Call {
     pub max_wait: Millis,
     pub answer_wait: Millis,
     pub seed: u64,
-    /// The delay of every wake of the host, in addition to a random one.
+    /// The delay with which the host wakes the call each time, in addition to a random delay.
     pub oversleeps: Millis,
 }
 
@@ -100,8 +100,8 @@ impl Limit {
     }
 }
 
-/// The numbers of added, changed and removed rows. `None` is written as `null`, and a number that
-/// is `None` is left out.
+/// The numbers of added, changed and removed rows. If the whole value is `None`, the response
+/// contains `null`. If one number is `None`, the response lacks its field.
 pub type Counts = Option<[Option<u64>; 3]>;
 
 /// The row counts of one job that has ended.
@@ -268,7 +268,7 @@ pub struct Sequence {
     /// The status of the response about an unknown run.
     pub unknown: u16,
     pub others: Vec<OthersRun<SequencePlan>>,
-    /// The plans of the runs that the calls start, in order. A call should start one at most.
+    /// The plans of the runs that the calls start, in order. A call should start at most one.
     pub ours: Vec<SequencePlan>,
 }
 
@@ -282,7 +282,7 @@ pub struct SequencePlan {
     /// The duration and the ending of each sync run. They execute one after the other.
     pub syncs: Vec<(Millis, Ending)>,
     pub ends: SequenceEnding,
-    /// What responses show of the sync runs until `whole_after` after the end.
+    /// What responses show of the sync runs from the end of the run until `whole_after` has passed.
     pub lags: Lag,
     pub whole_after: Millis,
     /// The row counts of the jobs of each sync run. A sync run without any has one job with unknown
@@ -359,8 +359,8 @@ pub enum Fault {
     /// The response to a trigger names an older run. Either a list has shown the run, or the run
     /// had ended long before the trigger.
     OlderRun { takes_effect: bool },
-    /// The response to the request before arrives again, with its `Date`. Only for the same
-    /// request.
+    /// The response to the previous request arrives again, with its old `Date`. Only if both
+    /// requests are the same.
     Repeated,
 }
 
@@ -581,7 +581,7 @@ impl World {
         }
         world.others.sort_by_key(|theirs| theirs.at);
         if let Some(sequence) = world.sequence.as_mut().filter(|_| rng.bool()) {
-            // The rows of sync runs are read.
+            // With a limit, the call reads the row counts of sync runs.
             world.call.tolerate = Some(limit(rng));
             for plan in &mut sequence.ours {
                 plan.ends = SequenceEnding::Done;
@@ -712,12 +712,13 @@ fn server(rng: &mut Rng) -> Server {
         shouts: rng.u32(0..8) == 0,
         tells_start: rng.u32(0..4) != 0,
         tells_end: rng.bool(),
-        // The first page shows that the list has no order. A few entries may be in order by chance.
+        // The first page has to show that the list has no order. Only a few entries could be in
+        // order by chance.
         mixed: page >= 20 && rng.u32(0..8) == 0,
     }
 }
 
-/// Returns a time since which a run counts: a little before or after the beginning of the
+/// Returns a value for `unless_since`: a little before or after the beginning of the
 /// operation, far in the future, or the time of one of these runs.
 fn since(rng: &mut Rng, others: &[OthersRun]) -> Millis {
     match rng.choice(others) {
@@ -780,7 +781,7 @@ fn rows(rng: &mut Rng) -> Rows {
         rows.rejected = Some([Some(rejected), Some(0), Some(0)]);
         rows.successful = Some([Some(10_000 - rejected), Some(0), Some(0)]);
     }
-    // One count in ten jobs is unknown.
+    // In one of ten jobs, a count is unknown.
     if rng.u32(0..10) == 0 {
         let counts = if rng.bool() {
             &mut rows.rejected

@@ -1,11 +1,11 @@
 # Functions of run-sync.sh that read and write JSON. The results have the format of a response to `POST /runs`: one entry for
 # each sync, with a report or a problem. An entry has a `location` as long as its run is in progress.
 
-# Replaces the token in all texts of a response.
+# Replaces the token in all strings of a response.
 def without_token:
     if $ENV.TOKEN == "" then . else walk(if type == "string" then split($ENV.TOKEN) | join("***") else . end) end;
 
-# Makes a text of a response safe to print: one line of limited length, without a workflow command of GitHub Actions.
+# Makes a string from a response safe to print: one line of limited length, without a workflow command of GitHub Actions.
 def plain: tostring | without_token | gsub("[[:cntrl:]]+"; " ") | gsub("##\\["; "## [") | .[:2000];
 
 # Escapes a text for a workflow command such as `::error title=TITLE::MESSAGE`.

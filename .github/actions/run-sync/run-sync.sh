@@ -51,7 +51,7 @@ case $TOKEN in
     *[![:graph:]]*) invalid 'The input token contains a space or a line break.' ;;
 esac
 case $endpoint in
-    *[![:graph:]]* | *[?#@]*) invalid 'The input endpoint must be a URL without a user name, a query and spaces.' ;;
+    *[![:graph:]]* | *[?#@]*) invalid 'The input endpoint must be a URL without a user name, a query or spaces.' ;;
     http://?* | https://?*) ;;
     *) invalid 'The input endpoint must be a URL that begins with https:// or http://.' ;;
 esac
@@ -81,7 +81,7 @@ longest_wait=25
 # Sends a request that waits for up to the given number of seconds. Sets `code` to the HTTP status,
 # or to 000 if the response was lost or truncated. Writes the response to $work/body. A response that
 # is not a JSON object is from a gateway, and is written as null. If no connection was made, a problem
-# is written. The token is passed on stdin, because a list of processes shows arguments.
+# is written. The token is passed on stdin, because a process list shows arguments.
 send() {
     local wait=$1 exit_code=0
     shift
@@ -108,8 +108,8 @@ header() {
     grep -i "^$1:" "$work/headers" | tail -n 1 | sed 's/^[^:]*: *//' | tr -d '\r' || true
 }
 
-# Waits before the next request: as long as the endpoint asked for, or else for the given number of seconds. The wait ends at
-# the timeout.
+# Waits before the next request: for the delay that the endpoint requested, or else for the given number of seconds. The wait
+# ends at the timeout.
 pause() {
     local delay rest
     delay=$(header retry-after)
@@ -136,7 +136,7 @@ resolve() {
     esac
 }
 
-# Replaces the results by stdin.
+# Replaces the results with stdin.
 results=$work/results
 keep() {
     cat >"$work/next"
@@ -219,7 +219,7 @@ follow() {
         send "$wait" "$url"
         case $code in
             000 | 408 | 429 | 502 | 503 | 504)
-                # A lost response and a transient error prove nothing about the run: poll again. But 502 also reports that
+                # A lost response and a transient error prove nothing about the run: poll again. Stop if a 502 reports that
                 # Hightouch has rejected a stored key.
                 if [ "$(query '.kind? == "unauthorized"' "$work/body")" = false ]; then
                     [ -n "$(header retry-after)" ] || sleep 2

@@ -80,3 +80,28 @@ pub(in crate::endpoint) fn write_log(line: ChunkedBuffer) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_caller_at_a_time_writes_the_lines() {
+        let mut lines = Lines::new();
+        assert!(lines.push(b"first\n".into()), "nobody writes");
+        assert!(!lines.push(b"second\n".into()), "the first caller writes");
+        lines.is_being_written = false;
+        assert!(lines.push(b"third\n".into()), "its call has ended early");
+        let order: Vec<&[u8]> = lines.waiting.iter().map(Vec::as_slice).collect();
+        assert_eq!(order, [&b"first\n"[..], b"second\n", b"third\n"]);
+    }
+
+    #[test]
+    fn lines_that_nobody_accepts_take_a_limited_amount_of_memory() {
+        let mut lines = Lines::new();
+        for _ in 0..1000 {
+            lines.push(vec![b'x'; 1024]);
+        }
+        assert_eq!(lines.waiting.len(), MAX_WAITING / 1024);
+    }
+}

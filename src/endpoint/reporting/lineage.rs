@@ -82,9 +82,10 @@ pub(super) fn end_of(outcome: &Outcome, warnings: Warnings) -> Option<EventType>
 /// The facts about a run that an event contains. They take far less memory than a report.
 #[derive(Debug)]
 pub(super) struct Facts {
-    /// When the run started: by its jobs, or else when it became known.
+    /// The time at which its jobs started or were created, or else the time at which the run became
+    /// known.
     pub(super) start_time: Option<String>,
-    /// When the run ended: by its jobs, or else when its end became known.
+    /// The time at which the run ended, or else the time at which its end became known.
     pub(super) end_time: Option<String>,
     job_type: &'static str,
     /// The facets that only runs of this kind have.
@@ -120,7 +121,7 @@ impl Facts {
     }
 }
 
-/// Returns when the last sync run of a sequence finished, if Hightouch reported it for a sync run.
+/// Returns when the last sync run of a sequence finished; `None` if no sync run has an end time.
 fn finished(report: &SequenceReport) -> Option<Timestamp> {
     let sync_runs = report.run.sync_runs.iter();
     sync_runs

@@ -100,7 +100,7 @@ fn rows(report: &Report) -> Option<String> {
     Some(format!("{successful} rows accepted, {rejected} rejected."))
 }
 
-/// Replaces line breaks and other control characters by blanks.
+/// Replaces line breaks and other control characters with blanks.
 fn on_one_line(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c.is_control());
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
@@ -297,7 +297,7 @@ mod tests {
             let json = json_of(NotifyFormat::Text, &failure(RunStatus::Failed, text));
             let expected = format!("Hightouch sync 1, run 42, ended as failed: {escaped} {URL}");
             assert_eq!(json["text"], expected);
-            // A status that is not known is a text of Hightouch too.
+            // An unknown status is also text from Hightouch.
             let unknown = failure(RunStatus::Other(text.into()), "x");
             let json = json_of(NotifyFormat::Text, &unknown);
             let expected = format!("Hightouch sync 1, run 42, ended as {escaped}: x {URL}");

@@ -37,7 +37,7 @@ impl Channel {
         }
     }
 
-    /// Returns the reason if the host does not allow the request.
+    /// Returns the reason to log if the host does not allow the request.
     fn denied(self) -> &'static str {
         match self {
             Self::Lineage => {
@@ -88,7 +88,7 @@ pub(super) struct Message {
     pub(super) body: Vec<u8>,
 }
 
-/// A try to send a message.
+/// An attempt to send a message.
 #[derive(Debug)]
 pub(in crate::endpoint) struct Try {
     /// The message, for [`Outbox::on_reply`].

@@ -33,7 +33,7 @@ pub(in crate::endpoint) struct Reporter {
     details: DetailsReader,
     /// The runs whose events have not been built.
     runs: Vec<Run>,
-    /// The runs whose ends were notified. Two operations can have joined one run.
+    /// The runs whose ends were reported by notifications. Two operations can have joined one run.
     notified: Vec<Uuid>,
     outbox: Outbox,
 }
@@ -161,8 +161,8 @@ impl Reporter {
         }
     }
 
-    /// Records that a dbt delivery of a success ended in a problem. `sync` is the sync as the
-    /// hook's path names it.
+    /// Records that a dbt delivery that reports a success ended in a problem. `sync` is the sync
+    /// as the hook's path names it.
     pub(in crate::endpoint) fn dbt_problem(
         &mut self,
         sync: &SyncRef,
@@ -351,7 +351,7 @@ impl Reporter {
         });
     }
 
-    /// Notifies the end of a run, if the settings ask for it.
+    /// Sends a notification of the end of a run, if the settings ask for it.
     fn notify_end(&mut self, outcome: &Outcome, presenter: &Presenter) {
         let Some(report) = report_of(outcome).filter(|_| self.notify.is_some()) else {
             return;

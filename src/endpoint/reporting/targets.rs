@@ -50,7 +50,7 @@ pub(super) struct Lineage {
 #[derive(Clone, Debug)]
 pub(super) struct Notify {
     pub(super) consumer: Consumer,
-    /// Whether runs that succeed are notified too.
+    /// Whether runs that succeed cause notifications too.
     pub(super) includes_success: bool,
     pub(super) format: NotifyFormat,
 }
@@ -73,7 +73,7 @@ const FORMATS: [(&str, NotifyFormat); 3] = [
     ("text", NotifyFormat::Text),
     ("teams", NotifyFormat::Teams),
 ];
-/// The values of [`NOTIFY_ON`], and whether runs that succeed are notified too.
+/// The values of [`NOTIFY_ON`], and whether runs that succeed cause notifications too.
 const OCCASIONS: [(&str, bool); 2] = [("failure", false), ("all", true)];
 
 /// A server that receives messages.

@@ -85,7 +85,7 @@ impl Access {
         Self::new(key, false, allowed, account?, settings)
     }
 
-    /// Authorizes a caller who proved its identity in another way than by the endpoint's token.
+    /// Authorizes a caller who was authenticated by other means than the endpoint's token.
     ///
     /// # Errors
     ///
@@ -161,8 +161,9 @@ impl Access {
     }
 }
 
-/// Checks that the caller sends a token that opens the account: one of the endpoint's `tokens`, or
-/// one of the account's own. `account` is `None` if the query does not name a valid account.
+/// Checks that the caller sends a token that is valid for the account: one of the endpoint's
+/// `tokens`, or one of the account's own. `account` is `None` if the query does not name a valid
+/// account.
 ///
 /// # Errors
 ///
@@ -199,7 +200,7 @@ fn without_token(name: &str) -> Problem {
     Problem::invalid_setting(name, "it contains no token")
 }
 
-/// Returns the values that commas separate.
+/// Returns the comma-separated values.
 pub(super) fn separated(values: &str) -> impl Iterator<Item = &str> {
     values
         .split(',')

@@ -127,7 +127,7 @@ impl Delivery {
         })
     }
 
-    /// Returns the problem of a delivery that reports a success, but not when the run ended.
+    /// Returns the problem of a delivery that reports a success without the time of its end.
     pub(in crate::endpoint) fn without_end() -> Problem {
         incomplete("its `data.runFinishedAt` is missing or is not a time")
     }

@@ -28,7 +28,7 @@ use crate::engine::{
 use crate::hightouch::{ApiKey, SequenceId, SyncRef, whole_number};
 use crate::host::Connection;
 
-/// Maximum time until a delivery of dbt is answered.
+/// Maximum time until a dbt delivery is answered.
 ///
 /// dbt sends a delivery again if the response does not arrive within 10 s. The first delivery must
 /// be finished by then, because two concurrent deliveries do not see each other's runs.
@@ -39,7 +39,8 @@ const HOOK_TIMEOUT: Duration = Duration::from_secs(8);
 pub(in crate::endpoint) enum Decision {
     /// Send this response.
     Respond(Response),
-    /// A dbt delivery of a success ended in this problem: respond with it, and report it.
+    /// A dbt delivery that reports a success ended in this problem: respond with the problem,
+    /// and report it.
     Report(Box<DbtProblem>),
     /// Carry out this call and respond with its outcome.
     Call(Box<Call>),
@@ -63,18 +64,18 @@ pub(in crate::endpoint) enum BodyUse {
     RunBatch(Access),
     /// The options of a run of a sequence. The caller is authorized.
     RunSequence(SequenceId, Access),
-    /// A delivery of dbt. Its signature has to be checked.
+    /// A dbt delivery. Its signature has to be checked.
     Delivery(Unverified),
 }
 
-/// A delivery of dbt whose signature has not been checked.
+/// A dbt delivery whose signature has not been checked.
 #[derive(Debug)]
 pub(in crate::endpoint) struct Unverified {
     sync: SyncRef,
     signature: String,
 }
 
-/// The problem that a dbt delivery of a success ended in.
+/// The problem in which a dbt delivery that reports a success ended.
 #[derive(Debug)]
 pub(in crate::endpoint) struct DbtProblem {
     pub(in crate::endpoint) problem: Problem,
@@ -108,7 +109,7 @@ pub(in crate::endpoint) enum Work {
     Batch(Vec<SyncRef>, BatchOptions),
     /// A list of recent runs.
     List(RunsGoal),
-    /// The run that a delivery of dbt starts, and the ID of the dbt run.
+    /// The run that a dbt delivery starts, and the ID of the dbt run.
     Hook(SyncRef, Option<String>),
 }
 
@@ -154,7 +155,7 @@ pub(in crate::endpoint) struct Decider<'a> {
 }
 
 impl Decider<'_> {
-    /// Decides by the method, the target, the headers and the settings.
+    /// Decides from the method, the target, the headers and the settings.
     ///
     /// # Errors
     ///
@@ -217,7 +218,7 @@ impl Decider<'_> {
         })
     }
 
-    /// Decides by the body, if [`by_head`](Self::by_head) required it.
+    /// Decides from the body, if [`by_head`](Self::by_head) required it.
     ///
     /// # Errors
     ///
@@ -320,7 +321,7 @@ impl Decider<'_> {
     /// reported, or if the settings are invalid.
     fn dbt_reporter(&self, sync: &SyncRef) -> Option<Reporter> {
         let account = Account::of(&self.request.target).unwrap_or_default();
-        // If the sync is named by a secret, the report would contain that secret.
+        // If the path has a secret in place of the sync, the report would contain that secret.
         let secrets = self.secrets(account.as_ref(), None).ok()?;
         if secrets.iter().any(|secret| secret.is(&sync.to_string())) {
             return None;

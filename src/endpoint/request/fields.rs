@@ -77,8 +77,8 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// Returns the fields of the object in a field; `None` if the field has another value, or is
-    /// absent. `known` are the names of the allowed fields.
+    /// Returns the fields of the object that a field contains; `None` if the value is not an
+    /// object, or the field is absent. `known` are the names of the allowed fields.
     ///
     /// # Errors
     ///
@@ -140,7 +140,7 @@ impl<'a> Fields<'a> {
     ///
     /// # Errors
     ///
-    /// Returns a problem if the value is none of the words.
+    /// Returns a problem if the value is not one of the words.
     pub(super) fn word<T: Copy>(
         &self,
         name: &str,

@@ -85,7 +85,7 @@ fn percent(number: f64) -> Option<f64> {
     RejectedLimit::new(None, Some(number)).ok()?.max_percent()
 }
 
-/// Reads a number in its JSON form, which has no sign `+`, no infinity and no surrounding blanks.
+/// Reads a number in its JSON form, which has no `+` sign, no infinity and no surrounding blanks.
 fn json<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
     let is_trimmed = text.trim_ascii() == text;
     serde_json::from_str(text).ok().filter(|_| is_trimmed)

@@ -19,8 +19,8 @@ const MAX_BACKLOG: usize = 64 * 1024;
 pub(in crate::endpoint) struct Events {
     /// When the last event was sent.
     last: Instant,
-    /// The number of steps that the events show. Most steps process a part of a response and change
-    /// nothing.
+    /// The number of steps when the report was last compared. Most steps process a part of a
+    /// response and change nothing.
     shown_steps: u64,
     /// The report of the last `progress` event.
     shown: Option<Report>,

@@ -1,4 +1,4 @@
-//! The response to a delivery of dbt: `POST /hooks/dbt/{sync}`.
+//! The response to a dbt delivery: `POST /hooks/dbt/{sync}`.
 
 use serde::Serialize;
 

@@ -13,7 +13,7 @@ const MAX_PREFIX: usize = 256;
 ///
 /// A valid value matches `(/[A-Za-z0-9._~-]+)+` and has no segment `.` or `..`. Any other value
 /// counts as no prefix, and so do several values. A client resolves `Location`, so
-/// `X-Forwarded-Prefix` must not be able to send it to another place.
+/// `X-Forwarded-Prefix` must not be able to send the client to another host.
 pub(in crate::endpoint) fn prefix<'a>(values: impl IntoIterator<Item = &'a str>) -> &'a str {
     let mut values = values.into_iter();
     let (Some(value), None) = (values.next(), values.next()) else {

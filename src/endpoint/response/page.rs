@@ -36,7 +36,7 @@ impl Response {
     }
 }
 
-/// Returns the part of the page between two tags as a source of a policy: its hash.
+/// Returns the hash of the part of the page between two tags, as a source in the policy.
 fn source_of(start: &str, end: &str) -> String {
     let (_, rest) = PAGE.split_once(start).unwrap_or_default();
     let (part, _) = rest.split_once(end).unwrap_or_default();

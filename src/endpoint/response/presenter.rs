@@ -68,7 +68,7 @@ impl Presenter {
     ///
     /// # Errors
     ///
-    /// Returns a problem if the operation failed. A run that is still in progress is no failure.
+    /// Returns a problem if the operation failed. A run that is still in progress is not a failure.
     pub(in crate::endpoint) fn respond(&self, outcome: Outcome) -> Result<Response, Problem> {
         let failure = match outcome {
             Ok(report) => return Ok(Response::json(200, &self.view(&report))),

@@ -38,7 +38,7 @@ impl Problem {
         }
     }
 
-    /// Invalid input. The message may quote the input; it is shortened.
+    /// Invalid input. The message may quote the input, and is shortened if it is too long.
     pub(in crate::endpoint) fn invalid(error: impl fmt::Display) -> Self {
         Failure::invalid_input(error).trimmed().into()
     }

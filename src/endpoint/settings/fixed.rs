@@ -1,4 +1,4 @@
-//! Settings of tests.
+//! Settings for tests.
 
 use super::Settings;
 use crate::endpoint::response::problem::Problem;

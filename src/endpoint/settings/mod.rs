@@ -35,7 +35,7 @@ cfg_select! {
 /// The origin of Hightouch's API.
 const API_ORIGIN: &str = "HIGHTOUCH_API_ORIGIN";
 /// The tokens that callers need for a stored key, separated by commas. `ENDPOINT_TOKEN_<ACCOUNT>`
-/// contains the tokens that open this account only.
+/// contains the tokens that are valid for this account only.
 pub(super) const ENDPOINT_TOKEN: &str = "ENDPOINT_TOKEN";
 /// A stored API key. The setting for an account's key ends in the account's name.
 pub(super) const API_KEY: &str = "HIGHTOUCH_API_KEY";
@@ -109,7 +109,7 @@ pub(super) trait Settings {
             .collect())
     }
 
-    /// Returns the configured secrets that a request of this account can use, and possibly others.
+    /// Returns at least the configured secrets that a request for this account can use.
     ///
     /// # Errors
     ///
@@ -120,8 +120,7 @@ pub(super) trait Settings {
         Ok(secrets)
     }
 
-    /// Returns the configured tokens and keys that a request of this account can use, and possibly
-    /// others.
+    /// Returns at least the configured tokens and keys that a request for this account can use.
     ///
     /// # Errors
     ///

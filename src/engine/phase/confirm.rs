@@ -212,7 +212,8 @@ impl Confirm {
                 run: run.id,
                 created,
             });
-            // One candidate more than a message names is kept, to show that there are more.
+            // One candidate more than a message names is kept, so that the message can say "and
+            // more".
             candidates.truncate(MAX_NAMED + 1);
         }
     }

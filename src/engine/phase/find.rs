@@ -1,4 +1,4 @@
-//! Before a run is started: the look-up of a slug, and of a run that makes a new one unnecessary.
+//! Look-ups before a run is started: of a slug, and of the runs that already exist.
 
 use core::time::Duration;
 
@@ -138,7 +138,7 @@ struct Seen {
 /// What [`FindRun`] found.
 #[derive(Debug)]
 pub(in crate::engine) enum FoundRun {
-    /// No run makes a new one unnecessary. `baseline` is the highest ID of the existing runs.
+    /// A new run can be started. `baseline` is the highest ID of the existing runs.
     None { baseline: u64 },
     /// A run to adopt instead of starting one.
     Adopt(Run),
@@ -206,7 +206,8 @@ impl FindRun {
         if unless_since.is_some() && self.seen.highest_undated > self.seen.highest_before {
             return self.retry(AttemptError::unreadable(ReadError::Missing("createdAt")));
         }
-        // A run that starts before `unless_since` would not prevent the next call from starting one.
+        // The next call would not adopt a run that starts before `unless_since`, and would start
+        // another one.
         if let Some(left) = left {
             return self.wait_for_since(left);
         }
@@ -318,7 +319,8 @@ fn busy(message: String) -> FailureReason {
     FailureReason::new(FailureKind::Busy, message)
 }
 
-/// Returns whether a run reads the data as of `since`: it began then or later, or is queued.
+/// Returns whether a run reads data that is at least as new as `since`: it began then or later, or
+/// is queued.
 ///
 /// Returns `None` if the run has no readable time.
 fn has_begun_since(run: &Run, since: Timestamp) -> Option<bool> {

@@ -28,8 +28,8 @@ pub(in crate::engine) enum Located {
     ReadOn,
     /// The list does not contradict the existence of the run.
     Possible,
-    /// The list shows newer runs, and not the run. `newer_age` is the time since the oldest newer
-    /// run was created.
+    /// The list shows newer runs, but not the run. `newer_age` is the time since the oldest of the
+    /// newer runs was created.
     Missing { newer_age: Option<Duration> },
     /// The list could not be read.
     Failed(AttemptError),

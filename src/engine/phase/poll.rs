@@ -40,7 +40,7 @@ pub struct Poll {
     is_confirmed: bool,
     /// The number of polls of an awaited run that showed nothing.
     empty_polls: u32,
-    /// When the list first showed newer runs and not this one.
+    /// When the list first showed newer runs, but not this one.
     missing_since: Option<Instant>,
     age: RunAge,
 }
@@ -174,8 +174,8 @@ impl Poll {
 
     /// Handles a look-up that did not find the run at its place in the list of all runs.
     ///
-    /// `newer_age` is the time since the oldest newer run was created. Returns the failure if the
-    /// run does not exist.
+    /// `newer_age` is the time since the oldest of the newer runs was created. Returns the failure
+    /// if the run does not exist.
     pub(in crate::engine) fn on_missing(
         &mut self,
         now: Instant,

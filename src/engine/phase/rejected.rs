@@ -1,4 +1,4 @@
-//! Whether the sync runs of a sequence that ended as `warning` are within the limit on rejected
+//! Checks whether a sequence's sync runs with the status `warning` are within the limit on rejected
 //! rows. A sequence's run does not show row counts, so each of these sync runs is read once.
 
 use core::time::Duration;
@@ -28,7 +28,8 @@ pub struct CheckRejected {
     since: Option<Instant>,
     /// The sync runs that are read after it.
     left: Vec<RunRef>,
-    /// The sync runs beyond the limit, each with its rows. At most one more than a message names.
+    /// The sync runs beyond the limit, each with its rows. The list has at most one entry more than
+    /// a message names.
     exceeded: Vec<String>,
 }
 
@@ -85,7 +86,7 @@ impl CheckRejected {
         let is_overdue = cx.now.duration_since(since) >= LISTING_DELAY;
         match verdict {
             Verdict::Succeeded(_) => {}
-            // Another replica knows the end of the run already.
+            // Another replica already knows the end of the run.
             Verdict::InProgress(_) if !is_overdue => {
                 return Next::SendAfter(UNLISTED_PAUSE.max(cx.schedule.spacing()));
             }

@@ -84,7 +84,7 @@ pub struct PollSequence {
     is_started: bool,
     /// Whether the run is known to exist.
     is_confirmed: bool,
-    /// When a response first said `done` without the ends of all sync runs.
+    /// When a response first said `done` before it listed all sync runs as ended.
     done_since: Option<Instant>,
     age: RunAge,
 }

@@ -125,8 +125,8 @@ impl FakeHightouch {
         Reply::Response(response)
     }
 
-    /// Delivers the dbt event that the tests of the source data ended at this time, in milliseconds
-    /// after [`BASE`].
+    /// Delivers the dbt event which says that the tests of the source data ended at this time, in
+    /// milliseconds after [`BASE`].
     fn deliver(&mut self, tests_ended: i64) -> Execution<SyncReport> {
         let since = Timestamp::from_millis(BASE + tests_ended);
         let options = Options {

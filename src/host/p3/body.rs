@@ -1,5 +1,6 @@
 //! Reads a body.
 
+use core::cell::Cell;
 use core::mem;
 use core::pin::pin;
 
@@ -7,12 +8,21 @@ use wit_bindgen::{FutureReader, FutureWriter, StreamReader, StreamResult};
 
 use super::deadline::Deadline;
 use super::http_types::{ErrorCode, Trailers};
+use crate::bindings::wasi::clocks0_3_0::monotonic_clock::wait_for;
 
 /// The capacity of the first buffer, in bytes. Most responses of Hightouch fit into it.
 const FIRST_CAPACITY: usize = 2 * 1024;
 /// The factor by which a full buffer grows. Few large steps leave little memory behind that is too
 /// small to be used again.
 const GROWTH: usize = 8;
+/// The capacity, in bytes, above which a buffer is large.
+const LARGE: usize = FIRST_CAPACITY * GROWTH * GROWTH;
+/// Maximum number of large buffers of an instance. The callers of an instance share its memory, and
+/// each of them may receive eight long bodies at once.
+const MAX_LARGE_BUFFERS: usize = 8;
+/// Time after which a body that waits for a large buffer tries again, in nanoseconds. A caller must
+/// not wake another, so no caller can announce that it has freed its buffer.
+const RETRY: u64 = 20_000_000;
 
 /// The end of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +37,31 @@ pub(crate) enum BodyStatus {
     TimedOut,
 }
 
+thread_local! {
+    static LARGE_BUFFERS: Cell<usize> = const { Cell::new(0) };
+}
+
+/// The right to have a large buffer.
+struct LargeBuffer(());
+
+impl LargeBuffer {
+    /// Waits until there are fewer large buffers than the maximum. Returns `None` if the deadline
+    /// passes before.
+    async fn acquire(deadline: &mut Deadline) -> Option<Self> {
+        while LARGE_BUFFERS.get() >= MAX_LARGE_BUFFERS {
+            deadline.before(wait_for(RETRY)).await?;
+        }
+        LARGE_BUFFERS.set(LARGE_BUFFERS.get() + 1);
+        Some(Self(()))
+    }
+}
+
+impl Drop for LargeBuffer {
+    fn drop(&mut self) {
+        LARGE_BUFFERS.set(LARGE_BUFFERS.get().saturating_sub(1));
+    }
+}
+
 /// The readable end of a body, and a future that resolves after the end of the body.
 type Parts = (
     StreamReader<u8>,
@@ -37,7 +72,7 @@ type Parts = (
 pub(crate) struct Body {
     stream: StreamReader<u8>,
     end: FutureReader<Result<Option<Trailers>, ErrorCode>>,
-    /// Tells the host that the body was processed when it is dropped.
+    /// Reports to the host that the body was processed, when it is dropped.
     _processed: FutureWriter<Result<(), ErrorCode>>,
 }
 
@@ -62,10 +97,17 @@ impl Body {
         deadline: &mut Deadline,
     ) -> (Vec<u8>, BodyStatus) {
         let mut bytes = Vec::new();
+        let mut large_buffer = None;
         loop {
             if bytes.len() == bytes.capacity() {
                 // One byte more than allowed shows that the body is too long.
                 let capacity = (bytes.len() * GROWTH).clamp(FIRST_CAPACITY, max_len + 1);
+                if capacity > LARGE && large_buffer.is_none() {
+                    large_buffer = LargeBuffer::acquire(deadline).await;
+                    if large_buffer.is_none() {
+                        return (bytes, BodyStatus::TimedOut);
+                    }
+                }
                 if bytes.try_reserve_exact(capacity - bytes.len()).is_err() {
                     return (bytes, BodyStatus::TooLong);
                 }

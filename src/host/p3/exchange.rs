@@ -80,7 +80,7 @@ struct Message {
     body: Vec<u8>,
     /// The end of the body that this component writes. There is none if the body is empty.
     writer: Option<StreamWriter<u8>>,
-    /// Tells the host that there are no trailers when it is dropped.
+    /// Reports to the host that there are no trailers, when it is dropped.
     trailers: FutureWriter<Result<Option<Trailers>, ErrorCode>>,
     reads_body: bool,
 }

@@ -47,32 +47,36 @@ fn main() -> ExitCode {
         // This program is also the host process and the process that runs native syncs.
         ["load-host", ..] => return cli::main(),
         [native::COMMAND, syncs] => native::run(syncs.parse().unwrap()),
-        _ => measure(),
+        ref sections => measure(sections),
     }
     ExitCode::SUCCESS
 }
 
-fn measure() {
+/// Measures the sections with these names, or all sections if there is no name. cargo adds options
+/// to the names.
+fn measure(names: &[&str]) {
+    let names: Vec<_> = names.iter().filter(|name| !name.starts_with('-')).collect();
     build::build(&build::Options::terminal().unwrap()).unwrap();
     let began = Instant::now();
     let mut machine = Machine::inspect();
-    let all: [fn() -> Section; 5] = [
-        size::measure,
-        memory::measure,
-        start::measure,
-        sync::measure,
-        density::measure,
+    let all: [(&str, fn() -> Section); 5] = [
+        ("size", size::measure),
+        ("memory", memory::measure),
+        ("start", start::measure),
+        ("sync", sync::measure),
+        ("density", density::measure),
     ];
-    let sections = all.map(|measure| {
+    let selected = all
+        .into_iter()
+        .filter(|(name, _)| names.is_empty() || names.contains(&name));
+    let sections = selected.map(|(name, measure)| {
         let section = measure();
-        eprintln!("measured: {}", section.name);
+        eprintln!("measured: {name}");
         section
     });
+    let sections: Vec<Section> = sections.collect();
     machine.finish();
-    let costs = Costs {
-        machine,
-        sections: sections.into(),
-    };
+    let costs = Costs { machine, sections };
     table::print(&costs.machine, &costs.sections);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/benches");
     std::fs::create_dir_all(&folder).unwrap();

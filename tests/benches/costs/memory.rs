@@ -20,10 +20,13 @@ pub fn measure() -> Section {
                 .target(4.0),
         );
     }
-    let list = peak_pages_with_100_runs(Kind::Library).unwrap() as f64;
-    figures.push(Figure::new("library, list of 100 runs", Unit::Pages, list).target(16.0));
-    let jobs = peak_pages_with_100_jobs(Kind::Library).unwrap() as f64;
-    figures.push(Figure::new("library, run of 100 jobs", Unit::Pages, jobs));
+    for kind in Kind::LIBRARIES {
+        let name = |what: &str| format!("{}, {what}", kind.world());
+        let list = peak_pages_with_100_runs(kind).unwrap() as f64;
+        figures.push(Figure::new(name("list of 100 runs"), Unit::Pages, list).target(16.0));
+        let jobs = peak_pages_with_100_jobs(kind).unwrap() as f64;
+        figures.push(Figure::new(name("run of 100 jobs"), Unit::Pages, jobs));
+    }
     let how = "Peak linear memory of one instance in pages of 64 KiB: counted.".into();
     Section {
         name: "memory",

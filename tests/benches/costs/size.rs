@@ -9,10 +9,7 @@ use super::figure::{Figure, Section, Unit};
 pub fn measure() -> Section {
     let floor = kibibytes(&guest(Guest::Ok).unwrap());
     let figures = Kind::ALL.map(|kind| {
-        let target = match kind {
-            Kind::Library => None,
-            Kind::Endpoint | Kind::SpinEndpoint => Some(448.0),
-        };
+        let target = (!kind.is_library()).then_some(448.0);
         let ours = kibibytes(components().unwrap().path(kind));
         Figure::new(kind.file_name(), Unit::Kibibytes, ours)
             .compared_with("minimal component", floor)

@@ -62,11 +62,12 @@ pub fn measure() -> Section {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let floor = guest(Guest::Ok).unwrap();
     let files = components().unwrap();
-    let mut all = [
-        Candidate::new("floor", "/", &floor),
-        Candidate::new(Kind::Endpoint.world(), "/healthz", &files.endpoint),
-        Candidate::new(Kind::SpinEndpoint.world(), "/healthz", &files.spin_endpoint),
-    ];
+    let endpoints =
+        Kind::ENDPOINTS.map(|kind| Candidate::new(kind.world(), "/healthz", files.path(kind)));
+    let mut all: Vec<Candidate> = [Candidate::new("floor", "/", &floor)]
+        .into_iter()
+        .chain(endpoints)
+        .collect();
     runtime.block_on(async {
         for turn in 0..WARM_UP + TURNS {
             // Rotate the order, so that no component always follows the same one.
@@ -81,10 +82,11 @@ pub fn measure() -> Section {
             }
         }
     });
-    let [floor_times, ours @ ..] = &all;
+    let (floor_times, ours) = all.split_first().unwrap();
     let floor_fuel = fuel(&runtime, &floor, "/");
     let mut figures = Vec::new();
-    for (candidate, file) in ours.iter().zip([&files.endpoint, &files.spin_endpoint]) {
+    for (candidate, kind) in ours.iter().zip(Kind::ENDPOINTS) {
+        let file = files.path(kind);
         let name = |what: &str| format!("{}, {what}", candidate.name);
         let mut times = |what: &str, ours: f64, floor: f64| {
             figures.push(
@@ -123,7 +125,7 @@ pub fn measure() -> Section {
     }
     let how = format!(
         "From the start of an instance, or of its response to GET /healthz, until the instance is dropped. The component is precompiled, and the \
-         instance comes from a pool and uses no socket. Each is measured {TURNS} times, in turns. Fuel is wasmtime's count, about one \
+         instance comes from a pool and uses no socket. Each request has its own instance. Each is measured {TURNS} times, in turns. Fuel is wasmtime's count, about one \
          unit per WebAssembly instruction: counted."
     );
     Section {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use xtask::build::components;
+use xtask::build::{Kind, components};
 use xtask::embedder::{
     Clock, Config, Connection, GeneratedResponses, Host, IfRunning, Outbound, RunOptions, SyncRef,
     VirtualTime, in_virtual_time,
@@ -21,12 +21,19 @@ const WARM_UP: u32 = 100;
 /// A larger number, because native syncs are short compared with the precision of processor time.
 const NATIVE_SYNCS: u32 = 20_000;
 
-pub fn measure() -> Section {
-    let (fuel, processor, times) = in_virtual_time(async |time| {
-        let metered = host(&time, true);
+/// The measured costs of a sync in one component.
+struct Costs {
+    fuel: f64,
+    processor: Option<Duration>,
+    times: Times,
+}
+
+fn costs(kind: Kind) -> Costs {
+    in_virtual_time(async |time| {
+        let metered = host(kind, &time, true);
         sync(&metered).await;
         let fuel = metered.fuel() as f64;
-        let (host, mut times) = (host(&time, false), Times::default());
+        let (host, mut times) = (host(kind, &time, false), Times::default());
         for _ in 0..WARM_UP {
             sync(&host).await;
         }
@@ -39,8 +46,15 @@ pub fn measure() -> Section {
         let processor = processor_time()
             .zip(before)
             .map(|(after, before)| (after - before) / SYNCS);
-        (fuel, processor, times)
-    });
+        Costs {
+            fuel,
+            processor,
+            times,
+        }
+    })
+}
+
+pub fn measure() -> Section {
     let mut how = format!(
         "run-sync by slug, {REQUESTS} requests: the slug, a list of 20 runs, the trigger, three polls. Responses come immediately from the same \
          process, in virtual time. Times are of the whole call, from a new instance to the report, and include the host. The native \
@@ -52,27 +66,34 @@ pub fn measure() -> Section {
             " Native instructions were not counted, because neither perf nor valgrind is available.",
         );
     }
-    let mut instructions =
-        Figure::new("library, fuel", Unit::Instructions, fuel).target(1_300_000.0);
-    if let Some((count, by)) = counted {
-        instructions = instructions.compared_with(by, count);
-    }
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
-    let figures = vec![
-        instructions,
-        Figure::new(
-            "library, processor time",
-            Unit::Microseconds,
-            processor.map(micros),
-        )
-        .compared_with("natively", native::time(NATIVE_SYNCS).map(micros)),
-        Figure::new("library, median", Unit::Microseconds, times.median()),
-        Figure::new(
-            "library, 95th percentile",
-            Unit::Microseconds,
-            times.quantile(0.95),
-        ),
-    ];
+    let native_time = native::time(NATIVE_SYNCS).map(micros);
+    let mut figures = Vec::new();
+    for kind in Kind::LIBRARIES {
+        let Costs {
+            fuel,
+            processor,
+            times,
+        } = costs(kind);
+        let name = |what: &str| format!("{}, {what}", kind.world());
+        let mut instructions =
+            Figure::new(name("fuel"), Unit::Instructions, fuel).target(1_300_000.0);
+        if let Some((count, by)) = counted {
+            instructions = instructions.compared_with(by, count);
+        }
+        let processor = processor.map(micros);
+        figures.push(instructions);
+        figures.push(
+            Figure::new(name("processor time"), Unit::Microseconds, processor)
+                .compared_with("natively", native_time),
+        );
+        for (what, time) in [
+            ("median", times.median()),
+            ("95th percentile", times.quantile(0.95)),
+        ] {
+            figures.push(Figure::new(name(what), Unit::Microseconds, time));
+        }
+    }
     Section {
         name: "one sync",
         how,
@@ -80,7 +101,7 @@ pub fn measure() -> Section {
     }
 }
 
-fn host(time: &VirtualTime, metered: bool) -> Host {
+fn host(kind: Kind, time: &VirtualTime, metered: bool) -> Host {
     let hightouch = Hightouch::default();
     let config = Config {
         outbound: Outbound::Any,
@@ -91,7 +112,7 @@ fn host(time: &VirtualTime, metered: bool) -> Host {
         metered,
         ..Config::default()
     };
-    Host::new(&components().unwrap().library, config).unwrap()
+    Host::new(components().unwrap().path(kind), config).unwrap()
 }
 
 async fn sync(host: &Host) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use xtask::build::{Kind, components};
+use xtask::build::{Kind, Wasi, components};
 use xtask::embedder::{
     Config, Failure, FailureKind, Host, Limits, Outbound, Report, RunOptions, RunRef, SyncRef,
 };
@@ -46,11 +46,20 @@ impl CallKind {
         matches!(self, Self::AwaitRun | Self::Get)
     }
 
-    fn component(self) -> Kind {
-        match self {
-            Self::RunSync | Self::AwaitRun => Kind::Library,
-            Self::Post | Self::Get => Kind::Endpoint,
-            Self::Events => Kind::SpinEndpoint,
+    /// Returns whether it calls a function of a library.
+    fn is_of_library(self) -> bool {
+        matches!(self, Self::RunSync | Self::AwaitRun)
+    }
+
+    fn component(self, wasi: Wasi) -> Kind {
+        let [v0_2, v0_3] = match self {
+            Self::RunSync | Self::AwaitRun => Kind::LIBRARIES,
+            Self::Post | Self::Get => [Kind::Endpoint, Kind::Service],
+            Self::Events => [Kind::SpinEndpoint, Kind::SpinService],
+        };
+        match wasi {
+            Wasi::V0_2 => v0_2,
+            Wasi::V0_3 => v0_3,
         }
     }
 
@@ -62,8 +71,7 @@ impl CallKind {
     /// Returns the maximum duration of a call. An endpoint waits up to 10 s for the response that
     /// contains the run's ID, and then up to 1 s for the list. A timeout of 0 does so too.
     pub fn bound(self, wait: u64) -> Duration {
-        let library = self.component() == Kind::Library;
-        Duration::from_millis(if wait == 0 || !library {
+        Duration::from_millis(if wait == 0 || !self.is_of_library() {
             wait.max(11_000)
         } else {
             wait
@@ -78,6 +86,7 @@ pub struct Case {
     pub place: Place,
     pub way: CallKind,
     pub wait: u64,
+    pub wasi: Wasi,
 }
 
 /// The result of a call of any kind.
@@ -185,6 +194,7 @@ pub async fn run_case(case: &Case, stage: &Stage) -> (CallResult, FinalState) {
         place,
         way,
         wait,
+        wasi,
     } = *case;
     let hightouch = stage.local().await;
     let line = Line::open(fault, place, &hightouch.origin());
@@ -192,9 +202,9 @@ pub async fn run_case(case: &Case, stage: &Stage) -> (CallResult, FinalState) {
         start_other_run(&hightouch, &line).await;
     }
     let run = hightouch.runs(1).first().map_or(0, |run| run.id);
-    let host = host(way, stage, line.origin());
+    let host = host(way, wasi, stage, line.origin());
     let begun = stage.time.elapsed();
-    let ended = if way.component() == Kind::Library {
+    let ended = if way.is_of_library() {
         let connection = connection(line.origin(), KEY);
         let waited = RunOptions {
             max_wait_ms: Some(wait),
@@ -249,7 +259,7 @@ pub async fn run_case(case: &Case, stage: &Stage) -> (CallResult, FinalState) {
     )
 }
 
-fn host(way: CallKind, stage: &Stage, origin: &str) -> Host {
+fn host(way: CallKind, wasi: Wasi, stage: &Stage, origin: &str) -> Host {
     let limits = Limits {
         memory: MEMORY,
         ..Limits::default()
@@ -267,7 +277,7 @@ fn host(way: CallKind, stage: &Stage, origin: &str) -> Host {
                 .insert(name.to_ascii_lowercase(), value.into());
         }
     }
-    Host::new(components().unwrap().path(way.component()), config).unwrap()
+    Host::new(components().unwrap().path(way.component(wasi)), config).unwrap()
 }
 
 /// Starts the run that the call then follows.

@@ -38,6 +38,7 @@ pub fn stage<T>(test: impl AsyncFnOnce(Stage) -> T) -> T {
     in_virtual_time(async |time| {
         test(Stage {
             time,
+            library: Kind::Library,
             stderr: Captured::new(),
         })
         .await
@@ -46,16 +47,38 @@ pub fn stage<T>(test: impl AsyncFnOnce(Stage) -> T) -> T {
 
 /// Runs a test of an endpoint in virtual time, once for each endpoint component.
 pub fn with_each_endpoint(test: impl AsyncFn(Stage, Kind)) {
-    for kind in ENDPOINTS {
+    for kind in Kind::ENDPOINTS {
+        let _named = NamedOnPanic(kind);
         stage(async |stage| test(stage, kind).await);
     }
 }
 
-/// The two endpoint components.
-pub const ENDPOINTS: [Kind; 2] = [Kind::Endpoint, Kind::SpinEndpoint];
+/// Runs a test of a library in virtual time, once for each library component.
+pub fn with_each_library(test: impl AsyncFn(Stage)) {
+    for library in Kind::LIBRARIES {
+        let _named = NamedOnPanic(library);
+        stage(async |stage| test(Stage { library, ..stage }).await);
+    }
+}
+
+/// Prints the component if the test panics.
+struct NamedOnPanic(Kind);
+
+impl Drop for NamedOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the component: {}", self.0.world());
+        }
+    }
+}
+
+/// The endpoint components.
+pub const ENDPOINTS: [Kind; 4] = Kind::ENDPOINTS;
 
 pub struct Stage {
     pub time: VirtualTime,
+    /// The library component that [`Stage::library`] returns.
+    pub library: Kind,
     /// The stderr of all components of this stage.
     pub stderr: Captured,
 }
@@ -81,10 +104,18 @@ impl Stage {
         }
     }
 
+    /// Returns the endpoint components for the same version of WASI as the library component.
+    pub fn endpoints(&self) -> impl Iterator<Item = Kind> {
+        let wasi = self.library.wasi();
+        Kind::ENDPOINTS
+            .into_iter()
+            .filter(move |kind| kind.wasi() == wasi)
+    }
+
     /// Returns the library component for this Hightouch.
     pub fn library(&self, origin: &str) -> Library {
         Library {
-            host: self.host(Kind::Library, origin),
+            host: self.host(self.library, origin),
             connection: connection(origin, local::KEY),
         }
     }

@@ -152,10 +152,9 @@ mod tests {
                 &format!("{record} {since} record connection {{"),
                 1,
             )
-            .replacen(
+            .replace(
                 "use types.{connection,",
                 "use types.{run-filter, connection,",
-                1,
             );
         let grown = Wit::parse("grown.wit", &grown).unwrap();
         let frozen = Wit::parse("frozen.wit", &text).unwrap();

@@ -359,8 +359,8 @@ impl<'w> Driver<'w> {
         true
     }
 
-    /// Sends the next request for details, if it may be sent now. Returns when it may be sent
-    /// otherwise.
+    /// Sends the next request for details, if it may be sent now. If not, returns when it may be
+    /// sent.
     fn read_details(&mut self) -> Result<Option<Millis>, Broken> {
         let now = self.now;
         let Some(request) = self.played.reader.next_request() else {
@@ -614,7 +614,7 @@ impl<'w> Driver<'w> {
         Ok(())
     }
 
-    /// Lets everything happen that is due.
+    /// Processes all events that are due.
     fn deliver(&mut self) {
         while let Some(Reverse((time, _, event))) = self
             .upcoming

@@ -122,7 +122,7 @@ impl<'w> Server<'w> {
         id
     }
 
-    /// Starts a run at `now`, which may lie ahead. Returns its ID.
+    /// Starts a run at `now`, which may be in the future. Returns its ID.
     pub fn trigger(&mut self, request: &Request, by: usize, now: Millis) -> u64 {
         let sync = sync_of(&request.target);
         let nth = self

@@ -20,8 +20,8 @@ use crate::world::{Fault, IfRunning, Millis};
 const MAX_LAG: Millis = 90_000;
 /// Minimum time between two polls of one operation, per operation that is in progress.
 const SPACING: Millis = 100;
-/// A poll this close to the deadline may follow the one before it at any interval: it is the last
-/// one.
+/// A poll this close to the deadline may follow the previous poll at any interval, because it is
+/// the last one.
 const LAST_POLL: Millis = 4_000;
 
 /// Maximum difference between Hightouch's clock and the time that an operation reports: `Date` has
@@ -45,7 +45,7 @@ pub enum Situation {
     NoSlot,
     /// No run was started, because another operation had failed.
     Stopped,
-    /// The same, and the operation had sent requests before.
+    /// Like `Stopped`, but the operation had already sent requests.
     StoppedInProgress,
     /// A batch ran its operations one after the other.
     OneByOne,
@@ -59,9 +59,9 @@ pub enum Situation {
     AllSlots,
     /// A run was followed after the batch.
     Followed,
-    /// The same, and its end was seen.
+    /// Like `Followed`, and the end of the run was seen.
     FollowedToEnd,
-    /// The same, and it was still in progress when the time to follow it was up.
+    /// Like `Followed`, but the run was still in progress when the time to follow it was up.
     FollowTimeUp,
     /// The details of a sync were read completely.
     DetailsRead,
@@ -338,7 +338,7 @@ fn never_false(checked: &Checked<'_>) -> Result<(), Broken> {
             let has_trigger =
                 |twin: usize| checked.sent_by[twin].iter().any(|sent| sent.is_trigger());
             if !twin.is_some_and(has_trigger) {
-                return broken("it is a duplicate of no operation".into());
+                return broken("no other operation triggered the sync of the duplicate".into());
             }
             if operation.report().is_some() {
                 return broken("a duplicate reports a run".into());
@@ -377,7 +377,7 @@ fn never_false(checked: &Checked<'_>) -> Result<(), Broken> {
                 ));
             }
             Err(failure) if failure.kind == FailureKind::Busy && !report.joined => {
-                return broken(format!("its own run {} prevents it", run.id));
+                return broken(format!("it is `busy` because of its own run {}", run.id));
             }
             _ => {}
         }
@@ -460,7 +460,7 @@ fn rate_limit(checked: &Checked<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// The more operations there are, the longer are the pauses between the polls of each.
+/// The more operations there are, the longer the pauses between the polls of each operation are.
 fn spacing(checked: &Checked<'_>) -> Result<(), Broken> {
     let world = checked.played.world;
     let deadlines = [world.max_wait, world.max_wait.max(world.answer_wait)];
@@ -510,8 +510,9 @@ fn check_spacing(
     Ok(())
 }
 
-/// An operation that was not started has started no run, and if another one has failed, its message
-/// names that one. After a failure, idle operations end at once.
+/// An operation that ended as `NotStarted` has started no run. If it ended because another
+/// operation had failed, its message names that operation. After a failure, idle operations end at
+/// once.
 fn not_started(checked: &Checked<'_>) -> Result<(), Broken> {
     let played = checked.played;
     let stopped = played.stopped;
@@ -582,7 +583,7 @@ fn not_started(checked: &Checked<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// If nothing fails and there is time enough, every operation learns the result of its run, and one
+/// If nothing fails and there is enough time, every operation learns the result of its run, and one
 /// of two operations on one sync ends as a duplicate.
 fn patient(checked: &Checked<'_>) -> Result<(), Broken> {
     let world = checked.played.world;

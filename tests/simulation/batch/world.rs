@@ -59,7 +59,7 @@ pub struct Network {
     /// Maximum time of a request to the server, and of its response.
     latency: Millis,
     /// Whether the time to the server is the same for every request, so that the server receives
-    /// the requests in the order and at the distances in which they were sent.
+    /// the requests in the order and at the intervals at which they were sent.
     is_steady: bool,
     /// Share of requests that are slow: up to five seconds each way.
     slow: f64,
@@ -89,8 +89,8 @@ pub struct BatchWorld {
     pub newest_first: bool,
     /// Whether Hightouch's 429 for the workspace limit carries `Retry-After`.
     pub limit_sends_retry_after: bool,
-    /// How long the runs are followed that are still in progress after the batch; zero if they are
-    /// not followed.
+    /// How long runs that are still in progress after the batch are followed; zero if they are not
+    /// followed.
     pub follow: Millis,
     /// Whether the details of the syncs are read.
     pub reads_details: bool,

@@ -12,7 +12,7 @@ use crate::world::Millis;
 const MAX_PAGES: usize = 20;
 /// Maximum number of requests for one reading of the list.
 const MAX_REQUESTS: usize = 40;
-/// Maximum number of readings that fail for another reason than the rate limit.
+/// Maximum number of readings that fail for a reason other than the rate limit.
 const MAX_ATTEMPTS: usize = 4;
 
 /// Returns the IDs of the entries that a list of this time shows, the highest first.
@@ -56,7 +56,7 @@ pub fn exact(played: &Played<'_>) -> Result<(), Broken> {
     broken(
         "recent runs",
         format!(
-            "the list of {limit} is {ids:?}, and never was; at the end it was {:?}",
+            "limit {limit}: the result {ids:?} was never the list; at the end it was {:?}",
             entries(played, played.over)
         ),
     )

@@ -8,7 +8,8 @@ use crate::world::{Fault, Goal};
 
 /// The beginning of the message if more rows were rejected than the limit allows.
 const BEYOND_LIMIT: &str = "The destination rejected more rows than the limit allows.";
-/// Maximum time, in milliseconds, for which a run may be `done` without the ends of all sync runs.
+/// Maximum time, in milliseconds, for which a run may be `done` before all its sync runs are listed
+/// as ended.
 const DONE_TIMEOUT: i64 = 20_000;
 
 fn sequences<'p>(played: &'p Played<'_>) -> &'p Sequences<'p> {
@@ -171,7 +172,7 @@ pub fn never_false(played: &Played<'_>) -> Result<(), Broken> {
                         .contains(&format!("run {run} of sync {sync} "))
             });
             unsaid.map_or(Ok(()), |(_, run, _)| {
-                broken(format!("run {run} failed in it, and is not named"))
+                broken(format!("sync run {run} failed, and is not named"))
             })
         }
         _ => Ok(()),

@@ -79,7 +79,7 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
     };
     if last.body.is_none() {
         return broken(format!(
-            "what was asked at {} ms showed nothing, and it continued",
+            "the request at {} ms got no readable list, and the call continued",
             last.at
         ));
     }
@@ -118,7 +118,7 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
             if played.one_page() && list.fault != Some(Fault::Nonsense(Nonsense::NoTimes)) =>
         {
             broken(format!(
-                "run {} was adopted, and run {} began before it, since {since} ms",
+                "run {} was adopted, although run {} also began since {since} ms, and earlier",
                 taken.id, first.id
             ))
         }
@@ -126,7 +126,7 @@ pub fn gated(played: &Played<'_>) -> Result<(), Broken> {
     }
 }
 
-/// A time in the future is waited for, and a time in the far future is invalid.
+/// A call waits for a time in the future. A time in the far future is invalid.
 pub fn future(played: &Played<'_>) -> Result<(), Broken> {
     let broken = |how: String| broken("future", how);
     let world = played.world;
@@ -144,12 +144,12 @@ pub fn future(played: &Played<'_>) -> Result<(), Broken> {
     if is_invalid {
         if comes < played.over + MAX_FUTURE - CLOCK_PRECISION {
             return broken(format!(
-                "at {} ms the time {comes} ms is called far",
+                "at {} ms the time {comes} ms is rejected as too far in the future",
                 played.over
             ));
         }
         if !world.server.sends_date {
-            return broken("the clock is unknown, and the time is called far".into());
+            return broken("the clock is unknown, and the time is still rejected".into());
         }
     }
     let trigger = played.sent.iter().find(|sent| sent.trigger);

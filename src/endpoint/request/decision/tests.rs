@@ -1,4 +1,4 @@
-//! Tests of the decision: every route, with settings of each source.
+//! Tests of the decision: every route, with settings from each source.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
@@ -80,7 +80,7 @@ const RUN: Case<'_> = Case {
     body: "",
 };
 
-/// Calls the test with settings of each source.
+/// Calls the test with settings from each source.
 fn with_settings(settings: &[(&str, &str)], test: impl Fn(&dyn Settings)) {
     for settings in &Fixed::of_each_source(settings) {
         test(settings);

@@ -19,7 +19,7 @@ mod bindings {
     });
 }
 
-use bindings::exports::wasi::http::outgoing_handler::{
+use bindings::exports::wasi::http0_2_2::outgoing_handler::{
     ErrorCode, FutureIncomingResponse, Guest, OutgoingRequest, RequestOptions,
 };
 

@@ -64,7 +64,7 @@ pub(super) fn read_once(checked: &Checked<'_>) -> Result<(), Broken> {
         }
     }
     if !checked.played.world.reads_details && !sent.is_empty() {
-        return broken("nobody reads details".into());
+        return broken("this world reads no details".into());
     }
     for (sync, details) in read(checked) {
         let Details { slug, destination } = details;

@@ -2,9 +2,9 @@
 //!
 //! `rustc-web` and `rust-web-src` are recent Rust versions in Debian's stable releases, kept there
 //! for building browsers. Both always have the same version, so cargo can build the standard
-//! library of one with the compiler of the other. rustup's compiler is not used: the sources must
-//! have exactly its version, and this module is for machines that cannot download it from rustup's
-//! servers.
+//! library of one with the compiler of the other. rustup's compiler is not used: it needs
+//! sources of exactly its own version, and this module is for machines that cannot download those
+//! from rustup's servers.
 
 use std::env;
 use std::ffi::OsString;

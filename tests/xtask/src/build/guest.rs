@@ -21,14 +21,24 @@ pub enum Guest {
     /// Imports `hightouch:sync/runs`. It runs syncs in order, and starts each only if the one
     /// before it succeeded.
     Consumer,
+    /// Imports `hightouch:sync/async-runs`. It awaits several runs at once, and ends waits early.
+    AsyncConsumer,
     /// Exports `wasi:http/outgoing-handler` and denies every request, like the adapter that Spin
     /// adds to a dependency that inherits no configuration.
     Denies,
+    /// A handler of WASI 0.3 with one behaviour for each path, for tests of the embedded host.
+    Probe,
 }
 
 impl Guest {
     /// All test components.
-    pub const ALL: [Self; 3] = [Self::Ok, Self::Consumer, Self::Denies];
+    pub const ALL: [Self; 5] = [
+        Self::Ok,
+        Self::Consumer,
+        Self::AsyncConsumer,
+        Self::Denies,
+        Self::Probe,
+    ];
 
     /// Returns the name of its folder in `tests/guests/`. The package's name is
     /// `hightouch-sync-guest-NAME`.
@@ -37,7 +47,9 @@ impl Guest {
         match self {
             Self::Ok => "ok",
             Self::Consumer => "consumer",
+            Self::AsyncConsumer => "async-consumer",
             Self::Denies => "denies",
+            Self::Probe => "probe",
         }
     }
 }

@@ -37,6 +37,20 @@ use toolchain::Compiler;
 /// The target triple of the components' core modules.
 pub const TARGET: &str = "wasm32-unknown-unknown";
 
+/// A version of WASI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Wasi {
+    /// WASI 0.2.
+    V0_2,
+    /// WASI 0.3, with async functions.
+    V0_3,
+}
+
+impl Wasi {
+    /// All versions.
+    pub const ALL: [Self; 2] = [Self::V0_2, Self::V0_3];
+}
+
 /// One of the six shipped components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -64,6 +78,38 @@ impl Kind {
         Self::Service,
         Self::SpinService,
     ];
+
+    /// The kinds without an HTTP endpoint, one for each version of WASI.
+    pub const LIBRARIES: [Self; 2] = [Self::Library, Self::AsyncLibrary];
+
+    /// The kinds with an HTTP endpoint.
+    pub const ENDPOINTS: [Self; 4] = [
+        Self::Endpoint,
+        Self::SpinEndpoint,
+        Self::Service,
+        Self::SpinService,
+    ];
+
+    /// Returns the version of WASI that it needs.
+    #[must_use]
+    pub const fn wasi(self) -> Wasi {
+        match self {
+            Self::Library | Self::Endpoint | Self::SpinEndpoint => Wasi::V0_2,
+            Self::AsyncLibrary | Self::Service | Self::SpinService => Wasi::V0_3,
+        }
+    }
+
+    /// Returns whether it is a library, and not an HTTP endpoint.
+    #[must_use]
+    pub const fn is_library(self) -> bool {
+        matches!(self, Self::Library | Self::AsyncLibrary)
+    }
+
+    /// Returns whether its settings are Spin's variables.
+    #[must_use]
+    pub const fn is_for_spin(self) -> bool {
+        matches!(self, Self::SpinEndpoint | Self::SpinService)
+    }
 
     /// Returns the name of its world in `wit/`.
     #[must_use]

@@ -58,7 +58,7 @@ pub(super) fn run_any(
                 if begin.elapsed() >= limit {
                     child.kill()?;
                     child.wait()?;
-                    // A grandchild may keep the pipes open, so do not wait for their end.
+                    // A grandchild may keep the pipes open, so do not wait until they close.
                     let output = Captured {
                         stdout: text(stdout, false),
                         stderr: text(stderr, false),

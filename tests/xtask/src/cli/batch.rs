@@ -83,7 +83,7 @@ pub(super) fn may_be_in_progress(named: &NamedRuns) -> String {
     }
 }
 
-/// A run on display.
+/// A run whose progress is shown.
 struct Shown {
     run: Named,
     bar: Bar,

@@ -34,7 +34,7 @@ impl Client {
         })
     }
 
-    /// Returns the request that starts a run of a sync and follows it by events.
+    /// Returns the request that starts a run of a sync and follows it through events.
     pub(super) fn start(
         &self,
         sync: &str,
@@ -46,7 +46,7 @@ impl Client {
             .json(body)
     }
 
-    /// Returns the request that follows a run by events. It starts no run.
+    /// Returns the request that follows a run through events. It starts no run.
     pub(super) fn resume(
         &self,
         run: (u64, u64),

@@ -1,4 +1,4 @@
-//! Serves the endpoint in the embedded host, and selects the Hightouch that it calls.
+//! Serves the endpoint in the embedded host, and selects the Hightouch API that it calls.
 
 use std::net::SocketAddr;
 
@@ -12,11 +12,11 @@ use crate::local_hightouch::{self, LocalHightouch};
 /// The default origin.
 const HIGHTOUCH: &str = "https://api.hightouch.com";
 
-/// The Hightouch that the endpoint calls.
+/// The Hightouch API that the endpoint calls.
 pub(super) enum Upstream {
     /// The local Hightouch, which runs as long as this exists.
     Local(LocalHightouch),
-    /// A Hightouch with this origin.
+    /// The API at this origin.
     At(String),
 }
 
@@ -29,7 +29,7 @@ impl Upstream {
             .context("cannot start the local Hightouch")
     }
 
-    /// Returns the Hightouch that the environment names, or the public one.
+    /// Returns the API that the environment names, or the public one.
     pub(super) fn from_environment() -> Self {
         Self::At(
             std::env::var(ORIGIN)

@@ -1,4 +1,4 @@
-//! Runs one sync and follows it by the endpoint's server-sent events.
+//! Runs one sync and follows it through the endpoint's server-sent events.
 
 use std::future::poll_fn;
 use std::pin::pin;

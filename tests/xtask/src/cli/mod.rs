@@ -30,7 +30,7 @@ use crate::wit;
 use self::options::{RunArguments, RunsArguments};
 use self::outcome::EXIT_CODES;
 
-pub use self::load::{Counts, GuestHost, Memory, Sample};
+pub use self::load::{Counts, GuestHost, HostPlan, Memory, Sample};
 
 /// Runs a Hightouch sync through the WebAssembly component and reports how it ended.
 ///

@@ -72,7 +72,7 @@ pub(super) struct RunsArguments {
     pub(super) target: Target,
 }
 
-/// The Hightouch that a command calls, and whether it prints the log of the calls.
+/// The Hightouch API that a command calls, and whether it prints the log of the calls.
 #[derive(Args, Clone, Copy, Debug)]
 pub(super) struct Target {
     /// Print the component's log lines to stderr.

@@ -24,7 +24,7 @@ impl From<Ending> for ExitCode {
         Self::from(match ending {
             Ending::Success => 0_u8,
             Ending::Failed => 1,
-            // The code of clap.
+            // clap's own code.
             Ending::Usage => 2,
             Ending::Unconfirmed => 3,
         })
@@ -40,7 +40,7 @@ Exit codes:
   3  unconfirmed: a run is still in progress, or may have been started. Do not repeat the command
      before you have checked. `hightouch-sync runs SYNC` lists the recent runs";
 
-/// A JSON document of the endpoint: its text, which `--json` prints, and its content.
+/// A JSON document from the endpoint: its text, which `--json` prints, and its content.
 pub(super) struct Document {
     pub(super) text: String,
     pub(super) content: Content,
@@ -59,7 +59,7 @@ pub(super) enum Content {
 }
 
 impl Document {
-    /// Returns a problem of this program.
+    /// Returns a problem that this program reports itself.
     pub(super) fn problem(kind: &str, title: &str, detail: &str, run: Option<(u64, u64)>) -> Self {
         let mut value = json!({
             "type": format!("urn:hightouch-sync:problem:{kind}"),

@@ -131,7 +131,7 @@ pub(super) fn duration(jobs: &[Job]) -> Option<Duration> {
     (end - start).try_into().ok()
 }
 
-/// Reads a timestamp of Hightouch.
+/// Reads a timestamp from Hightouch.
 pub(super) fn timestamp(text: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text, &Rfc3339).ok()
 }

@@ -19,9 +19,9 @@ pub(super) async fn serve(listen: SocketAddr, local: bool) -> Result<ExitCode> {
         Upstream::from_environment()
     };
     settings.set(ORIGIN, &upstream.origin());
-    // The key in the examples, and its name for people.
+    // The key in the examples, and a description of it for people.
     let (key, token) = match settings.get(TOKEN) {
-        // The shell replaces this by the first of the tokens.
+        // The shell replaces this with the first of the tokens.
         Some(_) => ("${ENDPOINT_TOKEN%%,*}", "one of ENDPOINT_TOKEN"),
         None if local => (local_hightouch::KEY, local_hightouch::KEY),
         None => ("$HIGHTOUCH_API_KEY", "a Hightouch API key"),

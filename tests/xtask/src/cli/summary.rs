@@ -17,7 +17,7 @@ const UNKNOWN: &str = "-";
 /// Spaces between two columns.
 const GAP: usize = 2;
 
-/// Returns a text without control characters. Texts of Hightouch must not control the terminal.
+/// Returns a text without control characters. Text from Hightouch must not control the terminal.
 pub(super) fn printable(text: &str) -> String {
     let printable = |character: char| {
         if character.is_control() {

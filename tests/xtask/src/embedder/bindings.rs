@@ -27,6 +27,34 @@ mod generated {
     });
 }
 
+// As above, for WASI 0.3.
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+mod generated_async {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        inline: "
+            package hightouch-sync:host;
+            world async-hosted {
+                import spin:variables/variables@3.0.0;
+                export hightouch:sync/async-runs@0.1.1;
+            }
+        ",
+        world: "hightouch-sync:host/async-hosted",
+        with: {
+            "hightouch:sync/types": super::generated::hightouch::sync::types,
+        },
+        require_store_data_send: true,
+    });
+}
+
 pub use generated::exports::hightouch::sync::runs::{
     BatchOptions, Connection, Failure, Report, RunOptions, RunRef, SequenceFailure,
     SequenceOptions, SequenceReport, SyncRef,
@@ -38,6 +66,8 @@ pub use generated::hightouch::sync::types::{
 
 pub(super) use generated::fermyon::spin::variables;
 pub(super) use generated::{Hosted, HostedPre};
+pub(super) use generated_async::spin::variables::variables as async_variables;
+pub(super) use generated_async::{AsyncHosted, AsyncHostedPre};
 
 impl Default for RunOptions {
     /// Returns the options of a plain run: it is queued behind a run in progress and has the

@@ -1,22 +1,57 @@
-//! Calls the functions of `hightouch:sync/runs`. Each call uses a new instance.
+//! Calls the functions of `hightouch:sync/runs`, or those of `hightouch:sync/async-runs` if the
+//! component exports that interface. Each call uses a new instance.
 
-use anyhow::Context as _;
 use wasmtime::Store;
 
 use super::Host;
 use super::bindings::{
-    BatchOptions, Connection, Failure, Hosted, Job, Report, RunOptions, RunRef, SequenceFailure,
-    SequenceOptions, SequenceReport, SyncRef,
+    AsyncHosted, BatchOptions, Connection, Failure, Hosted, Job, Report, RunOptions, RunRef,
+    SequenceFailure, SequenceOptions, SequenceReport, SyncRef,
 };
 use super::instance::Instance;
 use super::into_anyhow;
 
+/// A new instance whose functions can be called.
+enum Callable {
+    Sync(Store<Instance>, Hosted),
+    Async(Store<Instance>, AsyncHosted),
+}
+
+/// Calls a function with references to these arguments on a new instance.
+macro_rules! call {
+    ($host:expr, $function:ident($($argument:expr),*)) => {{
+        let (store, outcome) = match $host.callable().await? {
+            Callable::Sync(mut store, hosted) => {
+                let outcome = hosted
+                    .hightouch_sync_runs()
+                    .$function(&mut store $(, $argument)*)
+                    .await;
+                (store, outcome)
+            }
+            Callable::Async(mut store, hosted) => {
+                let outcome = store
+                    .run_concurrent(async |accessor| {
+                        hosted
+                            .hightouch_sync_async_runs()
+                            .$function(accessor $(, $argument.to_owned())*)
+                            .await
+                    })
+                    .await
+                    .flatten();
+                (store, outcome)
+            }
+        };
+        $host.component.setup.fuel.record(&store);
+        outcome.map_err(into_anyhow)
+    }};
+}
+
 impl Host {
-    /// Calls `hightouch:sync/runs.run-sync`.
+    /// Calls the function `run-sync`.
     ///
     /// # Errors
     ///
-    /// Fails if the component does not export the interface, cannot be instantiated, or traps. A
+    /// Fails if the component does not export the interfaces, cannot be instantiated, or traps. A
     /// failure that the component returns is not an error here.
     pub async fn run_sync(
         &self,
@@ -24,16 +59,10 @@ impl Host {
         sync: &SyncRef,
         options: RunOptions,
     ) -> anyhow::Result<Result<Report, Failure>> {
-        let (mut store, hosted) = self.hosted().await?;
-        let runs = hosted.hightouch_sync_runs();
-        let outcome = runs
-            .call_run_sync(&mut store, connection, sync, &options)
-            .await;
-        self.component.setup.fuel.record(&store);
-        outcome.map_err(into_anyhow)
+        call!(self, call_run_sync(connection, sync, &options))
     }
 
-    /// Calls `hightouch:sync/runs.run-syncs`.
+    /// Calls the function `run-syncs`.
     ///
     /// # Errors
     ///
@@ -45,16 +74,10 @@ impl Host {
         options: RunOptions,
         batch: BatchOptions,
     ) -> anyhow::Result<Vec<Result<Report, Failure>>> {
-        let (mut store, hosted) = self.hosted().await?;
-        let runs = hosted.hightouch_sync_runs();
-        let outcomes = runs
-            .call_run_syncs(&mut store, connection, syncs, &options, batch)
-            .await;
-        self.component.setup.fuel.record(&store);
-        outcomes.map_err(into_anyhow)
+        call!(self, call_run_syncs(connection, syncs, &options, batch))
     }
 
-    /// Calls `hightouch:sync/runs.start-sync`.
+    /// Calls the function `start-sync`.
     ///
     /// # Errors
     ///
@@ -65,16 +88,10 @@ impl Host {
         sync: &SyncRef,
         options: RunOptions,
     ) -> anyhow::Result<Result<RunRef, Failure>> {
-        let (mut store, hosted) = self.hosted().await?;
-        let runs = hosted.hightouch_sync_runs();
-        let outcome = runs
-            .call_start_sync(&mut store, connection, sync, &options)
-            .await;
-        self.component.setup.fuel.record(&store);
-        outcome.map_err(into_anyhow)
+        call!(self, call_start_sync(connection, sync, &options))
     }
 
-    /// Calls `hightouch:sync/runs.await-run`.
+    /// Calls the function `await-run`.
     ///
     /// # Errors
     ///
@@ -85,16 +102,10 @@ impl Host {
         run: RunRef,
         options: RunOptions,
     ) -> anyhow::Result<Result<Report, Failure>> {
-        let (mut store, hosted) = self.hosted().await?;
-        let runs = hosted.hightouch_sync_runs();
-        let outcome = runs
-            .call_await_run(&mut store, connection, run, &options)
-            .await;
-        self.component.setup.fuel.record(&store);
-        outcome.map_err(into_anyhow)
+        call!(self, call_await_run(connection, run, &options))
     }
 
-    /// Calls `hightouch:sync/runs.list-runs`.
+    /// Calls the function `list-runs`.
     ///
     /// # Errors
     ///
@@ -105,14 +116,10 @@ impl Host {
         sync: &SyncRef,
         limit: Option<u32>,
     ) -> anyhow::Result<Result<Vec<Job>, Failure>> {
-        let (mut store, hosted) = self.hosted().await?;
-        let runs = hosted.hightouch_sync_runs();
-        runs.call_list_runs(&mut store, connection, sync, limit)
-            .await
-            .map_err(into_anyhow)
+        call!(self, call_list_runs(connection, sync, limit))
     }
 
-    /// Calls `hightouch:sync/runs.run-sequence`.
+    /// Calls the function `run-sequence`.
     ///
     /// # Errors
     ///
@@ -123,14 +130,10 @@ impl Host {
         sequence_id: &str,
         options: SequenceOptions,
     ) -> anyhow::Result<Result<SequenceReport, SequenceFailure>> {
-        let (mut store, hosted) = self.hosted().await?;
-        let runs = hosted.hightouch_sync_runs();
-        runs.call_run_sequence(&mut store, connection, sequence_id, options)
-            .await
-            .map_err(into_anyhow)
+        call!(self, call_run_sequence(connection, sequence_id, options))
     }
 
-    /// Calls `hightouch:sync/runs.start-sequence`.
+    /// Calls the function `start-sequence`.
     ///
     /// # Errors
     ///
@@ -141,14 +144,10 @@ impl Host {
         sequence_id: &str,
         options: SequenceOptions,
     ) -> anyhow::Result<Result<String, SequenceFailure>> {
-        let (mut store, hosted) = self.hosted().await?;
-        let runs = hosted.hightouch_sync_runs();
-        runs.call_start_sequence(&mut store, connection, sequence_id, options)
-            .await
-            .map_err(into_anyhow)
+        call!(self, call_start_sequence(connection, sequence_id, options))
     }
 
-    /// Calls `hightouch:sync/runs.await-sequence-run`.
+    /// Calls the function `await-sequence-run`.
     ///
     /// # Errors
     ///
@@ -159,24 +158,22 @@ impl Host {
         run_id: &str,
         options: SequenceOptions,
     ) -> anyhow::Result<Result<SequenceReport, SequenceFailure>> {
-        let (mut store, hosted) = self.hosted().await?;
-        let runs = hosted.hightouch_sync_runs();
-        runs.call_await_sequence_run(&mut store, connection, run_id, options)
-            .await
-            .map_err(into_anyhow)
+        call!(self, call_await_sequence_run(connection, run_id, options))
     }
 
-    async fn hosted(&self) -> anyhow::Result<(Store<Instance>, Hosted)> {
-        let pre = self
-            .component
-            .runs
-            .as_ref()
-            .context("the component does not export hightouch:sync/runs")?;
-        let mut store = self.component.setup.store(&self.component.engine);
-        let hosted = pre
-            .instantiate_async(&mut store)
-            .await
-            .map_err(into_anyhow)?;
-        Ok((store, hosted))
+    async fn callable(&self) -> anyhow::Result<Callable> {
+        let component = &self.component;
+        let mut store = component.setup.store(&component.engine);
+        if let Some(pre) = &component.runs {
+            let hosted = pre.instantiate_async(&mut store).await;
+            return Ok(Callable::Sync(store, hosted.map_err(into_anyhow)?));
+        }
+        if let Some(pre) = &component.async_runs {
+            let hosted = pre.instantiate_async(&mut store).await;
+            return Ok(Callable::Async(store, hosted.map_err(into_anyhow)?));
+        }
+        anyhow::bail!(
+            "the component exports neither hightouch:sync/runs nor hightouch:sync/async-runs"
+        )
     }
 }

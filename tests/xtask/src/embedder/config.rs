@@ -17,8 +17,8 @@ pub struct Config {
     pub outbound: Outbound,
     /// All environment variables of the guest, for `wasi:cli/environment`.
     pub environment: Vec<(String, String)>,
-    /// The guest's Spin variables by name, for `fermyon:spin/variables`. Spin's rules apply. A name
-    /// that is not in this map gives `undefined`. A name gives `invalid-name` if it does not start
+    /// The guest's Spin variables by name, for `fermyon:spin/variables` and `spin:variables`. Spin's
+    /// rules apply. A name that is not in this map gives `undefined`. A name gives `invalid-name` if it does not start
     /// with a lower-case letter, ends in `_`, contains `__`, or contains anything but lower-case
     /// letters, digits and `_`.
     pub variables: BTreeMap<String, String>,
@@ -32,6 +32,41 @@ pub struct Config {
     pub metered: bool,
     /// Limits of one guest and of all guests together.
     pub limits: Limits,
+    /// How requests share instances of a component of WASI 0.3.
+    pub reuse: Reuse,
+}
+
+/// How requests share instances of a component of WASI 0.3. A component of WASI 0.2 gets a new
+/// instance for each request.
+#[derive(Clone, Copy, Debug)]
+pub struct Reuse {
+    /// Maximum number of requests that one instance handles at the same time.
+    pub at_once: usize,
+    /// Maximum number of requests that one instance handles in total.
+    pub in_total: usize,
+    /// Time after which an instance without work ends.
+    pub idle: Duration,
+}
+
+impl Reuse {
+    /// Each request gets a new instance.
+    pub const NONE: Self = Self {
+        at_once: 1,
+        in_total: 1,
+        idle: Duration::ZERO,
+    };
+}
+
+impl Default for Reuse {
+    /// Returns the defaults of `wasmtime serve` 48: 16 requests at a time, 128 in total, and one
+    /// second without work.
+    fn default() -> Self {
+        Self {
+            at_once: 16,
+            in_total: 128,
+            idle: Duration::from_secs(1),
+        }
+    }
 }
 
 /// The guest's clock.
@@ -68,7 +103,8 @@ pub struct Limits {
     /// response or disconnected.
     ///
     /// As with `wasmtime serve`, a guest notices that its client disconnected only at its next
-    /// write. Unlike `wasmtime serve`, this host then ends the guest after this time.
+    /// write. Unlike `wasmtime serve`, this host then ends the guest after this time. A guest that
+    /// several clients share is ended this long after its last client is gone.
     pub after_response: Duration,
 }
 

@@ -1,16 +1,21 @@
 //! Instantiates and calls components without a socket, to measure the minimum cost of a component.
 
 use std::convert::Infallible;
+use std::future::{pending, poll_fn};
 
 use anyhow::Context as _;
 use http_body_util::{BodyExt as _, Empty};
 use hyper::body::Bytes;
 use hyper::{Request, Response};
 use tokio::sync::oneshot;
+use wasmtime::AsContextMut as _;
+use wasmtime_wasi_http::handler::{Prepared, Proxy};
 use wasmtime_wasi_http::p2::bindings::http::types::Scheme;
-use wasmtime_wasi_http::{Error, WasiHttpView as _};
+use wasmtime_wasi_http::p3::bindings::ServicePre;
+use wasmtime_wasi_http::{Error, WasiBody, WasiHttpView as _};
 
 use super::Host;
+use super::instance::Instance;
 use super::into_anyhow;
 
 impl Host {
@@ -33,16 +38,18 @@ impl Host {
     ///
     /// # Errors
     ///
-    /// Fails if the component does not export `wasi:http/incoming-handler`, cannot be instantiated,
-    /// traps, or does not return a complete response.
+    /// Fails if the component exports no HTTP handler, cannot be instantiated, traps, or does not
+    /// return a complete response.
     pub async fn get(&self, path: &str) -> anyhow::Result<Response<Bytes>> {
+        if let Some(pre) = &self.component.service {
+            return self.get_from_service(pre, path).await;
+        }
         let pre = self
             .component
             .handler
             .as_ref()
-            .context("the component does not export wasi:http/incoming-handler")?;
-        let request = Request::get(format!("http://localhost{path}"))
-            .body(Empty::new().map_err(|never: Infallible| -> Error { match never {} }))?;
+            .context("the component exports no HTTP handler")?;
+        let request = request(path)?;
         let (response_sender, response) = oneshot::channel();
         let setup = &self.component.setup;
         let mut store = setup.store(&self.component.engine);
@@ -64,13 +71,63 @@ impl Host {
             wasmtime::Result::Ok(())
         };
         let received = async {
-            let (head, body) = response
+            let response = response
                 .await
-                .context("the component returned no response")??
-                .into_parts();
-            Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
+                .context("the component returned no response")??;
+            complete(response).await
         };
         let (handled, received) = tokio::join!(handled, received);
         handled.map_err(into_anyhow).and(received)
     }
+
+    /// Does [`get`](Self::get) for a component of WASI 0.3.
+    async fn get_from_service(
+        &self,
+        pre: &ServicePre<Instance>,
+        path: &str,
+    ) -> anyhow::Result<Response<Bytes>> {
+        let request = request(path)?;
+        let (response_sender, response) = futures_channel::oneshot::channel();
+        let setup = &self.component.setup;
+        let mut store = setup.store(&self.component.engine);
+        let handled = async move {
+            let proxy = Proxy::P3(pre.instantiate_async(&mut store).await?);
+            let prepared = Prepared::new(
+                store.as_context_mut(),
+                &proxy,
+                request,
+                Instance::http,
+                response_sender,
+            )?;
+            store
+                .run_concurrent(async |accessor| {
+                    prepared.run(accessor, pending()).await?;
+                    poll_fn(|cx| accessor.poll_no_interesting_tasks(cx)).await;
+                    wasmtime::error::Ok(())
+                })
+                .await
+                .flatten()?;
+            setup.fuel.record(&store);
+            wasmtime::error::Ok(())
+        };
+        let received = async {
+            let response = response
+                .await
+                .context("the component returned no response")?;
+            complete(response.map_err(into_anyhow)?).await
+        };
+        let (handled, received) = tokio::join!(handled, received);
+        handled.map_err(into_anyhow).and(received)
+    }
+}
+
+fn request(path: &str) -> anyhow::Result<Request<WasiBody>> {
+    let body = Empty::new().map_err(|never: Infallible| -> Error { match never {} });
+    let request = Request::get(format!("http://localhost{path}"));
+    Ok(request.body(body.boxed_unsync())?)
+}
+
+async fn complete(response: Response<WasiBody>) -> anyhow::Result<Response<Bytes>> {
+    let (head, body) = response.into_parts();
+    Ok(Response::from_parts(head, body.collect().await?.to_bytes()))
 }

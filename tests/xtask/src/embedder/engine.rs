@@ -8,12 +8,15 @@ use wasmtime::component::{HasData, HasSelf, Linker, ResourceTable};
 use wasmtime::{Config, Engine, PoolingAllocationConfig};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::p2::bindings::{cli, clocks, io};
+use wasmtime_wasi::p3::bindings as p3;
 use wasmtime_wasi_http::p2::bindings::http;
+use wasmtime_wasi_http::p3::bindings::http as p3_http;
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView as _};
 
-use super::bindings::variables;
+use super::bindings::{async_variables, variables};
 use super::instance::Instance;
 use super::late_clock::LateClocks;
+use super::variables::SpinVariables;
 
 /// Time that a guest may compute before it must yield to other tasks.
 const TICK: Duration = Duration::from_millis(10);
@@ -44,6 +47,7 @@ fn config(metered: bool) -> Config {
     let mut config = Config::new();
     config
         .wasm_component_model(true)
+        .wasm_component_model_async(true)
         .epoch_interruption(true)
         .consume_fuel(metered);
     config
@@ -99,5 +103,13 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Instance>> {
     http::types::add_to_linker::<_, WasiHttp>(l, &options, Instance::http)?;
     http::outgoing_handler::add_to_linker::<_, WasiHttp>(l, Instance::http)?;
     variables::add_to_linker::<_, HasSelf<_>>(l, Instance::variables)?;
+    // WASI 0.3.
+    p3::clocks::types::add_to_linker::<_, LateClocks>(l, Instance::late_clock)?;
+    p3::clocks::monotonic_clock::add_to_linker::<_, LateClocks>(l, Instance::late_clock)?;
+    p3::cli::environment::add_to_linker::<_, WasiCli>(l, Instance::cli)?;
+    p3::cli::stderr::add_to_linker::<_, WasiCli>(l, Instance::cli)?;
+    p3_http::types::add_to_linker::<_, WasiHttp>(l, Instance::http)?;
+    p3_http::client::add_to_linker::<_, WasiHttp>(l, Instance::http)?;
+    async_variables::add_to_linker::<_, SpinVariables>(l, Instance::variables)?;
     Ok(linker)
 }

@@ -1,4 +1,4 @@
-//! Handles one request with a new guest.
+//! Handles one request with a new guest, for components of WASI 0.2.
 
 use std::sync::{Arc, OnceLock};
 
@@ -22,7 +22,7 @@ pub(super) async fn handle_request(server: &Server, request: Request<Incoming>) 
     server.progress();
     let counted = Arc::new(server.requests.one());
     let outcome = Arc::new(OnceLock::new());
-    let (presence, gone) = Presence::new(Arc::clone(&counted));
+    let (presence, gone) = Presence::new(Arc::clone(&counted), server.clients.one());
     let (response_sender, response) = oneshot::channel();
     server.tasks.spawn(run(
         server.clone(),
@@ -34,28 +34,35 @@ pub(super) async fn handle_request(server: &Server, request: Request<Incoming>) 
     ));
     match response.await {
         Ok(Ok(response)) => response.map(|body| Body::new(body, presence, outcome, server.clone())),
-        Ok(Err(code)) => plain(
+        Ok(Err(code)) => refusal(&Err(format!("{code:?}"))),
+        Err(_) => refusal(&Ok(outcome.get())),
+    }
+}
+
+/// Returns the response to a request if the guest gave none. `reason` is the outcome of the guest,
+/// or the error with which the guest responded.
+pub(super) fn refusal(reason: &Result<Option<&Outcome>, String>) -> Response<Body> {
+    match reason {
+        Err(code) => plain(
             StatusCode::INTERNAL_SERVER_ERROR,
-            &format!("The component responded with an error: {code:?}"),
+            &format!("The component responded with an error: {code}"),
         ),
-        Err(_) => match outcome.get() {
-            Some(Outcome::TooManyInstances) => plain(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "The maximum number of instances is running. The request was not handled. Retry later.",
-            ),
-            Some(Outcome::BadRequest) => plain(
-                StatusCode::BAD_REQUEST,
-                "The request has no Host header. It was not handled.",
-            ),
-            Some(Outcome::Failed) => plain(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "The component failed. The host's log contains the cause.",
-            ),
-            Some(Outcome::Returned | Outcome::TimedOut) | None => plain(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "The component returned no response.",
-            ),
-        },
+        Ok(Some(Outcome::TooManyInstances)) => plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "The maximum number of instances is running. The request was not handled. Retry later.",
+        ),
+        Ok(Some(Outcome::BadRequest)) => plain(
+            StatusCode::BAD_REQUEST,
+            "The request has no Host header. It was not handled.",
+        ),
+        Ok(Some(Outcome::Failed)) => plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The component failed. The host's log contains the cause.",
+        ),
+        Ok(Some(Outcome::Returned | Outcome::TimedOut) | None) => plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "The component returned no response.",
+        ),
     }
 }
 

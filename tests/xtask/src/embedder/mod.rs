@@ -1,8 +1,9 @@
 //! An embedded wasmtime that hosts the components. It serves them over HTTP, as `wasmtime serve`
-//! does, or calls the functions of `hightouch:sync/runs` directly.
+//! does, or calls the functions of `hightouch:sync/runs` or `hightouch:sync/async-runs` directly.
 //!
 //! It links only the imports of the worlds in `wit/`, so a component that loads here imports
-//! nothing else. Each request and each call gets a new instance.
+//! nothing else. Each call gets a new instance. Each request to a component of WASI 0.2 gets a new
+//! instance too. Requests to a component of WASI 0.3 share instances: see [`Reuse`].
 
 mod artifact;
 mod bindings;
@@ -16,6 +17,7 @@ mod late_clock;
 mod outbound;
 mod outcome;
 mod outgoing;
+mod reuse;
 mod serving;
 mod stderr;
 mod usage;
@@ -32,20 +34,21 @@ use anyhow::Context as _;
 use wasmtime::Engine;
 use wasmtime::component::InstancePre;
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wasmtime_wasi_http::p3::bindings::ServicePre;
 
 pub use bindings::{
     BatchOptions, Connection, Failure, FailureKind, IfRunning, Job, RejectedLimit, Report, Resync,
     RowCounts, RunOptions, RunRef, RunStatus, SequenceFailure, SequenceOptions, SequenceReport,
     SequenceRun, SequenceStatus, SyncRef, SyncRun, Warnings,
 };
-pub use config::{Clock, Config, Limits};
+pub use config::{Clock, Config, Limits, Reuse};
 pub use outbound::Outbound;
 pub use outgoing::GeneratedResponses;
 pub use serving::Serving;
 pub use stderr::{Captured, Lines, Stderr};
 pub use virtual_time::{InFlight, MAX_LATENESS, SEED_VARIABLE, VirtualTime, in_virtual_time};
 
-use bindings::HostedPre;
+use bindings::{AsyncHostedPre, HostedPre};
 use instance::{Count, Instance, Setup};
 use usage::{Fuel, PeakMemory};
 use variables::Variables;
@@ -60,8 +63,14 @@ struct Component {
     engine: Engine,
     setup: Setup,
     pre: InstancePre<Instance>,
+    /// Set if the component exports `hightouch:sync/runs`.
     runs: Option<HostedPre<Instance>>,
+    /// Set if the component exports `hightouch:sync/async-runs`.
+    async_runs: Option<AsyncHostedPre<Instance>>,
+    /// Set if the component exports `wasi:http/incoming-handler` of WASI 0.2.
     handler: Option<ProxyPre<Instance>>,
+    /// Set if the component exports `wasi:http/handler` of WASI 0.3.
+    service: Option<ServicePre<Instance>>,
 }
 
 impl Host {
@@ -91,7 +100,9 @@ impl Host {
         Ok(Self {
             component: Arc::new(Component {
                 runs: HostedPre::new(pre.clone()).ok(),
+                async_runs: AsyncHostedPre::new(pre.clone()).ok(),
                 handler: ProxyPre::new(pre.clone()).ok(),
+                service: ServicePre::new(pre.clone()).ok(),
                 pre,
                 engine,
                 setup,

@@ -30,17 +30,19 @@ pub(super) enum Outcome {
 /// A client that still waits for part of its response. Dropping it means that the client is gone.
 pub(super) struct Presence {
     _gone: oneshot::Sender<()>,
-    _counted: Arc<Counted>,
+    _request: Arc<Counted>,
+    _client: Counted,
 }
 
 impl Presence {
     /// Creates a presence and a receiver that resolves when the client is gone.
-    pub(super) fn new(counted: Arc<Counted>) -> (Self, oneshot::Receiver<()>) {
+    pub(super) fn new(request: Arc<Counted>, client: Counted) -> (Self, oneshot::Receiver<()>) {
         let (sender, gone) = oneshot::channel();
         (
             Self {
                 _gone: sender,
-                _counted: counted,
+                _request: request,
+                _client: client,
             },
             gone,
         )

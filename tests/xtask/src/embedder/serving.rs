@@ -5,20 +5,26 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
+use wasmtime_wasi_http::handler::ProxyHandler;
 
-use super::guest::handle_request;
 use super::instance::Count;
+use super::outcome::Body;
+use super::reuse::{Instances, Stop};
 use super::virtual_time::{InFlight, VirtualTime};
 use super::{Component, Host};
+use super::{guest, reuse};
 
 impl Host {
-    /// Serves the component's `wasi:http/incoming-handler` over HTTP/1.1, as `wasmtime serve` does.
-    /// Each request gets a new instance, which may continue to run after its response has begun.
+    /// Serves the component's HTTP handler over HTTP/1.1, as `wasmtime serve` does. A guest may
+    /// continue to run after its response has begun. Each request gets a new instance, or shares
+    /// one as [`Config::reuse`](super::Config::reuse) allows.
     ///
     /// If a guest traps or returns before its response begins, the client gets status 500. If it
     /// traps later, the response is truncated. The cause goes to
@@ -29,10 +35,19 @@ impl Host {
     /// Fails if it cannot listen on the address.
     pub async fn serve(&self, listen: SocketAddr) -> io::Result<Serving> {
         let listener = crate::listen::listen(listen)?;
+        let (service, stop) = self
+            .component
+            .service
+            .as_ref()
+            .map(|_| Instances::new(Arc::clone(&self.component)))
+            .map(|(instances, stop)| (ProxyHandler::new(instances), stop))
+            .unzip();
         let serving = Serving {
             address: listener.local_addr()?,
             tasks: Tasks::default(),
             requests: Count::default(),
+            clients: Count::default(),
+            stop,
             host: self.clone(),
         };
         let clock = &self.component.setup.config.clock;
@@ -42,6 +57,8 @@ impl Host {
                 component: Arc::clone(&self.component),
                 tasks: serving.tasks.clone(),
                 requests: serving.requests.clone(),
+                clients: serving.clients.clone(),
+                service,
                 listening: clock
                     .as_virtual()
                     .map(|time| Arc::new(VirtualTime::listening(time))),
@@ -57,6 +74,9 @@ pub struct Serving {
     address: SocketAddr,
     tasks: Tasks,
     requests: Count,
+    clients: Count,
+    /// Ends the instances that requests share.
+    stop: Option<Stop>,
     pub(super) host: Host,
 }
 
@@ -72,9 +92,14 @@ impl Serving {
     }
 
     /// Returns the number of requests whose guest still runs or whose client does not have the
-    /// whole response.
+    /// whole response. If requests share an instance, its requests count until it has no work.
     pub fn requests(&self) -> usize {
         self.requests.get()
+    }
+
+    /// Returns the number of clients that do not have their whole response.
+    pub fn clients(&self) -> usize {
+        self.clients.get()
     }
 
     /// Returns the number of live instances of the host, for requests and for calls.
@@ -83,8 +108,11 @@ impl Serving {
     }
 
     /// Stops the server, and returns when all guests have ended.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.tasks.shutdown().await;
+        if let Some(stop) = self.stop.take() {
+            stop.stop().await;
+        }
     }
 }
 
@@ -100,10 +128,20 @@ pub(super) struct Server {
     pub(super) component: Arc<Component>,
     pub(super) tasks: Tasks,
     pub(super) requests: Count,
+    pub(super) clients: Count,
+    /// Handles the requests to a component of WASI 0.3.
+    service: Option<ProxyHandler<Instances>>,
     listening: Option<Arc<InFlight>>,
 }
 
 impl Server {
+    async fn handle_request(&self, request: Request<Incoming>) -> Response<Body> {
+        match &self.service {
+            Some(service) => reuse::handle_request(self, service, request).await,
+            None => guest::handle_request(self, request).await,
+        }
+    }
+
     /// Records network activity.
     pub(super) fn progress(&self) {
         if let Some(listening) = &self.listening {
@@ -133,7 +171,7 @@ async fn handle_connection(stream: TcpStream, server: Server) {
     drop(stream.set_nodelay(true));
     let service = service_fn(move |request| {
         let server = server.clone();
-        async move { Ok::<_, Infallible>(handle_request(&server, request).await) }
+        async move { Ok::<_, Infallible>(server.handle_request(request).await) }
     });
     // Ignore an error here: a client that disconnects or does not speak HTTP has received its
     // response, if any.

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use wasmtime::component::{Accessor, HasData};
+
+use super::bindings::async_variables;
 use super::bindings::variables::{Error, Host};
 
 /// The variables of the component.
@@ -15,6 +18,33 @@ impl Variables {
     }
 }
 
+/// Selects the variables of an instance for wasmtime's linker.
+pub(super) struct SpinVariables;
+
+impl HasData for SpinVariables {
+    type Data<'a> = &'a mut Variables;
+}
+
+/// `spin:variables@3.0.0`, for WASI 0.3.
+impl<T> async_variables::HostWithStore<T> for SpinVariables {
+    async fn get(
+        store: &Accessor<T, Self>,
+        name: String,
+    ) -> Result<String, async_variables::Error> {
+        store
+            .with(|mut access| access.get().get(name))
+            .map_err(|error| match error {
+                Error::InvalidName(text) => async_variables::Error::InvalidName(text),
+                Error::Undefined(text) => async_variables::Error::Undefined(text),
+                Error::Provider(text) => async_variables::Error::Provider(text),
+                Error::Other(text) => async_variables::Error::Other(text),
+            })
+    }
+}
+
+impl async_variables::Host for Variables {}
+
+/// `fermyon:spin/variables@2.0.0`, for WASI 0.2.
 impl Host for Variables {
     fn get(&mut self, name: String) -> Result<String, Error> {
         if !is_name(&name) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::local_hightouch::{RowCounts, Status, SyncFixture, Timeline};
+use crate::local_hightouch::{Options, RowCounts, Status, SyncFixture, Timeline};
 use crate::seeded_random::SeededRandom;
 
 /// The ID of the first caller's sync.
@@ -30,9 +30,17 @@ impl Wait {
     }
 }
 
+/// The beginning of each caller's API key.
+pub(super) const KEY_MARK: &str = "marked-secret-";
+
 /// A caller that starts one run and follows it until it ends.
 #[derive(Clone, Debug)]
 pub struct Caller {
+    /// Its index among the callers.
+    pub index: usize,
+    /// Its API key, which no other caller has. The local Hightouch needs it as the further key with
+    /// this index.
+    pub key: String,
     /// Its sync, which no other caller runs. The row counts and error texts of its jobs are unique.
     pub sync: SyncFixture,
     /// Whether it accepts warnings.
@@ -62,13 +70,14 @@ pub struct Plan {
 impl Plan {
     /// Returns the callers.
     pub fn callers(&self) -> Vec<Caller> {
-        (0..self.callers)
-            .map(|number| caller(FIRST_SYNC + number, self))
+        (FIRST_SYNC..FIRST_SYNC.saturating_add(self.callers))
+            .enumerate()
+            .map(|(index, id)| caller(index, id, self))
             .collect()
     }
 }
 
-fn caller(id: u64, plan: &Plan) -> Caller {
+fn caller(index: usize, id: u64, plan: &Plan) -> Caller {
     let Plan { seed, longest, .. } = *plan;
     let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
     let mut random = SeededRandom::new(seed, &format!("caller {id}"));
@@ -96,10 +105,23 @@ fn caller(id: u64, plan: &Plan) -> Caller {
         81..=95 => Wait::Seconds(random.between(1, 5)),
         _ => Wait::Async,
     };
+    let mark = SeededRandom::new(seed, &format!("key {id}")).between(0, u64::MAX);
     Caller {
+        index,
+        key: format!("{KEY_MARK}{id}-{mark:016x}"),
         sync,
         accept_warnings: random.percent(50),
         wait,
+    }
+}
+
+/// Returns the options of a local Hightouch for these callers.
+pub fn options_for(callers: &[Caller]) -> Options {
+    Options {
+        syncs: callers.iter().map(|caller| caller.sync.clone()).collect(),
+        further_keys: callers.iter().map(|caller| caller.key.clone()).collect(),
+        sequences: Vec::new(),
+        ..Options::default()
     }
 }
 

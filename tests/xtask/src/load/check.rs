@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::actual::Actual;
-use super::caller::Caller;
+use super::caller::{Caller, KEY_MARK};
 use super::jobs::{expected, reported, verdict};
 use super::record::{Record, Response};
 use crate::local_hightouch::{Mishap, RunSnapshot, Status};
@@ -67,6 +67,9 @@ fn every_request_is_the_callers(caller: &Caller, actual: &Actual, wrong: &mut Ve
         {
             wrong.push(format!("a request for its sync has another trace: {other}"));
         }
+        if request.further_key != Some(caller.index) {
+            wrong.push("a request for its sync has another caller's key".into());
+        }
     }
     for request in &actual.strays {
         wrong.push(format!(
@@ -92,6 +95,15 @@ fn every_response_names_the_run(
                 continue;
             }
         };
+        if response.body.to_string().contains(KEY_MARK) {
+            wrong.push(format!("{request} received an API key"));
+        }
+        let own = format!("/syncs/{}/runs/", caller.sync.id);
+        if let Some(location) = &response.location
+            && !location.starts_with(&own)
+        {
+            wrong.push(format!("{request} received the location {location}"));
+        }
         sent += response.number("requests").unwrap_or_default();
         if response
             .number("syncId")

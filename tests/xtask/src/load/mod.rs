@@ -17,7 +17,7 @@ mod requests;
 mod summary;
 
 pub use actual::{Actual, actual_states};
-pub use caller::{Caller, Plan, Wait};
+pub use caller::{Caller, Plan, Wait, options_for};
 pub use check::{Ending, check};
 pub use record::{Exchange, Record, Response};
 pub use requests::{client, run_callers};

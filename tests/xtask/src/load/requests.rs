@@ -23,31 +23,25 @@ pub fn client() -> reqwest::Result<Client> {
     Client::builder().pool_max_idle_per_host(0).build()
 }
 
-/// Makes the requests of all callers at the same time. Returns their records in the callers' order.
-/// Times are relative to `began`.
+/// Makes the requests of all callers at the same time. Each caller begins this long after the one
+/// before it. Returns their records in the callers' order. Times are relative to `began`.
 pub async fn run_callers(
     callers: &[Caller],
     began: Instant,
+    spacing: Duration,
     endpoint: &str,
-    key: &str,
     client: &Client,
 ) -> Vec<Record> {
     let endpoint: Arc<str> = endpoint.into();
-    let key: Arc<str> = key.into();
     let mut conversations = JoinSet::new();
+    let mut start = Duration::ZERO;
     for (index, caller) in callers.iter().enumerate() {
-        let (caller, endpoint, key, client) = (
-            caller.clone(),
-            endpoint.clone(),
-            key.clone(),
-            client.clone(),
-        );
+        let (caller, endpoint, client) = (caller.clone(), endpoint.clone(), client.clone());
         conversations.spawn(async move {
-            (
-                index,
-                run_caller(&caller, began, &endpoint, &key, &client).await,
-            )
+            tokio::time::sleep(start).await;
+            (index, run_caller(&caller, began, &endpoint, &client).await)
         });
+        start = start.saturating_add(spacing);
     }
     let mut records = conversations.join_all().await;
     records.sort_by_key(|(index, _)| *index);
@@ -57,13 +51,7 @@ pub async fn run_callers(
 /// Starts a run as this caller and follows it until it ends. It does only what the endpoint's
 /// responses allow: it polls the run if a response names one, and sends the trigger again only if
 /// the rate limit prevented the start.
-async fn run_caller(
-    caller: &Caller,
-    began: Instant,
-    endpoint: &str,
-    key: &str,
-    client: &Client,
-) -> Record {
+async fn run_caller(caller: &Caller, began: Instant, endpoint: &str, client: &Client) -> Record {
     let mut record = Record::default();
     let start = format!("/syncs/{}/runs", caller.sync.id);
     let mut next = Next {
@@ -87,7 +75,7 @@ async fn run_caller(
         }
         let at = began.elapsed();
         let response = ask(sending
-            .bearer_auth(key)
+            .bearer_auth(&caller.key)
             .header("traceparent", caller.trace()))
         .await;
         let exchange = Exchange {

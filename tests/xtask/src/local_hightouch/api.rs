@@ -1,5 +1,7 @@
 //! The API without its transport. It takes a request and the time, and returns an outcome.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -30,6 +32,8 @@ const KEYS: [&str; 2] = [KEY, KEY_OF_ANOTHER_WORKSPACE];
 #[derive(Debug)]
 pub(super) struct Api {
     accounts: Vec<Account>,
+    /// Further keys of the first account, and their numbers.
+    further_keys: BTreeMap<String, usize>,
     scenario: Scenario,
     retry_after: RetryAfter,
     newest_first: bool,
@@ -56,6 +60,7 @@ impl Api {
         });
         Self {
             accounts: accounts.collect(),
+            further_keys: options.further_keys.iter().cloned().zip(0..).collect(),
             scenario: options.scenario,
             retry_after: options.rate_limit.retry_after,
             newest_first: options.newest_first,
@@ -64,9 +69,17 @@ impl Api {
 
     /// Returns the account number of the request's key.
     pub(super) fn account_of(&self, request: &Request) -> Option<u32> {
-        let key = bearer(request)?;
+        let key = match self.further_key_of(request) {
+            Some(_) => KEY,
+            None => bearer(request)?,
+        };
         let account = self.accounts.iter().find(|account| account.key == key)?;
         Some(account.workspace.id)
+    }
+
+    /// Returns the index of the request's key in [`Options::further_keys`].
+    pub(super) fn further_key_of(&self, request: &Request) -> Option<usize> {
+        self.further_keys.get(bearer(request)?).copied()
     }
 
     /// Handles a request. Also returns the random mishap or the rate limiting that affected it.

@@ -64,8 +64,8 @@ mishaps! {
 }
 
 impl Mishap {
-    /// Returns whether a caller cannot know if its trigger started a run, when the trigger has this
-    /// mishap.
+    /// Returns whether this mishap of a trigger hides from the caller whether a run was
+    /// started.
     pub fn hides_a_run(self) -> bool {
         !matches!(self, Self::TooMany | Self::Slow)
     }
@@ -108,8 +108,8 @@ impl Mishap {
 /// The frequency and kinds of mishaps. They affect triggers, run lists, and the calls that read the
 /// details of a sync or of a destination.
 ///
-/// The seed alone determines the mishap of, for example, a sync's third poll, independent of other
-/// calls.
+/// The seed alone determines each mishap, for example that of a sync's third poll. Other calls do
+/// not affect it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mishaps {
     /// The seed, which determines all mishaps.

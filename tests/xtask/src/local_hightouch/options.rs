@@ -26,6 +26,9 @@ pub struct Options {
     pub details: DetailsFaults,
     /// The sequences of every workspace.
     pub sequences: Vec<SequenceFixture>,
+    /// Further API keys of workspace 1. [`Recorded::further_key`](super::Recorded::further_key)
+    /// distinguishes them.
+    pub further_keys: Vec<String>,
     /// The rate limit of each workspace.
     pub rate_limit: RateLimit,
     /// Delay of each response.
@@ -48,6 +51,7 @@ impl Default for Options {
             destinations: fixtures::destinations(),
             details: DetailsFaults::default(),
             sequences: fixtures::sequences(),
+            further_keys: Vec::new(),
             rate_limit: RateLimit::default(),
             latency: Duration::ZERO,
             newest_first: true,

@@ -80,8 +80,8 @@ impl Limiter {
         }
     }
 
-    /// Accepts or refuses a request. If it refuses the request, it returns the time from which it
-    /// accepts one.
+    /// Accepts or refuses a request. If it refuses the request, it returns the time at which it
+    /// will accept one.
     pub(super) fn accept(&mut self, now: OffsetDateTime) -> Result<(), OffsetDateTime> {
         while let Some(oldest) = self.accepted.front() {
             if *oldest + self.limit.period > now {

@@ -15,6 +15,8 @@ pub struct Recorded {
     pub at: Duration,
     /// The account of its key: 1 or 2, or `None` if the key is wrong or missing.
     pub account: Option<u32>,
+    /// The index of its key in [`Options::further_keys`](super::Options::further_keys).
+    pub further_key: Option<usize>,
     /// The method, such as `GET` or `POST`.
     pub method: String,
     /// The path without the query.
@@ -54,6 +56,7 @@ pub(super) fn read(head: &Parts, body: &[u8]) -> (Request, Recorded) {
     let recorded = Recorded {
         at: Duration::ZERO,
         account: None,
+        further_key: None,
         method: request.method.clone(),
         path: request.path.clone(),
         query: head.uri.query().map(str::to_owned),

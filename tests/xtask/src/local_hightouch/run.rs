@@ -71,7 +71,7 @@ pub(super) struct Figures {
     pub(super) error: Option<String>,
 }
 
-/// The state of the run before this one, of the same sync.
+/// The state of the previous run of the same sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ahead {
     Nothing,

@@ -103,6 +103,7 @@ async fn respond(
         let now = shared.clock.now();
         recorded.at = shared.clock.elapsed();
         recorded.account = state.api.account_of(&request);
+        recorded.further_key = state.api.further_key_of(&request);
         let (outcome, mishap) = state.api.response(&request, now);
         recorded.mishap = mishap;
         state.recorded.push(recorded);

@@ -1,6 +1,7 @@
 //! Starts a separate process that runs only the embedded host, and reads its measurements.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::task::JoinHandle;
 use super::http_adapter;
 use super::measure::Memory;
 use crate::build::{self, Kind};
-use crate::embedder::{Config, Host, Limits, Outbound};
+use crate::embedder::{Config, Host, Limits, Outbound, Reuse, Serving};
 
 /// Prefix of the host's own lines on stderr. The other lines are the guests' logs.
 const OWN_LINE: &str = "hightouch-sync host: ";
@@ -27,6 +28,22 @@ pub(crate) struct HostArguments {
     origin: String,
     #[arg(long)]
     instances: u32,
+    #[arg(long)]
+    callers_per_instance: usize,
+}
+
+/// A host to start.
+#[derive(Clone, Copy, Debug)]
+pub struct HostPlan<'a> {
+    /// The component.
+    pub kind: Kind,
+    /// The origin that the component may call.
+    pub origin: &'a str,
+    /// Maximum number of instances.
+    pub instances: u32,
+    /// Maximum number of callers that share an instance at the same time. Only components of
+    /// WASI 0.3 share instances.
+    pub callers_per_instance: usize,
 }
 
 /// Measurements that the host process makes of itself.
@@ -34,6 +51,8 @@ pub(crate) struct HostArguments {
 pub struct Counts {
     /// Number of live instances.
     pub instances: usize,
+    /// Number of callers that wait for a response.
+    pub waiting: usize,
     /// Peak linear memory of any instance, in bytes.
     pub peak_memory: usize,
 }
@@ -61,6 +80,7 @@ pub(crate) async fn host(arguments: HostArguments) -> Result<ExitCode> {
         kind,
         origin,
         instances,
+        callers_per_instance,
     } = arguments;
     let components =
         tokio::task::spawn_blocking(|| build::build(&build::Options::quiet()?)).await??;
@@ -72,65 +92,68 @@ pub(crate) async fn host(arguments: HostArguments) -> Result<ExitCode> {
             instances,
             ..Limits::default()
         },
+        reuse: Reuse {
+            at_once: callers_per_instance,
+            ..Reuse::default()
+        },
         ..Config::default()
     };
     let host = Host::new(components.path(kind), config)?;
     let listen = (Ipv4Addr::LOCALHOST, 0).into();
     // Dropping either of them stops the server.
-    let (_serving, _door);
-    let url = if kind == Kind::Library {
-        let http_adapter = http_adapter::open(host.clone(), origin, listen).await?;
-        let url = http_adapter.url();
-        _door = http_adapter;
-        url
+    let (adapter, serving) = if kind.is_library() {
+        let adapter = http_adapter::open(host.clone(), origin, listen).await?;
+        println!("{}", adapter.url());
+        (Some(adapter), None)
     } else {
         let serving = host.serve(listen).await?;
-        let url = serving.url();
-        _serving = serving;
-        url
+        println!("{}", serving.url());
+        (None, Some(serving))
     };
-    println!("{url}");
     let mut requests = BufReader::new(tokio::io::stdin()).lines();
     while requests.next_line().await?.is_some() {
         let counts = Counts {
             instances: host.instances(),
+            // Each call of a library has its own instance.
+            waiting: serving.as_ref().map_or(host.instances(), Serving::clients),
             peak_memory: host.peak_memory(),
         };
         println!("{}", serde_json::to_string(&counts)?);
     }
+    drop((adapter, serving));
     Ok(ExitCode::SUCCESS)
 }
 
 /// A process that only hosts a component, so that a measurement of the process covers only the
-/// host. It runs the current program, which must call [`main`](super::super::main) if its first
-/// argument is `load-host`.
+/// host.
 #[derive(Debug)]
 pub struct GuestHost {
     child: Child,
-    stdin: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
+    /// The pipes over which the embedded host reports its measurements. The `wasmtime` command
+    /// reports none.
+    pipes: Option<(ChildStdin, Lines<BufReader<ChildStdout>>)>,
     errors: JoinHandle<Vec<String>>,
     url: String,
 }
 
 impl GuestHost {
-    /// Starts the process for a component that may call this origin, with this maximum number of
-    /// instances.
+    /// Starts a process with the embedded host. It runs the current program, which must call
+    /// [`main`](super::super::main) if its first argument is `load-host`.
     ///
     /// # Errors
     /// Fails if the process cannot be started or ends immediately.
-    pub async fn start(kind: Kind, origin: &str, instances: u32) -> Result<Self> {
+    pub async fn start(plan: HostPlan<'_>) -> Result<Self> {
+        let HostPlan {
+            kind,
+            origin,
+            instances,
+            callers_per_instance,
+        } = plan;
         let program = std::env::current_exe().context("cannot find this program")?;
         let mut child = Command::new(program)
-            .args([
-                "load-host",
-                "--kind",
-                kind.world(),
-                "--origin",
-                origin,
-                "--instances",
-                &instances.to_string(),
-            ])
+            .args(["load-host", "--kind", kind.world(), "--origin", origin])
+            .args(["--instances", &instances.to_string()])
+            .args(["--callers-per-instance", &callers_per_instance.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -152,21 +175,62 @@ impl GuestHost {
             }
             errors
         });
-        let mut host = Self {
-            child,
-            stdin,
-            output: BufReader::new(stdout).lines(),
-            errors,
-            url: String::new(),
+        let mut output = BufReader::new(stdout).lines();
+        let Some(url) = output.next_line().await? else {
+            bail!("the host's process ended: {}", errors.await?.join("\n"));
         };
-        match host.output.next_line().await? {
-            Some(url) => host.url = url,
-            None => bail!(
-                "the host's process ended: {}",
-                host.errors.await?.join("\n")
-            ),
-        }
-        Ok(host)
+        Ok(Self {
+            child,
+            pipes: Some((stdin, output)),
+            errors,
+            url,
+        })
+    }
+
+    /// Starts a process of the `wasmtime` command with its defaults. It reports no measurements of
+    /// itself.
+    ///
+    /// # Errors
+    /// Fails if the process cannot be started or does not serve.
+    pub async fn start_wasmtime(command: &Path, component: &Path, origin: &str) -> Result<Self> {
+        let mut child = Command::new(command)
+            .args(["serve", "--addr", "127.0.0.1:0", "-Scli", "--env"])
+            .arg(format!("HIGHTOUCH_API_ORIGIN={origin}"))
+            .arg(component)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}", command.display()))?;
+        let stderr = child.stderr.take().context("the process has no stderr")?;
+        let mut lines = BufReader::new(stderr).lines();
+        let mut before = Vec::new();
+        let url = loop {
+            let Some(line) = lines.next_line().await? else {
+                bail!("wasmtime ended: {}", before.join("\n"));
+            };
+            match line.strip_prefix("Serving HTTP on ") {
+                Some(url) => break url.trim_end_matches('/').to_owned(),
+                None => before.push(line),
+            }
+        };
+        let errors = tokio::spawn(async move {
+            let mut errors = Vec::new();
+            while let Ok(Some(line)) = lines.next_line().await {
+                // wasmtime puts a prefix before each line of a guest's log.
+                if !line.starts_with("stderr [") {
+                    errors.push(line);
+                }
+            }
+            errors
+        });
+        Ok(Self {
+            child,
+            pipes: None,
+            errors,
+            url,
+        })
     }
 
     /// Returns the URL that it serves.
@@ -179,17 +243,17 @@ impl GuestHost {
     /// # Errors
     /// Fails if the process has ended.
     pub async fn sample(&mut self) -> Result<Sample> {
-        self.stdin
-            .write_all(b"\n")
-            .await
-            .context("the host's process has ended")?;
-        let line = self
-            .output
-            .next_line()
-            .await?
-            .context("the host's process has ended")?;
+        let counts = match &mut self.pipes {
+            None => Counts::default(),
+            Some((stdin, output)) => {
+                let ended = "the host's process has ended";
+                stdin.write_all(b"\n").await.context(ended)?;
+                let line = output.next_line().await?.context(ended)?;
+                serde_json::from_str(&line)?
+            }
+        };
         Ok(Sample {
-            counts: serde_json::from_str(&line)?,
+            counts,
             memory: self.child.id().and_then(Memory::of),
         })
     }
@@ -217,11 +281,16 @@ impl GuestHost {
     pub async fn stop(self) -> Result<Vec<String>> {
         let Self {
             mut child,
-            stdin,
+            pipes,
             errors,
             ..
         } = self;
-        drop(stdin);
+        if pipes.is_none() {
+            // The `wasmtime` command does not end by itself.
+            child.kill().await?;
+            return Ok(errors.await?);
+        }
+        drop(pipes);
         let ended = child.wait().await?;
         let mut errors = errors.await?;
         if !ended.success() {

@@ -50,7 +50,7 @@ impl Drop for HttpAdapter {
     }
 }
 
-/// Starts an adapter for this component, which calls the Hightouch at this origin.
+/// Starts an adapter for this component, which calls the Hightouch API at this origin.
 pub(super) async fn open(
     host: Host,
     origin: String,

@@ -15,9 +15,9 @@ const EVERY: Duration = Duration::from_millis(100);
 /// The measurements of a load test.
 #[derive(Debug)]
 pub(super) struct Figures {
-    /// The measurement before the callers of the first round.
+    /// The measurement before the first round begins.
     pub(super) before: Sample,
-    /// The measurement at the maximum number of live instances.
+    /// The measurement at the maximum number of waiting callers.
     pub(super) fullest: Sample,
     /// The measurement at the maximum resident memory.
     pub(super) largest: Sample,
@@ -36,8 +36,8 @@ impl Figures {
     }
 
     fn note(&mut self, sample: Sample) {
-        if (sample.counts.instances, sample.resident())
-            > (self.fullest.counts.instances, self.fullest.resident())
+        if (sample.counts.waiting, sample.resident())
+            > (self.fullest.counts.waiting, self.fullest.resident())
         {
             self.fullest = sample;
         }
@@ -51,12 +51,14 @@ impl Figures {
         self.rounds.push((took, sample));
     }
 
-    /// Returns the memory per live instance at the maximum number of live instances, in bytes,
-    /// without the memory used before. `memory` selects the kind of memory.
-    pub(super) fn per_instance(&self, memory: fn(&Memory) -> u64) -> Option<u64> {
+    /// Returns the memory per waiting caller at the maximum number of waiting callers, in bytes,
+    /// without the memory used before. `memory` selects the kind of memory, and `callers` is the
+    /// number of callers of a host that does not count those that wait.
+    pub(super) fn per_caller(&self, memory: fn(&Memory) -> u64, callers: u64) -> Option<u64> {
         let [before, fullest] = [&self.before, &self.fullest].map(|sample| sample.memory);
         let more = memory(&fullest?).saturating_sub(memory(&before?));
-        more.checked_div(u64::try_from(self.fullest.counts.instances).ok()?)
+        let waiting = u64::try_from(self.fullest.counts.waiting).ok()?;
+        more.checked_div(if waiting > 0 { waiting } else { callers })
     }
 }
 

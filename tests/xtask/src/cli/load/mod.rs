@@ -10,6 +10,7 @@ mod measure;
 mod open_files;
 mod table;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -19,12 +20,11 @@ use tokio::time::Instant;
 
 use self::measure::{Figures, Watch};
 use crate::build::{self, Kind};
-use crate::load::{Plan, Summary, actual_states, client, run_callers};
-use crate::local_hightouch::{
-    self, LocalHightouch, Mishap, Mishaps, Options, RateLimit, RetryAfter,
-};
+use crate::embedder::Reuse;
+use crate::load::{Plan, Summary, actual_states, client, options_for, run_callers};
+use crate::local_hightouch::{LocalHightouch, Mishap, Mishaps, Options, RateLimit, RetryAfter};
 
-pub use self::guest_host::{Counts, GuestHost, Sample};
+pub use self::guest_host::{Counts, GuestHost, HostPlan, Sample};
 pub(super) use self::guest_host::{HostArguments, host};
 pub use self::measure::Memory;
 
@@ -40,7 +40,7 @@ pub(super) struct Arguments {
     /// Number of rounds. Each round has new callers.
     #[arg(long, default_value_t = 1)]
     rounds: u64,
-    /// The component: `endpoint`, `spin-endpoint`, or `library` with an HTTP adapter.
+    /// The component. `library` and `async-library` are called through an HTTP adapter.
     #[arg(long, default_value = "endpoint", value_parser = kind_of)]
     kind: Kind,
     /// Percentage of the triggers and polls that fail.
@@ -55,6 +55,14 @@ pub(super) struct Arguments {
     /// Apply Hightouch's rate limit of 200 requests in 10 s. By default there is no limit.
     #[arg(long)]
     rate_limit: bool,
+    /// Maximum number of callers that share an instance at the same time. Only components of WASI
+    /// 0.3 share instances. The default is that of `wasmtime serve`.
+    #[arg(long, default_value_t = Reuse::default().at_once)]
+    callers_per_instance: usize,
+    /// Host the component with this `wasmtime` command and its defaults, not with the embedded
+    /// host. It can host `endpoint` and `service`.
+    #[arg(long, value_name = "COMMAND")]
+    wasmtime: Option<PathBuf>,
 }
 
 /// Returns the kind with this name.
@@ -78,13 +86,20 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
         seed,
         longest,
         rate_limit,
-    } = arguments;
+        callers_per_instance,
+        wasmtime,
+    } = arguments.clone();
     ensure!(
         runs > 0 && longest > 0,
         "--runs and --longest must be at least 1. No run was started."
     );
+    ensure!(
+        wasmtime.is_none() || matches!(kind, Kind::Endpoint | Kind::Service),
+        "The wasmtime command can host only `endpoint` and `service`. No run was started."
+    );
     open_files::check_limit(runs)?;
-    tokio::task::spawn_blocking(|| build::build(&build::Options::terminal()?)).await??;
+    let components =
+        tokio::task::spawn_blocking(|| build::build(&build::Options::terminal()?)).await??;
 
     // One caller comes first and alone, so that one-time initialisation is not measured.
     let count = runs.saturating_mul(rounds).saturating_add(1);
@@ -100,8 +115,6 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
         usize::MAX
     };
     let hightouch = LocalHightouch::start(Options {
-        syncs: callers.iter().map(|caller| caller.sync.clone()).collect(),
-        sequences: Vec::new(),
         mishaps: (percent > 0).then(|| Mishaps {
             seed,
             percent,
@@ -112,13 +125,25 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
             retry_after: RetryAfter::Seconds,
             ..RateLimit::default()
         },
-        ..Options::default()
+        ..options_for(&callers)
     });
     let hightouch = hightouch
         .await
         .context("cannot start the local Hightouch")?;
     let instances = u32::try_from(runs.saturating_mul(2)).unwrap_or(u32::MAX);
-    let mut host = GuestHost::start(kind, &hightouch.origin(), instances).await?;
+    let origin = hightouch.origin();
+    let mut host = match &wasmtime {
+        Some(command) => GuestHost::start_wasmtime(command, components.path(kind), &origin).await?,
+        None => {
+            GuestHost::start(HostPlan {
+                kind,
+                origin: &origin,
+                instances,
+                callers_per_instance,
+            })
+            .await?
+        }
+    };
     let (url, client, began) = (host.url().to_owned(), client()?, Instant::now());
 
     eprintln!(
@@ -126,13 +151,13 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
         kind.world()
     );
     let (first, others) = callers.split_at(1);
-    let mut records = run_callers(first, began, &url, local_hightouch::KEY, &client).await;
+    let mut records = run_callers(first, began, Duration::ZERO, &url, &client).await;
     let mut left = host.until_quiet(QUIET).await?;
     let mut figures = Figures::begin(host.sample().await?);
     for round in others.chunks(usize::try_from(runs).unwrap_or(usize::MAX)) {
         let watch = Watch::start(host, figures);
         let at = Instant::now();
-        records.extend(run_callers(round, began, &url, local_hightouch::KEY, &client).await);
+        records.extend(run_callers(round, began, Duration::ZERO, &url, &client).await);
         let took = at.elapsed();
         (host, figures) = watch.stop().await?;
         left += host.until_quiet(QUIET).await?;

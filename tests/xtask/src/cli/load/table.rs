@@ -12,7 +12,11 @@ const PAGE: usize = 64 << 10;
 /// Returns the table.
 pub(super) fn of(arguments: &Arguments, summary: &Summary, figures: &Figures) -> String {
     let Arguments {
-        runs, rounds, kind, ..
+        runs,
+        rounds,
+        kind,
+        wasmtime,
+        ..
     } = arguments;
     let Figures {
         before,
@@ -58,22 +62,25 @@ pub(super) fn of(arguments: &Arguments, summary: &Summary, figures: &Figures) ->
         rows.add(&format!("  {}", mishap.as_str()), count);
     }
     rows.add("host process", "");
-    rows.add("  live instances, peak", fullest.counts.instances);
-    rows.add("  linear memory of an instance", {
-        let most = fullest.counts.peak_memory;
-        format!("at most {} pages, {} KiB", most / PAGE, most >> 10)
-    });
+    if wasmtime.is_none() {
+        rows.add("  waiting callers, peak", fullest.counts.waiting);
+        rows.add("  live instances at that time", fullest.counts.instances);
+        rows.add("  linear memory of an instance", {
+            let most = fullest.counts.peak_memory;
+            format!("at most {} pages, {} KiB", most / PAGE, most >> 10)
+        });
+    }
     let each = |memory| {
         figures
-            .per_instance(memory)
+            .per_caller(memory, *runs)
             .map_or_else(unknown, |bytes| format!("{:.1} KiB", bytes as f64 / 1024.0))
     };
     rows.add(
-        "  private memory per live instance",
+        "  private memory per waiting caller",
         each(|memory| memory.private),
     );
     rows.add(
-        "  resident memory per live instance",
+        "  resident memory per waiting caller",
         each(|memory| memory.resident),
     );
     rows.add("  resident memory before", mebibytes(before.resident()));

@@ -8,8 +8,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::super::{Outbound, in_virtual_time};
-use super::guests::{FETCH, FETCH_TLS};
-use super::{config, get, serve, status};
+use super::guests::{Behaviour, FETCH, FETCH_TLS};
+use super::{Wasi, config, get, serve, status};
 
 /// Status codes with which the guest reports the outcome of its request: 600 plus wasi:http's error
 /// code, 800 plus the error code of a truncated body, or 899 if the truncated body has no error
@@ -20,6 +20,9 @@ const CONNECTION_READ_TIMEOUT: u16 = 609;
 const TLS_PROTOCOL_ERROR: u16 = 612;
 const HTTP_PROTOCOL_ERROR: u16 = 635;
 const BODY_TRUNCATED: u16 = 899;
+/// In WASI 0.3, the error of a truncated body has a code.
+const BODY_READ_TIMEOUT: u16 = 809;
+const BODY_PROTOCOL_ERROR: u16 = 835;
 const OK: u16 = 200;
 
 /// The behaviour of a server after it has accepted a connection.
@@ -81,18 +84,18 @@ impl Server {
 }
 
 /// Returns the guest's result of a request to this authority.
-fn result_from_authority(authority: &str) -> u16 {
+fn result_from_authority(wasi: Wasi, authority: &str) -> u16 {
     in_virtual_time(async |time| {
         let (mut config, _) = config(&time);
         config.outbound = Outbound::Any;
         config.environment = vec![("AUTHORITY".to_owned(), authority.to_owned())];
-        let serving = serve("result-authority", FETCH, config).await;
+        let serving = serve(wasi, "result-authority", FETCH, config).await;
         status(&get(&serving).await)
     })
 }
 
 /// Returns the guest's result of a request to a server with this behaviour.
-fn result_from_server(server: Server, name: &str, handle: &str) -> u16 {
+fn result_from_server(wasi: Wasi, server: Server, name: &str, behaviour: Behaviour) -> u16 {
     in_virtual_time(async |time| {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = listener.local_addr().unwrap().to_string();
@@ -105,7 +108,7 @@ fn result_from_server(server: Server, name: &str, handle: &str) -> u16 {
         let (mut config, _) = config(&time);
         config.outbound = Outbound::Any;
         config.environment = vec![("AUTHORITY".to_owned(), authority)];
-        let serving = serve(name, handle, config).await;
+        let serving = serve(wasi, name, behaviour, config).await;
         status(&get(&serving).await)
     })
 }
@@ -116,7 +119,10 @@ fn a_request_that_did_not_arrive() {
         ("127.0.0.1:1", CONNECTION_REFUSED),
         ("nowhere.invalid:80", DNS_ERROR),
     ] {
-        assert_eq!(result_from_authority(authority), expected, "{authority}");
+        for wasi in [Wasi::V0_2, Wasi::V0_3] {
+            let result = result_from_authority(wasi, authority);
+            assert_eq!(result, expected, "{wasi:?}: {authority}");
+        }
     }
 }
 
@@ -147,12 +153,14 @@ fn a_request_that_may_have_arrived() {
         // wasmtime's default timeout between bytes is ten minutes.
         (StopsSending(NINE_BYTES), BODY_TRUNCATED),
     ] {
-        let name = "result-server";
-        assert_eq!(
-            result_from_server(server, name, FETCH),
-            expected,
-            "{server}"
-        );
+        let result = |wasi| result_from_server(wasi, server, "result-server", FETCH);
+        assert_eq!(result(Wasi::V0_2), expected, "WASI 0.2: {server}");
+        let expected_of_0_3 = match (expected, server) {
+            (BODY_TRUNCATED, StopsSending(_)) => BODY_READ_TIMEOUT,
+            (BODY_TRUNCATED, _) => BODY_PROTOCOL_ERROR,
+            (expected, _) => expected,
+        };
+        assert_eq!(result(Wasi::V0_3), expected_of_0_3, "WASI 0.3: {server}");
     }
 }
 
@@ -166,7 +174,9 @@ fn a_tls_handshake_that_fails() {
         Server::ReadsAndResets,
         Server::Responds(b"HTTP/1.1 400 Bad Request\r\n\r\n"),
     ] {
-        let expected = result_from_server(server, "result-tls", FETCH_TLS);
-        assert_eq!(expected, TLS_PROTOCOL_ERROR, "{server}");
+        for wasi in [Wasi::V0_2, Wasi::V0_3] {
+            let result = result_from_server(wasi, server, "result-tls", FETCH_TLS);
+            assert_eq!(result, TLS_PROTOCOL_ERROR, "{wasi:?}: {server}");
+        }
     }
 }

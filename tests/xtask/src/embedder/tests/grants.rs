@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 
-use super::super::{Config, Host, Limits, Outbound, in_virtual_time};
+use super::super::{Config, Host, Limits, Outbound, Reuse};
 use super::guests::{
     self, BEGIN_AND_WAIT, ENVIRONMENT, FETCH, GROW, HELLO, VARIABLE, WRITE_STDERR,
 };
-use super::{config, get, send, serve, status};
+use super::{config, get, send, serve, status, with_each_wasi};
 
 /// The number of `HTTP-request-denied` among wasi:http's error codes.
 const DENIED: u16 = 615;
@@ -18,13 +18,13 @@ const REFUSED: u16 = 606;
 
 #[test]
 fn a_request_to_a_forbidden_destination_is_denied_and_not_sent() {
-    in_virtual_time(async |time| {
+    with_each_wasi(async |time, wasi| {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = server.local_addr().unwrap().to_string();
         let (mut config, _) = config(&time);
         config.environment = vec![("AUTHORITY".to_owned(), authority)];
         config.outbound = Outbound::only(["http://127.0.0.1:1"]);
-        let serving = serve("denied", FETCH, config).await;
+        let serving = serve(wasi, "denied", FETCH, config).await;
         assert_eq!(status(&get(&serving).await), DENIED);
         let nobody = tokio::time::timeout(Duration::from_secs(1), server.accept()).await;
         assert!(nobody.is_err(), "a connection was made");
@@ -33,24 +33,24 @@ fn a_request_to_a_forbidden_destination_is_denied_and_not_sent() {
 
 #[test]
 fn a_request_to_an_allowed_destination_is_sent() {
-    in_virtual_time(async |time| {
+    with_each_wasi(async |time, wasi| {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let authority = server.local_addr().unwrap().to_string();
         drop(server);
         let (mut config, _) = config(&time);
         config.outbound = Outbound::only([format!("http://{authority}")]);
         config.environment = vec![("AUTHORITY".to_owned(), authority)];
-        let serving = serve("allowed", FETCH, config).await;
+        let serving = serve(wasi, "allowed", FETCH, config).await;
         assert_eq!(status(&get(&serving).await), REFUSED);
     });
 }
 
 #[test]
 fn the_environment_is_that_of_the_configuration() {
-    in_virtual_time(async |time| {
+    with_each_wasi(async |time, wasi| {
         let (mut config, _) = config(&time);
         config.environment = vec![("NAME".to_owned(), "a value".to_owned())];
-        let serving = serve("environment", ENVIRONMENT, config).await;
+        let serving = serve(wasi, "environment", ENVIRONMENT, config).await;
         let response = get(&serving).await;
         assert_eq!(status(&response), 200);
         assert!(response.contains("a value"), "{response}");
@@ -59,12 +59,12 @@ fn the_environment_is_that_of_the_configuration() {
 
 #[test]
 fn a_variable_has_its_value_or_is_undefined() {
-    in_virtual_time(async |time| {
+    with_each_wasi(async |time, wasi| {
         let (mut config, _) = config(&time);
-        let undefined = serve("undefined", VARIABLE, config.clone()).await;
+        let undefined = serve(wasi, "undefined", VARIABLE, config.clone()).await;
         assert_eq!(status(&get(&undefined).await), 501);
         config.variables = [("hello".to_owned(), "world".to_owned())].into();
-        let defined = serve("defined", VARIABLE, config).await;
+        let defined = serve(wasi, "defined", VARIABLE, config).await;
         let response = get(&defined).await;
         assert_eq!(status(&response), 200);
         assert!(response.contains("world"), "{response}");
@@ -73,9 +73,9 @@ fn a_variable_has_its_value_or_is_undefined() {
 
 #[test]
 fn standard_error_can_be_captured() {
-    in_virtual_time(async |time| {
+    with_each_wasi(async |time, wasi| {
         let (config, captured) = config(&time);
-        let serving = serve("stderr", WRITE_STDERR, config).await;
+        let serving = serve(wasi, "stderr", WRITE_STDERR, config).await;
         assert_eq!(status(&get(&serving).await), 200);
         assert_eq!(status(&get(&serving).await), 200);
         assert_eq!(captured.text(), "hellohello");
@@ -87,14 +87,14 @@ const PAGE: usize = 64 << 10;
 
 #[test]
 fn memory_is_limited_and_its_peak_is_reported() {
-    in_virtual_time(async |time| {
+    with_each_wasi(async |time, wasi| {
         let (mut config, _) = config(&time);
-        let enough = serve("enough", GROW, config.clone()).await;
+        let enough = serve(wasi, "enough", GROW, config.clone()).await;
         assert_eq!(status(&get(&enough).await), 200);
         let peak = enough.host.peak_memory();
         assert!(peak >= 64 * PAGE, "{peak}");
         config.limits.memory = 1 << 20;
-        let little = serve("little", GROW, config).await;
+        let little = serve(wasi, "little", GROW, config).await;
         assert_eq!(status(&get(&little).await), 507);
         assert_eq!(
             little.host.peak_memory(),
@@ -106,11 +106,12 @@ fn memory_is_limited_and_its_peak_is_reported() {
 
 #[test]
 fn one_instance_more_than_may_be_is_refused_with_503() {
-    in_virtual_time(async |time| {
+    with_each_wasi(async |time, wasi| {
         let (mut config, _) = config(&time);
         config.limits.instances = 1;
-        let serving = serve("full", BEGIN_AND_WAIT, config).await;
-        let mut first = send(serving.addr()).await;
+        config.reuse = Reuse::NONE;
+        let serving = serve(wasi, "full", BEGIN_AND_WAIT, config).await;
+        let mut first = send(&serving).await;
         first.read_u8().await.unwrap();
         assert_eq!(status(&get(&serving).await), 503);
     });
@@ -120,7 +121,7 @@ fn one_instance_more_than_may_be_is_refused_with_503() {
 fn what_the_worlds_do_not_name_cannot_be_imported() {
     let component = "(component (import \"wasi:filesystem/preopens@0.2.2\" (instance
         (export \"get-directories\" (func (result (list u32)))))))";
-    let guest = guests::build("filesystem", HELLO);
+    let guest = guests::build("filesystem", HELLO.wat);
     std::fs::write(guest.path(), wat::parse_str(component).unwrap()).unwrap();
     let error = Host::new(&guest.path(), Config::default()).err().unwrap();
     let error = format!("{error:#}");
@@ -129,7 +130,7 @@ fn what_the_worlds_do_not_name_cannot_be_imported() {
 
 #[test]
 fn a_component_is_compiled_once() {
-    let guest = guests::build("compiled", HELLO);
+    let guest = guests::build("compiled", HELLO.wat);
     Host::new(&guest.path(), Config::default()).unwrap();
     let first = guest.artifacts();
     assert_eq!(first.len(), 1, "{first:?}");
@@ -146,7 +147,7 @@ fn a_component_is_compiled_once() {
 
 #[test]
 fn a_damaged_artifact_is_compiled_again() {
-    let guest = guests::build("damaged", HELLO);
+    let guest = guests::build("damaged", HELLO.wat);
     Host::new(&guest.path(), Config::default()).unwrap();
     for artifact in guest.artifacts() {
         std::fs::write(artifact, b"no code").unwrap();
@@ -156,7 +157,7 @@ fn a_damaged_artifact_is_compiled_again() {
 
 #[test]
 fn a_component_whose_artifact_cannot_be_written_is_hosted_all_the_same() {
-    let guest = guests::build("unwritable", HELLO);
+    let guest = guests::build("unwritable", HELLO.wat);
     Host::new(&guest.path(), Config::default()).unwrap();
     for artifact in guest.artifacts() {
         std::fs::remove_file(&artifact).unwrap();

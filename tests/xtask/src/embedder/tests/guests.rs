@@ -1,4 +1,4 @@
-//! Small test components, each with one behaviour.
+//! Small test components, each with one behaviour, for WASI 0.2 and for WASI 0.3.
 
 use std::fs;
 use std::path::PathBuf;
@@ -18,37 +18,68 @@ const WORLD: &str = "
     }
 ";
 
+/// A behaviour of a guest.
+#[derive(Clone, Copy)]
+pub(super) struct Behaviour {
+    /// The path at which the guest `probe` shows it, for WASI 0.3.
+    pub(super) path: &'static str,
+    /// The handler that shows it at every path, for WASI 0.2. See `guest.wat`.
+    pub(super) wat: &'static str,
+}
+
 /// Responds 200 with `hello`.
-pub(super) const HELLO: &str =
-    "(call $respond (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))";
+pub(super) const HELLO: Behaviour = Behaviour {
+    path: "/hello",
+    wat: "(call $respond (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))",
+};
 
 /// Traps before it responds.
-pub(super) const TRAP: &str = "unreachable";
+pub(super) const TRAP: Behaviour = Behaviour {
+    path: "/trap",
+    wat: "unreachable",
+};
 
 /// Returns without a response.
-pub(super) const SILENT: &str = "nop";
+pub(super) const SILENT: Behaviour = Behaviour {
+    path: "/silent",
+    wat: "nop",
+};
 
 /// Begins a response, then traps.
-pub(super) const BEGIN_AND_TRAP: &str = "
+pub(super) const BEGIN_AND_TRAP: Behaviour = Behaviour {
+    path: "/begin-and-trap",
+    wat: "
     (drop (call $begin (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5)))
-    unreachable";
+    unreachable",
+};
 
 /// Begins a response, then waits for a day.
-pub(super) const BEGIN_AND_WAIT: &str = "
+pub(super) const BEGIN_AND_WAIT: Behaviour = Behaviour {
+    path: "/begin-and-wait",
+    wat: "
     (drop (call $begin (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5)))
-    (call $sleep (i64.const 86400000000000))";
+    (call $sleep (i64.const 86400000000000))",
+};
 
 /// Sends a complete response, then waits for a day.
-pub(super) const RESPOND_AND_WAIT: &str = "
+pub(super) const RESPOND_AND_WAIT: Behaviour = Behaviour {
+    path: "/respond-and-wait",
+    wat: "
     (call $respond (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))
-    (call $sleep (i64.const 86400000000000))";
+    (call $sleep (i64.const 86400000000000))",
+};
 
 /// Computes forever.
-pub(super) const SPIN: &str = "(loop $forever (br $forever))";
+pub(super) const SPIN: Behaviour = Behaviour {
+    path: "/spin",
+    wat: "(loop $forever (br $forever))",
+};
 
 /// Waits for an hour. Responds 200 if its clock advanced by an hour and at most 20 ms more, else
 /// 500.
-pub(super) const WAIT_AN_HOUR: &str = "
+pub(super) const WAIT_AN_HOUR: Behaviour = Behaviour {
+    path: "/wait-an-hour",
+    wat: "
     (local $started i64)
     (local.set $started (call $now))
     (call $sleep (i64.const 3600000000000))
@@ -58,39 +89,54 @@ pub(super) const WAIT_AN_HOUR: &str = "
         (i64.le_u
           (i64.sub (i64.sub (call $now) (local.get $started)) (i64.const 3600000000000))
           (i64.const 20000000)))
-      (i32.const 64) (i32.const 5))";
+      (i32.const 64) (i32.const 5))",
+};
 
 /// Writes `hello` to its stderr, then responds.
-pub(super) const WRITE_STDERR: &str = "
+pub(super) const WRITE_STDERR: Behaviour = Behaviour {
+    path: "/write-stderr",
+    wat: "
     (call $write (call $stderr) (i32.const 64) (i32.const 5) (global.get $RET))
-    (call $respond (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))";
+    (call $respond (local.get $out) (i32.const 200) (i32.const 64) (i32.const 5))",
+};
 
 /// Responds with the value of the first environment variable.
-pub(super) const ENVIRONMENT: &str = "
+pub(super) const ENVIRONMENT: Behaviour = Behaviour {
+    path: "/environment",
+    wat: "
     (call $environment (global.get $RET))
     (call $respond (local.get $out) (i32.const 200)
       (i32.load offset=8 (call $ret (i32.const 0)))
-      (i32.load offset=12 (call $ret (i32.const 0))))";
+      (i32.load offset=12 (call $ret (i32.const 0))))",
+};
 
 /// Responds with the value of the variable `hello`, or with status 500 plus the number of the
 /// error.
-pub(super) const VARIABLE: &str = "
+pub(super) const VARIABLE: Behaviour = Behaviour {
+    path: "/variable",
+    wat: "
     (call $variable (i32.const 64) (i32.const 5) (global.get $RET))
     (if (call $ret8 (i32.const 0))
       (then (call $respond (local.get $out) (i32.add (i32.const 500) (call $ret8 (i32.const 4)))
         (i32.const 64) (i32.const 5)))
-      (else (call $respond (local.get $out) (i32.const 200) (call $ret (i32.const 4)) (call $ret (i32.const 8)))))";
+      (else (call $respond (local.get $out) (i32.const 200) (call $ret (i32.const 4)) (call $ret (i32.const 8)))))",
+};
 
 /// Requests more memory than its limit. Responds 200 if it got the memory, else 507.
-pub(super) const GROW: &str = "
+pub(super) const GROW: Behaviour = Behaviour {
+    path: "/grow",
+    wat: "
     (call $respond
       (local.get $out)
       (select (i32.const 507) (i32.const 200) (i32.eq (memory.grow (i32.const 64)) (i32.const -1)))
-      (i32.const 64) (i32.const 5))";
+      (i32.const 64) (i32.const 5))",
+};
 
 /// Sends `GET /` to the authority in the first environment variable, and waits up to 30 seconds for
 /// the response's head. Responds 200, or with the error as `$fetch` in `guest.wat` encodes it.
-pub(super) const FETCH: &str = "
+pub(super) const FETCH: Behaviour = Behaviour {
+    path: "/fetch",
+    wat: "
     (call $environment (global.get $RET))
     (call $respond
       (local.get $out)
@@ -99,10 +145,13 @@ pub(super) const FETCH: &str = "
         (i32.load offset=8 (call $ret (i32.const 0)))
         (i32.load offset=12 (call $ret (i32.const 0)))
         (i64.const 30000000000))
-      (i32.const 64) (i32.const 5))";
+      (i32.const 64) (i32.const 5))",
+};
 
 /// Like [`FETCH`], over TLS.
-pub(super) const FETCH_TLS: &str = "
+pub(super) const FETCH_TLS: Behaviour = Behaviour {
+    path: "/fetch-tls",
+    wat: "
     (call $environment (global.get $RET))
     (call $respond
       (local.get $out)
@@ -111,7 +160,8 @@ pub(super) const FETCH_TLS: &str = "
         (i32.load offset=8 (call $ret (i32.const 0)))
         (i32.load offset=12 (call $ret (i32.const 0)))
         (i64.const 30000000000))
-      (i32.const 64) (i32.const 5))";
+      (i32.const 64) (i32.const 5))",
+};
 
 /// A guest's file in a temporary folder, which is removed when this is dropped.
 pub(super) struct Guest(PathBuf);

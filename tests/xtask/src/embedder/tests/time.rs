@@ -6,9 +6,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use super::super::{Config, MAX_LATENESS, Outbound, VirtualTime, in_virtual_time};
+use super::super::{Config, MAX_LATENESS, Outbound, VirtualTime};
 use super::guests::{FETCH, WAIT_AN_HOUR};
-use super::{config, get, get_from, serve, status};
+use super::{config, get, get_from, serve, status, with_each_wasi};
 
 /// The number of `connection-read-timeout` among wasi:http's error codes.
 const READ_TIMEOUT: u16 = 600 + 9;
@@ -43,9 +43,9 @@ async fn upstream(time: &VirtualTime, delay: Duration) -> Config {
 #[test]
 fn an_hour_of_the_guests_passes_at_once() {
     let real = std::time::Instant::now();
-    in_virtual_time(async |time| {
+    with_each_wasi(async |time, wasi| {
         let (config, _) = config(&time);
-        let serving = serve("hour", WAIT_AN_HOUR, config).await;
+        let serving = serve(wasi, "hour", WAIT_AN_HOUR, config).await;
         let before = time.elapsed();
         assert_eq!(status(&get(&serving).await), 200);
         let took = time.elapsed() - before;
@@ -56,9 +56,9 @@ fn an_hour_of_the_guests_passes_at_once() {
 
 #[test]
 fn a_guests_timers_fire_late_each_by_another_time() {
-    in_virtual_time(async |time| {
+    with_each_wasi(async |time, wasi| {
         let (config, _) = config(&time);
-        let serving = serve("late", WAIT_AN_HOUR, config).await;
+        let serving = serve(wasi, "late", WAIT_AN_HOUR, config).await;
         let mut late = Vec::new();
         for _ in 0..40 {
             let before = time.elapsed();
@@ -76,9 +76,9 @@ fn a_guests_timers_fire_late_each_by_another_time() {
 
 #[test]
 fn an_exchange_takes_no_virtual_time() {
-    in_virtual_time(async |time| {
+    with_each_wasi(async |time, wasi| {
         let config = upstream(&time, Duration::ZERO).await;
-        let serving = serve("exchange", FETCH, config).await;
+        let serving = serve(wasi, "exchange", FETCH, config).await;
         // Gives the clock a timer to move to.
         tokio::spawn(async {
             loop {
@@ -95,9 +95,9 @@ fn an_exchange_takes_no_virtual_time() {
 
 #[test]
 fn a_server_that_sleeps_makes_time_pass() {
-    in_virtual_time(async |time| {
+    with_each_wasi(async |time, wasi| {
         let config = upstream(&time, Duration::from_secs(29)).await;
-        let serving = serve("slow", FETCH, config).await;
+        let serving = serve(wasi, "slow", FETCH, config).await;
         assert_eq!(status(&get(&serving).await), 200);
         assert_eq!(time.elapsed(), Duration::from_secs(29));
     });
@@ -105,9 +105,9 @@ fn a_server_that_sleeps_makes_time_pass() {
 
 #[test]
 fn a_server_that_sleeps_too_long_runs_into_the_timeout() {
-    in_virtual_time(async |time| {
+    with_each_wasi(async |time, wasi| {
         let config = upstream(&time, Duration::from_secs(31)).await;
-        let serving = serve("too-slow", FETCH, config).await;
+        let serving = serve(wasi, "too-slow", FETCH, config).await;
         assert_eq!(status(&get(&serving).await), READ_TIMEOUT);
         let timeout = Duration::from_secs(30);
         assert!(
@@ -120,12 +120,12 @@ fn a_server_that_sleeps_too_long_runs_into_the_timeout() {
 
 #[test]
 fn a_hundred_guests_sleep_and_fetch_side_by_side() {
-    in_virtual_time(async |time| {
+    with_each_wasi(async |time, wasi| {
         let config = upstream(&time, Duration::from_secs(5)).await;
-        let serving = serve("many", FETCH, config).await;
+        let serving = serve(wasi, "many", FETCH, config).await;
         let mut tasks = tokio::task::JoinSet::new();
         for _ in 0..100 {
-            tasks.spawn(get_from(serving.addr()));
+            tasks.spawn(get_from(serving.addr(), serving.path));
         }
         while let Some(response) = tasks.join_next().await {
             assert_eq!(status(&response.unwrap()), 200);
