@@ -61,8 +61,11 @@ pub(super) fn core_module(
     command
         .current_dir(workspace)
         .args([
-            "build",
+            "rustc",
             "--lib",
+            // Without the package's other crate type, `rlib`, which disables `lto`.
+            "--crate-type",
+            "cdylib",
             "--package",
             package,
             "--profile",
