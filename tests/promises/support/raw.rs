@@ -498,7 +498,7 @@ async fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 }
 
 /// A request.
-pub(super) struct Request {
+pub struct Request {
     /// The request line and the headers.
     pub head: String,
     pub(super) body: Vec<u8>,
