@@ -2,11 +2,14 @@
 //! the others time, and nothing else. `each_of_many_gets_its_own_end` shows that no caller sees
 //! another's key, run, body or trace.
 
+use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use xtask::build::Kind;
 use xtask::embedder::{Config, Host, Limits, Outbound, Reuse};
@@ -15,6 +18,7 @@ use xtask::local_hightouch::{
 };
 
 use super::support::cases::last_event;
+use super::support::raw;
 use super::support::stage::{
     Endpoint, EndpointResponse, Scripted, Stage, respond_with, send_request, stage,
 };
@@ -172,21 +176,54 @@ fn huge() -> String {
     format!(r#"{{"data":[{{"id":42,"status":"success","error":"{filler}"}}],"hasMore":false}}"#)
 }
 
+/// Serves run 42, whose list is this body. It sends a list only when all callers have asked for it,
+/// and then slowly, so that all callers receive their lists at the same time.
+fn lists_at_the_same_time(body: String) -> (String, JoinSet<()>) {
+    const CHUNK: usize = 16 << 10;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let listener = socket.listen(128).unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    let everybody = Arc::new(Barrier::new(CALLERS as usize));
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        let mut connections = JoinSet::new();
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let (everybody, body) = (Arc::clone(&everybody), body.clone());
+            connections.spawn(async move {
+                let request = raw::read(&mut stream).await.unwrap();
+                let body = if request.head.starts_with("POST") {
+                    r#"{"id":"42"}"#.to_owned()
+                } else {
+                    everybody.wait().await;
+                    body
+                };
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                stream.write_all(head.as_bytes()).await.unwrap();
+                for chunk in body.as_bytes().chunks(CHUNK) {
+                    stream.write_all(chunk).await.unwrap();
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+            });
+        }
+    });
+    (origin, server)
+}
+
 #[test]
 fn sixteen_huge_responses_at_once_fit_and_trap_nothing() {
     with_each_service(async |stage, kind| {
-        let huge = huge();
-        let hightouch = Scripted::start(move |what, _| {
-            if what.starts_with("POST") {
-                return respond_with(200, r#"{"id":"42"}"#);
-            }
-            respond_with(200, huge.clone())
-        })
-        .await;
-        let host = host(&stage, kind, hightouch.origin(), MAX_HUGE);
+        let (origin, _server) = lists_at_the_same_time(huge());
+        let host = host(&stage, kind, &origin, MAX_HUGE);
         let endpoint = Endpoint::serve(&host).await;
         for response in call_all(&endpoint, &json!({}), |_| KEY.into()).await {
-            assert!(succeeded(&response), "{}", response.status);
+            assert!(
+                succeeded(&response),
+                "{}: {:.500}",
+                response.status,
+                response.text
+            );
         }
         let peak = host.peak_memory();
         println!("{}: {} KiB for huge responses", kind.world(), peak >> 10);

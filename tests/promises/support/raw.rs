@@ -498,9 +498,9 @@ async fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
 }
 
 /// A request.
-pub(super) struct Request {
+pub struct Request {
     /// The request line and the headers.
-    pub(super) head: String,
+    pub head: String,
     pub(super) body: Vec<u8>,
 }
 
@@ -533,7 +533,7 @@ pub(super) async fn peek_request(stream: &TcpStream) -> Option<Request> {
 
 /// Reads a request. Each connection has only one. Returns `None` if the peer disconnects before the
 /// request is complete.
-pub(super) async fn read(stream: &mut TcpStream) -> Option<Request> {
+pub async fn read(stream: &mut TcpStream) -> Option<Request> {
     let mut bytes = Vec::new();
     let head = loop {
         if let Some(end) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
