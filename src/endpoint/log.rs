@@ -232,10 +232,15 @@ impl StartedLog {
     }
 
     /// Returns the line of an operation that was in progress when the host ended the request; `None`
-    /// if the operation has started nothing.
-    pub(super) fn cancelled(&self, outcome: &Outcome) -> Option<ChunkedBuffer> {
+    /// if the operation has started nothing. `sync` is the sync as the caller named it.
+    pub(super) fn cancelled(
+        &self,
+        sync: Option<&SyncRef>,
+        outcome: &Outcome,
+    ) -> Option<ChunkedBuffer> {
         let mut line = Log {
             event: Event::Cancelled,
+            sync: sync.map(ToString::to_string),
             ..self.0.clone()
         };
         line.outcome(outcome);

@@ -189,7 +189,8 @@ impl<G: Goal<Report: Redact + Into<Report>>> Drop for Awaited<'_, '_, G> {
         self.driver.cancel();
         for index in 0..self.driver.operations() {
             let outcome = self.driver.take_outcome(index).map(untyped);
-            let line = outcome.and_then(|outcome| self.log.cancelled(&outcome));
+            let sync = self.syncs.get(index);
+            let line = outcome.and_then(|outcome| self.log.cancelled(sync, &outcome));
             if let Some(line) = line {
                 // A request that is ended cannot wait for the stderr of WASI 0.3.
                 let _: bool = stderr::write(&line.into_bytes());
