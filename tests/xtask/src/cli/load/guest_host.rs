@@ -20,6 +20,9 @@ use crate::embedder::{Config, Host, Limits, Outbound, Reuse, Serving};
 /// Prefix of the host's own lines on stderr. The other lines are the guests' logs.
 const OWN_LINE: &str = "hightouch-sync host: ";
 
+/// Beginning of a line of a guest's log.
+const LOG_LINE: &str = r#"{"event":"#;
+
 #[derive(Args, Clone, Debug)]
 pub(crate) struct HostArguments {
     #[arg(long, value_parser = super::kind_of)]
@@ -218,8 +221,8 @@ impl GuestHost {
         let errors = tokio::spawn(async move {
             let mut errors = Vec::new();
             while let Ok(Some(line)) = lines.next_line().await {
-                // wasmtime puts a prefix before each line of a guest's log.
-                if !line.starts_with("stderr [") {
+                // wasmtime puts a prefix before most lines of a guest's log.
+                if !line.contains(LOG_LINE) {
                     errors.push(line);
                 }
             }
