@@ -16,6 +16,7 @@ fn allowed(kind: Kind) -> Vec<&'static str> {
         ][..],
         Wasi::V0_3 => &[
             "wasi:clocks/monotonic-clock@0.3.0",
+            "wasi:clocks/types@0.3.0",
             "wasi:http/client@0.3.0",
             "wasi:http/types@0.3.0",
         ],
