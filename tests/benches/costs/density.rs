@@ -48,7 +48,7 @@ struct Case {
 #[derive(Clone, Copy, PartialEq)]
 enum HostKind {
     Embedded,
-    /// The `wasmtime` command with its defaults.
+    /// The `wasmtime` command, with its defaults for WASI 0.3.
     Wasmtime,
 }
 
@@ -145,7 +145,8 @@ pub fn measure() -> Section {
         "Private memory of the host process per run, with {RUNS} waiting runs, minus its memory after one run. Each call has its own instance, \
          unless a number of callers per instance is given. Resident memory also counts the component's initial data once per instance, \
          although the instances share it until they write to it. The callers and Hightouch are in another process. The libraries are called \
-         through an HTTP adapter. `wasmtime serve` is measured with its defaults if the wasmtime command is installed."
+         through an HTTP adapter. `wasmtime serve` is measured if the wasmtime command is installed: the endpoint with the options of README.md, the service with the \
+         defaults."
     );
     Section {
         name: "density",
@@ -191,7 +192,7 @@ async fn per_run(case: Case) -> Option<PerRun> {
         .expect("a host"),
         HostKind::Wasmtime => {
             let component = components().unwrap().path(case.kind);
-            GuestHost::start_wasmtime(&wasmtime_command().unwrap(), component, &origin)
+            GuestHost::start_wasmtime(&wasmtime_command().unwrap(), case.kind, component, &origin)
                 .await
                 .expect("a wasmtime command that serves")
         }
@@ -250,6 +251,12 @@ async fn fullest(host: &mut GuestHost, hightouch: &LocalHightouch, case: Case) -
         );
         sleep(EVERY).await;
     }
+    // One more for the run before the measurement.
+    assert_eq!(
+        hightouch.triggers() as u64,
+        RUNS + 1,
+        "all runs, and no others"
+    );
     let mut most = host.sample().await.unwrap();
     let end = Instant::now() + DURATION;
     while Instant::now() < end {

@@ -14,11 +14,23 @@ use tokio::task::JoinHandle;
 
 use super::http_adapter;
 use super::measure::Memory;
-use crate::build::{self, Kind};
+use crate::build::{self, Kind, Wasi};
 use crate::embedder::{Config, Host, Limits, Outbound, Reuse, Serving};
 
 /// Prefix of the host's own lines on stderr. The other lines are the guests' logs.
 const OWN_LINE: &str = "hightouch-sync host: ";
+
+/// Beginning of a line of a guest's log.
+const LOG_LINE: &str = r#"{"event":"#;
+
+/// The options of README.md, which let 1,200 callers wait at once.
+const POOL_OPTIONS: [&str; 5] = [
+    "--max-concurrent-requests=1200",
+    "--max-concurrent-connections=1200",
+    "-Opooling-total-component-instances=1300,pooling-total-core-instances=3900",
+    "-Opooling-total-memories=1300,pooling-total-stacks=1300",
+    "-Opooling-total-tables=2600",
+];
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct HostArguments {
@@ -187,14 +199,28 @@ impl GuestHost {
         })
     }
 
-    /// Starts a process of the `wasmtime` command with its defaults. It reports no measurements of
-    /// itself.
+    /// Starts a process of the `wasmtime` command. It reports no measurements of itself.
+    ///
+    /// A component of WASI 0.3 is served with the command's defaults. They let 1,000 callers wait. A
+    /// component of WASI 0.2 has an instance for each caller, and the defaults have room for 333
+    /// instances, so it is served with [`POOL_OPTIONS`].
     ///
     /// # Errors
     /// Fails if the process cannot be started or does not serve.
-    pub async fn start_wasmtime(command: &Path, component: &Path, origin: &str) -> Result<Self> {
+    pub async fn start_wasmtime(
+        command: &Path,
+        kind: Kind,
+        component: &Path,
+        origin: &str,
+    ) -> Result<Self> {
+        let options = match kind.wasi() {
+            Wasi::V0_2 => &POOL_OPTIONS[..],
+            Wasi::V0_3 => &[],
+        };
         let mut child = Command::new(command)
-            .args(["serve", "--addr", "127.0.0.1:0", "-Scli", "--env"])
+            .args(["serve", "--addr", "127.0.0.1:0"])
+            .args(options)
+            .args(["-Scli", "--env"])
             .arg(format!("HIGHTOUCH_API_ORIGIN={origin}"))
             .arg(component)
             .stdin(Stdio::null())
@@ -218,8 +244,8 @@ impl GuestHost {
         let errors = tokio::spawn(async move {
             let mut errors = Vec::new();
             while let Ok(Some(line)) = lines.next_line().await {
-                // wasmtime puts a prefix before each line of a guest's log.
-                if !line.starts_with("stderr [") {
+                // wasmtime puts a prefix before most lines of a guest's log.
+                if !line.contains(LOG_LINE) {
                     errors.push(line);
                 }
             }

@@ -59,8 +59,8 @@ pub(super) struct Arguments {
     /// 0.3 share instances. The default is that of `wasmtime serve`.
     #[arg(long, default_value_t = Reuse::default().at_once)]
     callers_per_instance: usize,
-    /// Host the component with this `wasmtime` command and its defaults, not with the embedded
-    /// host. It can host `endpoint` and `service`.
+    /// Host the component with this `wasmtime` command, not with the embedded host. It can host
+    /// `endpoint`, with room for 1,200 instances, and `service`, with its defaults.
     #[arg(long, value_name = "COMMAND")]
     wasmtime: Option<PathBuf>,
 }
@@ -133,7 +133,9 @@ pub(super) async fn load(arguments: Arguments) -> Result<ExitCode> {
     let instances = u32::try_from(runs.saturating_mul(2)).unwrap_or(u32::MAX);
     let origin = hightouch.origin();
     let mut host = match &wasmtime {
-        Some(command) => GuestHost::start_wasmtime(command, components.path(kind), &origin).await?,
+        Some(command) => {
+            GuestHost::start_wasmtime(command, kind, components.path(kind), &origin).await?
+        }
         None => {
             GuestHost::start(HostPlan {
                 kind,
