@@ -52,6 +52,9 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// Measures a section.
+type Measure = fn() -> Section;
+
 /// Measures the sections with these names, or all sections if there is no name. cargo adds options
 /// to the names.
 fn measure(names: &[&str]) {
@@ -59,7 +62,7 @@ fn measure(names: &[&str]) {
     build::build(&build::Options::terminal().unwrap()).unwrap();
     let began = Instant::now();
     let mut machine = Machine::inspect();
-    let all: [(&str, fn() -> Section); 5] = [
+    let all: [(&str, Measure); 5] = [
         ("size", size::measure),
         ("memory", memory::measure),
         ("start", start::measure),
