@@ -35,7 +35,7 @@ fn each_line_names_tests_that_exist() {
     let promises = cells(&engine, "## What it promises", 2);
     assert_eq!(promises.len(), 14, "{promises:#?}");
     let threats = cells(&engine, "## Threat model", 2);
-    assert_eq!(threats.len(), 8, "{threats:#?}");
+    assert_eq!(threats.len(), 9, "{threats:#?}");
     let claims = cells(&tests, "## Other tools", 1);
     assert_eq!(claims.len(), 14, "{claims:#?}");
     for (row, tests_cell) in promises.into_iter().chain(threats).chain(claims) {
@@ -187,7 +187,8 @@ fn the_front_page_is_short() {
     assert!(lines <= 150, "README.md has {lines} lines");
 }
 
-/// The map names files from the root of the repository, from `src` or from `src/engine`.
+/// The map names files from the root of the repository, from `src`, from `src/engine` or from
+/// `src/endpoint`.
 #[test]
 fn every_file_that_the_map_of_the_code_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -207,6 +208,7 @@ fn every_file_that_the_map_of_the_code_names_exists() {
             root.join(name),
             root.join("src").join(name),
             root.join("src/engine").join(name),
+            root.join("src/endpoint").join(name),
         ];
         assert!(
             places.iter().any(|place| place.is_file()),
