@@ -187,7 +187,8 @@ fn the_front_page_is_short() {
     assert!(lines <= 150, "README.md has {lines} lines");
 }
 
-/// The map names files from the root of the repository, from `src` or from `src/engine`.
+/// The map names files from the root of the repository, from `src`, from `src/engine` or from
+/// `src/endpoint`.
 #[test]
 fn every_file_that_the_map_of_the_code_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -207,6 +208,7 @@ fn every_file_that_the_map_of_the_code_names_exists() {
             root.join(name),
             root.join("src").join(name),
             root.join("src/engine").join(name),
+            root.join("src/endpoint").join(name),
         ];
         assert!(
             places.iter().any(|place| place.is_file()),
