@@ -9,8 +9,9 @@ use super::reporting::outbox::Try;
 use super::reporting::targets::Consumer;
 use crate::engine::{DETAILS_TIMEOUT, Event, Goal, Instant, TransportError};
 use crate::hightouch::{Method, Request};
-use crate::host::adapter::{Exchange, Waits};
+use crate::host::adapter::Exchange;
 use crate::host::outgoing::Outgoing;
+use crate::host::waits::Waits;
 use crate::host::{Clock, Driver, Redact};
 
 /// Maximum duration of reading details after the last operation is over.

@@ -6,7 +6,7 @@
 //! A future is as large as its largest state. The states after the wait for a run are boxed, so that
 //! a request that waits does not hold memory for them.
 
-use super::adapter::{IncomingBody, ResponseOutparam, send_response, write_log};
+use super::adapter::{BodyStream, IncomingBody, ResponseOutparam, write_log};
 use super::courier::Courier;
 use super::log::Log;
 use super::request::Request;
@@ -82,10 +82,16 @@ fn failed(problem: Problem, log: &mut Log) -> Response {
     problem.into()
 }
 
-/// Sends the response and writes the line of the request.
+/// Sends the response and writes the line of the request. If the caller has hung up or reads too
+/// slowly, the rest of the response is not sent.
 async fn send(response: Response, to: ResponseOutparam, mut log: Log, clock: Clock) {
-    log.answered(response.head.status);
-    send_response(response, to, clock).await;
+    let Response { mut head, body } = response;
+    log.answered(head.status);
+    head.push("content-length", body.len().to_string());
+    if let Some(mut stream) = BodyStream::open(head, to) {
+        stream.push(body);
+        stream.finish(clock).await;
+    }
     write_line(log, clock);
 }
 

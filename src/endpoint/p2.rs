@@ -4,7 +4,7 @@ mod incoming;
 mod outgoing;
 
 pub(super) use incoming::IncomingBody;
-pub(super) use outgoing::{BodyStream, send_response};
+pub(super) use outgoing::BodyStream;
 pub(super) use waki::bindings::wasi::http::types::ResponseOutparam;
 
 use waki::bindings::wasi::http::types::IncomingRequest;

@@ -9,7 +9,7 @@ mod outgoing;
 
 pub(super) use incoming::IncomingBody;
 pub(super) use log_lines::write_log;
-pub(super) use outgoing::{BodyStream, ResponseOutparam, send_response};
+pub(super) use outgoing::{BodyStream, ResponseOutparam};
 
 use core::future::poll_fn;
 use core::task::Poll;

@@ -10,7 +10,7 @@ use super::response::problem::Problem;
 use super::stderr;
 use crate::engine::{Failure, FailureKind, Goal, Options, Outcome, Report, untyped};
 use crate::hightouch::SyncRef;
-use crate::host::adapter::Waits;
+use crate::host::waits::Waits;
 use crate::host::{Clock, Driver, Redact};
 
 /// The operations of one request.
@@ -79,7 +79,7 @@ impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
 
     /// Drives the first operation to its end.
     pub(super) async fn finish_first(&mut self) -> Outcome<G::Report> {
-        let mut session = Awaited::new(self);
+        let mut session = Awaited(self);
         loop {
             session.advance();
             if let Some(outcome) = session.take_outcome(0) {
@@ -91,7 +91,7 @@ impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
 
     /// Drives all operations to their ends. Returns their outcomes, in the order of the goals.
     pub(super) async fn finish(&mut self, operations: usize) -> Vec<Outcome<G::Report>> {
-        let mut session = Awaited::new(self);
+        let mut session = Awaited(self);
         let mut outcomes: Vec<Option<Outcome<G::Report>>> = (0..operations).map(|_| None).collect();
         loop {
             session.advance();
@@ -161,13 +161,7 @@ impl<G: Goal<Report: Redact + Into<Report>>> Session<'_, G> {
 
 /// A session whose caller awaits the response. If the host ends the request before, the log names
 /// the runs.
-pub(super) struct Awaited<'a, 's, G: Goal<Report: Redact + Into<Report>>>(&'a mut Session<'s, G>);
-
-impl<'a, 's, G: Goal<Report: Redact + Into<Report>>> Awaited<'a, 's, G> {
-    pub(super) fn new(session: &'a mut Session<'s, G>) -> Self {
-        Self(session)
-    }
-}
+struct Awaited<'a, 's, G: Goal<Report: Redact + Into<Report>>>(&'a mut Session<'s, G>);
 
 impl<'s, G: Goal<Report: Redact + Into<Report>>> Deref for Awaited<'_, 's, G> {
     type Target = Session<'s, G>;

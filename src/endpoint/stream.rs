@@ -7,7 +7,7 @@ use super::response::events::Events;
 use super::response::presenter::Presenter;
 use super::session::{Running, Session, still_running};
 use crate::engine::{Goal, Report, untyped};
-use crate::host::adapter::Waits;
+use crate::host::waits::Waits;
 use crate::host::{Clock, Redact};
 
 /// Carries out an operation and sends its events. Returns the run if it is still in progress.

@@ -1,8 +1,9 @@
 //! Drives a batch. Only [`Driver::wait`] waits.
 
-use super::adapter::{Exchange, Waits};
+use super::adapter::Exchange;
 use super::clock::Clock;
 use super::connection::{Connection, Redact};
+use super::waits::Waits;
 use crate::engine::{Batch, BatchOptions, Event, Goal, Options, Outcome, Send, TransportError};
 
 /// A batch and its requests in flight.

@@ -13,6 +13,7 @@ mod driver;
 pub(crate) mod outgoing;
 mod reply;
 mod transport_error;
+pub(crate) mod waits;
 
 cfg_select! {
     feature = "async" => {

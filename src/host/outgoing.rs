@@ -1,7 +1,8 @@
 //! Outgoing requests, independent of the version of WASI.
 
+use super::adapter::http_types;
 use crate::engine::{TransportError, TransportErrorKind};
-use crate::hightouch::{Method, Origin};
+use crate::hightouch::{Method, Origin, Scheme};
 
 /// A request to Hightouch or to another server.
 pub(crate) struct Outgoing<'a> {
@@ -32,6 +33,22 @@ impl Outgoing<'_> {
             .chain(is_json.then_some(("content-type", "application/json")))
             .map(|(name, value)| (name.into(), value.into()))
             .collect()
+    }
+}
+
+/// Returns a method as wasi:http has it.
+pub(super) fn wasi_method(method: Method) -> http_types::Method {
+    match method {
+        Method::Get => http_types::Method::Get,
+        Method::Post => http_types::Method::Post,
+    }
+}
+
+/// Returns the scheme of an origin as wasi:http has it.
+pub(super) fn wasi_scheme(origin: &Origin) -> http_types::Scheme {
+    match origin.scheme() {
+        Scheme::Http => http_types::Scheme::Http,
+        Scheme::Https => http_types::Scheme::Https,
     }
 }
 

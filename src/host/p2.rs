@@ -18,39 +18,14 @@ use waki::bindings::wasi::io::poll::{Pollable, poll};
 use super::clock::Clock;
 use crate::engine::Instant;
 
-/// Everything that a call waits for.
-#[derive(Default)]
-pub(crate) struct Waits<'a> {
-    pollables: Vec<&'a Pollable>,
-    wake_at: Option<Instant>,
-}
+/// Work in progress that a call waits for: it is ready if the host has something for the call.
+pub(crate) type Work<'a> = &'a Pollable;
 
-impl<'a> Waits<'a> {
-    /// Adds a pollable.
-    pub(crate) fn push(&mut self, pollable: &'a Pollable) {
-        self.pollables.push(pollable);
-    }
-
-    /// Adds a point in time, if there is one.
-    pub(crate) fn wake_at(&mut self, instant: Option<Instant>) {
-        self.wake_at = self.wake_at.into_iter().chain(instant).min();
-    }
-
-    /// Returns whether there is nothing to wait for.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.pollables.is_empty() && self.wake_at.is_none()
-    }
-
-    /// Blocks until one of the pollables is ready or the first point in time has come. Does not
-    /// wait if there is neither.
-    pub(crate) async fn wait(mut self, clock: Clock) {
-        if self.is_empty() {
-            return;
-        }
-        let timer = self.wake_at.map(|instant| timer(clock, instant));
-        self.pollables.extend(&timer);
-        poll(&self.pollables);
-    }
+/// Blocks until some of the work is ready, or until this point in time.
+pub(super) async fn wait(mut works: Vec<Work<'_>>, wake_at: Option<Instant>, clock: Clock) {
+    let timer = wake_at.map(|instant| timer(clock, instant));
+    works.extend(&timer);
+    poll(&works);
 }
 
 /// Returns a pollable that is ready at this instant.

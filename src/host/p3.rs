@@ -24,59 +24,34 @@ use super::clock::Clock;
 use crate::engine::Instant;
 use deadline::Deadline;
 
-/// Work in progress that a call waits for.
+/// Work that continues while a call waits for it.
 pub(crate) trait Progress {
     /// Continues the work. Returns `Ready` if there is something for the call to do.
     fn poll_progress(&mut self, context: &mut Context<'_>) -> Poll<()>;
 }
 
-/// Everything that a call waits for.
-#[derive(Default)]
-pub(crate) struct Waits<'a> {
-    works: Vec<&'a mut (dyn Progress + 'static)>,
-    wake_at: Option<Instant>,
-}
+/// Work in progress that a call waits for.
+pub(crate) type Work<'a> = &'a mut (dyn Progress + 'static);
 
-impl<'a> Waits<'a> {
-    /// Adds work.
-    pub(crate) fn push(&mut self, work: &'a mut (dyn Progress + 'static)) {
-        self.works.push(work);
-    }
-
-    /// Adds a point in time, if there is one.
-    pub(crate) fn wake_at(&mut self, instant: Option<Instant>) {
-        self.wake_at = self.wake_at.into_iter().chain(instant).min();
-    }
-
-    /// Returns whether there is nothing to wait for.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.works.is_empty() && self.wake_at.is_none()
-    }
-
-    /// Continues all work until there is something to do, or until the first point in time. Does
-    /// not wait if there is neither.
-    pub(crate) async fn wait(self, clock: Clock) {
-        if self.is_empty() {
-            return;
+/// Continues all work until some of it has something to do for the call, or until this point in
+/// time.
+pub(super) async fn wait(mut works: Vec<Work<'_>>, wake_at: Option<Instant>, clock: Clock) {
+    let mut timer = pin!(async {
+        match wake_at {
+            Some(instant) => Deadline::new(clock, instant).await,
+            None => pending().await,
         }
-        let Self { mut works, wake_at } = self;
-        let mut timer = pin!(async {
-            match wake_at {
-                Some(instant) => Deadline::new(clock, instant).await,
-                None => pending().await,
-            }
-        });
-        poll_fn(|context| {
-            let mut is_ready = false;
-            for work in &mut works {
-                is_ready |= work.poll_progress(context).is_ready();
-            }
-            if is_ready {
-                Poll::Ready(())
-            } else {
-                timer.as_mut().poll(context)
-            }
-        })
-        .await;
-    }
+    });
+    poll_fn(|context| {
+        let mut is_ready = false;
+        for work in &mut works {
+            is_ready |= work.poll_progress(context).is_ready();
+        }
+        if is_ready {
+            Poll::Ready(())
+        } else {
+            timer.as_mut().poll(context)
+        }
+    })
+    .await;
 }

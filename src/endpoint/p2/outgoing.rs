@@ -7,19 +7,10 @@ use waki::bindings::wasi::io::poll::{Pollable, poll};
 use waki::bindings::wasi::io::streams::{OutputStream, StreamError};
 
 use crate::endpoint::response::chunked_buffer::ChunkedBuffer;
-use crate::endpoint::response::{Head, READ_TIMEOUT, Response};
+use crate::endpoint::response::{Head, READ_TIMEOUT};
 use crate::host::Clock;
-use crate::host::p2::{Waits, timer};
-
-/// Sends a response. If the caller has hung up or reads too slowly, the rest is not sent.
-pub(in crate::endpoint) async fn send_response(response: Response, to: ResponseOutparam, clock: Clock) {
-    let Response { mut head, body } = response;
-    head.push("content-length", body.len().to_string());
-    if let Some(mut stream) = BodyStream::open(head, to) {
-        stream.push(body);
-        stream.finish(clock).await;
-    }
-}
+use crate::host::p2::timer;
+use crate::host::waits::Waits;
 
 /// A response body that is being written.
 ///

@@ -11,11 +11,12 @@ use wit_bindgen::{FutureWriter, StreamWriter};
 
 use crate::bindings::{wit_future, wit_stream};
 use crate::endpoint::response::chunked_buffer::ChunkedBuffer;
-use crate::endpoint::response::{self, Head, READ_TIMEOUT};
+use crate::endpoint::response::{Head, READ_TIMEOUT};
 use crate::host::Clock;
+use crate::host::p3::Progress;
 use crate::host::p3::deadline::Deadline;
 use crate::host::p3::http_types::{ErrorCode, Fields, Response, Trailers};
-use crate::host::p3::{Progress, Waits};
+use crate::host::waits::Waits;
 
 /// The response, once there is one.
 type Slot = Rc<Cell<Option<Result<Response, ErrorCode>>>>;
@@ -32,20 +33,6 @@ impl ResponseOutparam {
 
     fn set(self, response: Result<Response, ErrorCode>) {
         self.0.set(Some(response));
-    }
-}
-
-/// Sends a response. If the caller has hung up or reads too slowly, the rest is not sent.
-pub(in crate::endpoint) async fn send_response(
-    response: response::Response,
-    to: ResponseOutparam,
-    clock: Clock,
-) {
-    let response::Response { mut head, body } = response;
-    head.push("content-length", body.len().to_string());
-    if let Some(mut stream) = BodyStream::open(head, to) {
-        stream.push(body);
-        stream.finish(clock).await;
     }
 }
 

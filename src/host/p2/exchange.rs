@@ -2,21 +2,20 @@
 
 use waki::bindings::wasi::http::outgoing_handler;
 use waki::bindings::wasi::http::types::{
-    Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method as WasiMethod,
-    OutgoingRequest, Scheme as WasiScheme,
+    Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, OutgoingRequest,
 };
 use waki::bindings::wasi::io::poll::Pollable;
 use waki::bindings::wasi::io::streams::{InputStream, StreamError};
 
-use super::Waits;
 use super::unsent::unsent;
 use super::upload::Upload;
 use crate::engine::{Event, Instant, TransportError};
-use crate::hightouch::{BodyEnd, MAX_BODY_LEN, Method, Response, Scheme};
+use crate::hightouch::{BodyEnd, MAX_BODY_LEN, Response};
 use crate::host::clock::Clock;
-use crate::host::outgoing::{Outgoing, rejected};
+use crate::host::outgoing::{Outgoing, rejected, wasi_method, wasi_scheme};
 use crate::host::reply;
 use crate::host::transport_error::{from_code, lost};
+use crate::host::waits::Waits;
 
 /// Maximum number of bytes to read at a time.
 const CHUNK: u64 = 64 * 1024;
@@ -72,16 +71,8 @@ impl Exchange {
             ..
         } = outgoing;
         let outgoing = OutgoingRequest::new(fields);
-        let method = match method {
-            Method::Get => WasiMethod::Get,
-            Method::Post => WasiMethod::Post,
-        };
-        let scheme = match origin.scheme() {
-            Scheme::Http => WasiScheme::Http,
-            Scheme::Https => WasiScheme::Https,
-        };
-        outgoing.set_method(&method).map_err(invalid)?;
-        outgoing.set_scheme(Some(&scheme)).map_err(invalid)?;
+        outgoing.set_method(&wasi_method(method)).map_err(invalid)?;
+        outgoing.set_scheme(Some(&wasi_scheme(origin))).map_err(invalid)?;
         outgoing
             .set_authority(Some(origin.authority()))
             .map_err(invalid)?;

@@ -8,17 +8,18 @@ use wit_bindgen::{FutureWriter, StreamWriter};
 use super::body::{Body, BodyStatus};
 use super::deadline::{Deadline, alongside};
 use super::http_types::{
-    self, ErrorCode, Fields, Method as WasiMethod, Request, Scheme as WasiScheme, Trailers,
+    self, ErrorCode, Fields, Request, Trailers,
 };
-use super::{Progress, Waits};
+use super::Progress;
 use crate::bindings::wasi::http0_3_0::client;
 use crate::bindings::{wit_future, wit_stream};
 use crate::engine::{Event, Instant, TransportError};
-use crate::hightouch::{BodyEnd, MAX_BODY_LEN, Method, Response, Scheme};
+use crate::hightouch::{BodyEnd, MAX_BODY_LEN, Response};
 use crate::host::clock::Clock;
-use crate::host::outgoing::{Outgoing, rejected};
+use crate::host::outgoing::{Outgoing, rejected, wasi_method, wasi_scheme};
 use crate::host::reply;
 use crate::host::transport_error::from_code;
+use crate::host::waits::Waits;
 
 /// A request in flight, or its reply.
 pub(crate) struct Exchange(State);
@@ -107,16 +108,8 @@ impl Message {
         // No request options are passed, because a host may apply one timeout as another. The
         // exchange enforces the deadline itself.
         let (request, _) = Request::new(fields, contents, no_trailers, None);
-        let method = match method {
-            Method::Get => WasiMethod::Get,
-            Method::Post => WasiMethod::Post,
-        };
-        let scheme = match origin.scheme() {
-            Scheme::Http => WasiScheme::Http,
-            Scheme::Https => WasiScheme::Https,
-        };
-        request.set_method(&method).map_err(invalid)?;
-        request.set_scheme(Some(&scheme)).map_err(invalid)?;
+        request.set_method(&wasi_method(method)).map_err(invalid)?;
+        request.set_scheme(Some(&wasi_scheme(origin))).map_err(invalid)?;
         request
             .set_authority(Some(origin.authority()))
             .map_err(invalid)?;

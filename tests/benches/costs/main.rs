@@ -55,8 +55,8 @@ fn main() -> ExitCode {
 /// Measures a section.
 type Measure = fn() -> Section;
 
-/// Measures the sections with these names, or all sections if there is no name. cargo adds options
-/// to the names.
+/// Measures the named sections. Without a name, measures all sections. Ignores the options that cargo
+/// passes.
 fn measure(names: &[&str]) {
     let names: Vec<_> = names.iter().filter(|name| !name.starts_with('-')).collect();
     build::build(&build::Options::terminal().unwrap()).unwrap();
