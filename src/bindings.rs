@@ -6,38 +6,56 @@
     missing_docs,
     unreachable_pub,
     unsafe_code,
+    unused_macros,
     clippy::all,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic
 )]
 
+/// Generates the bindings of a world of WASI 0.2, with these interfaces in addition to those that all
+/// of its worlds import.
+macro_rules! generate_p2 {
+    ($world:tt, { $($interfaces:tt)* }) => {
+        wit_bindgen::generate!({
+            path: "wit",
+            world: $world,
+            with: {
+                $($interfaces)*
+                "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
+                "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
+                "wasi:http/types@0.2.2": waki::bindings::wasi::http::types,
+                "wasi:io/error@0.2.2": waki::bindings::wasi::io::error,
+                "wasi:io/poll@0.2.2": waki::bindings::wasi::io::poll,
+                "wasi:io/streams@0.2.2": waki::bindings::wasi::io::streams,
+            },
+        });
+    };
+}
+
+/// Generates the bindings of a world of WASI 0.3 that has the stderr of WASI 0.2.
+macro_rules! generate_service {
+    ($world:tt) => {
+        wit_bindgen::generate!({
+            path: "wit",
+            world: $world,
+            with: {
+                "wasi:cli/stderr@0.2.2": ::wasi::cli::stderr,
+                "wasi:io/error@0.2.2": ::wasi::io::error,
+                "wasi:io/poll@0.2.2": ::wasi::io::poll,
+                "wasi:io/streams@0.2.2": ::wasi::io::streams,
+            },
+            generate_all,
+        });
+    };
+}
+
 cfg_select! {
     feature = "spin-service" => {
-        wit_bindgen::generate!({
-            path: "wit",
-            world: "hightouch:sync/spin-service",
-            with: {
-                "wasi:cli/stderr@0.2.2": ::wasi::cli::stderr,
-                "wasi:io/error@0.2.2": ::wasi::io::error,
-                "wasi:io/poll@0.2.2": ::wasi::io::poll,
-                "wasi:io/streams@0.2.2": ::wasi::io::streams,
-            },
-            generate_all,
-        });
+        generate_service!("hightouch:sync/spin-service");
     }
     feature = "service" => {
-        wit_bindgen::generate!({
-            path: "wit",
-            world: "hightouch:sync/service",
-            with: {
-                "wasi:cli/stderr@0.2.2": ::wasi::cli::stderr,
-                "wasi:io/error@0.2.2": ::wasi::io::error,
-                "wasi:io/poll@0.2.2": ::wasi::io::poll,
-                "wasi:io/streams@0.2.2": ::wasi::io::streams,
-            },
-            generate_all,
-        });
+        generate_service!("hightouch:sync/service");
     }
     feature = "async" => {
         wit_bindgen::generate!({
@@ -47,50 +65,19 @@ cfg_select! {
         });
     }
     feature = "spin" => {
-        wit_bindgen::generate!({
-            path: "wit",
-            world: "hightouch:sync/spin-endpoint",
-            with: {
-                "fermyon:spin/variables@2.0.0": generate,
-                "wasi:cli/stderr@0.2.2": wasi::cli::stderr,
-                "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
-                "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
-                "wasi:http/types@0.2.2": waki::bindings::wasi::http::types,
-                "wasi:io/error@0.2.2": waki::bindings::wasi::io::error,
-                "wasi:io/poll@0.2.2": waki::bindings::wasi::io::poll,
-                "wasi:io/streams@0.2.2": waki::bindings::wasi::io::streams,
-            },
+        generate_p2!("hightouch:sync/spin-endpoint", {
+            "fermyon:spin/variables@2.0.0": generate,
+            "wasi:cli/stderr@0.2.2": wasi::cli::stderr,
         });
     }
     feature = "endpoint" => {
-        wit_bindgen::generate!({
-            path: "wit",
-            world: "hightouch:sync/endpoint",
-            with: {
-                "wasi:cli/environment@0.2.2": wasi::cli::environment,
-                "wasi:cli/stderr@0.2.2": wasi::cli::stderr,
-                "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
-                "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
-                "wasi:http/types@0.2.2": waki::bindings::wasi::http::types,
-                "wasi:io/error@0.2.2": waki::bindings::wasi::io::error,
-                "wasi:io/poll@0.2.2": waki::bindings::wasi::io::poll,
-                "wasi:io/streams@0.2.2": waki::bindings::wasi::io::streams,
-            },
+        generate_p2!("hightouch:sync/endpoint", {
+            "wasi:cli/environment@0.2.2": wasi::cli::environment,
+            "wasi:cli/stderr@0.2.2": wasi::cli::stderr,
         });
     }
     _ => {
-        wit_bindgen::generate!({
-            path: "wit",
-            world: "hightouch:sync/library",
-            with: {
-                "wasi:clocks/monotonic-clock@0.2.2": waki::bindings::wasi::clocks::monotonic_clock,
-                "wasi:http/outgoing-handler@0.2.2": waki::bindings::wasi::http::outgoing_handler,
-                "wasi:http/types@0.2.2": waki::bindings::wasi::http::types,
-                "wasi:io/error@0.2.2": waki::bindings::wasi::io::error,
-                "wasi:io/poll@0.2.2": waki::bindings::wasi::io::poll,
-                "wasi:io/streams@0.2.2": waki::bindings::wasi::io::streams,
-            },
-        });
+        generate_p2!("hightouch:sync/library", {});
     }
 }
 

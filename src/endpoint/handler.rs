@@ -22,7 +22,18 @@ use crate::engine::{
     BatchOptions, Goal, Options, Outcome, Report, RunsGoal, RunsReport, SyncGoal, untyped,
 };
 use crate::hightouch::SyncRef;
+use crate::host::adapter::http_types::Method;
 use crate::host::{Clock, Connection, Driver, Redact};
+
+/// Returns the name of a method; empty if no path of this endpoint allows it.
+pub(super) fn method_name(method: &Method) -> &'static str {
+    match method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+        _ => "",
+    }
+}
 
 /// Handles a request.
 pub(super) async fn handle(

@@ -4,11 +4,11 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use xtask::build::{Guest, Kind, components, declared_imports, exports, guest, imports};
+use xtask::build::{Guest, Kind, components, exports, guest, imports};
 use xtask::embedder::{Config, Host, Outbound};
 use xtask::local_hightouch::{KEY, LocalHightouch, Status};
 
-use super::support::compose::compose;
+use super::support::compose::{check_imports, compose};
 use super::support::stage::{Endpoint, Stage, stage};
 
 /// Locked while a file is written, so that no other test of this process writes it.
@@ -61,21 +61,11 @@ async fn run(
 
 #[test]
 fn the_composition_imports_nothing_that_the_library_does_not() {
-    let allowed = declared_imports(Kind::Library).unwrap();
-    let found = imports(&pipeline()).unwrap();
-    assert!(
-        found.contains(&"wasi:http/outgoing-handler@0.2.2".into()),
-        "{found:?}"
-    );
-    assert!(
-        found.iter().all(|import| allowed.contains(import)),
-        "{found:?}"
-    );
-    assert!(
-        !found
-            .iter()
-            .any(|import| import.starts_with("hightouch:sync/runs")),
-        "{found:?}"
+    check_imports(
+        &pipeline(),
+        Kind::Library,
+        "wasi:http/outgoing-handler@0.2.2",
+        "hightouch:sync/runs",
     );
     assert_eq!(
         exports(&pipeline()).unwrap(),

@@ -1,9 +1,10 @@
 //! Reads the incoming request.
 
-use waki::bindings::wasi::http::types::{IncomingRequest, Method};
+use waki::bindings::wasi::http::types::IncomingRequest;
 use waki::bindings::wasi::io::poll::poll;
 use waki::bindings::wasi::io::streams::StreamError;
 
+use crate::endpoint::handler::method_name;
 use crate::endpoint::request::Request;
 use crate::endpoint::request::body::{BODY_TIMEOUT, BodyError, MAX_BODY};
 use crate::host::Clock;
@@ -17,12 +18,7 @@ pub(in crate::endpoint) struct IncomingBody {
 
 /// Returns the request without its body, and the body.
 pub(super) fn open(incoming: IncomingRequest, clock: Clock) -> (Request, IncomingBody) {
-    let method = match incoming.method() {
-        Method::Get => "GET",
-        Method::Head => "HEAD",
-        Method::Post => "POST",
-        _ => "",
-    };
+    let method = method_name(&incoming.method());
     let target = incoming.path_with_query();
     let headers = incoming.headers().entries();
     let request = Request::new(method, target, headers);

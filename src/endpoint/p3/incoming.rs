@@ -1,12 +1,13 @@
 //! Reads the incoming request.
 
 use crate::bindings::wit_future;
+use crate::endpoint::handler::method_name;
 use crate::endpoint::request;
 use crate::endpoint::request::body::{BODY_TIMEOUT, BodyError, MAX_BODY};
 use crate::host::Clock;
 use crate::host::p3::body::{Body, BodyStatus};
 use crate::host::p3::deadline::Deadline;
-use crate::host::p3::http_types::{Method, Request};
+use crate::host::p3::http_types::Request;
 
 /// A body that was not read.
 pub(in crate::endpoint) struct IncomingBody {
@@ -17,12 +18,7 @@ pub(in crate::endpoint) struct IncomingBody {
 
 /// Returns the request without its body, and the body.
 pub(super) fn open(incoming: Request, clock: Clock) -> (request::Request, IncomingBody) {
-    let method = match incoming.get_method() {
-        Method::Get => "GET",
-        Method::Head => "HEAD",
-        Method::Post => "POST",
-        _ => "",
-    };
+    let method = method_name(&incoming.get_method());
     let target = incoming.get_path_with_query();
     let headers = incoming.get_headers().copy_all();
     let body = IncomingBody {

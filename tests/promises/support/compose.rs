@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use wac_graph::types::Package;
 use wac_graph::{CompositionGraph, EncodeOptions};
-use xtask::build::{workspace, write_if_changed};
+use xtask::build::{Kind, declared_imports, imports, workspace, write_if_changed};
 
 /// Connects the exports of `plug` to the imports of `socket` that have the same names, as `wac
 /// plug` and Spin's component dependencies do. Writes the component to `target/guests/NAME.wasm`
@@ -31,4 +31,20 @@ pub fn compose(name: &str, socket: &Path, plug: &Path) -> Result<PathBuf> {
     let file = folder.join(format!("{name}.wasm"));
     write_if_changed(&file, &component)?;
     Ok(file)
+}
+
+/// Checks that a composition with the library of this kind imports `client`, nothing that the
+/// library does not import, and not the library's own `interface`.
+pub fn check_imports(composition: &Path, library: Kind, client: &str, interface: &str) {
+    let allowed = declared_imports(library).unwrap();
+    let found = imports(composition).unwrap();
+    assert!(found.contains(&client.into()), "{found:?}");
+    assert!(
+        found.iter().all(|import| allowed.contains(import)),
+        "{found:?}"
+    );
+    assert!(
+        !found.iter().any(|import| import.starts_with(interface)),
+        "{found:?}"
+    );
 }
