@@ -24,8 +24,7 @@ fn the_document_is_served_and_has_the_crates_version() {
         stage(async |stage| {
             let endpoint = stage.endpoint(kind, "http://127.0.0.1:9").await;
             let received = send_request(endpoint.get("/openapi.json")).await;
-            let file =
-                std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/openapi.json");
+            let file = xtask::build::workspace().join("src/endpoint/openapi.json");
             let written: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
             assert_eq!((received.status, received.json()), (200, written));
             assert_eq!(

@@ -420,7 +420,7 @@ type CurlLine = (String, String, Vec<(String, String)>, Option<String>);
 
 /// Returns the first curl commands of the endpoint's README as requests.
 fn curl_lines() -> Vec<CurlLine> {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/README.md");
+    let path = xtask::build::workspace().join("src/endpoint/README.md");
     let readme = std::fs::read_to_string(path).unwrap();
     let section = readme.split("\n## ").next().unwrap();
     let lines = section

@@ -29,7 +29,7 @@ fn cells<'a>(readme: &'a str, section: &str, cell: usize) -> Vec<(&'a str, &'a s
 
 #[test]
 fn each_line_names_tests_that_exist() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = xtask::build::workspace();
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
     let (engine, tests) = (read("src/engine/README.md"), read("tests/README.md"));
     let promises = cells(&engine, "## What it promises", 2);
@@ -125,8 +125,8 @@ fn broken(page: &Path, link: &str) -> Option<String> {
 
 #[test]
 fn every_link_leads_to_a_file() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut pages = readmes(root);
+    let root = xtask::build::workspace();
+    let mut pages = readmes(&root);
     for known in [
         "README.md",
         "src/README.md",
@@ -168,7 +168,7 @@ fn every_link_leads_to_a_file() {
 
 #[test]
 fn a_link_to_a_missing_file_or_heading_is_found() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let page = xtask::build::workspace().join("README.md");
     assert_eq!(broken(&page, "#test"), None);
     assert_eq!(broken(&page, "src/endpoint/README.md#the-dbt-hook"), None);
     assert!(broken(&page, "#no-such-heading").is_some());
@@ -182,7 +182,7 @@ fn a_link_to_a_missing_file_or_heading_is_found() {
 
 #[test]
 fn the_front_page_is_short() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let page = xtask::build::workspace().join("README.md");
     let lines = std::fs::read_to_string(page).unwrap().lines().count();
     assert!(lines <= 150, "README.md has {lines} lines");
 }
@@ -191,7 +191,7 @@ fn the_front_page_is_short() {
 /// `src/endpoint`.
 #[test]
 fn every_file_that_the_map_of_the_code_names_exists() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = xtask::build::workspace();
     let text = std::fs::read_to_string(root.join("src/README.md")).unwrap();
     let named: Vec<&str> = text
         .split('`')

@@ -2,14 +2,12 @@
 //! calls.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use toml::{Table, Value};
 use xtask::build::{Kind, components};
 
 fn manifest() -> Table {
-    let text =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("spin.toml")).unwrap();
+    let text = std::fs::read_to_string(xtask::build::workspace().join("spin.toml")).unwrap();
     text.parse().unwrap()
 }
 
@@ -19,7 +17,7 @@ fn keys(value: &Value) -> BTreeSet<String> {
 
 /// Returns the names of the settings in the endpoint's sources.
 pub fn settings() -> BTreeSet<String> {
-    let endpoint = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint");
+    let endpoint = xtask::build::workspace().join("src/endpoint");
     let mut found = BTreeSet::new();
     for file in ["settings/mod.rs", "reporting/targets.rs"] {
         let text = std::fs::read_to_string(endpoint.join(file)).unwrap();
@@ -75,7 +73,7 @@ fn every_setting_is_a_variable_with_a_default() {
 fn the_source_is_what_the_build_command_builds() {
     let manifest = manifest();
     let component = &manifest["component"]["hightouch-sync"];
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(component["source"].as_str().unwrap());
+    let source = xtask::build::workspace().join(component["source"].as_str().unwrap());
     assert_eq!(source, components().unwrap().path(Kind::SpinEndpoint));
     assert_eq!(
         component["build"]["command"].as_str(),

@@ -24,7 +24,6 @@ mod start;
 mod sync;
 mod table;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -81,7 +80,7 @@ fn measure(names: &[&str]) {
     machine.finish();
     let costs = Costs { machine, sections };
     table::print(&costs.machine, &costs.sections);
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/benches");
+    let folder = xtask::build::workspace().join("target/benches");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(
         folder.join("costs.json"),

@@ -2,14 +2,13 @@
 //! the document were seen.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::{LazyLock, Mutex};
 
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/endpoint/openapi.json");
+    let path = xtask::build::workspace().join("src/endpoint/openapi.json");
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))

@@ -163,12 +163,12 @@ impl Host {
 
     async fn callable(&self) -> anyhow::Result<Callable> {
         let component = &self.component;
-        let mut store = component.setup.store(&component.engine);
-        if let Some(pre) = &component.runs {
+        let mut store = component.setup.store(&component.loaded.engine);
+        if let Some(pre) = &component.loaded.runs {
             let hosted = pre.instantiate_async(&mut store).await;
             return Ok(Callable::Sync(store, hosted.map_err(into_anyhow)?));
         }
-        if let Some(pre) = &component.async_runs {
+        if let Some(pre) = &component.loaded.async_runs {
             let hosted = pre.instantiate_async(&mut store).await;
             return Ok(Callable::Async(store, hosted.map_err(into_anyhow)?));
         }

@@ -18,9 +18,9 @@ pub struct Config {
     /// All environment variables of the guest, for `wasi:cli/environment`.
     pub environment: Vec<(String, String)>,
     /// The guest's Spin variables by name, for `fermyon:spin/variables` and `spin:variables`. Spin's
-    /// rules apply. A name that is not in this map gives `undefined`. A name gives `invalid-name` if it does not start
-    /// with a lower-case letter, ends in `_`, contains `__`, or contains anything but lower-case
-    /// letters, digits and `_`.
+    /// rules apply. A name that is not in this map gives `undefined`. A name gives `invalid-name`
+    /// if it does not start with a lower-case letter, ends in `_`, contains `__`, or contains
+    /// anything but lower-case letters, digits and `_`.
     pub variables: BTreeMap<String, String>,
     /// The guest's `wasi:clocks/monotonic-clock`.
     pub clock: Clock,

@@ -25,8 +25,9 @@ impl Host {
     ///
     /// Fails if the component cannot be instantiated.
     pub async fn instantiate(&self) -> anyhow::Result<()> {
-        let mut store = self.component.setup.store(&self.component.engine);
+        let mut store = self.component.setup.store(&self.component.loaded.engine);
         self.component
+            .loaded
             .pre
             .instantiate_async(&mut store)
             .await
@@ -41,18 +42,19 @@ impl Host {
     /// Fails if the component exports no HTTP handler, cannot be instantiated, traps, or does not
     /// return a complete response.
     pub async fn get(&self, path: &str) -> anyhow::Result<Response<Bytes>> {
-        if let Some(pre) = &self.component.service {
+        if let Some(pre) = &self.component.loaded.service {
             return self.get_from_service(pre, path).await;
         }
         let pre = self
             .component
+            .loaded
             .handler
             .as_ref()
             .context("the component exports no HTTP handler")?;
         let request = request(path)?;
         let (response_sender, response) = oneshot::channel();
         let setup = &self.component.setup;
-        let mut store = setup.store(&self.component.engine);
+        let mut store = setup.store(&self.component.loaded.engine);
         let handled = async move {
             let incoming = store
                 .data_mut()
@@ -89,7 +91,7 @@ impl Host {
         let request = request(path)?;
         let (response_sender, response) = futures_channel::oneshot::channel();
         let setup = &self.component.setup;
-        let mut store = setup.store(&self.component.engine);
+        let mut store = setup.store(&self.component.loaded.engine);
         let handled = async move {
             let proxy = Proxy::P3(pre.instantiate_async(&mut store).await?);
             let prepared = Prepared::new(

@@ -76,7 +76,7 @@ async fn run(
     _counted: Arc<Counted>,
 ) {
     let setup = &server.component.setup;
-    let mut store = setup.store(&server.component.engine);
+    let mut store = setup.store(&server.component.loaded.engine);
     let abandoned = async {
         drop(gone.await);
         tokio::time::sleep(setup.config.limits.after_response).await;
@@ -104,7 +104,7 @@ async fn call_handler(
     request: Request<Incoming>,
     response_sender: oneshot::Sender<ResponseResult>,
 ) -> wasmtime::Result<Outcome> {
-    let Some(pre) = &server.component.handler else {
+    let Some(pre) = &server.component.loaded.handler else {
         wasmtime::bail!("the component does not export wasi:http/incoming-handler");
     };
     let Ok(request) = store

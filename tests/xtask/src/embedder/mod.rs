@@ -14,6 +14,7 @@ mod engine;
 mod guest;
 mod instance;
 mod late_clock;
+mod loaded;
 mod outbound;
 mod outcome;
 mod outgoing;
@@ -30,12 +31,6 @@ mod tests;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use wasmtime::Engine;
-use wasmtime::component::InstancePre;
-use wasmtime_wasi_http::p2::bindings::ProxyPre;
-use wasmtime_wasi_http::p3::bindings::ServicePre;
-
 pub use bindings::{
     BatchOptions, Connection, Failure, FailureKind, IfRunning, Job, RejectedLimit, Report, Resync,
     RowCounts, RunOptions, RunRef, RunStatus, SequenceFailure, SequenceOptions, SequenceReport,
@@ -48,8 +43,8 @@ pub use serving::Serving;
 pub use stderr::{Captured, Lines, Stderr};
 pub use virtual_time::{InFlight, MAX_LATENESS, SEED_VARIABLE, VirtualTime, in_virtual_time};
 
-use bindings::{AsyncHostedPre, HostedPre};
-use instance::{Count, Instance, Setup};
+use instance::{Count, Setup};
+use loaded::Loaded;
 use usage::{Fuel, PeakMemory};
 use variables::Variables;
 
@@ -60,17 +55,8 @@ pub struct Host {
 }
 
 struct Component {
-    engine: Engine,
+    loaded: Arc<Loaded>,
     setup: Setup,
-    pre: InstancePre<Instance>,
-    /// Set if the component exports `hightouch:sync/runs`.
-    runs: Option<HostedPre<Instance>>,
-    /// Set if the component exports `hightouch:sync/async-runs`.
-    async_runs: Option<AsyncHostedPre<Instance>>,
-    /// Set if the component exports `wasi:http/incoming-handler` of WASI 0.2.
-    handler: Option<ProxyPre<Instance>>,
-    /// Set if the component exports `wasi:http/handler` of WASI 0.3.
-    service: Option<ServicePre<Instance>>,
 }
 
 impl Host {
@@ -83,12 +69,7 @@ impl Host {
     /// does not link. Fails if an entry of `config.outbound` is not an origin.
     pub fn new(component: &Path, config: Config) -> anyhow::Result<Self> {
         let outbound = config.outbound.parse()?;
-        let engine =
-            engine::engine(config.limits.instances, config.metered).map_err(into_anyhow)?;
-        let linker = engine::linker(&engine).map_err(into_anyhow)?;
-        let pre = artifact::load(&engine, component)
-            .and_then(|loaded| linker.instantiate_pre(&loaded).map_err(into_anyhow))
-            .with_context(|| format!("cannot host {}", component.display()))?;
+        let loaded = Loaded::get(component, &config)?;
         let setup = Setup {
             variables: Variables::new(config.variables.clone()),
             outbound,
@@ -98,15 +79,7 @@ impl Host {
             peak: PeakMemory::default(),
         };
         Ok(Self {
-            component: Arc::new(Component {
-                runs: HostedPre::new(pre.clone()).ok(),
-                async_runs: AsyncHostedPre::new(pre.clone()).ok(),
-                handler: ProxyPre::new(pre.clone()).ok(),
-                service: ServicePre::new(pre.clone()).ok(),
-                pre,
-                engine,
-                setup,
-            }),
+            component: Arc::new(Component { loaded, setup }),
         })
     }
 

@@ -120,11 +120,11 @@ impl HandlerState for Instances {
     async fn instantiate(
         &self,
     ) -> wasmtime::Result<handler::Instance<Instance, Expiration, Shared>> {
-        let Some(pre) = &self.component.service else {
+        let Some(pre) = &self.component.loaded.service else {
             wasmtime::bail!("the component does not export wasi:http/handler");
         };
         let setup = &self.component.setup;
-        let mut store = setup.store(&self.component.engine);
+        let mut store = setup.store(&self.component.loaded.engine);
         let proxy = Proxy::P3(pre.instantiate_async(&mut store).await?);
         let callers = Callers::default();
         let mut stop = self.stop.clone();

@@ -37,6 +37,7 @@ impl Host {
         let listener = crate::listen::listen(listen)?;
         let (service, stop) = self
             .component
+            .loaded
             .service
             .as_ref()
             .map(|_| Instances::new(Arc::clone(&self.component)))

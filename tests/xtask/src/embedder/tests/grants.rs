@@ -134,15 +134,30 @@ fn a_component_is_compiled_once() {
     Host::new(&guest.path(), Config::default()).unwrap();
     let first = guest.artifacts();
     assert_eq!(first.len(), 1, "{first:?}");
-    let other = Config {
+    Host::new(&guest.path(), another_engine()).unwrap();
+    assert_eq!(guest.artifacts(), first);
+}
+
+/// Returns a configuration with its own engine. With the same engine, a process keeps the loaded
+/// component, and does not read the artifact.
+fn another_engine() -> Config {
+    Config {
         limits: Limits {
             instances: 7,
             ..Limits::default()
         },
         ..Config::default()
-    };
-    Host::new(&guest.path(), other).unwrap();
-    assert_eq!(guest.artifacts(), first);
+    }
+}
+
+#[test]
+fn a_component_that_is_written_again_is_loaded_again() {
+    let guest = guests::build("rewritten", HELLO.wat);
+    Host::new(&guest.path(), Config::default()).unwrap();
+    std::fs::write(guest.path(), b"no component").unwrap();
+    Host::new(&guest.path(), Config::default())
+        .err()
+        .expect("the new file cannot be hosted");
 }
 
 #[test]
@@ -152,7 +167,7 @@ fn a_damaged_artifact_is_compiled_again() {
     for artifact in guest.artifacts() {
         std::fs::write(artifact, b"no code").unwrap();
     }
-    Host::new(&guest.path(), Config::default()).unwrap();
+    Host::new(&guest.path(), another_engine()).unwrap();
 }
 
 #[test]
@@ -163,5 +178,5 @@ fn a_component_whose_artifact_cannot_be_written_is_hosted_all_the_same() {
         std::fs::remove_file(&artifact).unwrap();
         std::fs::create_dir_all(artifact.join("in the way")).unwrap();
     }
-    Host::new(&guest.path(), Config::default()).unwrap();
+    Host::new(&guest.path(), another_engine()).unwrap();
 }
