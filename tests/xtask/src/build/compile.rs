@@ -88,10 +88,14 @@ pub(super) fn core_module(
     process::run_shown(&mut command, options.children)?;
     // Read the module immediately: the build for the next world overwrites it.
     let module = output.join(&file);
-    let module =
-        fs::read(&module).with_context(|| format!("cargo did not write {}", module.display()))?;
+    fs::read(&module).with_context(|| format!("cargo did not write {}", module.display()))
+}
+
+/// Makes a core module smaller if there is a `wasm-opt`. `scratch` is the path of a file that may be
+/// written, without an extension.
+pub(super) fn optimized(module: Vec<u8>, compiler: &Compiler, scratch: &Path) -> Result<Vec<u8>> {
     match &compiler.optimizer {
-        Some(optimizer) => optimizer.shrink(&module, &output),
+        Some(optimizer) => optimizer.shrink(&module, scratch),
         None => Ok(module),
     }
 }

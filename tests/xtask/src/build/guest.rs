@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use super::{Options, Output, compile, fingerprint, rebuild_outdated, write_if_changed};
+use super::{Options, Output, compile, fingerprint, rebuild_outdated};
 
 /// A test component that is compared with the shipped components or composed with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -71,18 +71,14 @@ pub fn build_guest(guest: Guest, options: &Options) -> Result<PathBuf> {
         .into_iter()
         .chain(fingerprint::SHARED.iter().copied());
     let output = Output {
-        what: guest,
+        name: format!("the test component `{name}`"),
+        package: format!("{}-guest-{name}", compile::PACKAGE),
+        features: &[],
+        world: None,
         stamp,
         file: file.clone(),
     };
-    rebuild_outdated([output], sources, options, |output, compiler| {
-        let package = format!("{}-guest-{name}", compile::PACKAGE);
-        let module = compile::core_module(&package, &[], compiler, options)
-            .with_context(|| format!("cannot compile the test component `{name}`"))?;
-        let component = compile::component(&module)
-            .with_context(|| format!("cannot encode the test component `{name}`"))?;
-        write_if_changed(&output.file, &component)
-    })?;
+    rebuild_outdated([output], sources, options)?;
     Ok(file)
 }
 

@@ -23,6 +23,7 @@ mod toolchain;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::thread;
 
 use anyhow::{Context as _, Result};
 
@@ -31,8 +32,6 @@ pub use guest::{Guest, build_guest, guest};
 pub use imports::{declared_exports, declared_imports, exports, imports};
 pub use options::{Children, Options, workspace};
 pub use std_source::{STD_VARIABLE, StdSource};
-
-use toolchain::Compiler;
 
 /// The target triple of the components' core modules.
 pub const TARGET: &str = "wasm32-unknown-unknown";
@@ -220,41 +219,37 @@ fn build_kinds(kinds: &[Kind], options: &Options) -> Result<()> {
         .into_iter()
         .chain(fingerprint::SHARED.iter().copied());
     let outputs = kinds.iter().map(|&kind| Output {
-        what: kind,
+        name: format!("the `{}` world", kind.world()),
+        package: compile::PACKAGE.to_owned(),
+        features: kind.features(),
+        world: Some(kind),
         stamp: folder(&options.workspace).join(format!(".{}-built-from", kind.world())),
         file: components.path(kind).to_owned(),
     });
-    rebuild_outdated(outputs, sources, options, |output, compiler| {
-        let kind = output.what;
-        let module = compile::core_module(compile::PACKAGE, kind.features(), compiler, options)
-            .with_context(|| format!("cannot compile the `{}` world", kind.world()))?;
-        let component = compile::component(&module).with_context(|| {
-            format!(
-                "cannot encode the component of the `{}` world",
-                kind.world()
-            )
-        })?;
-        imports::check(&component, kind, &options.workspace)?;
-        write_if_changed(&output.file, &component)
-    })
+    rebuild_outdated(outputs, sources, options)
 }
 
-/// A file that is built from the sources.
-struct Output<T> {
-    /// What is built.
-    what: T,
+/// A component that is built from the sources.
+struct Output {
+    /// What is built, for error messages.
+    name: String,
+    package: String,
+    features: &'static [&'static str],
+    /// The world whose imports and exports it must have.
+    world: Option<Kind>,
     /// Records the sources of the file.
     stamp: PathBuf,
     file: PathBuf,
 }
 
-/// Calls `make` to write each file that does not exist, or whose stamp does not record the current
-/// sources.
-fn rebuild_outdated<'a, T>(
-    outputs: impl IntoIterator<Item = Output<T>>,
+/// Builds each file that does not exist, or whose stamp does not record the current sources.
+///
+/// cargo compiles one module at a time, mostly on one core. Meanwhile, the modules before it are
+/// optimised, encoded and written.
+fn rebuild_outdated<'a>(
+    outputs: impl IntoIterator<Item = Output>,
     sources: impl IntoIterator<Item = &'a str>,
     options: &Options,
-    make: impl Fn(&Output<T>, &Compiler) -> Result<()>,
 ) -> Result<()> {
     let folder = folder(&options.workspace);
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
@@ -288,14 +283,32 @@ fn rebuild_outdated<'a, T>(
             "wasm-opt is not available. The components are built without it and are about a sixth larger: {error:#}"
         )),
     }
-    for output in &outdated {
-        // Remove the stamp first: an interrupted build must not leave a new component with an old
-        // stamp.
-        fingerprint::forget(&output.stamp)?;
-        make(output, &compiler)?;
-        fingerprint::remember(&output.stamp, &sources, source)?;
-    }
-    Ok(())
+    let finish = |output: &Output, module| {
+        let module = compile::optimized(module, &compiler, &output.file)?;
+        let component = compile::component(&module).context("cannot encode the component")?;
+        if let Some(kind) = output.world {
+            imports::check(&component, kind, &options.workspace)?;
+        }
+        write_if_changed(&output.file, &component)?;
+        fingerprint::remember(&output.stamp, &sources, source)
+    };
+    thread::scope(|scope| {
+        let mut unfinished = Vec::new();
+        for output in &outdated {
+            let described = || format!("cannot build {}", output.name);
+            // Remove the stamp first: an interrupted build must not leave a new component with an
+            // old stamp.
+            fingerprint::forget(&output.stamp)?;
+            let module = compile::core_module(&output.package, output.features, &compiler, options)
+                .with_context(described)?;
+            unfinished.push(scope.spawn(move || finish(output, module).with_context(described)));
+        }
+        unfinished.into_iter().try_for_each(|finished| {
+            finished
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    })
 }
 
 /// For tests: builds the components of this workspace at most once per process. Prints nothing

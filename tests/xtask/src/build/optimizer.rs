@@ -104,9 +104,11 @@ impl Optimizer {
         Ok(Self { described, ..self })
     }
 
-    /// Makes a core module smaller. Keeps its custom sections.
+    /// Makes a core module smaller. Keeps its custom sections. `scratch` is the path of a file that
+    /// may be written, without an extension.
     pub(super) fn shrink(&self, module: &[u8], scratch: &Path) -> Result<Vec<u8>> {
-        let (before, after) = (scratch.join("large.wasm"), scratch.join("small.wasm"));
+        let before = scratch.with_extension("large.wasm");
+        let after = scratch.with_extension("small.wasm");
         fs::write(&before, module).with_context(|| format!("cannot write {}", before.display()))?;
         let mut command = self.command();
         command.args(FEATURES.map(|feature| format!("--enable-{feature}")));
@@ -116,6 +118,11 @@ impl Optimizer {
             .arg("--output")
             .arg(&after);
         process::run(&mut command, None).context("wasm-opt failed")?;
-        fs::read(&after).with_context(|| format!("wasm-opt did not write {}", after.display()))
+        let small = fs::read(&after)
+            .with_context(|| format!("wasm-opt did not write {}", after.display()))?;
+        for file in [before, after] {
+            fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+        }
+        Ok(small)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use wasmtime::component::{HasData, HasSelf, Linker, ResourceTable};
-use wasmtime::{Config, Engine, OptLevel, PoolingAllocationConfig, RegallocAlgorithm};
+use wasmtime::{Config, Engine, PoolingAllocationConfig};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView as _};
 use wasmtime_wasi::p2::bindings::{cli, clocks, io};
 use wasmtime_wasi::p3::bindings as p3;
@@ -50,12 +50,6 @@ fn config(metered: bool) -> Config {
         .wasm_component_model_async(true)
         .epoch_interruption(true)
         .consume_fuel(metered);
-    // A debug build compiles components slowly, and tests do not run them for long.
-    if cfg!(debug_assertions) {
-        config
-            .cranelift_opt_level(OptLevel::None)
-            .cranelift_regalloc_algorithm(RegallocAlgorithm::SinglePass);
-    }
     config
 }
 
