@@ -17,8 +17,8 @@ use core::task::{Context, Poll};
 
 pub(crate) use exchange::Exchange;
 
-pub(crate) use crate::bindings::wasi::http0_3_0::types as http_types;
 pub(super) use crate::bindings::wasi::clocks0_3_0::monotonic_clock::now;
+pub(crate) use crate::bindings::wasi::http0_3_0::types as http_types;
 
 use super::clock::Clock;
 use crate::engine::Instant;

@@ -64,13 +64,15 @@ impl BodyStream {
     /// Sends the head and opens the body. Returns `None` if the response cannot be built.
     pub(in crate::endpoint) fn open(head: Head, to: ResponseOutparam) -> Option<Self> {
         let status = head.status;
-        let response = Fields::from_list(&head.into_fields()).ok().and_then(|fields| {
-            let (writer, contents) = wit_stream::new();
-            let (trailers, no_trailers) = wit_future::new(|| Ok(None));
-            let (response, _) = Response::new(fields, Some(contents), no_trailers);
-            response.set_status_code(status).ok()?;
-            Some((response, writer, trailers))
-        });
+        let response = Fields::from_list(&head.into_fields())
+            .ok()
+            .and_then(|fields| {
+                let (writer, contents) = wit_stream::new();
+                let (trailers, no_trailers) = wit_future::new(|| Ok(None));
+                let (response, _) = Response::new(fields, Some(contents), no_trailers);
+                response.set_status_code(status).ok()?;
+                Some((response, writer, trailers))
+            });
         let Some((response, writer, trailers)) = response else {
             let text = String::from("the response could not be built");
             to.set(Err(ErrorCode::InternalError(Some(text))));

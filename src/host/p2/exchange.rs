@@ -72,7 +72,9 @@ impl Exchange {
         } = outgoing;
         let outgoing = OutgoingRequest::new(fields);
         outgoing.set_method(&wasi_method(method)).map_err(invalid)?;
-        outgoing.set_scheme(Some(&wasi_scheme(origin))).map_err(invalid)?;
+        outgoing
+            .set_scheme(Some(&wasi_scheme(origin)))
+            .map_err(invalid)?;
         outgoing
             .set_authority(Some(origin.authority()))
             .map_err(invalid)?;

@@ -5,12 +5,10 @@ use core::task::{Context, Poll};
 
 use wit_bindgen::{FutureWriter, StreamWriter};
 
+use super::Progress;
 use super::body::{Body, BodyStatus};
 use super::deadline::{Deadline, alongside};
-use super::http_types::{
-    self, ErrorCode, Fields, Request, Trailers,
-};
-use super::Progress;
+use super::http_types::{self, ErrorCode, Fields, Request, Trailers};
 use crate::bindings::wasi::http0_3_0::client;
 use crate::bindings::{wit_future, wit_stream};
 use crate::engine::{Event, Instant, TransportError};
@@ -109,7 +107,9 @@ impl Message {
         // exchange enforces the deadline itself.
         let (request, _) = Request::new(fields, contents, no_trailers, None);
         request.set_method(&wasi_method(method)).map_err(invalid)?;
-        request.set_scheme(Some(&wasi_scheme(origin))).map_err(invalid)?;
+        request
+            .set_scheme(Some(&wasi_scheme(origin)))
+            .map_err(invalid)?;
         request
             .set_authority(Some(origin.authority()))
             .map_err(invalid)?;
@@ -168,7 +168,10 @@ async fn receive(
         Err(error) => return Event::TransportError(error),
     };
     let (processed, result) = wit_future::new(|| Ok(()));
-    let body = Body::new(http_types::Response::consume_body(incoming, result), processed);
+    let body = Body::new(
+        http_types::Response::consume_body(incoming, result),
+        processed,
+    );
     let (body, status) = body.read(MAX_BODY_LEN, deadline).await;
     Event::Response(Response {
         body,

@@ -91,15 +91,6 @@ pub(super) fn core_module(
     fs::read(&module).with_context(|| format!("cargo did not write {}", module.display()))
 }
 
-/// Makes a core module smaller if there is a `wasm-opt`. `scratch` is the path of a file that may be
-/// written, without an extension.
-pub(super) fn optimized(module: Vec<u8>, compiler: &Compiler, scratch: &Path) -> Result<Vec<u8>> {
-    match &compiler.optimizer {
-        Some(optimizer) => optimizer.shrink(&module, scratch),
-        None => Ok(module),
-    }
-}
-
 /// Encodes a core module as a component. A custom section of the module describes its world.
 pub(super) fn component(module: &[u8]) -> Result<Vec<u8>> {
     let encoder = ComponentEncoder::default()

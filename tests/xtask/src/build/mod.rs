@@ -283,8 +283,10 @@ fn rebuild_outdated<'a>(
             "wasm-opt is not available. The components are built without it and are about a sixth larger: {error:#}"
         )),
     }
-    let finish = |output: &Output, module| {
-        let module = compile::optimized(module, &compiler, &output.file)?;
+    let finish = |output: &Output, mut module: Vec<u8>| {
+        if let Some(optimizer) = &compiler.optimizer {
+            module = optimizer.shrink(&module, &output.file)?;
+        }
         let component = compile::component(&module).context("cannot encode the component")?;
         if let Some(kind) = output.world {
             imports::check(&component, kind, &options.workspace)?;

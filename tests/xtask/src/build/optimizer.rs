@@ -104,11 +104,11 @@ impl Optimizer {
         Ok(Self { described, ..self })
     }
 
-    /// Makes a core module smaller. Keeps its custom sections. `scratch` is the path of a file that
-    /// may be written, without an extension.
-    pub(super) fn shrink(&self, module: &[u8], scratch: &Path) -> Result<Vec<u8>> {
-        let before = scratch.with_extension("large.wasm");
-        let after = scratch.with_extension("small.wasm");
+    /// Makes a core module smaller. Keeps its custom sections. Meanwhile, there are two files beside
+    /// `component`, with the same name and the extensions `large.wasm` and `small.wasm`.
+    pub(super) fn shrink(&self, module: &[u8], component: &Path) -> Result<Vec<u8>> {
+        let before = component.with_extension("large.wasm");
+        let after = component.with_extension("small.wasm");
         fs::write(&before, module).with_context(|| format!("cannot write {}", before.display()))?;
         let mut command = self.command();
         command.args(FEATURES.map(|feature| format!("--enable-{feature}")));

@@ -40,7 +40,7 @@ mod generated {
             ",
             world: "hightouch-sync:host/async-hosted",
             with: {
-                "hightouch:sync/types": super::super::generated::p2::hightouch::sync::types,
+                "hightouch:sync/types": super::p2::hightouch::sync::types,
             },
             require_store_data_send: true,
         });

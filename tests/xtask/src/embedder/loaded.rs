@@ -1,7 +1,7 @@
 //! Keeps the loaded components of this process. A test suite creates thousands of hosts for a few
 //! components, and each load takes milliseconds.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,7 +33,7 @@ pub(super) struct Loaded {
 }
 
 /// Everything that a loaded component depends on. A file that is written again gets another key.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Key {
     path: PathBuf,
     modified: SystemTime,
@@ -50,7 +50,7 @@ impl Loaded {
     ///
     /// As [`Host::new`](super::Host::new).
     pub(super) fn get(path: &Path, config: &Config) -> anyhow::Result<Arc<Self>> {
-        static LOADED: Mutex<Option<HashMap<Key, Arc<Loaded>>>> = Mutex::new(None);
+        static LOADED: Mutex<BTreeMap<Key, Arc<Loaded>>> = Mutex::new(BTreeMap::new());
         let file = fs::metadata(path).with_context(|| format!("cannot host {}", path.display()))?;
         let key = Key {
             path: path.to_owned(),
@@ -60,13 +60,11 @@ impl Loaded {
             metered: config.metered,
         };
         let known = || LOADED.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(loaded) = known().as_ref().and_then(|known| known.get(&key)) {
+        if let Some(loaded) = known().get(&key) {
             return Ok(Arc::clone(loaded));
         }
         let loaded = Arc::new(Self::load(path, config)?);
-        known()
-            .get_or_insert_default()
-            .insert(key, Arc::clone(&loaded));
+        known().insert(key, Arc::clone(&loaded));
         Ok(loaded)
     }
 
